@@ -1,0 +1,62 @@
+# make up      deploy the whole stack on this machine, run a DAG, say where the UI is
+# make down    end every process of it
+# make test    every test, the end-to-end deployment included
+#
+# Everything installs what it needs into .venv/. Settings: PYTHON (an interpreter, 3.11 to 3.13),
+# LOCAL_AWS_PORT, LOCAL_UI_PORT, LOCAL_DATABASE_PORT, LOCAL_STATE_DIR.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+export PYTHON
+
+BIN := .venv/tools/bin
+LOCAL := PYTHONPATH=local $(BIN)/python -m commands
+REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
+TEMPLATES := template.yaml $(wildcard nested/*.yaml)
+
+.PHONY: help install up down status env test test-unit test-templates test-emulator test-e2e lint format
+
+help:  ## show the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install:  ## install every environment from its lock
+	@command -v $(PYTHON) >/dev/null || { echo "No '$(PYTHON)' on PATH: install Python 3.11, 3.12 or 3.13, or name one: make up PYTHON=/path/to/python3.13"; exit 1; }
+	@$(PYTHON) local/install.py
+
+up: install  ## deploy on the embedded AWS, run the smoke DAGs, say where the UI is
+	@$(LOCAL) up
+
+down:  ## end every process that up started
+	@test -x $(BIN)/python || { echo "Nothing is installed, so nothing runs."; exit 0; }; $(LOCAL) down
+
+status: install  ## what runs, stack by stack and task by task
+	@$(LOCAL) status
+
+env: install  ## print shell exports: endpoint, credentials, stack outputs, UI (eval "$$(make -s env)")
+	@$(LOCAL) env
+
+test: lint test-unit test-templates test-emulator test-e2e  ## every test, from lint to the end-to-end deployment
+
+test-unit: install  ## functions, in-image package, local commands
+	$(BIN)/python -m pytest tests/unit/functions tests/unit/local
+	.venv/airflow/bin/python -m pytest tests/unit/image tests/unit/dags
+
+test-templates: install  ## cfn-lint, sam validate, the templates' interface and inventory
+	$(BIN)/python -m pytest tests/templates
+
+test-emulator: install  ## the contract tests of the embedded AWS
+	$(BIN)/python -m pytest tests/integration
+
+test-e2e: install  ## the real thing: deploy, run DAGs, update, delete
+	$(BIN)/python -m pytest tests/e2e
+
+lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cfn-lint --regions $(REGIONS) -- $(TEMPLATES)
+	$(BIN)/hadolint images/airflow/Dockerfile
+
+format: install  ## mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .

@@ -1,0 +1,1 @@
+"""The commands of one machine: up, down, status and env."""

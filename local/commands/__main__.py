@@ -1,0 +1,25 @@
+"""`python -m commands up|down|status|env`, as the Makefile calls it."""
+
+import sys
+
+from commands.down import down
+from commands.env import env
+from commands.status import status
+from commands.up import up
+from commands.workspace import CommandError, Workspace
+
+COMMANDS = {"up": up, "down": down, "status": status, "env": env}
+
+
+def main(arguments: list[str]) -> None:
+    """Run one command; an expected failure ends with its sentence and exit status 1."""
+    if len(arguments) != 1 or arguments[0] not in COMMANDS:
+        sys.exit(f"usage: python -m commands {'|'.join(COMMANDS)}")
+    try:
+        COMMANDS[arguments[0]](Workspace.from_environment())
+    except CommandError as error:
+        sys.exit(f"\n{error}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

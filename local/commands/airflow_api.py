@@ -1,0 +1,94 @@
+"""A small client of Airflow's REST API (v2), as anybody outside would use it."""
+
+from typing import Any
+
+import requests
+
+from commands.workspace import CommandError
+
+SECONDS = 30
+
+
+class AirflowApi:
+    """Signs in once and asks.
+
+    Args:
+        base_url: where the UI is, without a slash at the end.
+        username: the admin user's name.
+        password: its password.
+    """
+
+    def __init__(self, base_url: str, username: str, password: str) -> None:
+        self.base_url = base_url
+        self.session = requests.Session()
+        answer = self.session.post(
+            f"{base_url}/auth/token",
+            json={"username": username, "password": password},
+            timeout=SECONDS,
+        )
+        if answer.status_code != 201:
+            raise CommandError(f"Airflow refused to sign {username} in: HTTP {answer.status_code}.")
+        self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def get(self, path: str, **parameters: str | int) -> Any:
+        """GET a path of /api/v2 and return its JSON."""
+        answer = self.session.get(
+            f"{self.base_url}/api/v2/{path}",
+            params=parameters,
+            headers={"Accept": "application/json"},
+            timeout=SECONDS,
+        )
+        answer.raise_for_status()
+        return answer.json()
+
+    def dags(self) -> dict[str, dict[str, Any]]:
+        """The registered DAGs, by id."""
+        return {dag["dag_id"]: dag for dag in self.get("dags", limit=100)["dags"]}
+
+    def import_errors(self) -> list[dict[str, Any]]:
+        """What Airflow could not import, by file."""
+        errors: list[dict[str, Any]] = self.get("importErrors")["import_errors"]
+        return errors
+
+    def trigger(self, dag_id: str) -> str:
+        """Unpause a DAG and start a run of it; returns the run's id."""
+        url = f"{self.base_url}/api/v2/dags/{dag_id}"
+        self.session.patch(
+            url, json={"is_paused": False}, timeout=SECONDS
+        ).raise_for_status()
+        answer = self.session.post(f"{url}/dagRuns", json={"logical_date": None}, timeout=SECONDS)
+        answer.raise_for_status()
+        return str(answer.json()["dag_run_id"])
+
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """A DAG run: its state, its bundle version."""
+        found: dict[str, Any] = self.get(f"dags/{dag_id}/dagRuns/{run_id}")
+        return found
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Every task instance of a run, mapped ones included."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        instances: list[dict[str, Any]] = self.get(path, limit=200)["task_instances"]
+        return instances
+
+    def log(self, instance: dict[str, Any]) -> str:
+        """The log of a task instance's last try, as text."""
+        path = (
+            f"dags/{instance['dag_id']}/dagRuns/{instance['dag_run_id']}"
+            f"/taskInstances/{instance['task_id']}/logs/{instance['try_number']}"
+        )
+        content = self.get(path, map_index=instance["map_index"])["content"]
+        return "\n".join(str(line) for line in content)
+
+
+def health(base_url: str) -> dict[str, str]:
+    """Each component's status as the API server tells it; empty while it does not answer.
+
+    The answer's HTTP status is 200 even when a component is sick: only its JSON tells.
+    """
+    try:
+        answer = requests.get(f"{base_url}/api/v2/monitor/health", timeout=5)
+        answer.raise_for_status()
+        return {name: part["status"] for name, part in answer.json().items() if part["status"]}
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return {}

@@ -1,0 +1,182 @@
+"""Build and deploy the templates with the real SAM CLI, against the embedded AWS."""
+
+import hashlib
+import json
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from commands.steps import Steps
+from commands.workspace import (
+    IMAGE_URI,
+    ROOT,
+    CommandError,
+    Workspace,
+    image_tag,
+    local_profile,
+    stack_name,
+    venv_python,
+)
+
+SOURCES = ("template.yaml", "samconfig.toml", "nested", "functions")
+FINISHED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+
+def build(workspace: Workspace) -> None:
+    """`sam build`, with the functions' bundles; skipped when no source changed since the last.
+
+    Raises:
+        CommandError: with what SAM said.
+    """
+    target = _build_dir(workspace)
+    stamp = workspace.state_dir / "built"
+    fingerprint = source_fingerprint()
+    if stamp.exists() and stamp.read_text() == fingerprint and target.exists():
+        return
+    stamp.unlink(missing_ok=True)
+    _sam(workspace, "build", "--config-env", "local", "--build-dir", str(target), "--parallel")
+    stamp.write_text(fingerprint)
+
+
+def deploy(workspace: Workspace, steps: Steps, overrides: dict[str, str] | None = None) -> None:
+    """`sam deploy` with the `local` profile, its nested stacks printed as they complete.
+
+    Args:
+        overrides: root parameters that differ from the profile's.
+
+    Raises:
+        CommandError: with the reasons of the resources that failed.
+    """
+    parameters = {**_profile_parameters(workspace), **(overrides or {})}
+    pairs = [f"{name}={value}" for name, value in parameters.items()]
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(workspace, steps, done), daemon=True)
+    watcher.start()
+    try:
+        _sam(
+            workspace, "deploy", "--config-env", "local",
+            "--template-file", str(_build_dir(workspace) / "template.yaml"),
+            "--parameter-overrides", *pairs,
+        )  # fmt: skip
+    except CommandError as error:
+        reasons = failure_reasons(workspace)
+        raise CommandError("\n".join([str(error), *reasons])) from None
+    finally:
+        done.set()
+        watcher.join(timeout=5)
+    if stack_status(workspace) not in FINISHED:
+        raise CommandError(f"The stack is {stack_status(workspace)}.")
+
+
+def stack_status(workspace: Workspace) -> str:
+    """The root stack's status, or an empty string where there is none."""
+    try:
+        stacks = workspace.client("cloudformation").describe_stacks(StackName=stack_name())
+    except ClientError:
+        return ""
+    return str(stacks["Stacks"][0]["StackStatus"])
+
+
+def outputs(workspace: Workspace) -> dict[str, str]:
+    """The root stack's outputs."""
+    found = workspace.client("cloudformation").describe_stacks(StackName=stack_name())["Stacks"][0]
+    return {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", [])}
+
+
+def all_stacks(workspace: Workspace) -> list[dict[str, Any]]:
+    """The root stack and its nested stacks that are not deleted, in order of creation."""
+    pages = workspace.client("cloudformation").get_paginator("describe_stacks").paginate()
+    stacks = [s for page in pages for s in page["Stacks"] if s["StackName"].startswith(stack_name())]
+    return sorted(stacks, key=lambda s: s["CreationTime"])
+
+
+def failure_reasons(workspace: Workspace) -> list[str]:
+    """Why resources failed, the root's and the nested stacks' events, oldest first."""
+    reasons = []
+    client = workspace.client("cloudformation")
+    try:
+        stacks = [s["StackId"] for s in client.list_stacks()["StackSummaries"]]
+    except ClientError:
+        return []
+    for stack in stacks:
+        for event in client.describe_stack_events(StackName=stack)["StackEvents"]:
+            reason = event.get("ResourceStatusReason", "")
+            if event["ResourceStatus"].endswith("FAILED") and reason:
+                reasons.append((event["Timestamp"], f"{event['LogicalResourceId']}: {reason}"))
+    return list(dict.fromkeys(text for _, text in sorted(reasons)))[:12]
+
+
+def source_fingerprint() -> str:
+    """A digest of everything that `sam build` reads."""
+    sha = hashlib.sha256()
+    for name in SOURCES:
+        path = ROOT / name
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in files:
+            if file.is_file() and "__pycache__" not in file.parts:
+                sha.update(str(file.relative_to(ROOT)).encode())
+                sha.update(file.read_bytes())
+    return sha.hexdigest()
+
+
+def _build_dir(workspace: Workspace) -> Path:
+    return workspace.state_dir / "build"
+
+
+def _profile_parameters(workspace: Workspace) -> dict[str, str]:
+    pairs = local_profile()["parameter_overrides"]
+    parameters = dict(pair.split("=", 1) for pair in pairs)
+    parameters["AirflowBaseUrl"] = workspace.ui_url
+    parameters["AirflowImageUri"] = IMAGE_URI.format(tag=image_tag())
+    return parameters
+
+
+def _sam(workspace: Workspace, *arguments: str) -> None:
+    """Run the SAM CLI; its output goes to a log, and its last lines into the error."""
+    environment = {
+        **workspace.environment(),
+        "SAM_CLI_TELEMETRY": "0",
+        "PYTHON": str(venv_python("tools")),
+        # Ours first: the functions' Makefile runs `python3 -m pip` where no PYTHON is named.
+        "PATH": f"{venv_python('tools').parent}:{workspace.environment().get('PATH', '')}",
+    }
+    log = workspace.state_dir / f"sam-{arguments[0]}.log"
+    with log.open("wb") as stream:
+        done = subprocess.run(
+            [venv_python("tools").parent / "sam", *arguments],
+            cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    if done.returncode:
+        tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-12:])
+        raise CommandError(f"sam {arguments[0]} failed (all of it in {log}):\n{tail}")
+
+
+def _watch(workspace: Workspace, steps: Steps, done: threading.Event) -> None:
+    """Print each nested stack when it reaches a new final status."""
+    client = workspace.client("cloudformation")
+    seen: set[str] = set()
+    try:
+        known = client.describe_stack_events(StackName=stack_name())["StackEvents"]
+        seen = {event["EventId"] for event in known}
+    except ClientError:
+        pass
+    while not done.wait(0.5):
+        try:
+            events = client.describe_stack_events(StackName=stack_name())["StackEvents"]
+        except Exception:  # noqa: BLE001, S112 - progress is a courtesy; the deployment itself reports
+            continue
+        for event in reversed(events):
+            fresh = event["EventId"] not in seen
+            seen.add(event["EventId"])
+            is_nested = event["ResourceType"] == "AWS::CloudFormation::Stack"
+            if fresh and is_nested and not event["ResourceStatus"].endswith("IN_PROGRESS"):
+                steps.detail(f"{event['LogicalResourceId']:<18} {event['ResourceStatus']}")
+
+
+def dump_outputs(workspace: Workspace) -> str:
+    """The outputs as JSON, for programs."""
+    return json.dumps(outputs(workspace), indent=2)

@@ -1,0 +1,169 @@
+"""Start the embedded AWS and end it, with every process it started."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import closing
+
+import psutil
+import requests
+
+from commands.steps import wait_until
+from commands.workspace import ROOT, CommandError, Workspace, venv_python, write_emulator_config
+
+MARKER = "EMBEDDED_AWS_STATE_DIR"
+START_SECONDS = 60
+STOP_SECONDS = 45
+
+
+def is_running(workspace: Workspace) -> bool:
+    """Whether the embedded AWS of this workspace answers."""
+    if not any(p.pid == _recorded_pid(workspace) for p in processes(workspace)):
+        return False
+    try:
+        return requests.get(f"{workspace.endpoint}/_ministack/health", timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+def processes(workspace: Workspace) -> list[psutil.Process]:
+    """Every living process of this workspace, known by the marker in its environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            if alive and process.pid != os.getpid() and _belongs(process, workspace):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def _belongs(process: psutil.Process, workspace: Workspace) -> bool:
+    if process.environ().get(MARKER) == str(workspace.state_dir):
+        return True
+    # PostgreSQL's children write their title over their environment: known by where they work.
+    return process.name() == "postgres" and process.cwd().startswith(str(workspace.state_dir))
+
+
+def check_ports(workspace: Workspace) -> None:
+    """Refuse ports that something else holds.
+
+    Raises:
+        CommandError: names the ports and the variables that change them.
+    """
+    ports = {
+        "LOCAL_AWS_PORT": workspace.aws_port,
+        "LOCAL_UI_PORT": workspace.ui_port,
+        "LOCAL_DATABASE_PORT": workspace.database_port,
+    }
+    taken = [f"{port} ({variable})" for variable, port in ports.items() if not _is_free(port)]
+    if taken:
+        raise CommandError(
+            f"Already in use on this machine: port {', port '.join(taken)}. End the program that "
+            "holds it, or choose another port by the variable: make up LOCAL_UI_PORT=8081"
+        )
+
+
+def start(workspace: Workspace) -> None:
+    """Start the embedded AWS and return when it serves.
+
+    Raises:
+        CommandError: it did not come up; with the last lines of its log.
+    """
+    end(workspace)  # what an interrupted run may have left
+    check_ports(workspace)
+    write_emulator_config(workspace)
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("AWS_")},
+        "PYTHONPATH": str(ROOT / "local"),
+        "PYTHONUNBUFFERED": "1",
+        MARKER: str(workspace.state_dir),
+    }
+    with workspace.emulator_log.open("wb") as log:
+        process = subprocess.Popen(
+            [venv_python("emulator"), "-m", "embedded_aws.launcher",
+             "--config", workspace.emulator_config],
+            env=environment, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            cwd=workspace.state_dir, start_new_session=True,
+        )  # fmt: skip
+    workspace.emulator_pid_file.write_text(str(process.pid))
+
+    def serves() -> bool:
+        if process.poll() is not None:
+            raise CommandError(f"The embedded AWS did not start:\n{log_tail(workspace)}")
+        return is_running(workspace)
+
+    try:
+        wait_until(serves, START_SECONDS, "the embedded AWS")
+    except TimeoutError as error:
+        end(workspace)
+        raise CommandError(f"{error}. Its last words:\n{log_tail(workspace)}") from None
+
+
+def end(workspace: Workspace) -> int:
+    """End every process of this workspace; returns how many there were.
+
+    The embedded AWS ends its children itself; what is left after that, or where it was killed,
+    is found by the marker and ended too.
+
+    Raises:
+        CommandError: something refuses to die.
+    """
+    found = processes(workspace)
+    pid = _recorded_pid(workspace)
+    first = [p for p in found if p.pid == pid]
+    _signal(first, signal.SIGTERM)
+    psutil.wait_procs(first, timeout=STOP_SECONDS)
+    for name in (signal.SIGTERM, signal.SIGKILL):
+        rest = processes(workspace)
+        _signal(rest, name)
+        psutil.wait_procs(rest, timeout=10)
+        _wait_gone(workspace, seconds=5)
+    left = processes(workspace)
+    if left:
+        names = ", ".join(f"{p.pid} {p.name()}" for p in left)
+        raise CommandError(f"Still running after SIGKILL: {names}")
+    workspace.emulator_pid_file.unlink(missing_ok=True)
+    return len(found)
+
+
+def log_tail(workspace: Workspace, lines: int = 15) -> str:
+    """The last lines of the embedded AWS's log."""
+    try:
+        return "\n".join(workspace.emulator_log.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return "(no log)"
+
+
+def _wait_gone(workspace: Workspace, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while processes(workspace) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _recorded_pid(workspace: Workspace) -> int:
+    try:
+        return int(workspace.emulator_pid_file.read_text())
+    except (OSError, ValueError):
+        return -1
+
+
+def _signal(found: list[psutil.Process], number: signal.Signals) -> None:
+    for process in found:
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            continue
+
+
+def _is_free(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

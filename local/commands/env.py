@@ -1,0 +1,35 @@
+"""`make env`: shell exports that point any AWS client, or a browser, at this machine's stack."""
+
+import re
+import shlex
+
+from commands import deployment, emulator
+from commands.workspace import CommandError, Workspace
+
+
+def env(workspace: Workspace) -> None:
+    """Print `export NAME=value` lines: the endpoint, credentials, the outputs, the UI, the password.
+
+    An output is named by its words in capitals: DagBucketName becomes DAG_BUCKET_NAME.
+
+    Raises:
+        CommandError: no stack runs.
+    """
+    if not emulator.is_running(workspace) or not deployment.stack_status(workspace):
+        raise CommandError("Nothing runs: `make up` first.")
+    outputs = deployment.outputs(workspace)
+    password = workspace.client("secretsmanager").get_secret_value(
+        SecretId=outputs["AdminPasswordSecretArn"]
+    )["SecretString"]
+    exports = {
+        **workspace.aws_environment(),
+        **{variable_name(name): value for name, value in outputs.items()},
+        "AIRFLOW_ADMIN_PASSWORD": password,
+    }
+    for name, value in exports.items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def variable_name(output: str) -> str:
+    """An output's name as an environment variable's: AirflowUrl → AIRFLOW_URL."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", output).upper()

