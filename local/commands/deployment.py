@@ -89,7 +89,9 @@ def outputs(workspace: Workspace) -> dict[str, str]:
 def all_stacks(workspace: Workspace) -> list[dict[str, Any]]:
     """The root stack and its nested stacks that are not deleted, in order of creation."""
     pages = workspace.client("cloudformation").get_paginator("describe_stacks").paginate()
-    stacks = [s for page in pages for s in page["Stacks"] if s["StackName"].startswith(stack_name())]
+    stacks = [
+        s for page in pages for s in page["Stacks"] if s["StackName"].startswith(stack_name())
+    ]
     return sorted(stacks, key=lambda s: s["CreationTime"])
 
 
@@ -167,7 +169,7 @@ def _watch(workspace: Workspace, steps: Steps, done: threading.Event) -> None:
     while not done.wait(0.5):
         try:
             events = client.describe_stack_events(StackName=stack_name())["StackEvents"]
-        except Exception:  # noqa: BLE001, S112 - progress is a courtesy; the deployment itself reports
+        except Exception:  # noqa: S112 - progress is a courtesy, sam itself reports
             continue
         for event in reversed(events):
             fresh = event["EventId"] not in seen

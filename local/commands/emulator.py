@@ -1,6 +1,7 @@
 """Start the embedded AWS and end it, with every process it started."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,9 @@ from commands.workspace import ROOT, CommandError, Workspace, venv_python, write
 
 MARKER = "EMBEDDED_AWS_STATE_DIR"
 START_SECONDS = 60
-STOP_SECONDS = 45
+STOP_SECONDS = 45  # for the embedded AWS to end its children
+TERM_SECONDS = 10  # for whatever is left after that
+FREE_SPACE_GIB = 1.0
 
 
 def is_running(workspace: Workspace) -> bool:
@@ -67,6 +70,20 @@ def check_ports(workspace: Workspace) -> None:
         )
 
 
+def check_free_space(workspace: Workspace) -> None:
+    """Refuse to start where the disk would be full before the end.
+
+    Raises:
+        CommandError: says how much is free and how much is needed.
+    """
+    free = shutil.disk_usage(workspace.state_dir).free / 2**30
+    if free < FREE_SPACE_GIB:
+        raise CommandError(
+            f"Only {free:.1f} GiB are free in {workspace.state_dir}, and the running stack needs "
+            f"{FREE_SPACE_GIB} GiB: free some space, or name another folder by LOCAL_STATE_DIR."
+        )
+
+
 def start(workspace: Workspace) -> None:
     """Start the embedded AWS and return when it serves.
 
@@ -74,6 +91,8 @@ def start(workspace: Workspace) -> None:
         CommandError: it did not come up; with the last lines of its log.
     """
     end(workspace)  # what an interrupted run may have left
+    workspace.state_dir.mkdir(parents=True, exist_ok=True)
+    check_free_space(workspace)
     check_ports(workspace)
     write_emulator_config(workspace)
     environment = {
@@ -120,7 +139,7 @@ def end(workspace: Workspace) -> int:
     for name in (signal.SIGTERM, signal.SIGKILL):
         rest = processes(workspace)
         _signal(rest, name)
-        psutil.wait_procs(rest, timeout=10)
+        psutil.wait_procs(rest, timeout=TERM_SECONDS)
         _wait_gone(workspace, seconds=5)
     left = processes(workspace)
     if left:

@@ -8,7 +8,7 @@ from commands.workspace import CommandError, Workspace
 
 
 def env(workspace: Workspace) -> None:
-    """Print `export NAME=value` lines: the endpoint, credentials, the outputs, the UI, the password.
+    """Print `export NAME=value` lines: endpoint, credentials, stack outputs, password.
 
     An output is named by its words in capitals: DagBucketName becomes DAG_BUCKET_NAME.
 

@@ -75,8 +75,7 @@ def wait_for_dags(
     s3 = workspace.client("s3")
     bucket = outputs["DagBucketName"]
     expected = {
-        f"dags/{p.relative_to(ROOT / 'dags').as_posix()}"
-        for p in (ROOT / "dags").rglob("*.py")
+        f"dags/{p.relative_to(ROOT / 'dags').as_posix()}" for p in (ROOT / "dags").rglob("*.py")
     }
 
     def release() -> str:

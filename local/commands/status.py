@@ -10,7 +10,9 @@ def status(workspace: Workspace) -> None:
     if not emulator.is_running(workspace):
         print("Nothing runs. `make up` starts everything.")
         return
-    print(f"Embedded AWS    {workspace.endpoint}   ({len(emulator.processes(workspace))} processes)")
+    print(
+        f"Embedded AWS    {workspace.endpoint}   ({len(emulator.processes(workspace))} processes)"
+    )
     stacks = deployment.all_stacks(workspace)
     if not stacks:
         print("No stack is deployed. `make up` deploys it.")

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
+from botocore.config import Config
+
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
 IMAGE_URI = "local/airflow:{tag}"
@@ -82,16 +85,19 @@ class Workspace:
 
     def client(self, service: str) -> Any:
         """A boto3 client of the embedded AWS."""
-        import boto3
-        from botocore.config import Config
-
-        return boto3.client(
+        return self.session().client(  # type: ignore[call-overload]
             service,
             endpoint_url=self.endpoint,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
             config=Config(retries={"max_attempts": 3}, connect_timeout=5, read_timeout=60),
+        )
+
+    def session(self) -> boto3.session.Session:
+        """A boto3 session of the embedded AWS, whatever the user's own AWS settings are."""
+        credentials = self.aws_environment()
+        return boto3.session.Session(
+            aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
+            region_name=REGION,
         )
 
 
@@ -154,5 +160,3 @@ def write_emulator_config(workspace: Workspace) -> None:
     }
     workspace.state_dir.mkdir(parents=True, exist_ok=True)
     workspace.emulator_config.write_text(json.dumps(config, indent=2))
-
-

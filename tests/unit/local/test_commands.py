@@ -1,0 +1,96 @@
+"""make up, down, status and env: what they refuse, and that nothing is left."""
+
+import collections
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from commands import emulator
+from commands.env import variable_name
+from commands.steps import wait_until
+from commands.workspace import CommandError, Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(state_dir=tmp_path, aws_port=4566, ui_port=8080, database_port=5433)
+
+
+@pytest.mark.parametrize("text", ["http", "80", "70000", "-1"])
+def test_refuses_a_port_when_it_is_not_one(monkeypatch, text):
+    monkeypatch.setenv("LOCAL_UI_PORT", text)
+    with pytest.raises(CommandError, match="LOCAL_UI_PORT"):
+        Workspace.from_environment()
+
+
+def test_names_port_and_variable_when_a_port_is_taken(tmp_path):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+        workspace = Workspace(tmp_path, aws_port=taken, ui_port=taken, database_port=taken)
+        with pytest.raises(CommandError, match=rf"port {taken} \(LOCAL_UI_PORT\)"):
+            emulator.check_ports(workspace)
+
+
+def test_refuses_to_start_when_the_disk_is_full(workspace, monkeypatch):
+    usage = collections.namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 10, 2**20))
+    with pytest.raises(CommandError, match="free some space"):
+        emulator.start(workspace)
+
+
+def test_end_leaves_no_process_when_a_child_ignores_sigterm(workspace, monkeypatch):
+    monkeypatch.setattr(emulator, "TERM_SECONDS", 1)
+    stubborn = (
+        "import signal, time; signal.signal(15, signal.SIG_IGN); "
+        "print('ready', flush=True); time.sleep(600)"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", stubborn],
+        env={emulator.MARKER: str(workspace.state_dir)},
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert child.stdout is not None
+    child.stdout.readline()
+    assert [p.pid for p in emulator.processes(workspace)] == [child.pid]
+
+    assert emulator.end(workspace) == 1
+
+    assert emulator.processes(workspace) == []
+    assert child.poll() is not None
+
+
+def test_end_touches_nothing_when_the_process_is_another_workspaces(workspace, tmp_path):
+    other = subprocess.Popen(
+        ["sleep", "600"], env={**os.environ, emulator.MARKER: str(tmp_path / "other")}
+    )
+    try:
+        assert emulator.end(workspace) == 0
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_wait_until_names_what_it_waited_for_when_time_is_up():
+    with pytest.raises(TimeoutError, match="a miracle did not come"):
+        wait_until(lambda: False, 0.01, "a miracle", interval=0.001)
+
+
+@pytest.mark.parametrize(
+    ("output", "variable"),
+    [
+        ("AirflowUrl", "AIRFLOW_URL"),
+        ("DagBucketName", "DAG_BUCKET_NAME"),
+        ("AdminPasswordSecretArn", "ADMIN_PASSWORD_SECRET_ARN"),
+    ],
+)
+def test_names_an_output_in_capitals_when_it_is_exported(output, variable):
+    assert variable_name(output) == variable
