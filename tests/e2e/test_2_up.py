@@ -1,0 +1,124 @@
+"""`make up`: the templates deployed, the real Airflow running DAGs, logs in the bucket."""
+
+import json
+import re
+
+import requests
+from tests.e2e.conftest import Deployed
+
+from commands import deployment, emulator, smoke
+from commands.airflow_api import health
+
+
+def test_every_stack_is_complete_when_up_ends(deployed: Deployed):
+    stacks = deployment.all_stacks(deployed.workspace)
+    assert {s["StackStatus"] for s in stacks} == {"CREATE_COMPLETE"}
+    template = json.loads(json.dumps(deployed.workspace.client("cloudformation").get_template(
+        StackName=deployed.outputs and stacks[0]["StackName"])["TemplateBody"]))  # fmt: skip
+    assert template
+    assert len(stacks) > 8
+
+
+def test_prints_the_seconds_of_each_step_when_up_ends(deployed: Deployed):
+    summary = deployed.transcript.split("all of it")[0]
+    for step in ("sam build", "sam deploy", "Run the smoke DAGs", "Read the task logs back"):
+        assert re.search(rf"{step}.*\d+\.\d s", summary), step
+    assert "Airflow is at http://localhost:" in deployed.transcript
+
+
+def test_ui_and_every_component_answer_when_up_ends(deployed: Deployed):
+    assert set(health(deployed.outputs["AirflowUrl"]).values()) == {"healthy"}
+    page = requests.get(deployed.outputs["AirflowUrl"], timeout=30)
+    assert page.ok
+    assert "Airflow" in page.text
+
+
+def test_all_smoke_dags_ran_on_the_published_release(deployed: Deployed):
+    api = deployed.api()
+    pointer = deployed.workspace.client("s3").get_object(
+        Bucket=deployed.outputs["DagBucketName"], Key="releases/current.json"
+    )
+    release = json.loads(pointer["Body"].read())["release"]
+    for dag_id in smoke.SMOKE_DAGS:
+        runs = api.get(f"dags/{dag_id}/dagRuns")["dag_runs"]
+        assert [run["state"] for run in runs] == ["success"]
+        assert runs[0]["dag_versions"][-1]["bundle_version"] == release
+
+
+def test_mapped_dag_ran_fifty_items_when_its_run_ended(deployed: Deployed):
+    api = deployed.api()
+    run = api.get("dags/smoke_mapped/dagRuns")["dag_runs"][0]
+    mapped = [
+        t for t in api.task_instances("smoke_mapped", run["dag_run_id"]) if t["map_index"] >= 0
+    ]
+    assert len(mapped) == 50
+    assert {t["state"] for t in mapped} == {"success"}
+
+
+def test_execution_api_is_hidden_when_asked_through_the_load_balancer(deployed: Deployed):
+    assert requests.get(f"{deployed.outputs['AirflowUrl']}/execution/health", timeout=10).status_code == 404  # fmt: skip
+
+
+def test_no_secret_value_stands_in_a_task_definition_or_an_output(deployed: Deployed):
+    aws = deployed.workspace.client
+    listed = aws("secretsmanager").list_secrets()["SecretList"]
+    values = {
+        aws("secretsmanager").get_secret_value(SecretId=s["ARN"])["SecretString"]
+        for s in listed
+        if not s["Name"].startswith(deployed.outputs["SecretsPrefix"] + "/variables")
+    }
+    ecs = aws("ecs")
+    definitions = [
+        ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+        for arn in ecs.list_task_definitions()["taskDefinitionArns"]
+    ]
+    functions = aws("lambda").list_functions()["Functions"]
+    shown = json.dumps([definitions, functions, deployed.outputs], default=str)
+    assert definitions
+    assert [value for value in values if value in shown] == []
+
+
+def test_workers_leave_by_themselves_when_the_queue_is_empty(deployed: Deployed):
+    ecs = deployed.workspace.client("ecs")
+    cluster = deployed.outputs["ClusterName"]
+
+    def worker_tasks(status: str) -> list[dict]:
+        arns = ecs.list_tasks(cluster=cluster, desiredStatus=status)["taskArns"]
+        tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
+        return [t for t in tasks if "worker" in t["taskDefinitionArn"].lower()]
+
+    smoke.wait_until(lambda: not worker_tasks("RUNNING"), 240, "the end of the last worker")
+    ended = worker_tasks("STOPPED")
+    assert ended
+    assert {t["containers"][0]["exitCode"] for t in ended} == {0}
+
+
+def test_second_up_is_harmless_when_everything_runs(deployed: Deployed):
+    before = {s["StackId"]: s.get("LastUpdatedTime") for s in deployment.all_stacks(deployed.workspace)}  # fmt: skip
+    processes = {p.pid for p in emulator.processes(deployed.workspace)}
+
+    done = deployed.machine.make("up")
+
+    assert done.returncode == 0, done.stdout
+    assert "is deployed from these sources already" in done.stdout
+    after = {s["StackId"]: s.get("LastUpdatedTime") for s in deployment.all_stacks(deployed.workspace)}  # fmt: skip
+    assert after == before
+    assert processes - {p.pid for p in emulator.processes(deployed.workspace)} == set()
+
+
+def test_env_exports_point_a_client_at_the_stack(deployed: Deployed):
+    done = deployed.machine.make("env")
+    assert done.returncode == 0, done.stdout
+    for name, value in {
+        "AWS_ENDPOINT_URL": deployed.workspace.endpoint,
+        "DAG_BUCKET_NAME": deployed.outputs["DagBucketName"],
+        "AIRFLOW_URL": deployed.outputs["AirflowUrl"],
+    }.items():
+        assert f"export {name}={value}\n" in done.stdout
+
+
+def test_status_shows_stacks_tasks_and_health_when_up(deployed: Deployed):
+    done = deployed.machine.make("status")
+    assert done.returncode == 0, done.stdout
+    assert "CREATE_COMPLETE" in done.stdout
+    assert re.search(r"scheduler\s+healthy", done.stdout)

@@ -1,0 +1,56 @@
+"""The end: a stack delete leaves what a policy retains, `make down` leaves no process."""
+
+import psutil
+from tests.e2e.conftest import Deployed
+
+from commands import deployment, emulator
+from commands.workspace import stack_name
+
+
+def test_delete_leaves_only_what_a_policy_retains(deployed: Deployed):
+    aws = deployed.workspace.client
+    kept_buckets = {
+        deployed.outputs[name] for name in ("DagBucketName", "LogBucketName", "StateBucketName")
+    }
+    aws("cloudformation").delete_stack(StackName=stack_name())
+    aws("cloudformation").get_waiter("stack_delete_complete").wait(
+        StackName=stack_name(), WaiterConfig={"Delay": 1, "MaxAttempts": 300}
+    )
+
+    assert deployment.all_stacks(deployed.workspace) == []
+    assert aws("ecs").list_clusters()["clusterArns"] == []
+    assert aws("lambda").list_functions()["Functions"] == []
+    assert aws("sqs").list_queues().get("QueueUrls", []) == []
+    assert aws("elbv2").describe_load_balancers()["LoadBalancers"] == []
+    assert aws("rds").describe_db_instances()["DBInstances"] == []
+    assert aws("scheduler").list_schedules()["Schedules"] == []
+    assert aws("cloudwatch").describe_alarms()["MetricAlarms"] == []
+    buckets = {bucket["Name"] for bucket in aws("s3").list_buckets()["Buckets"]}
+    assert {b for b in buckets if b.startswith(stack_name())} <= kept_buckets
+
+
+def test_down_leaves_no_process_when_it_ends(deployed: Deployed):
+    done = deployed.machine.make("down")
+    assert done.returncode == 0, done.stdout
+    assert "none is left" in done.stdout
+    assert emulator.processes(deployed.workspace) == []
+    # Not only by our own marker: nobody names the state folder or holds a port any more.
+    folder = str(deployed.workspace.state_dir)
+    ports = {
+        deployed.workspace.aws_port,
+        deployed.workspace.ui_port,
+        deployed.workspace.database_port,
+    }
+    for process in psutil.process_iter():
+        try:
+            assert folder not in " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+    listening = {c.laddr.port for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN}  # fmt: skip
+    assert not ports & listening
+
+
+def test_down_is_harmless_when_nothing_runs(deployed: Deployed):
+    done = deployed.machine.make("down")
+    assert done.returncode == 0
+    assert "Nothing was running" in done.stdout
