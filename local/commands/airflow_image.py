@@ -1,0 +1,64 @@
+"""The image on this machine: the installed environment, and a copy of the in-image package.
+
+As on AWS, an image never changes: another source is another tag, and tasks that run keep theirs.
+"""
+
+import compileall
+import hashlib
+import os
+import shutil
+from typing import Any
+
+from commands.workspace import ROOT, Workspace, venv_python
+
+LOCK = ROOT / "images" / "airflow" / "requirements.lock"
+SOURCE = ROOT / "images" / "airflow" / "src"
+
+
+def tag() -> str:
+    """The digest of what an image is made of."""
+    sha = hashlib.sha256(LOCK.read_bytes())
+    for path in sorted(SOURCE.rglob("*.py")):
+        sha.update(path.relative_to(SOURCE).as_posix().encode())
+        sha.update(path.read_bytes())
+    return sha.hexdigest()[:12]
+
+
+def uri() -> str:
+    """What the templates name the image by."""
+    return f"local/airflow:{tag()}"
+
+
+def build(workspace: Workspace) -> dict[str, Any]:
+    """Make the image if there is none of these sources, and describe it to the embedded AWS.
+
+    What the Dockerfile does: copy the package with its link to the release format resolved, compile
+    it, and set the environment.
+    """
+    package = workspace.state_dir / "images" / tag()
+    if not package.exists():
+        staging = package.with_suffix(".partial")
+        shutil.rmtree(staging, ignore_errors=True)
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(SOURCE, staging, symlinks=False, ignore=ignored)
+        compileall.compile_dir(staging, quiet=1)
+        staging.rename(package)
+    python = venv_python("airflow")
+    return {
+        "entrypoint": [str(python), "-m", "airflow_on_fargate.entrypoint"],
+        "command": ["version"],
+        "env": {
+            "PATH": f"{python.parent}:{os.environ.get('PATH', os.defpath)}",
+            "PYTHONPATH": str(package),
+            "PYTHONUNBUFFERED": "1",
+            "HOME": "{task_dir}",
+            "LANG": "C.UTF-8",
+            "AIRFLOW_HOME": "{task_dir}/airflow",
+            "AIRFLOW__API__HOST": "{task_ip}",
+        },
+    }
+
+
+def images(workspace: Workspace) -> dict[str, Any]:
+    """The images that the embedded AWS knows, by the URI that a task definition names."""
+    return {uri(): build(workspace)}
