@@ -4,7 +4,8 @@ Runs with the standard library alone, because it runs before anything is install
 
     python3 local/install.py [ENVIRONMENT ...]      all of them when none is named
 
-An environment is left alone while its lock files and its interpreter are what they were, so a second run costs a fraction of a second.
+An environment is left alone while its lock files and its interpreter are what they were, so a
+second run costs a fraction of a second.
 """
 
 from __future__ import annotations

@@ -54,7 +54,9 @@ def build(workspace: Workspace) -> dict[str, Any]:
             "HOME": "{task_dir}",
             "LANG": "C.UTF-8",
             "AIRFLOW_HOME": "{task_dir}/airflow",
+            # Tasks share this machine: each listens on an address of its own.
             "AIRFLOW__API__HOST": "{task_ip}",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "{task_ip}",
         },
     }
 

@@ -36,7 +36,7 @@ def build(workspace: Workspace) -> None:
     if stamp.exists() and stamp.read_text() == fingerprint and target.exists():
         return
     stamp.unlink(missing_ok=True)
-    _sam(workspace, "build", "--config-env", "local", "--build-dir", str(target), "--parallel")
+    _sam(workspace, "build", "--build-dir", str(target))
     stamp.write_text(fingerprint)
 
 
@@ -56,7 +56,7 @@ def deploy(workspace: Workspace, steps: Steps, overrides: dict[str, str] | None 
     watcher.start()
     try:
         _sam(
-            workspace, "deploy", "--config-env", "local",
+            workspace, "deploy",
             "--template-file", str(_build_dir(workspace) / "template.yaml"),
             "--parameter-overrides", *pairs,
         )  # fmt: skip
@@ -140,14 +140,16 @@ def _sam(workspace: Workspace, *arguments: str) -> None:
     environment = {
         **workspace.environment(),
         "SAM_CLI_TELEMETRY": "0",
-        "PYTHON": str(venv_python("tools")),
-        # Ours first: the functions' Makefile runs `python3 -m pip` where no PYTHON is named.
-        "PATH": f"{venv_python('tools').parent}:{workspace.environment().get('PATH', '')}",
+        "PYTHON": str(venv_python("uv")),  # the functions' Makefile needs one with pip
     }
     log = workspace.state_dir / f"sam-{arguments[0]}.log"
     with log.open("wb") as stream:
         done = subprocess.run(
-            [venv_python("tools").parent / "sam", *arguments],
+            [
+                venv_python("tools").parent / "sam", *arguments,
+                # Named, because sam looks for it beside the template, and that may be a built one.
+                "--config-file", ROOT / "samconfig.toml", "--config-env", "local",
+            ],
             cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip

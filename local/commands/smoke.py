@@ -139,24 +139,42 @@ def read_logs_back(
     Raises:
         CommandError: a log is missing in the bucket or empty in the API.
     """
+    instances = [t for dag_id, run_id in runs.items() for t in api.task_instances(dag_id, run_id)]
+
+    def missing() -> list[str]:
+        keys = _log_keys(workspace, outputs["LogBucketName"])
+        expected = [_log_marks(instance) for instance in instances]
+        return [
+            " ".join(marks)
+            for marks in expected
+            if not any(all(mark in key for mark in marks) for key in keys)
+        ]
+
+    try:
+        # A worker uploads a log when the task has ended, so the last may be a moment late.
+        wait_until(lambda: not missing(), 30, "the last log")
+    except TimeoutError:
+        raise CommandError(f"These logs are not in the bucket: {missing()}") from None
+    for instance in instances:
+        if not api.log(instance):
+            raise CommandError(f"The API gave an empty log for {_log_marks(instance)}.")
+    return len(instances)
+
+
+def _log_keys(workspace: Workspace, bucket: str) -> list[str]:
     pages = workspace.client("s3").get_paginator("list_objects_v2")
-    keys = [
-        entry["Key"]
-        for page in pages.paginate(Bucket=outputs["LogBucketName"], Prefix="logs/")
-        for entry in page.get("Contents", [])
+    found = pages.paginate(Bucket=bucket, Prefix="logs/")
+    return [entry["Key"] for page in found for entry in page.get("Contents", [])]
+
+
+def _log_marks(instance: dict[str, Any]) -> list[str]:
+    """What stands in the key of a task instance's log."""
+    marks = [
+        f"dag_id={instance['dag_id']}/",
+        f"run_id={instance['dag_run_id']}/",
+        f"task_id={instance['task_id']}/",
     ]
-    read = 0
-    for dag_id, run_id in runs.items():
-        for instance in api.task_instances(dag_id, run_id):
-            marks = [f"dag_id={dag_id}/", f"run_id={run_id}/", f"task_id={instance['task_id']}/"]
-            if instance["map_index"] >= 0:
-                marks.append(f"map_index={instance['map_index']}/")
-            if not any(all(mark in key for mark in marks) for key in keys):
-                raise CommandError(f"No log in the bucket for {marks}; there are {len(keys)} logs.")
-            if not api.log(instance):
-                raise CommandError(f"The API gave an empty log for {marks}.")
-            read += 1
-    return read
+    return [*marks, f"map_index={instance['map_index']}/"] if instance["map_index"] >= 0 else marks
 
 
 def _states(api: AirflowApi, dag_id: str, run_id: str) -> dict[str, Any]:

@@ -1,0 +1,36 @@
+"""TaskFlow with dynamic task mapping: one instance for each of 50 items, then one for all."""
+
+from airflow.sdk import dag, task
+
+ITEM_COUNT = 50
+
+
+@dag(schedule=None, tags=["smoke", "example"])
+def smoke_mapped():
+    """
+    ### Dynamic task mapping Squares 50 numbers, each in a task of its own, and adds the squares up.
+    How many run at a time is decided by `max_active_tasks` (16 unless said otherwise), the worker's
+    concurrency and the fleet's size: a good DAG to watch the fleet grow.
+    """
+
+    @task
+    def list_items() -> list[int]:
+        return list(range(1, ITEM_COUNT + 1))
+
+    @task
+    def square(number: int) -> int:
+        return number * number
+
+    @task
+    def add_up(squares: list[int]) -> int:
+        total = sum(squares)
+        expected = ITEM_COUNT * (ITEM_COUNT + 1) * (2 * ITEM_COUNT + 1) // 6
+        if total != expected:
+            raise ValueError(f"The squares add up to {total} instead of {expected}")
+        print(f"The squares of 1 to {ITEM_COUNT} add up to {total}")
+        return total
+
+    add_up(square.expand(number=list_items()))
+
+
+smoke_mapped()

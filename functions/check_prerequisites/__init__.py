@@ -1,0 +1,1 @@
+"""Refuse impossible parameters before anything is created."""

@@ -1,0 +1,27 @@
+"""The CPU and memory that Fargate sells together.
+
+Source: Amazon ECS Developer Guide, "Troubleshoot Amazon ECS task definition invalid CPU or memory
+errors", https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
+(Linux; cfn-lint's check of task definitions knows the same pairs.)
+"""
+
+from collections.abc import Sequence
+
+# CPU units to the memory sizes in MiB.
+MEMORY_BY_CPU: dict[int, Sequence[int]] = {
+    256: (512, 1024, 2048),
+    512: range(1024, 4096 + 1, 1024),
+    1024: range(2048, 8192 + 1, 1024),
+    2048: range(4096, 16384 + 1, 1024),
+    4096: range(8192, 30720 + 1, 1024),
+    8192: range(16384, 61440 + 1, 4096),
+    16384: range(32768, 122880 + 1, 8192),
+}
+
+
+def describe(sizes: Sequence[int]) -> str:
+    """The sizes as a person would list them."""
+    if isinstance(sizes, range):
+        return f"{sizes[0]} to {sizes[-1]} in steps of {sizes.step}"
+    *most, last = sizes
+    return f"{', '.join(map(str, most))} or {last}"

@@ -1,0 +1,1 @@
+"""Run an Airflow CLI command as a Fargate task: for CloudFormation, or for a person."""

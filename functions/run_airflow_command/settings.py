@@ -1,0 +1,25 @@
+"""The function's settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.fargate import TaskPlacement
+from shared.settings import Environment
+
+
+@dataclass(frozen=True)
+class RunAirflowCommandSettings:
+    placement: TaskPlacement
+    task_definition_arn: str
+    state_bucket_name: str
+    log_group_name: str
+
+    @classmethod
+    def from_environment(cls, values: Mapping[str, str]) -> "RunAirflowCommandSettings":
+        environment = Environment(values)
+        return cls(
+            placement=TaskPlacement.from_environment(environment),
+            task_definition_arn=environment.text("COMMAND_TASK_DEFINITION_ARN"),
+            state_bucket_name=environment.text("STATE_BUCKET_NAME"),
+            log_group_name=environment.text("COMMAND_LOG_GROUP_NAME"),
+        )

@@ -1,0 +1,1 @@
+"""Decide how many workers there should be, and start those that are missing."""

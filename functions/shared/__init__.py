@@ -1,0 +1,1 @@
+"""What several functions need: settings, custom resources, observability, the release format."""

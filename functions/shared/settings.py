@@ -1,0 +1,48 @@
+"""The environment, read once per call into a frozen settings object.
+
+Each function has a dataclass of its own; this module reads the single values, so that a missing or
+malformed one is named in one sentence instead of a KeyError far away.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, cast
+
+PublicIp = Literal["ENABLED", "DISABLED"]
+
+
+class SettingError(Exception):
+    """The function's environment is not what its template should have made it."""
+
+
+class Environment:
+    """The environment variables of a function."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def text(self, name: str) -> str:
+        value = self._values.get(name, "").strip()
+        if not value:
+            raise SettingError(f"The environment variable {name} is missing or empty")
+        return value
+
+    def whole_number(self, name: str) -> int:
+        value = self.text(name)
+        if not value.isdecimal():
+            raise SettingError(f"The environment variable {name} must be a whole number: {value!r}")
+        return int(value)
+
+    def items(self, name: str) -> tuple[str, ...]:
+        """A comma-separated list."""
+        items = tuple(item.strip() for item in self.text(name).split(",") if item.strip())
+        if not items:
+            raise SettingError(f"The environment variable {name} lists nothing")
+        return items
+
+    def public_ip(self, name: str) -> PublicIp:
+        value = self.text(name)
+        if value not in ("ENABLED", "DISABLED"):
+            raise SettingError(
+                f"The environment variable {name} must be ENABLED or DISABLED: {value!r}"
+            )
+        return cast(PublicIp, value)

@@ -1,0 +1,23 @@
+"""Airflow's command line for the dag-processor and the triggerer, with what they need of ours.
+
+Run as `python -m airflow_on_fargate.component dag-processor`.
+"""
+
+import sys
+
+from airflow_on_fargate import airflow_mends, heartbeat
+
+
+def main() -> None:
+    """Run `airflow` with the arguments given, in this process."""
+    from airflow.__main__ import main as airflow
+
+    component = sys.argv[1]
+    heartbeat.mirror_job_heartbeats(component)
+    if component == "dag-processor":
+        airflow_mends.forget_statistics_of_callbacks()
+    airflow()
+
+
+if __name__ == "__main__":
+    main()

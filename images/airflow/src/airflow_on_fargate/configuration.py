@@ -1,0 +1,149 @@
+"""The settings that are the same for every stack, each with its reason.
+
+The entrypoint puts them into the environment where the task definition has not said otherwise: what
+differs between stacks (addresses, bucket names, sizes) is said there, secrets are injected by ECS,
+and everything else stands here. Standard library only: the health check imports it too.
+"""
+
+import json
+import os
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+DEFAULT_AIRFLOW_HOME: Final = "/opt/airflow"
+DAG_BUNDLE_NAME: Final = "releases"
+DAG_BUNDLE_REFRESH_SECONDS: Final = 5
+
+DEFAULTS: Final[Mapping[str, str]] = {
+    # --- core ---
+    # Work runs on the fleet, never beside the scheduler.
+    "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+    # Users, roles and passwords in the metadata database.
+    "AIRFLOW__CORE__AUTH_MANAGER": (
+        "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+    ),
+    # A Fargate task has no resolvable name: the API server reads live logs by address.
+    "AIRFLOW__CORE__HOSTNAME_CALLABLE": "airflow.utils.net.get_host_ip_address",
+    # The DAG bucket alone decides which DAGs exist.
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    # With the default of 30 s, two releases in a row gave runs with new code and the old structure.
+    "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
+    # The default of 32 per scheduler would stop the fleet from growing; WorkerMaxCount is the
+    # limit.
+    "AIRFLOW__CORE__PARALLELISM": "1024",
+    # --- database ---
+    # `airflow db migrate` then migrates FAB's tables too.
+    "AIRFLOW__DATABASE__EXTERNAL_DB_MANAGERS": (
+        "airflow.providers.fab.auth_manager.models.db.FABDBManager"
+    ),
+    # --- outliving an upgrade's pause: running tasks must not notice ten minutes without an API ---
+    # Tokens are renewed only near their end; one of 600 s would expire in the pause.
+    "AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME": "7200",
+    # About ten minutes of attempts; the default's five are over in seconds.
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "20",
+    # The default of 3 ends a task after some 20 s without an API server.
+    "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "60",
+    # Longer than the attempts above, or the scheduler fails a task that is still trying.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "900",
+    # --- scheduler ---
+    # Answers the container's health check on port 8974.
+    "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "True",
+    # A fleet that starts at zero, or is at its maximum, keeps tasks queued for longer than 600 s.
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "3600",
+    # --- api-server ---
+    # Tokens of one deployment only; the secret differs between stacks, the issuer names the kind.
+    "AIRFLOW__API_AUTH__JWT_ISSUER": "airflow-on-fargate",
+    # Only the load balancer reaches port 8080 from outside (security group), so trust its headers.
+    "FORWARDED_ALLOW_IPS": "*",
+    "AIRFLOW__FAB__ENABLE_PROXY_FIX": "True",
+    # An ALB sends neither header: trusting them would trust the browser.
+    "AIRFLOW__FAB__PROXY_FIX_X_HOST": "0",
+    "AIRFLOW__FAB__PROXY_FIX_X_PREFIX": "0",
+    # --- celery ---
+    # The region and the queue's URL come from the task definition, credentials from the task role.
+    "AIRFLOW__CELERY__BROKER_URL": "sqs://",
+    # NullPool, the worker's life cycle and the wake-up; read by scheduler and worker alike.
+    "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "airflow_on_fargate.celery_config.CELERY_CONFIG",
+    # Remote control needs queues that SQS cannot give.
+    "AIRFLOW__CELERY__WORKER_ENABLE_REMOTE_CONTROL": "False",
+    # Publish in the scheduler's own process: the wake-up's rate limit is lost in forked children.
+    "AIRFLOW__CELERY__SYNC_PARALLELISM": "1",
+    # The first publish after a start took 1.3 s; the default limit is one second.
+    "AIRFLOW__CELERY__OPERATION_TIMEOUT": "15",
+    # These two make "visible + not visible" mean "queued + running": the scaling signal.
+    "AIRFLOW__CELERY__TASK_ACKS_LATE": "True",
+    "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
+    # SQS's maximum, as the queue itself has it: a shorter one redelivers what still runs.
+    "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "43200",
+    # --- logging ---
+    # No connection: the task role. A named one would be looked up in Secrets Manager for every
+    # task.
+    "AIRFLOW__LOGGING__REMOTE_LOG_CONN_ID": "",
+    # Uploaded is enough: the task's disk is small and nobody else reads it.
+    "AIRFLOW__LOGGING__DELETE_LOCAL_LOGS": "True",
+    # One file per DAG would fill the task's disk; standard output has a retention.
+    "AIRFLOW__LOGGING__DAG_PROCESSOR_LOG_TARGET": "stdout",
+    # Four lines for every parse of every file, twice a minute, say only that nothing happened.
+    "AIRFLOW__LOGGING__NAMESPACE_LEVELS": (
+        "airflow.dag_processing.dagbag=WARNING airflow.models.dag=WARNING "
+        "airflow.serialization.definitions.dag=WARNING"
+    ),
+    # Escape sequences are noise in CloudWatch.
+    "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+    # --- secrets and connections ---
+    "AIRFLOW__SECRETS__BACKEND": (
+        "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
+    ),
+    # DAGs that use Amazon operators get the task role without further ado.
+    "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
+}
+
+
+def settings_for(environment: Mapping[str, str]) -> dict[str, str]:
+    """What this image sets in `environment`: the defaults, and what is composed from it."""
+    home = environment.get("AIRFLOW_HOME") or DEFAULT_AIRFLOW_HOME
+    settings = {
+        **DEFAULTS,
+        "AIRFLOW_HOME": home,
+        # Beside Airflow's home, not in a shared temporary folder: two tasks may share a machine.
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(Path(home, "dag_bundles")),
+        # Airflow does not even start when told to log to nowhere.
+        "AIRFLOW__LOGGING__REMOTE_LOGGING": str(
+            "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER" in environment
+        ),
+        # A browser drops secure cookies on plain HTTP, so follow the address that users see.
+        "AIRFLOW__FAB__COOKIE_SECURE": str(
+            urlsplit(environment.get("AIRFLOW__API__BASE_URL", "")).scheme == "https"
+        ),
+    }
+    if bucket := environment.get("DAG_BUCKET_NAME"):
+        settings["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = dag_bundle_config_list(
+            bucket, environment.get("DAG_RELEASE_PREFIX") or "releases/"
+        )
+    return settings
+
+
+def dag_bundle_config_list(bucket_name: str, release_prefix: str) -> str:
+    """[dag_processor] dag_bundle_config_list: one bundle, the releases of one bucket."""
+    return json.dumps(
+        [
+            {
+                "name": DAG_BUNDLE_NAME,
+                "classpath": "airflow_on_fargate.dag_bundle.ReleaseDagBundle",
+                "kwargs": {
+                    "bucket_name": bucket_name,
+                    "prefix": release_prefix,
+                    "refresh_interval": DAG_BUNDLE_REFRESH_SECONDS,
+                },
+            }
+        ]
+    )
+
+
+def apply(environment: MutableMapping[str, str] | None = None) -> None:
+    """Set what is not set yet: the task definition wins over this module."""
+    target = os.environ if environment is None else environment
+    for name, value in settings_for(target).items():
+        target.setdefault(name, value)

@@ -1,0 +1,51 @@
+"""What every container of this image runs: defaults, the wait for the schema, then Airflow.
+
+The container's command is a list of Airflow CLI arguments (`["scheduler"]`, `["db", "migrate"]`) or
+the one command of our own, `["ensure-admin-user"]`.
+"""
+
+import os
+import sys
+
+from airflow_on_fargate import configuration, heartbeat
+
+# These use the metadata database and exit when its schema is not theirs. Waiting instead means that
+# no order of an upgrade or of its rollback can strand the stack.
+WAIT_FOR_SCHEMA = frozenset({"api-server", "scheduler", "dag-processor", "triggerer"})
+
+
+def main(arguments: list[str]) -> None:
+    """Become Airflow, or exit."""
+    if not arguments:
+        sys.exit("Give the arguments of an Airflow command, for example: scheduler")
+    configuration.apply()
+    command = arguments[0]
+    if command == "ensure-admin-user":
+        from airflow_on_fargate import admin_user
+
+        sys.exit(admin_user.main())
+    for name in heartbeat.COMPONENTS | {heartbeat.WAITING_FOR_SCHEMA}:
+        heartbeat.clear(name)
+    if command in WAIT_FOR_SCHEMA:
+        from airflow_on_fargate import schema
+
+        schema.wait()
+    sys.stdout.flush()
+    # exec: Airflow gets this process id and with it ECS's SIGTERM, and the memory that the wait
+    # took is given back.
+    os.execv(sys.executable, [sys.executable, "-m", *airflow_command(arguments)])  # noqa: S606
+
+
+def airflow_command(arguments: list[str]) -> list[str]:
+    """The module to run and its arguments."""
+    command = arguments[0]
+    if command == "api-server" and "--proxy-headers" not in arguments:
+        # Behind a load balancer always; FORWARDED_ALLOW_IPS says whose headers count.
+        return ["airflow", *arguments, "--proxy-headers"]
+    if command in heartbeat.MIRRORED:
+        return ["airflow_on_fargate.component", *arguments]
+    return ["airflow", *arguments]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

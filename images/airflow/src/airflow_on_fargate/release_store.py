@@ -1,0 +1,118 @@
+"""Releases in S3, as the DAG bundle sees them: the pointer, manifests, files. Read only.
+
+Turns what S3 answers into errors that say what to look at; nothing here touches the local disk.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_on_fargate.release_manifest import (
+    ReleaseFile,
+    ReleaseManifest,
+    ReleasePointer,
+    manifest_key,
+    pointer_key,
+)
+
+
+class ReleaseUnavailableError(Exception):
+    """A release, or the bucket that should hold it, cannot be read."""
+
+
+class ReleaseIntegrityError(Exception):
+    """A file is not what its manifest says."""
+
+
+@dataclass(frozen=True)
+class PointerSeen:
+    """A pointer and the ETag under which S3 has it."""
+
+    release: str
+    etag: str
+
+
+class UnchangedPointer:
+    """The pointer is what it was at the last look."""
+
+
+class S3ReleaseStore:
+    """The releases under one prefix of one bucket."""
+
+    def __init__(self, bucket_name: str, prefix: str, connections: int, client: Any = None) -> None:
+        self._bucket = bucket_name
+        self._prefix = f"{prefix.strip('/')}/"
+        self._connections = connections
+        self._client_made = client
+
+    @property
+    def _client(self) -> Any:
+        # Made at first use: Airflow builds bundle objects also where it only needs their names.
+        if self._client_made is None:
+            import boto3
+            from botocore.config import Config
+
+            self._client_made = boto3.client(
+                "s3",
+                config=Config(
+                    max_pool_connections=self._connections,
+                    connect_timeout=5,
+                    read_timeout=20,
+                    retries={"mode": "standard", "max_attempts": 5},
+                ),
+            )
+        return self._client_made
+
+    def connect(self) -> None:
+        """Make the client now: boto3 cannot make one in several threads at once."""
+        _ = self._client
+
+    def pointer(self, etag: str | None = None) -> PointerSeen | UnchangedPointer | None:
+        """The current release; None while nothing has been published. One request, mostly a 304."""
+        key = pointer_key(self._prefix)
+        condition = {"IfNoneMatch": etag} if etag else {}
+        answer = self._get(key, f"the pointer {key}", allowed=("304", "NoSuchKey"), **condition)
+        if isinstance(answer, str):
+            return UnchangedPointer() if answer == "304" else None
+        pointer = ReleasePointer.from_bytes(answer["Body"].read())
+        return PointerSeen(pointer.release, answer["ETag"])
+
+    def manifest_bytes(self, release: str) -> bytes:
+        """The manifest of one release, as it was written."""
+        key = manifest_key(self._prefix, release)
+        data: bytes = self._get(key, f"the manifest of release {release}")["Body"].read()
+        manifest = ReleaseManifest.from_bytes(data)
+        if manifest.release != release:
+            raise ReleaseIntegrityError(f"{key} is the manifest of {manifest.release}")
+        return data
+
+    def file_bytes(self, file: ReleaseFile) -> bytes:
+        """The bytes of one file, verified."""
+        answer = self._get(file.key, f"version {file.version_id} of it", VersionId=file.version_id)
+        data: bytes = answer["Body"].read()
+        if len(data) != file.size or hashlib.sha256(data).hexdigest() != file.sha256:
+            raise ReleaseIntegrityError(
+                f"s3://{self._bucket}/{file.key} (version {file.version_id}) is not the file that "
+                f"was published: {len(data)} bytes instead of {file.size}, or another hash"
+            )
+        return data
+
+    def _get(self, key: str, what: str, allowed: tuple[str, ...] = (), **arguments: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        place = f"s3://{self._bucket}/{key}"
+        try:
+            return self._client.get_object(Bucket=self._bucket, Key=key, **arguments)
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code in allowed:
+                return code
+            if code == "NoSuchBucket":
+                reason = f"The DAG bucket {self._bucket!r} does not exist: see DAG_BUCKET_NAME"
+            elif code == "AccessDenied":
+                reason = f"{place} may not be read by this task's role, or is not there"
+            else:
+                reason = f"{place}: {what} cannot be read ({code})"
+            raise ReleaseUnavailableError(reason) from error
+        except BotoCoreError as error:
+            raise ReleaseUnavailableError(f"{place}: {what} cannot be read: {error}") from error

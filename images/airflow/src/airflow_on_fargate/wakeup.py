@@ -1,0 +1,97 @@
+"""Tell the scaler that a task was queued, at once and cheaply.
+
+A publish only sets an event; one daemon thread invokes the Lambda function asynchronously: at the
+first publish immediately (the leading edge), then at most once every two seconds, with a last call
+for what came in between (the trailing edge). Nothing that goes wrong here may fail or slow a
+publish: the alarm on the queue wakes the fleet too, only later.
+"""
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+log = logging.getLogger(__name__)
+
+MIN_SECONDS_BETWEEN_CALLS: Final = 2.0
+PAYLOAD: Final = json.dumps({"source": "scheduler"}).encode()
+
+
+class WakeUp:
+    """A signal that many may give at no cost and one thread carries out."""
+
+    def __init__(
+        self,
+        call: Callable[[], None],
+        min_seconds_between_calls: float = MIN_SECONDS_BETWEEN_CALLS,
+    ) -> None:
+        self._call = call
+        self._pause = min_seconds_between_calls
+        self._wanted = threading.Event()
+        self._start = threading.Lock()
+        self._process_id: int | None = None
+
+    def signal(self) -> None:
+        """Ask for a call; returns at once, and never raises."""
+        try:
+            if self._process_id != os.getpid():
+                self._start_thread()
+            self._wanted.set()
+        except Exception:
+            log.exception("The worker scaler could not be signalled")
+
+    def _start_thread(self) -> None:
+        # On first use, because a thread does not survive the forks of a starting scheduler.
+        with self._start:
+            if self._process_id != os.getpid():
+                self._process_id = os.getpid()
+                threading.Thread(target=self._run, daemon=True, name="wake-up").start()
+
+    def _run(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            started = time.monotonic()
+            try:
+                self._call()
+            except Exception as error:
+                log.warning("The worker scaler was not woken; the queue's alarm will: %s", error)
+            time.sleep(max(0.0, self._pause - (time.monotonic() - started)))
+
+
+def install(function_name: str) -> None:
+    """Wake the function whenever this process publishes a task."""
+    from celery.signals import after_task_publish
+
+    invoke = _invocation_of(function_name)
+    if invoke is None:
+        return
+    wake_up = WakeUp(invoke)
+
+    def on_publish(**_: Any) -> None:
+        wake_up.signal()
+
+    after_task_publish.connect(on_publish, weak=False)
+
+
+def _invocation_of(function_name: str) -> Callable[[], None] | None:
+    """An asynchronous invocation. The client is made now: the first task should not wait for it."""
+    import boto3
+    from botocore.config import Config
+
+    try:
+        client = boto3.client(
+            "lambda",
+            config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2}),
+        )
+    except Exception:
+        log.exception("No client for Lambda: only the queue's alarm will wake the fleet")
+        return None
+
+    def invoke() -> None:
+        client.invoke(FunctionName=function_name, InvocationType="Event", Payload=PAYLOAD)
+
+    return invoke

@@ -1,0 +1,154 @@
+"""The life cycle inside Celery: a consumer bootstep with a timer in the worker's own event loop.
+
+Observes with kombu's and Celery's internals (the versions are pinned; the numbers are in the
+design's notes) and carries out what `lifecycle` decides. Everything but the drain watch runs in the
+worker's main thread, between two events, so nothing here needs a lock.
+"""
+
+import logging
+import os
+import signal
+import time
+from typing import Any, Final
+
+from celery import bootsteps
+from celery.signals import worker_ready
+from celery.worker import state as celery_state
+
+from airflow_on_fargate import heartbeat
+from airflow_on_fargate.worker.drain_watch import DrainWatch
+from airflow_on_fargate.worker.lifecycle import Action, LifeCycle, Observation
+
+log = logging.getLogger(__name__)
+
+STEP_SECONDS: Final = 0.5
+HEARTBEAT_SECONDS: Final = 5.0
+
+
+class Worker:
+    """What outlives a broker connection: the life cycle, the drain watch, the signal received."""
+
+    def __init__(self, idle_timeout: float | None, drain_watch: DrainWatch | None) -> None:
+        self.lifecycle = LifeCycle(time.monotonic(), idle_timeout)
+        self.drain_watch = drain_watch
+        self.terminated_at: float | None = None
+        self.next_heartbeat = 0.0
+
+    def on_sigterm(self, *_: Any) -> None:
+        """Only note it: a warm shutdown of Celery's would strand the message of a poll in
+        flight."""
+        if self.terminated_at is None:
+            self.terminated_at = time.monotonic()
+
+
+_worker: Worker | None = None
+
+
+def attach(app: Any) -> None:
+    """Make the life cycle part of the worker that `app` is about to start."""
+    global _worker
+    idle = float(os.environ.get("WORKER_IDLE_TIMEOUT_SECONDS") or 0)
+    _worker = Worker(idle or None, DrainWatch.from_environment(os.environ))
+    app.steps["consumer"].add(LifeCycleStep)
+    worker_ready.connect(_on_ready, weak=False)
+
+
+def _on_ready(**_: Any) -> None:
+    assert _worker is not None
+    # After Celery's own handler, which it replaces; worker_ready comes in the main thread.
+    signal.signal(signal.SIGTERM, _worker.on_sigterm)
+    if _worker.drain_watch:
+        _worker.drain_watch.start()
+
+
+class LifeCycleStep(bootsteps.StartStopStep):
+    """Celery starts it with every broker connection, after the consumer of tasks."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, parent: Any) -> None:
+        """A new connection begins with an open gate."""
+        assert _worker is not None
+        _worker.lifecycle.consumer_restarted(time.monotonic())
+
+    def stop(self, parent: Any) -> None:
+        """The timer goes with the event loop."""
+
+    def register_with_event_loop(self, parent: Any, hub: Any) -> None:
+        """Called by Celery once the event loop exists."""
+        hub.call_repeatedly(STEP_SECONDS, self._step, parent)
+
+    def _step(self, consumer: Any) -> None:
+        worker = _worker
+        assert worker is not None
+        try:
+            now = time.monotonic()
+            if now >= worker.next_heartbeat:
+                worker.next_heartbeat = now + HEARTBEAT_SECONDS
+                heartbeat.beat("worker")
+            before = worker.lifecycle.state
+            actions = worker.lifecycle.step(_observe(worker, consumer, now))
+            if actions:
+                reason = worker.lifecycle.reason
+                log.info(
+                    "Worker %s -> %s%s: %s",
+                    before.value,
+                    worker.lifecycle.state.value,
+                    f" ({reason.name.lower()})" if reason else "",
+                    "; ".join(action.value for action in actions),
+                )
+            for action in actions:
+                _carry_out(action, consumer)
+        except Exception:
+            # A broken step must not end the worker: its tasks are worth more than its retirement.
+            log.exception("The worker's life cycle could not take a step")
+
+
+def _observe(worker: Worker, consumer: Any, now: float) -> Observation:
+    return Observation(
+        now=now,
+        tasks_held=len(celery_state.reserved_requests),
+        tasks_taken=celery_state.all_total_count[0],
+        polls_out=_polls_out(consumer),
+        drain_wanted=bool(worker.drain_watch and worker.drain_watch.drain_wanted),
+        terminated_at=worker.terminated_at,
+    )
+
+
+def _polls_out(consumer: Any) -> int:
+    """ReceiveMessage calls that SQS has not answered yet."""
+    client = getattr(consumer.hub, "_current_http_client", None)
+    if client is None:
+        return 0
+    return len(client._curls) - len(client._free_list) + len(client._pending)
+
+
+def _carry_out(action: Action, consumer: Any) -> None:
+    quality_of_service = consumer.task_consumer.channel.qos
+    if action is Action.CLOSE_GATE:
+        # The poll loop goes on turning but asks for nothing. Cancelling and adding the queue again
+        # would start a second loop beside the first.
+        quality_of_service.can_consume = lambda: False
+    elif action is Action.OPEN_GATE:
+        vars(quality_of_service).pop("can_consume", None)
+    elif action is Action.CANCEL_CONSUMER:
+        consumer.task_consumer.cancel()
+    elif action is Action.TERMINATE_TASKS:
+        _signal_tasks(signal.SIGTERM)
+    elif action is Action.KILL_TASKS:
+        _signal_tasks(signal.SIGKILL)
+    elif action is Action.LEAVE:
+        celery_state.should_stop = os.EX_OK
+
+
+def _signal_tasks(signal_number: signal.Signals) -> None:
+    """To the task runners, the children of the pool's processes; their parents report the state."""
+    import psutil
+
+    for request in list(celery_state.active_requests):
+        try:
+            for runner in psutil.Process(request.worker_pid).children():
+                runner.send_signal(signal_number)
+                log.warning("Sent %s to task runner %s", signal_number.name, runner.pid)
+        except psutil.Error as error:
+            log.warning("A task runner could not be signalled: %s", error)

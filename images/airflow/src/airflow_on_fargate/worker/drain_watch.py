@@ -1,0 +1,120 @@
+"""Has a newer worker been deployed? One S3 object says which task definition is current.
+
+The scaler writes {"current": "<family>:<revision>"} with every deployment. A worker of any other
+revision drains. The object is read in a thread of its own with a conditional request, so that
+neither a slow nor a missing S3 ever holds the worker's event loop.
+"""
+
+import json
+import logging
+import threading
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 15.0
+METADATA_TIMEOUT_SECONDS: Final = 3.0
+
+
+class DrainWatch:
+    """Looks at the drain object now and then; `drain_wanted` is the answer so far."""
+
+    def __init__(
+        self,
+        own_task_definition: str,
+        read: Callable[[], str | None],
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
+        """`read` returns the current task definition, or None for "not known" or "not changed"."""
+        self.drain_wanted = False
+        self._own = own_task_definition
+        self._read = read
+        self._look_seconds = look_seconds
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "DrainWatch | None":
+        """None, with a line in the log, where this task cannot know whether it is current."""
+        url = environment.get("WORKER_DRAIN_OBJECT")
+        metadata_uri = environment.get("ECS_CONTAINER_METADATA_URI_V4")
+        if not url or not metadata_uri:
+            log.info("No drain watch: WORKER_DRAIN_OBJECT or the ECS metadata address is not set")
+            return None
+        try:
+            own = own_task_definition(metadata_uri)
+        except (OSError, ValueError, KeyError) as error:
+            log.warning("No drain watch: the ECS metadata could not be read: %s", error)
+            return None
+        return cls(own, S3DrainObject(url).read)
+
+    def start(self) -> None:
+        """Look every few seconds until the process ends."""
+        threading.Thread(target=self._run, daemon=True, name="drain-watch").start()
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while not self.drain_wanted:
+            self.look()
+            pause.wait(self._look_seconds)
+
+    def look(self) -> None:
+        """Once. What cannot be read changes nothing: better to stay than to leave by mistake."""
+        try:
+            current = self._read()
+        except Exception as error:
+            log.warning("The drain object could not be read: %s", error)
+            return
+        if current is not None and current != self._own:
+            log.info("Draining: %s is current, this worker is %s", current, self._own)
+            self.drain_wanted = True
+
+
+class S3DrainObject:
+    """The object itself, read only when it has changed."""
+
+    def __init__(self, url: str, client: Any = None) -> None:
+        """`url` is s3://bucket/key."""
+        parts = urlsplit(url)
+        if parts.scheme != "s3" or not parts.netloc or not parts.path.strip("/"):
+            raise ValueError(f"WORKER_DRAIN_OBJECT must look like s3://bucket/key, not {url!r}")
+        self._bucket, self._key = parts.netloc, parts.path.lstrip("/")
+        self._client = client or self._new_client()
+        self._etag: str | None = None
+
+    @staticmethod
+    def _new_client() -> Any:
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            "s3",
+            config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2}),
+        )
+
+    def read(self) -> str | None:
+        """The current task definition as family:revision; None if unchanged or not written yet."""
+        from botocore.exceptions import ClientError
+
+        condition = {"IfNoneMatch": self._etag} if self._etag else {}
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._key, **condition)
+        except ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            if status in (304, 404):
+                return None
+            raise
+        current = json.loads(answer["Body"].read())["current"]
+        if not isinstance(current, str):
+            raise ValueError("the drain object's 'current' is not a string")
+        self._etag = answer["ETag"]
+        return current
+
+
+def own_task_definition(metadata_uri: str) -> str:
+    """This task's family:revision, from the ECS metadata endpoint."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{metadata_uri}/task", timeout=METADATA_TIMEOUT_SECONDS) as response:
+        task = json.load(response)
+    return f"{task['Family']}:{task['Revision']}"

@@ -1,0 +1,140 @@
+"""The worker's states and transitions: pure, without clock, Celery or SQS.
+
+The package's docstring draws them. `LifeCycle.step` is called twice a second with what was observed
+and answers with what is to be done.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+# A long poll lasts 10 s; one that has not returned after this is lost, and waiting longer is
+# useless.
+POLL_LIMIT_SECONDS: Final = 45.0
+# ECS kills 120 s after SIGTERM. From here to a task reported as failed took 11 s.
+TERMINATION_GRACE_SECONDS: Final = 95.0
+# Between SIGTERM and SIGKILL to a task runner: time for an operator's on_kill.
+KILL_AFTER_SECONDS: Final = 5.0
+
+
+class State(Enum):
+    """Where the worker stands."""
+
+    RUNNING = "running"
+    CLOSING = "closing"
+    LEAVING = "leaving"
+
+
+class Reason(Enum):
+    """Why it closes; a later one outranks an earlier."""
+
+    IDLE = 1
+    DRAIN = 2
+    TERMINATION = 3
+
+
+class Action(Enum):
+    """What the bootstep has to do."""
+
+    CLOSE_GATE = "ask for no more messages"
+    OPEN_GATE = "ask for messages again"
+    CANCEL_CONSUMER = "give back what the last poll brings"
+    TERMINATE_TASKS = "SIGTERM to the task runners"
+    KILL_TASKS = "SIGKILL to the task runners"
+    LEAVE = "end the process with exit code 0"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """The worker at one moment. Times are of one monotonic clock, in seconds."""
+
+    now: float
+    # Messages taken and not finished, running or waiting for a pool process.
+    tasks_held: int
+    # All tasks ever taken: one that fits between two looks shows only here.
+    tasks_taken: int
+    polls_out: int
+    drain_wanted: bool = False
+    terminated_at: float | None = None
+
+
+class LifeCycle:
+    """One worker's way from running to leaving."""
+
+    def __init__(self, now: float, idle_timeout: float | None) -> None:
+        self.state = State.RUNNING
+        self.reason: Reason | None = None
+        self._idle_timeout = idle_timeout
+        self._idle_since = now
+        self._tasks_taken = 0
+        self._closed_at = now
+        self._taken_at_close = 0
+        self._kill_at: float | None = None
+
+    def consumer_restarted(self, now: float) -> None:
+        """The broker connection was made anew: its gate is open, whatever was shut before."""
+        if self.state is State.CLOSING:
+            self.state, self.reason, self._idle_since = State.RUNNING, None, now
+
+    def step(self, seen: Observation) -> list[Action]:
+        """Move on, and say what to do for it."""
+        if self.state is State.LEAVING:
+            return []
+        if seen.tasks_held or seen.tasks_taken != self._tasks_taken:
+            self._tasks_taken, self._idle_since = seen.tasks_taken, seen.now
+        actions = self._close(seen)
+        if self.state is State.CLOSING:
+            actions += self._hurry(seen)
+            actions += self._settle(seen)
+        return actions
+
+    def _close(self, seen: Observation) -> list[Action]:
+        """Start closing, or close for a stronger reason than before."""
+        reason = self._reason_to_close(seen)
+        if reason is None or (self.reason is not None and reason.value <= self.reason.value):
+            return []
+        actions = []
+        if self.state is State.RUNNING:
+            self.state = State.CLOSING
+            self._closed_at, self._taken_at_close = seen.now, seen.tasks_taken
+            actions.append(Action.CLOSE_GATE)
+        if reason is not Reason.IDLE and self.reason in (None, Reason.IDLE):
+            actions.append(Action.CANCEL_CONSUMER)
+        self.reason = reason
+        return actions
+
+    def _reason_to_close(self, seen: Observation) -> Reason | None:
+        if seen.terminated_at is not None:
+            return Reason.TERMINATION
+        if seen.drain_wanted:
+            return Reason.DRAIN
+        if self._idle_timeout and seen.now - self._idle_since >= self._idle_timeout:
+            return Reason.IDLE
+        return None
+
+    def _hurry(self, seen: Observation) -> list[Action]:
+        """At the deadline end the tasks, so that there is time left to report them."""
+        if seen.terminated_at is None or not seen.tasks_held:
+            return []
+        if self._kill_at is None:
+            if seen.now - seen.terminated_at < TERMINATION_GRACE_SECONDS:
+                return []
+            self._kill_at = seen.now + KILL_AFTER_SECONDS
+            return [Action.TERMINATE_TASKS]
+        if seen.now < self._kill_at:
+            return []
+        self._kill_at = seen.now + KILL_AFTER_SECONDS
+        return [Action.KILL_TASKS]
+
+    def _settle(self, seen: Observation) -> list[Action]:
+        """Once no poll is out: leave, go on, or wait for what still runs."""
+        if seen.polls_out and seen.now - self._closed_at < POLL_LIMIT_SECONDS:
+            return []
+        came_after_all = seen.tasks_held or seen.tasks_taken != self._taken_at_close
+        if self.reason is Reason.IDLE and came_after_all:
+            self.state, self.reason, self._idle_since = State.RUNNING, None, seen.now
+            return [Action.OPEN_GATE]
+        if seen.tasks_held:
+            return []
+        self.state = State.LEAVING
+        return [Action.LEAVE]

@@ -1,0 +1,149 @@
+"""Starts the embedded AWS: ``python -m embedded_aws.launcher --config FILE``.
+
+ministack emulates the services. Each subject below is one module that adds to it or mends
+it; its `install` runs before the first request. Everything that is started ends with us.
+"""
+
+import argparse
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+from embedded_aws import processes
+from embedded_aws.settings import Settings, SettingsError, load_settings
+
+# In the order of their installation. The stand-in comes first: ministack looks for Docker once.
+SUBJECTS = (
+    "docker_stand_in",
+    "task_events",
+    "task_definitions",
+    "task_metadata",
+    "task_logs",
+    "run_task",
+    "tasks",
+    "services",
+    "service_resources",
+    "service_names",
+    "target_health",
+    "load_balancer",
+    "cloudformation_inert",
+    "cloudformation_types",
+    "cloudformation_stacks",
+    "cloudformation_change_sets",
+    "cloudformation_validation",
+    "cloudformation_custom_resources",
+    "cloudformation_rollback",
+    "buckets",
+    "secrets",
+    "databases",
+    "lambda_functions",
+    "queue_metrics",
+    "event_targets",
+    "object_events",
+    "alarms",
+)
+
+logger = logging.getLogger("embedded_aws")
+
+
+def prepare_environment(settings: Settings) -> None:
+    """Set what ministack reads from the environment while it is imported."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]  # nothing of the developer's own account may leak in
+    os.environ.update(
+        {
+            "GATEWAY_PORT": str(settings.endpoint_port),
+            "BIND_HOST": "127.0.0.1",
+            "MINISTACK_HOST": "127.0.0.1",
+            "MINISTACK_REGION": settings.region,
+            "AWS_REGION": settings.region,
+            "AWS_DEFAULT_REGION": settings.region,
+            "LOG_LEVEL": settings.log_level,
+            # Ports and daemons that nothing here uses.
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "DOCKER_HOST": f"unix://{settings.state_dir}/there-is-no-docker.sock",
+            # Its scratch files (pid files, unpacked functions) belong to our state.
+            "TMPDIR": str(settings.state_dir / "tmp"),
+            processes.STATE_DIR_MARK: str(settings.state_dir),
+        }
+    )
+    (settings.state_dir / "tmp").mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = None  # forget a directory found before TMPDIR was set
+
+
+def install_subjects(settings: Settings) -> None:
+    for name in SUBJECTS:
+        module: ModuleType = importlib.import_module(f"embedded_aws.{name}")
+        module.install(settings)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; end the children while the endpoint still answers them."""
+    from hypercorn.asyncio import serve as hypercorn_serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    from embedded_aws import load_balancer
+
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}" for port in (settings.endpoint_port, settings.ui_port)]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    config.loglevel = settings.log_level
+    logging.getLogger("hypercorn.error").propagate = False  # it has a handler of its own
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+
+    async def children_ended() -> None:
+        await stopping.wait()
+        await asyncio.to_thread(processes.registry().stop_all)
+
+    announcement = asyncio.create_task(_announce(settings))
+    front = load_balancer.in_front_of(app, settings)
+    await hypercorn_serve(front, config, shutdown_trigger=children_ended)
+    announcement.cancel()
+
+
+async def _announce(settings: Settings) -> None:
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", settings.endpoint_port)
+        except OSError:
+            await asyncio.sleep(0.05)
+            continue
+        writer.close()
+        print(f"embedded AWS ready on {settings.endpoint_url}", flush=True)
+        return
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Start the embedded AWS.")
+    parser.add_argument("--config", type=Path, required=True, help="the JSON configuration file")
+    try:
+        settings = load_settings(parser.parse_args().config)
+    except SettingsError as error:
+        print(f"embedded AWS: {error}", file=sys.stderr)
+        return 2
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    prepare_environment(settings)
+    processes.install(settings)
+    try:
+        install_subjects(settings)
+        asyncio.run(serve(settings))
+    finally:
+        processes.registry().stop_all()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""A real PostgreSQL server for a database instance: made, started, asked, stopped, copied.
+
+It listens on 127.0.0.1 only and without a Unix socket, with passwords (scram) for everybody.
+`fsync` is off: a laptop's test database may be lost in a power cut, and is much faster so.
+
+PostgreSQL refuses to run as root. There it runs as `nobody` (setpriv), or, where `nobody` cannot
+reach the files, in a user namespace in which root looks like an ordinary user (unshare).
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from embedded_aws.processes import ManagedProcess, registry
+
+# What RDS gives a db.t4g.micro: LEAST({DBInstanceClassMemory/9531392}, 5000).
+MAX_CONNECTIONS = 81
+# RDS keeps the superuser to itself under this name; the master user is an ordinary role.
+ADMIN = "rdsadmin"
+_NOBODY = 65534
+_AS_NOBODY = (f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
+_IN_NAMESPACE = ("--user", "--map-user=1000", "--map-group=1000")
+
+
+class PostgresError(RuntimeError):
+    """PostgreSQL could not do what was asked; the message holds what it said."""
+
+
+class PostgresServer:
+    """One server with its files in one directory."""
+
+    def __init__(self, directory: Path, binaries: Path, port: int) -> None:
+        self.directory = directory
+        self.port = port
+        self._binaries = binaries
+        self._process: ManagedProcess | None = None
+        self._run_as: tuple[str, ...] = ()
+
+    @property
+    def major_version(self) -> str:
+        output = self._run([self._binary("postgres"), "--version"])
+        return str(re.findall(r"\d+", output)[0])
+
+    def create(self) -> None:
+        """Make the files of an empty database cluster."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir(parents=True, mode=0o700)
+        self._choose_user()
+        password_file = self.directory / "admin-password"
+        password_file.write_text(secrets.token_urlsafe(24), encoding="utf-8")
+        self._hand_over(password_file)
+        self._run_as_user(
+            self._binary("initdb"), "--pgdata", str(self._data), "--username", ADMIN,
+            "--pwfile", str(password_file), "--auth", "scram-sha-256",
+            "--encoding", "UTF8", "--locale", "C", "--no-sync",
+        )  # fmt: skip
+
+    def copy_of(self, source: Path) -> None:
+        """Take the files of another cluster, as from a snapshot."""
+        copy_files(source, self.directory)
+        self._choose_user()
+
+    def start(self, timeout: float = 60) -> None:
+        """Start, and return when the server answers queries."""
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "max_connections": str(MAX_CONNECTIONS),
+            "fsync": "off",
+            "full_page_writes": "off",
+        }
+        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        self._process = registry().start(
+            [*self._run_as, self._binary("postgres"), "-D", str(self._data), *settings],
+            name=f"PostgreSQL {self.directory.name}",
+            env=self._environment(),
+            cwd=self.directory,
+            log_file=self.directory.parent / f"{self.directory.name}.log",
+            stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown: it hangs up on its clients
+            stop_last=True,
+        )
+        self._wait_until_it_answers(self._process, timeout)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.stop(timeout=10)
+            self._process = None
+
+    def destroy(self) -> None:
+        """Stop, and remove the files. The log stays."""
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def execute(self, statements: str, database: str = "postgres") -> None:
+        """Run SQL as the administrator. It goes through standard input: it may hold passwords."""
+        password = (self.directory / "admin-password").read_text(encoding="utf-8")
+        self._run(
+            [
+                self._binary("psql"), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1",
+                "--host", "127.0.0.1", "--port", str(self.port),
+                "--username", ADMIN, "--dbname", database,
+            ],
+            stdin=statements,
+            environment={"PGPASSWORD": password},
+        )  # fmt: skip
+
+    @property
+    def _data(self) -> Path:
+        return self.directory / "data"
+
+    def _binary(self, name: str) -> str:
+        return str(self._binaries / name)
+
+    def _wait_until_it_answers(self, process: ManagedProcess, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while True:
+            with contextlib.suppress(PostgresError):
+                self.execute("SELECT 1 \\g /dev/null")
+                return
+            if not process.is_running or time.monotonic() > deadline:
+                process.stop(timeout=5)
+                raise PostgresError(f"PostgreSQL did not start: {_tail(process.log_file)}")
+            threading.Event().wait(0.05)
+
+    def _choose_user(self) -> None:
+        if os.geteuid() != 0:
+            return
+        for command, owner in (
+            (("setpriv", *_AS_NOBODY), _NOBODY),
+            (("unshare", *_IN_NAMESPACE), 0),
+        ):
+            if shutil.which(command[0]) is None:
+                continue
+            self._run_as = command
+            subprocess.run(["chown", "-R", f"{owner}:{owner}", str(self.directory)], check=True)
+            with contextlib.suppress(PostgresError):
+                script = 'test -w "$1" && exec "$0" --version'
+                self._run_as_user("sh", "-c", script, self._binary("postgres"), str(self.directory))
+                return
+        raise PostgresError(
+            "PostgreSQL refuses to run as root, and neither setpriv nor unshare can help here: "
+            "run the embedded AWS as an ordinary user"
+        )
+
+    def _hand_over(self, file: Path) -> None:
+        file.chmod(0o600)
+        owner = self.directory.stat()
+        if os.geteuid() == 0:
+            os.chown(file, owner.st_uid, owner.st_gid)
+
+    def _run_as_user(self, *argv: str) -> str:
+        return self._run([*self._run_as, *argv])
+
+    def _run(
+        self, argv: Sequence[str], stdin: str = "", environment: dict[str, str] | None = None
+    ) -> str:
+        done = subprocess.run(
+            list(argv),
+            input=stdin,
+            env={**self._environment(), **(environment or {})},
+            cwd="/",
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            said = done.stderr.strip() or done.stdout.strip()
+            raise PostgresError(f"{Path(argv[0]).name} failed: {said}")
+        return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C", "TZ": "UTC"}
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """Copy a stopped server's files with their owners, which PostgreSQL insists on."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-pR", str(source), str(target)], check=True)
+
+
+def quoted_identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted_literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _tail(log_file: Path) -> str:
+    lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+    return " / ".join(lines[-5:])

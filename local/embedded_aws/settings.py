@@ -1,0 +1,116 @@
+"""The launcher's settings: one JSON file, read once, checked, and frozen."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+ACCOUNT_ID = "000000000000"
+
+
+class SettingsError(ValueError):
+    """The configuration file cannot be used; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a container image stands for on this machine: an entry point and an environment.
+
+    Environment values may hold ``{task_dir}`` and ``{task_ip}``.
+    """
+
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    env: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every field but ``images`` stands under the same name in the configuration file."""
+
+    endpoint_port: int
+    ui_port: int
+    database_port: int
+    state_dir: Path
+    images: Mapping[str, Image]
+    postgres_bin: Path
+    lambda_python: Path
+    region: str = "us-east-1"
+    log_level: str = "INFO"
+    # How long CloudFormation waits for an ECS service to become steady (AWS: three hours).
+    service_steady_timeout_seconds: float = 600
+    # How long a minute of CloudWatch's metrics and alarms lasts here.
+    cloudwatch_minute_seconds: float = 60
+    # After this, the end of the launcher turns from SIGTERM to SIGKILL.
+    shutdown_timeout_seconds: float = 10
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"http://127.0.0.1:{self.endpoint_port}"
+
+    @property
+    def log_dir(self) -> Path:
+        return self.state_dir / "logs"
+
+    @property
+    def tasks_dir(self) -> Path:
+        return self.state_dir / "tasks"
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check a configuration file; raise SettingsError with one clear sentence."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(raw, dict):
+        raise SettingsError(f"{path} must hold one JSON object")
+    return settings_from(raw, str(path))
+
+
+def settings_from(raw: dict[str, Any], source: str = "settings") -> Settings:
+    known = {field.name for field in fields(Settings)}
+    unknown = sorted(raw.keys() - known)
+    if unknown:
+        raise SettingsError(f"{source}: unknown settings {', '.join(unknown)}")
+    required = {"endpoint_port", "ui_port", "database_port", "state_dir", "images",
+                "postgres_bin", "lambda_python"}  # fmt: skip
+    missing = sorted(required - raw.keys())
+    if missing:
+        raise SettingsError(f"{source}: missing settings {', '.join(missing)}")
+    values = dict(raw)
+    for name in ("endpoint_port", "ui_port", "database_port"):
+        if type(values[name]) is not int or not 1 <= values[name] <= 65535:
+            raise SettingsError(f"{source}: {name} must be a port number from 1 to 65535")
+    for name in ("service_steady_timeout_seconds", "shutdown_timeout_seconds",
+                 "cloudwatch_minute_seconds"):  # fmt: skip
+        if name in values and (type(values[name]) not in (int, float) or values[name] <= 0):
+            raise SettingsError(f"{source}: {name} must be a number of seconds above zero")
+    for name in ("state_dir", "postgres_bin", "lambda_python"):
+        if not isinstance(values[name], str) or not Path(values[name]).is_absolute():
+            raise SettingsError(f"{source}: {name} must be an absolute path")
+        values[name] = Path(values[name])
+    values["images"] = _images(values["images"], source)
+    return Settings(**values)
+
+
+def _images(raw: Any, source: str) -> dict[str, Image]:
+    if not isinstance(raw, dict):
+        raise SettingsError(f"{source}: images must be an object of image name to definition")
+    return {name: _image(f"{source}: images[{name!r}]", value) for name, value in raw.items()}
+
+
+def _image(where: str, raw: Any) -> Image:
+    if not isinstance(raw, dict) or raw.keys() - {"entrypoint", "command", "env"}:
+        raise SettingsError(f"{where} may only hold entrypoint, command and env")
+    for name in ("entrypoint", "command"):
+        part = raw.get(name, [])
+        if not isinstance(part, list) or not all(isinstance(item, str) for item in part):
+            raise SettingsError(f"{where}.{name} must be a list of strings")
+    env = raw.get("env", {})
+    if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
+        raise SettingsError(f"{where}.env must be an object of strings")
+    return Image(tuple(raw.get("entrypoint", [])), tuple(raw.get("command", [])), env)

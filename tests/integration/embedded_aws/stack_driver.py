@@ -1,0 +1,176 @@
+"""Deploys templates to the embedded AWS, for the contract tests of everything CloudFormation."""
+
+import io
+import json
+import textwrap
+import time
+import uuid
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .conftest import EmbeddedAws, eventually
+
+BUCKET = "contract-tests"
+CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+
+Template = Mapping[str, Any]
+
+EXECUTION_ROLE = {
+    "Type": "AWS::IAM::Role",
+    "Properties": {
+        "AssumeRolePolicyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "lambda.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }
+            ],
+        }
+    },
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    logical_id: str
+    status: str
+    reason: str
+    physical_id: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What DescribeStacks said when the operation had ended."""
+
+    id: str
+    name: str
+    status: str
+    outputs: Mapping[str, str]
+    described: Mapping[str, Any]
+
+
+class StackDriver:
+    def __init__(self, aws: EmbeddedAws) -> None:
+        self.aws = aws
+        self._cloudformation = aws.client("cloudformation")
+        aws.client("s3").create_bucket(Bucket=BUCKET)
+
+    def upload(self, body: str | bytes | Template) -> str:
+        """Put a template, or anything else, into a bucket; return the URL as SAM writes it."""
+        key = uuid.uuid4().hex
+        data = json.dumps(body) if isinstance(body, Mapping) else body
+        self.aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=data)
+        return f"https://s3.us-east-1.amazonaws.com/{BUCKET}/{key}"
+
+    def create(self, template: str | Template, /, **parameters: str) -> Stack:
+        return self.create_named(f"t-{uuid.uuid4().hex[:8]}", template, **parameters)
+
+    def create_named(self, name: str, template: str | Template, /, **parameters: str) -> Stack:
+        answer = self._cloudformation.create_stack(
+            StackName=name, **self.request(template, parameters)
+        )
+        return self.wait(answer["StackId"])
+
+    def update(self, stack: Stack, template: str | Template, /, **parameters: str) -> Stack:
+        self._cloudformation.update_stack(StackName=stack.id, **self.request(template, parameters))
+        return self.wait(stack.id)
+
+    def delete(self, stack: Stack) -> Stack:
+        self._cloudformation.delete_stack(StackName=stack.id)
+        return self.wait(stack.id)
+
+    def wait(self, stack_id: str) -> Stack:
+        def ended() -> Stack | None:
+            stack = self.describe(stack_id)
+            return None if stack.status.endswith("IN_PROGRESS") else stack
+
+        stack: Stack = eventually(ended, timeout=120)
+        return stack
+
+    def describe(self, stack_id: str) -> Stack:
+        found = self._cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]
+        outputs = {out["OutputKey"]: out["OutputValue"] for out in found.get("Outputs", [])}
+        return Stack(found["StackId"], found["StackName"], found["StackStatus"], outputs, found)
+
+    def events(self, stack: Stack) -> list[Event]:
+        """The stack's events, oldest first."""
+        pages = self._cloudformation.get_paginator("describe_stack_events").paginate(
+            StackName=stack.id
+        )
+        newest_first = [event for page in pages for event in page["StackEvents"]]
+        return [
+            Event(
+                event["LogicalResourceId"],
+                event["ResourceStatus"],
+                event.get("ResourceStatusReason", ""),
+                event.get("PhysicalResourceId", ""),
+            )
+            for event in reversed(newest_first)
+        ]
+
+    def failures(self, stack: Stack) -> dict[str, str]:
+        """The reason of the last failure by logical id."""
+        return {
+            event.logical_id: event.reason
+            for event in self.events(stack)
+            if event.status in ("CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED")
+        }
+
+    def physical_id(self, stack: Stack, logical_id: str) -> str:
+        answer = self._cloudformation.describe_stack_resource(
+            StackName=stack.id, LogicalResourceId=logical_id
+        )
+        return str(answer["StackResourceDetail"]["PhysicalResourceId"])
+
+    def function(self, source: str, handler: str = "main.handler", **more: Any) -> dict[str, Any]:
+        """A Lambda function of one module, as a resource that wants the resource `Role`."""
+        key = self.upload(zipped({"main.py": source})).rsplit("/", 1)[-1]
+        return {
+            "Type": "AWS::Lambda::Function",
+            "Properties": {
+                "Runtime": "python3.13",
+                "Handler": handler,
+                "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+                "Code": {"S3Bucket": BUCKET, "S3Key": key},
+                "Timeout": 10,
+                **more,
+            },
+        }
+
+    def log_lines(self, group: str) -> list[str]:
+        """What a function printed, without what the platform adds."""
+        logs = self.aws.client("logs")
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        return list(_printed(event["message"] for page in pages for event in page["events"]))
+
+    def request(self, template: str | Template, parameters: Mapping[str, str]) -> dict[str, Any]:
+        return {
+            "TemplateBody": template if isinstance(template, str) else json.dumps(template),
+            "Parameters": [
+                {"ParameterKey": name, "ParameterValue": value}
+                for name, value in parameters.items()
+            ],
+            "Capabilities": CAPABILITIES,
+        }
+
+
+def zipped(files: Mapping[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, textwrap.dedent(text))
+    return buffer.getvalue()
+
+
+def seconds_of(started: float) -> float:
+    return time.monotonic() - started
+
+
+def _printed(messages: Iterator[str]) -> Iterator[str]:
+    for message in messages:
+        if not message.startswith(("START ", "END ", "REPORT ", "INIT_START ")):
+            yield message.rstrip("\n")

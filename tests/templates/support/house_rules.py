@@ -1,0 +1,300 @@
+"""The rules of the house for templates. Each yields one sentence for every breach it finds.
+
+They add what cfn-lint cannot know. `fixtures/<rule>.yaml` breaks each of them on purpose.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from template_files import NESTED_STACK, TemplateFile, walk
+
+Rule = Callable[[TemplateFile], Iterator[str]]
+
+RULES: dict[str, Rule] = {}
+
+SECTIONS = [
+    "Transform",
+    "Description",
+    "Metadata",
+    "Parameters",
+    "Rules",
+    "Mappings",
+    "Conditions",
+    "Globals",
+    "Resources",
+    "Outputs",
+]
+STATEFUL = {
+    "AWS::Logs::LogGroup",
+    "AWS::RDS::DBInstance",
+    "AWS::S3::Bucket",
+    "AWS::SecretsManager::Secret",
+    "AWS::SQS::Queue",
+}
+# The properties by which resources get a name that we choose.
+PHYSICAL_NAMES = {
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::ECS::Cluster": "ClusterName",
+    "AWS::ECS::Service": "ServiceName",
+    "AWS::ECS::TaskDefinition": "Family",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": "Name",
+    "AWS::ElasticLoadBalancingV2::TargetGroup": "Name",
+    "AWS::Events::Rule": "Name",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::RDS::DBInstance": "DBInstanceIdentifier",
+    "AWS::RDS::DBSubnetGroup": "DBSubnetGroupName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::SQS::Queue": "QueueName",
+    "AWS::Scheduler::Schedule": "Name",
+    "AWS::Scheduler::ScheduleGroup": "Name",
+    "AWS::SecretsManager::Secret": "Name",
+    "AWS::Serverless::Function": "FunctionName",
+    "AWS::ServiceDiscovery::PrivateDnsNamespace": "Name",
+}
+# Actions that AWS authorizes on no resource.
+RESOURCELESS = {
+    "ecr:GetAuthorizationToken",
+    "ecs:ListTasks",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+}
+
+
+def rule(check: Rule) -> Rule:
+    RULES[check.__name__] = check
+    return check
+
+
+@rule
+def sections_in_order(template: TemplateFile) -> Iterator[str]:
+    present = list(template.written)
+    if present != [name for name in SECTIONS if name in present]:
+        yield f"the sections stand as {present}"
+
+
+@rule
+def short_enough(template: TemplateFile) -> Iterator[str]:
+    lines, limit = len(template.text.splitlines()), 300 if template.is_root else 400
+    if lines > limit:
+        yield f"{lines} lines, more than {limit}"
+
+
+@rule
+def parameters_say_what_they_take(template: TemplateFile) -> Iterator[str]:
+    for name, definition in template.parameters.items():
+        text = definition.get("Description", "")
+        if not re.fullmatch(r"[A-Z].*\.", text):
+            yield f"{name} is not described by a sentence"
+        restrictions = {"AllowedValues", "AllowedPattern", "MinValue", "MaxValue", "MinLength"}
+        if restrictions & set(definition) and "ConstraintDescription" not in definition:
+            yield f"{name} is restricted and has no ConstraintDescription"
+        if definition["Type"] == "Number" and not {"AllowedValues", "MaxValue"} & set(definition):
+            yield f"{name} is a number without a limit"
+        if (definition.get("Default") == "") != text.startswith("Optional. "):
+            yield f'{name}: an empty default and a description that starts "Optional." go together'
+
+
+@rule
+def interface_groups_every_parameter(template: TemplateFile) -> Iterator[str]:
+    interface = template.section("Metadata").get("AWS::CloudFormation::Interface")
+    if interface is None:
+        if template.is_root:
+            yield "there is no AWS::CloudFormation::Interface"
+        return
+    declared = list(template.parameters)
+    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+    labels = interface["ParameterLabels"]
+    if grouped != declared:
+        yield f"the groups hold {grouped}, declared are {declared}"
+    if list(labels) != declared:
+        yield f"labelled are {list(labels)}, declared are {declared}"
+    texts = [label["default"] for label in labels.values()]
+    if len(set(texts)) != len(texts) or not all(texts):
+        yield "two parameters have the same label, or one has an empty one"
+
+
+@rule
+def parameters_are_the_same_in_parent_and_child(template: TemplateFile) -> Iterator[str]:
+    for stack, child in template.children().items():
+        given = template.resources[stack]["Properties"].get("Parameters", {})
+        for name, value in given.items():
+            own = template.parameters.get(name)
+            if value == {"Ref": name} and child.parameters.get(name) != own:
+                yield f"{name} is not the same in {stack}"
+            elif own is not None and value != {"Ref": name}:
+                yield f"{stack} gets another {name} than this template's"
+        missing = [
+            name
+            for name, definition in child.parameters.items()
+            if name not in given and "Default" not in definition
+        ]
+        if missing or set(given) - set(child.parameters):
+            yield f"{stack} lacks {missing}, has no {sorted(set(given) - set(child.parameters))}"
+
+
+@rule
+def outputs_bear_their_consumers_name(template: TemplateFile) -> Iterator[str]:
+    stacks = template.of_type(NESTED_STACK)
+    given = {
+        f"{stack}.{name}": (name, value)
+        for stack, resource in stacks.items()
+        for name, value in resource["Properties"].get("Parameters", {}).items()
+    }
+    for where, (name, value) in given.items():
+        for node in walk(value):
+            if isinstance(node, dict) and "Fn::GetAtt" in node:
+                child, attribute = _parts(node["Fn::GetAtt"])
+                if child in stacks and attribute != f"Outputs.{name}":
+                    yield f"{where} is {child}'s {attribute}"
+
+
+@rule
+def nothing_is_exported(template: TemplateFile) -> Iterator[str]:
+    for name, output in template.section("Outputs").items():
+        if "Export" in output:
+            yield f"{name} is exported"
+    if any(isinstance(n, dict) and "Fn::ImportValue" in n for n in walk(template.unrolled)):
+        yield "something is imported"
+
+
+@rule
+def physical_names_have_a_reason(template: TemplateFile) -> Iterator[str]:
+    for name, resource in template.resources.items():
+        wanted = PHYSICAL_NAMES.get(resource["Type"])
+        value = resource.get("Properties", {}).get(wanted)
+        if value is None:
+            continue
+        if "${RootStackName}" not in str(value):
+            yield f"{wanted} of {name} does not start with the root stack's name"
+        if not re.search(rf"#[^\n]*\n\s+{wanted}: ", template.text):
+            yield f"{wanted} of {name} has no comment above it that says why"
+
+
+@rule
+def names_follow_the_house(template: TemplateFile) -> Iterator[str]:
+    ids = [*template.resources, *template.parameters, *template.section("Outputs")]
+    for name in ids:
+        if not re.fullmatch(r"([A-Z][a-z0-9]*)+", name) or re.search(r"[A-Z]{2}[A-Z]", name):
+            yield f"{name} is not in PascalCase with acronyms as words"
+    for name, resource in template.resources.items():
+        for kind, suffix in ((NESTED_STACK, "Stack"), ("AWS::IAM::Role", "Role")):
+            if resource["Type"] == kind and not name.endswith(suffix):
+                yield f"{name} does not end in {suffix}"
+    for name in template.section("Conditions"):
+        if not name.startswith(("Has", "Create", "Is")) or name in template.parameters:
+            yield f"condition {name} does not start with Has, Create or Is"
+
+
+@rule
+def state_declares_what_becomes_of_it(template: TemplateFile) -> Iterator[str]:
+    for name in template.of_type(*STATEFUL):
+        for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+            if policy not in template.resources[name]:
+                yield f"{name} has no {policy}"
+
+
+@rule
+def logs_are_declared_and_end(template: TemplateFile) -> Iterator[str]:
+    groups = template.of_type("AWS::Logs::LogGroup")
+    for name, group in groups.items():
+        if "RetentionInDays" not in group.get("Properties", {}):
+            yield f"{name} keeps logs for ever"
+    for name, function in template.of_type("AWS::Serverless::Function").items():
+        log = function["Properties"].get("LoggingConfig", {}).get("LogGroup")
+        if not isinstance(log, dict) or log.get("Ref") not in groups:
+            yield f"{name} writes to no log group of this template"
+    for name, definition in template.of_type("AWS::ECS::TaskDefinition").items():
+        for container in definition["Properties"]["ContainerDefinitions"]:
+            options = container.get("LogConfiguration", {}).get("Options", {})
+            if options.get("awslogs-group", {}).get("Ref") not in groups:
+                yield f"a container of {name} writes to no log group of this template"
+
+
+@rule
+def partition_is_not_assumed(template: TemplateFile) -> Iterator[str]:
+    for node in walk(template.section("Resources")):
+        if isinstance(node, str) and re.search(r"\barn:aws", node):
+            yield f"{node} names a partition"
+
+
+@rule
+def permissions_are_narrow(template: TemplateFile) -> Iterator[str]:
+    for name, role in template.of_type("AWS::IAM::Role").items():
+        if "ManagedPolicyArns" in role["Properties"]:
+            yield f"{name} has a managed policy, which no reader of this template sees"
+        for statement in _statements(role["Properties"].get("Policies", [])):
+            actions = _list(statement["Action"])
+            named = [action for action in actions if isinstance(action, str)]
+            for action in named:
+                if "*" in action:
+                    yield f"{name} may {action}"
+            if "*" in _list(statement["Resource"]) and set(named) - RESOURCELESS:
+                yield f"{name} may {sorted(set(named) - RESOURCELESS)} on everything"
+            if "iam:PassRole" in named and "iam:PassedToService" not in str(
+                statement.get("Condition")
+            ):
+                yield f"{name} may pass a role to any service"
+            if "ecs:RunTask" in named and "ecs:cluster" not in str(statement.get("Condition")):
+                yield f"{name} may run tasks in any cluster"
+
+
+@rule
+def buckets_are_closed(template: TemplateFile) -> Iterator[str]:
+    policies = [p["Properties"] for p in template.of_type("AWS::S3::BucketPolicy").values()]
+    guarded = {
+        policy["Bucket"]["Ref"] for policy in policies if "aws:SecureTransport" in str(policy)
+    }
+    for name, bucket in template.of_type("AWS::S3::Bucket").items():
+        properties = bucket.get("Properties", {})
+        block = properties.get("PublicAccessBlockConfiguration", {})
+        if [bool(value) for value in block.values()] != [True] * 4:
+            yield f"{name} may be public"
+        if "BucketEncryption" not in properties:
+            yield f"{name} names no encryption"
+        if name not in guarded:
+            yield f"{name} takes connections without TLS"
+
+
+@rule
+def secrets_stay_out_of_environments(template: TemplateFile) -> Iterator[str]:
+    for name, resource in template.resources.items():
+        for node in walk(resource):
+            if isinstance(node, dict) and "{{resolve:" in str(node.get("Environment", "")):
+                yield f"{name} resolves a secret into an environment, where anybody can read it"
+
+
+@rule
+def no_code_is_pasted(template: TemplateFile) -> Iterator[str]:
+    for node in walk(template.section("Resources")):
+        for key in ("ZipFile", "InlineCode", "DashboardBody", "DefinitionString"):
+            if isinstance(node, dict) and key in node:
+                yield f"{key} holds code"
+
+
+@rule
+def assertions_say_what_to_change(template: TemplateFile) -> Iterator[str]:
+    for name, definition in template.section("Rules").items():
+        for assertion in definition["Assertions"]:
+            text = assertion.get("AssertDescription", "")
+            if not re.search(r"\b(set|leave|choose)\b.*\.$", text):
+                yield f"{name} says {text!r}, not what to change"
+
+
+def _statements(policies: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """All statements, those behind an Fn::If included."""
+    for node in walk(policies):
+        if isinstance(node, dict) and "Effect" in node and "Action" in node:
+            yield node
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _parts(argument: str | list[str]) -> tuple[str, str]:
+    parts = argument.split(".", 1) if isinstance(argument, str) else argument
+    return parts[0], parts[1]

@@ -1,0 +1,91 @@
+"""What must survive: names and blocks here are frozen, because a change loses somebody's data.
+
+CloudFormation replaces a resource whose logical id changes, and generates a new secret when its
+GenerateSecretString block changes in any way.
+"""
+
+import pytest
+from template_files import TemplateFile, all_templates, nested
+
+RETAINED = ("RetainExceptOnCreate", "Retain")
+
+# Template, logical id → deletion policy, replacement policy.
+STATE = {
+    ("storage.yaml", "DagBucket"): RETAINED,
+    ("storage.yaml", "LogBucket"): RETAINED,
+    ("storage.yaml", "StateBucket"): ("Retain", "Retain"),
+    ("database.yaml", "Database"): ("Snapshot", "Snapshot"),
+    ("database.yaml", "DatabasePasswordSecret"): ("Delete", "Retain"),
+    ("database.yaml", "SqlAlchemyConnSecret"): ("Delete", "Delete"),
+    ("database.yaml", "ResultBackendSecret"): ("Delete", "Delete"),
+    ("secrets.yaml", "FernetKeySeedSecret"): ("Delete", "Retain"),
+    ("secrets.yaml", "FernetKeySecret"): RETAINED,
+    ("secrets.yaml", "JwtSecret"): ("Delete", "Delete"),
+    ("secrets.yaml", "ApiSecretKeySecret"): ("Delete", "Delete"),
+    ("secrets.yaml", "AdminPasswordSecret"): ("Delete", "Delete"),
+    ("broker.yaml", "WorkerQueue"): ("Delete", "Delete"),
+    ("broker.yaml", "WorkerDeadLetterQueue"): ("Delete", "Delete"),
+}
+GENERATED = {
+    "FernetKeySeedSecret": {"PasswordLength": 43, "ExcludePunctuation": True},
+    "JwtSecret": {"PasswordLength": 64, "ExcludePunctuation": True},
+    "ApiSecretKeySecret": {"PasswordLength": 64, "ExcludePunctuation": True},
+    "AdminPasswordSecret": {"PasswordLength": 24, "ExcludePunctuation": True},
+    "DatabasePasswordSecret": {"PasswordLength": 40, "ExcludePunctuation": True},
+}
+# Database properties whose change makes a new, empty database.
+DATABASE_IDENTITY = {
+    "Engine": "postgres",
+    "DBName": "airflow",
+    "MasterUsername": "airflow",
+    "StorageEncrypted": True,
+    "DBSubnetGroupName": {"Ref": "DatabaseSubnetGroup"},
+}
+STATEFUL_TYPES = (
+    "AWS::RDS::DBInstance",
+    "AWS::S3::Bucket",
+    "AWS::SecretsManager::Secret",
+    "AWS::SQS::Queue",
+)
+
+
+def test_state_keeps_its_ids_and_policies_when_templates_change() -> None:
+    found = {
+        (template.name, name): (resource["DeletionPolicy"], resource["UpdateReplacePolicy"])
+        for template in all_templates()
+        for name, resource in template.of_type(*STATEFUL_TYPES).items()
+    }
+
+    assert found == STATE
+
+
+def test_generated_secrets_keep_their_blocks_when_templates_change() -> None:
+    found = {
+        name: secret["Properties"]["GenerateSecretString"]
+        for template in all_templates()
+        for name, secret in template.of_type("AWS::SecretsManager::Secret").items()
+        if "GenerateSecretString" in secret["Properties"]
+    }
+
+    assert found == GENERATED
+
+
+def test_database_keeps_its_identity_when_templates_change() -> None:
+    properties = nested("database").resources["Database"]["Properties"]
+
+    assert {name: properties[name] for name in DATABASE_IDENTITY} == DATABASE_IDENTITY
+    assert "DBInstanceIdentifier" not in properties
+    assert "DBSnapshotIdentifier" not in properties
+
+
+def test_fernet_key_is_the_seed_and_its_padding_when_composed() -> None:
+    secret = nested("secrets").resources["FernetKeySecret"]["Properties"]["SecretString"]
+
+    assert secret == {"Fn::Sub": "{{resolve:secretsmanager:${FernetKeySeedSecret}}}="}
+
+
+@pytest.mark.parametrize("template", all_templates(), ids=lambda template: template.name)
+def test_plain_secrets_are_only_composed_when_written(template: TemplateFile) -> None:
+    for secret in template.of_type("AWS::SecretsManager::Secret").values():
+        text = str(secret["Properties"].get("SecretString", "{{resolve:secretsmanager:"))
+        assert "{{resolve:secretsmanager:" in text

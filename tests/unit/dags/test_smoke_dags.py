@@ -1,0 +1,81 @@
+"""The example DAGs load and have the shape that the README promises.
+
+Needs the Airflow environment (images/airflow/requirements.lock and pytest); neither network nor
+database. Airflow runs in a process of its own, because it reads its configuration at import.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DAGS = Path(__file__).parents[3] / "dags"
+
+DESCRIBE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1], safe_mode=False)
+print(json.dumps({
+    "errors": bag.import_errors,
+    "dags": {
+        d.dag_id: {
+            "schedule": repr(d.schedule), "tags": sorted(d.tags), "doc": d.doc_md or "",
+            "tasks": sorted(d.task_ids), "paused": d.is_paused_upon_creation,
+        } for d in bag.dags.values()
+    },
+}))
+"""
+
+TASKS = {
+    "smoke_classic": ["python", "report", "shell"],
+    "smoke_mapped": ["add_up", "list_items", "square"],
+    "smoke_deferrable": ["say_done", "wait"],
+    "smoke_secrets": ["combine", "read_connection", "read_variable"],
+}
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    home = str(tmp_path_factory.mktemp("airflow"))
+    result = subprocess.run(
+        [sys.executable, "-c", DESCRIBE, str(DAGS)],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": home,
+            # The folder is uploaded as it is.
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "AIRFLOW_HOME": home,
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    described: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return described
+
+
+def test_all_files_load_when_airflow_parses_them(bag: dict[str, Any]) -> None:
+    assert bag["errors"] == {}
+
+
+def test_there_are_exactly_these_dags_when_the_folder_is_read(bag: dict[str, Any]) -> None:
+    assert {name: dag["tasks"] for name, dag in bag["dags"].items()} == TASKS
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_nothing_runs_by_itself_when_the_examples_are_deployed(
+    bag: dict[str, Any], name: str
+) -> None:
+    assert bag["dags"][name]["schedule"] == "None"
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_each_says_what_it_shows_when_looked_at(bag: dict[str, Any], name: str) -> None:
+    assert bag["dags"][name]["tags"] == ["example", "smoke"]
+    assert bag["dags"][name]["doc"].lstrip().startswith("###")

@@ -1,0 +1,257 @@
+"""Looking after the fleet, deploying it, retiring it."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from scale_workers.decision import FleetLimits, Trigger
+from scale_workers.fleet import RETIRED, Fleet, WorkersRemainError
+from scale_workers.ports import LaunchResult, QueueDepth, WorkerTask
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+
+
+@dataclass
+class InMemoryWorkQueue:
+    visible: int = 0
+    in_flight: int = 0
+    error: Exception | None = None
+
+    def depth(self):
+        if self.error:
+            raise self.error
+        return QueueDepth(self.visible, self.in_flight, delayed=0)
+
+
+@dataclass
+class InMemoryWorkerTasks:
+    """Workers that, told to stop, are gone after some polls; launches obey their token."""
+
+    tasks: list[WorkerTask] = field(default_factory=list)
+    listed: bool = True
+    stopping_polls: int = 1
+    stopped: list[str] = field(default_factory=list)
+    launches: dict[str, LaunchResult] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
+
+    def active(self):
+        return [task for task in self.tasks if task.arn not in self.stopped] if self.listed else []
+
+    def remaining(self):
+        if self.stopped and self.stopping_polls == 0:
+            self.tasks = [task for task in self.tasks if task.arn not in self.stopped]
+        self.stopping_polls -= bool(self.stopped)
+        return [task.arn for task in self.tasks]
+
+    def launch(self, count, revision, token):
+        if token not in self.launches:
+            new = [f"task-{len(self.tasks) + index}" for index in range(count)]
+            self.tasks += [WorkerTask(arn, revision, None) for arn in new]
+            self.launches[token] = LaunchResult(new, self.failures)
+        return self.launches[token]
+
+    def stop(self, task_arn, reason):
+        assert task_arn not in self.stopped, "stopped twice"
+        self.stopped.append(task_arn)
+
+
+@dataclass
+class InMemoryCurrentRevision:
+    revision: str | None = "airflow-worker:7"
+
+    def get(self):
+        return self.revision
+
+    def set(self, revision):
+        self.revision = revision
+
+
+@dataclass
+class InMemoryTick:
+    is_set: bool = False
+
+    def ensure(self):
+        self.is_set = True
+
+    def cancel(self):
+        self.is_set = False
+
+
+class Clock:
+    def __init__(self):
+        self.moment = NOW
+
+    def now(self):
+        return self.moment
+
+    def sleep(self, seconds):
+        self.moment += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def fleet(clock):
+    return Fleet(
+        limits=FleetLimits(minimum=0, maximum=10, concurrency=8),
+        default_revision="airflow-worker:7",
+        queue=InMemoryWorkQueue(),
+        workers=InMemoryWorkerTasks(),
+        current=InMemoryCurrentRevision(),
+        tick=InMemoryTick(),
+        now=clock.now,
+        sleep=clock.sleep,
+    )
+
+
+def worker(name, revision="airflow-worker:7", age=None):
+    return WorkerTask(name, revision, None if age is None else NOW - timedelta(seconds=age))
+
+
+def test_starts_workers_of_the_current_revision_and_ticks_when_messages_wait(fleet):
+    fleet.queue.visible = 9
+    look = fleet.look_after(Trigger.ALARM)
+    assert len(look.result.started) == 2
+    assert {task.revision for task in fleet.workers.tasks} == {"airflow-worker:7"}
+    assert fleet.tick.is_set
+
+
+def test_sorts_the_workers_when_it_observes_them(fleet):
+    fleet.queue.in_flight = 4
+    fleet.workers.tasks = [
+        worker("pending"),
+        worker("fresh", age=44),
+        worker("running", age=45),
+        worker("old", "airflow-worker:6", age=9999),
+        worker("older and pending", "airflow-worker:5"),
+    ]
+    observation = fleet.look_after(Trigger.TICK).observation
+    assert (observation.pending, observation.fresh, observation.running) == (1, 1, 1)
+    assert observation.draining == 2
+    assert observation.in_flight == 4
+
+
+def test_cancels_the_tick_when_all_is_quiet(fleet):
+    fleet.tick.is_set = True
+    fleet.look_after(Trigger.TICK)
+    assert not fleet.tick.is_set
+
+
+def test_keeps_ticking_when_a_look_fails(fleet):
+    fleet.queue.error = ConnectionError("no queue")
+    with pytest.raises(ConnectionError):
+        fleet.look_after(Trigger.TICK)
+    assert fleet.tick.is_set
+
+
+def test_keeps_ticking_when_ecs_starts_nothing(fleet):
+    fleet.queue.visible = 1
+    fleet.workers.failures = ("Capacity is unavailable at this time.",)
+    look = fleet.look_after(Trigger.ALARM)
+    assert look.result.failures
+    assert fleet.tick.is_set
+
+
+def test_takes_the_revision_of_the_environment_when_nothing_was_deployed_yet(fleet):
+    fleet.current.revision = None
+    fleet.queue.visible = 1
+    fleet.look_after(Trigger.ALARM)
+    assert fleet.workers.tasks[0].revision == "airflow-worker:7"
+
+
+def test_takes_the_deployed_revision_when_the_environment_is_ahead(fleet):
+    # The function is updated before the fleet is: a worker of the new revision would find that it
+    # is not current, and leave at once.
+    fleet.current.revision = "airflow-worker:6"
+    fleet.queue.visible = 1
+    fleet.look_after(Trigger.ALARM)
+    assert fleet.workers.tasks[0].revision == "airflow-worker:6"
+
+
+def test_launches_once_when_ecs_does_not_list_the_new_workers_yet(fleet, clock):
+    fleet.queue.visible = 8
+    fleet.workers.listed = False
+    for _ in range(5):
+        fleet.look_after(Trigger.WAKE_UP)
+        clock.sleep(2)
+    assert len(fleet.workers.tasks) == 1
+
+
+def test_launches_again_when_the_same_is_seen_in_another_burst(fleet, clock):
+    fleet.queue.visible = 8
+    fleet.look_after(Trigger.WAKE_UP)
+    fleet.workers.tasks.clear()
+    clock.sleep(3600)
+    fleet.look_after(Trigger.WAKE_UP)
+    assert len(fleet.workers.tasks) == 1
+
+
+def test_launches_more_at_once_when_the_first_are_seen_and_do_not_suffice(fleet):
+    fleet.queue.visible = 8
+    fleet.look_after(Trigger.WAKE_UP)
+    fleet.queue.visible = 80
+    fleet.look_after(Trigger.WAKE_UP)
+    assert len(fleet.workers.tasks) == 10
+
+
+def test_stops_nobody_when_another_revision_is_deployed(fleet):
+    fleet.workers.tasks = [worker("busy", age=999)]
+    fleet.queue.in_flight = 8
+    look = fleet.deploy("airflow-worker:8")
+    assert fleet.current.revision == "airflow-worker:8"
+    assert look.observation.draining == 1
+    assert fleet.workers.stopped == []
+
+
+def test_stops_all_and_waits_until_they_are_gone_when_retired(fleet):
+    fleet.tick.is_set = True
+    fleet.workers.tasks = [worker("a", age=9), worker("b", "airflow-worker:6"), worker("c")]
+    fleet.workers.stopping_polls = 3
+    fleet.retire(lambda: 600)
+    assert fleet.workers.tasks == []
+    assert sorted(fleet.workers.stopped) == ["a", "b", "c"]
+    assert not fleet.tick.is_set
+
+
+def test_starts_nobody_any_more_when_retired(fleet):
+    fleet.retire(lambda: 600)
+    fleet.queue.visible = 100
+    fleet.tick.is_set = True
+    assert fleet.look_after(Trigger.WAKE_UP) is None
+    assert fleet.workers.tasks == []
+    assert fleet.current.revision == RETIRED
+    assert not fleet.tick.is_set
+
+
+def test_is_harmless_when_retired_twice(fleet):
+    fleet.workers.tasks = [worker("a")]
+    fleet.retire(lambda: 600)
+    fleet.retire(lambda: 600)
+    assert fleet.workers.stopped == ["a"]
+
+
+def test_stops_a_worker_as_well_when_it_was_started_during_the_retirement(fleet, clock):
+    fleet.workers.tasks = [worker("a")]
+
+    def start_one_more(seconds):
+        if not any(task.arn == "late" for task in fleet.workers.tasks):
+            fleet.workers.tasks.append(worker("late"))
+            fleet.workers.stopping_polls = 2
+
+    late = Fleet(**{**fleet.__dict__, "sleep": start_one_more})
+    late.retire(lambda: 600)
+    assert "late" in fleet.workers.stopped
+
+
+def test_fails_with_what_to_do_when_workers_remain_at_the_end_of_the_time(fleet, clock):
+    fleet.workers.tasks = [worker("stubborn")]
+    fleet.workers.stopping_polls = 10_000
+    deadline = NOW + timedelta(seconds=600)
+    with pytest.raises(WorkersRemainError, match=r"1 workers .* stubborn: wait until") as caught:
+        fleet.retire(lambda: (deadline - clock.now()).total_seconds())
+    assert "delete the stack again" in str(caught.value)
+    assert clock.now() <= deadline

@@ -1,0 +1,240 @@
+"""The handler of scale_workers, with each of its sample events."""
+
+import io
+import json
+from datetime import UTC, datetime
+
+import pytest
+from botocore.response import StreamingBody
+from botocore.stub import ANY
+
+from scale_workers.handler import handler
+from shared.observability import UnknownEventError
+from shared.settings import SettingError
+
+FAMILY = "arn:aws:ecs:us-east-1:111122223333:task-definition/airflow-worker"
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch):
+    for name, value in {
+        "CLUSTER_ARN": "arn:aws:ecs:us-east-1:111122223333:cluster/airflow-cluster",
+        "WORKER_TASK_DEFINITION_ARN": f"{FAMILY}:7",
+        "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/queue",
+        "SUBNET_IDS": "subnet-1,subnet-2",
+        "SECURITY_GROUP_IDS": "sg-1",
+        "ASSIGN_PUBLIC_IP": "ENABLED",
+        "WORKER_MIN_COUNT": "0",
+        "WORKER_MAX_COUNT": "10",
+        "WORKER_CONCURRENCY": "8",
+        "TICK_SCHEDULE_NAME": "tick",
+        "TICK_SCHEDULE_GROUP_NAME": "group",
+        "TICK_ROLE_ARN": "arn:aws:iam::111122223333:role/tick",
+        "STATE_BUCKET_NAME": "state",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def call(sample_event, context):
+    return lambda name: handler(sample_event(f"scale_workers/{name}"), context)
+
+
+class World:
+    """What AWS will say, in the order in which a look asks."""
+
+    def __init__(self, stubbed):
+        self.s3, self.ecs = stubbed("s3"), stubbed("ecs")
+        self.sqs, self.scheduler = stubbed("sqs"), stubbed("scheduler")
+
+    def revision(self, revision):
+        body = json.dumps({"current": revision}).encode()
+        self.s3.add_response("get_object", {"Body": StreamingBody(io.BytesIO(body), len(body))})
+
+    def deploys(self, revision):
+        self.s3.add_response(
+            "put_object",
+            {},
+            {
+                "Bucket": "state",
+                "Key": "fleet/drain.json",
+                "Body": json.dumps({"current": revision}).encode(),
+            },
+        )
+
+    def workers(self, *revisions, desired_status="RUNNING", last_status="RUNNING"):
+        arns = [f"worker-{number}" for number in range(len(revisions))]
+        self.ecs.add_response(
+            "list_tasks",
+            {"taskArns": arns},
+            {
+                "cluster": ANY,
+                "family": "airflow-worker",
+                "desiredStatus": desired_status,
+                "maxResults": 100,
+            },
+        )
+        if arns:
+            tasks = [
+                {
+                    "taskArn": arn,
+                    "taskDefinitionArn": f"{FAMILY}:{revision}",
+                    "startedAt": LONG_AGO,
+                    "lastStatus": last_status,
+                }
+                for arn, revision in zip(arns, revisions, strict=True)
+            ]
+            self.ecs.add_response("describe_tasks", {"tasks": tasks})
+
+    def queue(self, visible=0, in_flight=0):
+        counts = {"": visible, "NotVisible": in_flight, "Delayed": 0}
+        attributes = {f"ApproximateNumberOfMessages{name}": str(n) for name, n in counts.items()}
+        self.sqs.add_response("get_queue_attributes", {"Attributes": attributes})
+
+    def launches(self, count, revision):
+        names = ("cluster", "launchType", "networkConfiguration", "propagateTags",
+                 "enableExecuteCommand", "clientToken")  # fmt: skip
+        self.ecs.add_response(
+            "run_task",
+            {"tasks": [{"taskArn": f"new-{number}"} for number in range(count)]},
+            dict.fromkeys(names, ANY) | {"count": count, "taskDefinition": revision},
+        )
+
+    def ticks(self):
+        self.scheduler.add_response("create_schedule", {"ScheduleArn": "arn:schedule"})
+
+    def rests(self):
+        self.scheduler.add_response("delete_schedule", {})
+
+
+@pytest.fixture
+def world(stubbed, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    return World(stubbed)
+
+
+@pytest.mark.parametrize("name", ["wake-up", "alarm", "tick", "worker-left", "direct"])
+def test_starts_a_worker_when_messages_wait_and_there_is_none(name, call, world, log_lines):
+    world.revision("airflow-worker:7")
+    world.workers()
+    world.queue(visible=3)
+    world.launches(1, "airflow-worker:7")
+    world.ticks()
+    result = call(name)
+    assert result["launched"] == 1
+    assert json.loads(json.dumps(result)) == result
+    assert '"WorkersLaunched":[1.0]' in log_lines()
+
+
+def test_launches_nothing_now_but_ticks_and_reports_when_a_worker_has_died(call, world, log_lines):
+    world.revision("airflow-worker:7")
+    world.workers()
+    world.queue(visible=3)
+    world.ticks()
+    assert call("worker-died")["launched"] == 0
+    lines = log_lines()
+    assert "WorkersDied" in lines
+    assert "Essential container in task exited" in lines
+
+
+@pytest.mark.parametrize("name", ["tick", "worker-left", "direct"])
+def test_cancels_the_tick_when_all_is_quiet(name, call, world, log_lines):
+    world.revision("airflow-worker:7")
+    world.workers()
+    world.queue()
+    world.rests()
+    assert call(name)["lookAgain"] is False
+    assert "CloudWatchMetrics" not in log_lines()
+
+
+def test_logs_and_counts_when_ecs_starts_nothing(call, world, log_lines):
+    world.revision("airflow-worker:7")
+    world.workers()
+    world.queue(visible=3)
+    world.ecs.add_response("run_task", {"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}]})
+    world.ticks()
+    call("tick")
+    lines = log_lines()
+    assert "RESOURCE:ENI" in lines
+    assert '"WorkerLaunchesFailed":[1.0]' in lines
+
+
+def test_ignores_a_stopped_task_when_it_is_no_worker(sample_event, context, world):
+    event = sample_event("scale_workers/worker-died")
+    event["detail"]["taskDefinitionArn"] = f"{FAMILY}-of-another-stack:1"
+    assert handler(event, context) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "revision"),
+    [
+        ("custom-resource-create", "airflow-worker:7"),
+        ("custom-resource-update", "airflow-worker:8"),
+    ],
+)
+def test_deploys_the_revision_of_the_request_when_created_or_updated(
+    name, revision, call, world, channel
+):
+    world.deploys(revision)
+    world.revision(revision)
+    world.workers("6")
+    world.queue(visible=1, in_flight=8)
+    world.launches(1, revision)
+    world.ticks()
+    call(name)
+    assert channel.answer["Status"] == "SUCCESS"
+    assert channel.answer["PhysicalResourceId"] == "WorkerFleet"
+
+
+def test_stops_the_workers_and_answers_success_when_deleted(call, world, channel):
+    world.deploys("none")
+    world.rests()
+    world.workers("8", "7")
+    world.workers(desired_status="STOPPED")
+    world.ecs.add_response("stop_task", {})
+    world.ecs.add_response("stop_task", {})
+    world.workers()
+    world.workers("8", "7", desired_status="STOPPED", last_status="STOPPED")
+    world.rests()
+    call("custom-resource-delete")
+    assert channel.answer["Status"] == "SUCCESS"
+
+
+def test_answers_failed_while_there_is_time_when_workers_do_not_stop(call, world, context, channel):
+    context.remaining_milliseconds = 79_000
+    world.deploys("none")
+    world.rests()
+    world.workers("8")
+    world.workers(desired_status="STOPPED")
+    world.ecs.add_response("stop_task", {})
+    call("custom-resource-delete")
+    assert channel.answer["Status"] == "FAILED"
+    assert "1 workers were told to stop but still exist" in channel.answer["Reason"]
+
+
+def test_starts_nothing_when_the_fleet_is_retired(call, world):
+    world.revision("none")
+    world.rests()
+    assert call("wake-up") == {"retired": True}
+
+
+def test_answers_failed_when_the_limits_are_impossible(call, channel, monkeypatch):
+    monkeypatch.setenv("WORKER_MIN_COUNT", "11")
+    call("custom-resource-create")
+    assert channel.answer["Status"] == "FAILED"
+    assert "No fleet can have these limits" in channel.answer["Reason"]
+
+
+@pytest.mark.parametrize(
+    "event", [{"source": "somebody"}, {"source": "aws.ecs", "detail": {}}, {"visible": 3}]
+)
+def test_refuses_an_event_when_it_is_unknown(event, context):
+    with pytest.raises(UnknownEventError):
+        handler(event, context)
+
+
+def test_raises_when_a_setting_is_missing(call, monkeypatch):
+    monkeypatch.delenv("QUEUE_URL")
+    with pytest.raises(SettingError, match="QUEUE_URL"):
+        call("tick")

@@ -1,0 +1,171 @@
+"""The format of a release, as the publisher writes it and the DAG bundle reads it."""
+
+import gzip
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from shared.release_manifest import (
+    ReleaseFile,
+    ReleaseFormatError,
+    ReleaseManifest,
+    ReleasePointer,
+    content_hash,
+    manifest_key,
+    path_problems,
+    pointer_key,
+    release_id,
+)
+
+RELEASE = "20260102T030405Z-0123456789"
+FILE = ReleaseFile("dags/a.py", "version-1", "a" * 64, 3)
+
+
+def manifest(**files):
+    return ReleaseManifest(RELEASE, files or {"a.py": FILE})
+
+
+def packed(document):
+    return gzip.compress(json.dumps(document).encode())
+
+
+def test_reads_a_manifest_when_it_was_written_here():
+    original = ReleaseManifest(RELEASE, {"müsli/ø.py": FILE, "a.py": FILE})
+    assert ReleaseManifest.from_bytes(original.to_bytes()) == original
+
+
+def test_writes_the_same_bytes_when_the_files_come_in_another_order():
+    one = ReleaseManifest(RELEASE, {"a.py": FILE, "b.py": FILE})
+    other = ReleaseManifest(RELEASE, {"b.py": FILE, "a.py": FILE})
+    assert one.to_bytes() == other.to_bytes()
+
+
+def test_writes_the_same_bytes_when_the_time_is_another():
+    # Bytes 4 to 7 of a gzip file are its time stamp.
+    assert manifest().to_bytes()[4:8] == bytes(4)
+
+
+def test_writes_the_documented_fields_when_asked_for_bytes():
+    assert json.loads(gzip.decompress(manifest().to_bytes())) == {
+        "schema": 1,
+        "release": RELEASE,
+        "files": {
+            "a.py": {"key": "dags/a.py", "version_id": "version-1", "sha256": "a" * 64, "size": 3}
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no gzip",
+        manifest().to_bytes()[:-9],
+        gzip.compress(b"no json"),
+        packed(["no object"]),
+        packed({"schema": 2, "release": RELEASE, "files": {}}),
+        packed({"schema": 1, "files": {}}),
+        packed({"schema": 1, "release": RELEASE}),
+        packed({"schema": 1, "release": RELEASE, "files": []}),
+        packed({"schema": 1, "release": RELEASE, "files": {"a.py": {"key": "dags/a.py"}}}),
+        packed({"schema": 1, "release": "../../etc", "files": {}}),
+    ],
+)
+def test_refuses_a_manifest_when_its_bytes_are_not_one(data):
+    with pytest.raises(ReleaseFormatError):
+        ReleaseManifest.from_bytes(data)
+
+
+@pytest.mark.parametrize("path", ["../evil.py", "/etc/passwd", "a//b.py", "a/./b.py"])
+def test_refuses_a_manifest_when_a_path_leads_out_of_its_folder(path):
+    data = ReleaseManifest(RELEASE, {path: FILE}).to_bytes()
+    with pytest.raises(ReleaseFormatError, match="The manifest holds the path"):
+        ReleaseManifest.from_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        ReleaseFile("dags/a.py", "version-1", "short", 3),
+        ReleaseFile("dags/a.py", "version-1", None, 3),
+        ReleaseFile("dags/a.py", "version-1", "a" * 64, -1),
+        ReleaseFile("dags/a.py", "version-1", "a" * 64, "3"),
+    ],
+)
+def test_refuses_a_manifest_when_a_hash_or_a_size_is_none(file):
+    with pytest.raises(ReleaseFormatError, match=r"a\.py"):
+        ReleaseManifest.from_bytes(ReleaseManifest(RELEASE, {"a.py": file}).to_bytes())
+
+
+def test_reads_a_pointer_when_it_was_written_here():
+    pointer = ReleasePointer(RELEASE, "2026-01-02T03:04:05+00:00")
+    assert ReleasePointer.from_bytes(pointer.to_bytes()) == pointer
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"{",
+        b"[]",
+        b'{"schema": 1, "published_at": "now"}',
+        b'{"schema": 1, "release": 7, "published_at": "now"}',
+        b'{"schema": 1, "release": "a/b", "published_at": "now"}',
+        b'{"schema": 9, "release": "20260102T030405Z-0123456789", "published_at": "now"}',
+    ],
+)
+def test_refuses_a_pointer_when_its_bytes_are_not_one(data):
+    with pytest.raises(ReleaseFormatError):
+        ReleasePointer.from_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/a.py", "starts with a slash"),
+        ("a/../b.py", "'..'"),
+        ("./b.py", "'.'"),
+        ("a//b.py", "an empty folder"),
+        ("a/", "an empty folder"),
+        ("", "an empty folder"),
+        ("a\\b.py", "a backslash"),
+        ("a\nb.py", "a control character"),
+        ("a\x00b.py", "a control character"),
+        ("a\x7fb.py", "a control character"),
+        ("\ud800.py", "no valid Unicode"),
+        ("x" * 256, "longer than 255 bytes"),
+        ("ø" * 128, "longer than 255 bytes"),
+        ("/".join(["x" * 200] * 6), "longer than 1024 bytes"),
+    ],
+)
+def test_says_what_is_wrong_with_a_path_when_a_release_cannot_hold_it(path, reason):
+    assert reason in path_problems({path: None})[path]
+
+
+@pytest.mark.parametrize("path", ["a.py", ".airflowignore", "a b/ø…/c-d_e.sql", "..a/b..py"])
+def test_accepts_a_path_when_it_stays_in_its_folder(path):
+    assert path_problems({path: None}) == {}
+
+
+def test_refuses_a_path_when_its_folder_is_a_file_as_well():
+    problems = path_problems({"a/b": None, "a/b/c.py": None, "a/d.py": None})
+    assert problems == {"a/b/c.py": "lies in 'a/b', which is a file as well"}
+
+
+def test_changes_the_content_hash_when_a_path_or_a_hash_changes():
+    hashes = [
+        content_hash(content)
+        for content in ({}, {"a.py": "1"}, {"b.py": "1"}, {"a.py": "2"}, {"a.py": "1", "b.py": "1"})
+    ]
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_makes_an_id_that_sorts_by_utc_when_the_clock_is_elsewhere():
+    moment = datetime(2026, 1, 2, 5, 4, 5, tzinfo=timezone(timedelta(hours=2)))
+    assert release_id(moment, "0123456789abcdef") == RELEASE
+    assert release_id(datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC), "0" * 64) > RELEASE
+
+
+def test_names_the_objects_when_given_the_prefix():
+    assert manifest_key("releases/", RELEASE) == f"releases/{RELEASE}.json.gz"
+    assert pointer_key("releases/") == "releases/current.json"

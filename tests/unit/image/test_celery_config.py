@@ -1,0 +1,120 @@
+"""The Celery configuration and the life cycle's hold on Celery and kombu."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from celery.worker import state as celery_state
+from kombu.transport.virtual import QoS
+
+import airflow_on_fargate
+from airflow_on_fargate import configuration, heartbeat
+from airflow_on_fargate.worker import bootstep
+from airflow_on_fargate.worker.lifecycle import Action
+
+SOURCE = Path(airflow_on_fargate.__file__).parents[1]
+
+PRINT = """
+from airflow.providers.celery.executors.celery_executor_utils import (
+    app, create_celery_app, get_celery_configuration)
+from airflow.configuration import conf
+from celery.signals import after_task_publish, celeryd_init
+scheduler = create_celery_app(conf)
+for side, celery in (("worker", app), ("scheduler", scheduler)):
+    print(side, celery.conf.database_engine_options["poolclass"].__name__,
+          celery.conf.broker_url, celery.conf.task_acks_late,
+          celery.conf.broker_transport_options["visibility_timeout"],
+          celery.conf.worker_enable_remote_control)
+print("publish", "on_publish" in repr(after_task_publish.receivers))
+print("init", len(celeryd_init.receivers) > 0)
+"""
+
+
+@pytest.mark.parametrize("function", ["", "stack-scale-workers"])
+def test_worker_and_scheduler_get_it_when_airflow_makes_its_apps(
+    tmp_path: Path, function: str
+) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(SOURCE),
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CELERY__RESULT_BACKEND": "db+postgresql://user:x@127.0.0.1:1/db",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "WORKER_SCALER_FUNCTION_NAME": function,
+    }
+    configuration.apply(environment)
+    result = subprocess.run(
+        [sys.executable, "-c", PRINT], env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    expected = "NullPool sqs:// True 43200 False"
+    assert result.stdout.splitlines()[-4:] == [
+        f"worker {expected}",
+        f"scheduler {expected}",
+        f"publish {bool(function)}",
+        "init True",
+    ]
+
+
+def consumer(client: object = None) -> SimpleNamespace:
+    quality_of_service = QoS(SimpleNamespace(do_restore=False), prefetch_count=4)
+    cancelled: list[bool] = []
+    return SimpleNamespace(
+        hub=SimpleNamespace(_current_http_client=client),
+        cancelled=cancelled,
+        task_consumer=SimpleNamespace(
+            channel=SimpleNamespace(qos=quality_of_service), cancel=lambda: cancelled.append(True)
+        ),
+    )
+
+
+def test_the_gate_shuts_and_opens_when_told() -> None:
+    worker = consumer()
+    quality_of_service = worker.task_consumer.channel.qos
+    assert quality_of_service.can_consume()
+    bootstep._carry_out(Action.CLOSE_GATE, worker)
+    assert not quality_of_service.can_consume()
+    bootstep._carry_out(Action.OPEN_GATE, worker)
+    assert quality_of_service.can_consume()
+
+
+def test_the_consumer_is_cancelled_when_told() -> None:
+    worker = consumer()
+    bootstep._carry_out(Action.CANCEL_CONSUMER, worker)
+    assert worker.cancelled == [True]
+
+
+def test_leaving_ends_celery_with_exit_code_0_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(celery_state, "should_stop", None)
+    bootstep._carry_out(Action.LEAVE, consumer())
+    with pytest.raises(SystemExit) as left:
+        celery_state.maybe_shutdown()
+    assert left.value.code == 0
+
+
+def test_polls_are_counted_when_curl_holds_them() -> None:
+    from kombu.asynchronous.http.curl import CurlClient
+    from kombu.asynchronous.hub import Hub
+
+    client = CurlClient(Hub(), max_clients=3)
+    assert bootstep._polls_out(consumer(client)) == 0
+    client._free_list.pop()
+    assert bootstep._polls_out(consumer(client)) == 1
+    assert bootstep._polls_out(consumer(None)) == 0
+
+
+def test_a_step_that_fails_does_not_end_the_worker_when_an_internal_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    worker = bootstep.Worker(idle_timeout=None, drain_watch=None)
+    worker.on_sigterm()
+    monkeypatch.setattr(bootstep, "_worker", worker)
+    step = object.__new__(bootstep.LifeCycleStep)
+    step._step(SimpleNamespace(hub=SimpleNamespace()))
+    assert heartbeat.age("worker") is not None

@@ -1,0 +1,77 @@
+"""What the entrypoint becomes."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from airflow_on_fargate import entrypoint, heartbeat
+
+
+class BecameError(Exception):
+    """Stands for exec, after which nothing of this process is left."""
+
+
+@pytest.fixture
+def became(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    command: list[str] = []
+
+    def execv(program: str, arguments: list[str]) -> None:
+        command.extend(arguments)
+        raise BecameError(program)
+
+    monkeypatch.setattr("os.execv", execv)
+    monkeypatch.setattr("os.environ", {"AIRFLOW_HOME": str(tmp_path)})
+    return command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["celery", "worker"], ["airflow", "celery", "worker"]),
+        (["db", "migrate"], ["airflow", "db", "migrate"]),
+        (["scheduler"], ["airflow", "scheduler"]),
+        (["api-server"], ["airflow", "api-server", "--proxy-headers"]),
+        (["dag-processor"], ["airflow_on_fargate.component", "dag-processor"]),
+        (["triggerer"], ["airflow_on_fargate.component", "triggerer"]),
+    ],
+)
+def test_becomes_airflow_when_given_its_arguments(
+    arguments: list[str], command: list[str], became: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_on_fargate.schema.wait", lambda: None)
+    with pytest.raises(BecameError):
+        entrypoint.main(arguments)
+    assert became == [sys.executable, "-m", *command]
+
+
+@pytest.mark.parametrize("component", ["api-server", "scheduler", "dag-processor", "triggerer"])
+def test_waits_for_the_schema_when_the_component_needs_it(
+    component: str, became: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[bool] = []
+    monkeypatch.setattr("airflow_on_fargate.schema.wait", lambda: waited.append(not became))
+    with pytest.raises(BecameError):
+        entrypoint.main([component])
+    assert waited == [True]
+
+
+@pytest.mark.parametrize("arguments", [["celery", "worker"], ["db", "migrate"], ["dags", "list"]])
+def test_does_not_wait_when_the_command_has_no_database_or_makes_it(
+    arguments: list[str], became: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_on_fargate.schema.wait", lambda: pytest.fail("waited"))
+    with pytest.raises(BecameError):
+        entrypoint.main(arguments)
+
+
+def test_forgets_old_signs_of_life_when_it_starts(became: list[str]) -> None:
+    heartbeat.beat("worker")
+    with pytest.raises(BecameError):
+        entrypoint.main(["celery", "worker"])
+    assert heartbeat.age("worker") is None
+
+
+def test_says_what_is_expected_when_given_nothing() -> None:
+    with pytest.raises(SystemExit, match="arguments of an Airflow command"):
+        entrypoint.main([])

@@ -1,0 +1,196 @@
+"""The worker's life cycle under a clock that the test turns."""
+
+import pytest
+
+from airflow_on_fargate.worker.lifecycle import (
+    KILL_AFTER_SECONDS,
+    POLL_LIMIT_SECONDS,
+    TERMINATION_GRACE_SECONDS,
+    Action,
+    LifeCycle,
+    Observation,
+    Reason,
+    State,
+)
+
+IDLE = 120.0
+
+
+class Worker:
+    """A life cycle and what it would observe."""
+
+    def __init__(self, idle_timeout: float | None = IDLE) -> None:
+        self.now = 1000.0
+        self.held = 0
+        self.taken = 0
+        self.polls_out = 1
+        self.drain = False
+        self.terminated_at: float | None = None
+        self.life = LifeCycle(self.now, idle_timeout)
+
+    def after(self, seconds: float) -> list[Action]:
+        self.now += seconds
+        return self.life.step(
+            Observation(
+                now=self.now,
+                tasks_held=self.held,
+                tasks_taken=self.taken,
+                polls_out=self.polls_out,
+                drain_wanted=self.drain,
+                terminated_at=self.terminated_at,
+            )
+        )
+
+    def take(self, tasks: int = 1) -> None:
+        self.held += tasks
+        self.taken += tasks
+
+    def sigterm(self) -> None:
+        self.terminated_at = self.now
+
+
+def test_keeps_running_when_not_idle_long_enough() -> None:
+    worker = Worker()
+    assert worker.after(IDLE - 1) == []
+    assert worker.life.state is State.RUNNING
+
+
+def test_closes_the_gate_and_waits_when_idle_with_a_poll_out() -> None:
+    worker = Worker()
+    assert worker.after(IDLE) == [Action.CLOSE_GATE]
+    assert worker.after(9) == []
+    assert worker.life.state is State.CLOSING
+
+
+def test_leaves_when_the_last_poll_returns_empty() -> None:
+    worker = Worker()
+    worker.after(IDLE)
+    worker.polls_out = 0
+    assert worker.after(10) == [Action.LEAVE]
+    assert worker.life.state is State.LEAVING
+    assert worker.after(1) == []
+
+
+def test_reopens_when_the_last_poll_brings_a_message() -> None:
+    worker = Worker()
+    worker.after(IDLE)
+    worker.polls_out = 0
+    worker.take()
+    assert worker.after(1) == [Action.OPEN_GATE]
+    assert worker.life.state is State.RUNNING
+    worker.held = 0
+    assert worker.after(IDLE - 1) == []
+
+
+def test_reopens_when_a_task_came_and_went_between_two_looks() -> None:
+    worker = Worker()
+    worker.after(IDLE)
+    worker.polls_out, worker.taken = 0, 1
+    assert worker.after(1) == [Action.OPEN_GATE]
+
+
+def test_counts_idle_time_from_the_last_task_when_it_was_too_short_to_be_seen() -> None:
+    worker = Worker()
+    worker.after(IDLE - 1)
+    worker.taken = 1
+    assert worker.after(0.5) == []
+    assert worker.after(IDLE - 1) == []
+    assert worker.after(1) == [Action.CLOSE_GATE]
+
+
+def test_never_closes_for_idleness_when_a_task_runs() -> None:
+    worker = Worker()
+    worker.take()
+    for _ in range(100):
+        assert worker.after(IDLE) == []
+
+
+@pytest.mark.parametrize("idle_timeout", [None, 0.0])
+def test_never_retires_when_no_idle_timeout_is_given(idle_timeout: float | None) -> None:
+    worker = Worker(idle_timeout)
+    assert worker.after(1_000_000) == []
+
+
+def test_finishes_what_runs_when_draining_however_long() -> None:
+    worker = Worker()
+    worker.take(2)
+    worker.drain = True
+    assert worker.after(1) == [Action.CLOSE_GATE, Action.CANCEL_CONSUMER]
+    worker.polls_out = 0
+    for _ in range(6 * 60):
+        assert worker.after(60) == []
+    worker.held = 0
+    assert worker.after(1) == [Action.LEAVE]
+
+
+def test_does_not_reopen_when_draining_though_a_message_came() -> None:
+    worker = Worker()
+    worker.drain = True
+    worker.after(1)
+    worker.polls_out = 0
+    worker.take()
+    assert worker.after(1) == []
+    assert worker.life.state is State.CLOSING
+
+
+def test_cancels_the_consumer_when_a_drain_comes_while_closing_for_idleness() -> None:
+    worker = Worker()
+    worker.after(IDLE)
+    worker.drain = True
+    assert worker.after(1) == [Action.CANCEL_CONSUMER]
+    assert worker.life.reason is Reason.DRAIN
+
+
+def test_gives_up_on_a_poll_when_it_does_not_return() -> None:
+    worker = Worker()
+    worker.after(IDLE)
+    assert worker.after(POLL_LIMIT_SECONDS - 1) == []
+    assert worker.after(1) == [Action.LEAVE]
+
+
+def test_ends_tasks_at_the_deadline_when_terminated() -> None:
+    worker = Worker()
+    worker.take()
+    worker.sigterm()
+    assert worker.after(0.5) == [Action.CLOSE_GATE, Action.CANCEL_CONSUMER]
+    worker.polls_out = 0
+    assert worker.after(TERMINATION_GRACE_SECONDS - 1) == []
+    assert worker.after(1) == [Action.TERMINATE_TASKS]
+    assert worker.after(KILL_AFTER_SECONDS - 1) == []
+    assert worker.after(1) == [Action.KILL_TASKS]
+    worker.held = 0
+    assert worker.after(1) == [Action.LEAVE]
+
+
+def test_ends_tasks_before_the_deadline_of_ecs_when_a_poll_hangs_too() -> None:
+    worker = Worker()
+    worker.take()
+    worker.sigterm()
+    worker.after(0.5)
+    assert Action.TERMINATE_TASKS in worker.after(TERMINATION_GRACE_SECONDS)
+
+
+def test_does_not_cancel_twice_when_terminated_while_draining() -> None:
+    worker = Worker()
+    worker.take()
+    worker.drain = True
+    worker.after(1)
+    worker.sigterm()
+    assert worker.after(1) == []
+    assert worker.life.reason is Reason.TERMINATION
+
+
+def test_leaves_at_once_when_terminated_idle_between_two_polls() -> None:
+    worker = Worker()
+    worker.polls_out = 0
+    worker.sigterm()
+    assert worker.after(0.5) == [Action.CLOSE_GATE, Action.CANCEL_CONSUMER, Action.LEAVE]
+
+
+def test_closes_again_when_the_broker_connection_was_made_anew_while_draining() -> None:
+    worker = Worker()
+    worker.take()
+    worker.drain = True
+    worker.after(1)
+    worker.life.consumer_restarted(worker.now)
+    assert worker.after(0.5) == [Action.CLOSE_GATE, Action.CANCEL_CONSUMER]

@@ -1,0 +1,83 @@
+"""The repairs of kombu and Airflow: what they reach into is still there, and they repair it."""
+
+from collections import defaultdict
+from types import SimpleNamespace
+from typing import Any
+
+import attrs
+import pytest
+
+from airflow_on_fargate import airflow_mends
+from airflow_on_fargate.worker import kombu_mends
+
+
+@pytest.fixture
+def kombu(monkeypatch: pytest.MonkeyPatch) -> Any:
+    from kombu.asynchronous.aws.connection import AsyncHTTPSConnection
+    from kombu.transport.SQS import Channel
+
+    monkeypatch.setattr(Channel, "_on_messages_ready", Channel._on_messages_ready)
+    monkeypatch.setattr(AsyncHTTPSConnection, "getrequest", AsyncHTTPSConnection.getrequest)
+    return SimpleNamespace(Channel=Channel, Connection=AsyncHTTPSConnection)
+
+
+@pytest.mark.parametrize("failed", [[], None])
+def test_a_failed_poll_counts_as_empty_when_kombu_is_mended(kombu: Any, failed: Any) -> None:
+    with pytest.raises(AttributeError):
+        kombu.Channel._on_messages_ready(object(), "url", "default", failed)
+    kombu_mends.apply()
+    assert kombu.Channel._on_messages_ready(object(), "url", "default", failed) == 0
+
+
+def test_requests_get_a_time_limit_when_kombu_is_mended(kombu: Any) -> None:
+    import pycurl
+
+    kombu_mends.apply()
+    connection = kombu.Connection(http_client=object())
+    connection.request("GET", "http://127.0.0.1/")
+    options: dict[int, int] = {}
+    connection.getrequest().on_prepare(SimpleNamespace(setopt=options.__setitem__))
+    assert options[pycurl.TIMEOUT] > 20  # the longest long poll that SQS allows
+    assert options[pycurl.CONNECTTIMEOUT] < options[pycurl.TIMEOUT]
+
+
+def test_mending_twice_changes_nothing_when_kombu_is_mended_already(kombu: Any) -> None:
+    kombu_mends.apply()
+    once = (kombu.Channel._on_messages_ready, kombu.Connection.getrequest)
+    kombu_mends.apply()
+    assert (kombu.Channel._on_messages_ready, kombu.Connection.getrequest) == once
+
+
+@pytest.mark.parametrize(("release", "kept"), [(None, True), ("20260101T000000Z-0", False)])
+def test_statistics_of_callbacks_are_forgotten_when_airflow_is_mended(
+    monkeypatch: pytest.MonkeyPatch, release: str | None, kept: bool
+) -> None:
+    from airflow.dag_processing.manager import DagFileProcessorManager
+
+    def as_in_airflow(self: Any, file: Any, _proc: object, *, session: object = None) -> None:
+        self._file_stats[file] = "statistics"
+
+    monkeypatch.setattr(DagFileProcessorManager, "handle_parsing_result", as_in_airflow)
+    airflow_mends.forget_statistics_of_callbacks()
+    file = SimpleNamespace(bundle_version=release)
+    manager = SimpleNamespace(_file_stats=defaultdict(str))
+    key = _Hashable(file.bundle_version)
+    DagFileProcessorManager.handle_parsing_result(manager, key, object())  # type: ignore[arg-type]
+    assert (key in manager._file_stats) is kept
+
+
+class _Hashable:
+    """Like Airflow's DagFileInfo, as far as it matters here."""
+
+    def __init__(self, bundle_version: str | None) -> None:
+        self.bundle_version = bundle_version
+
+
+def test_what_the_mend_reaches_into_is_there_when_airflow_describes_a_file() -> None:
+    from pathlib import Path
+
+    from airflow.dag_processing.manager import DagFileInfo, DagFileProcessorManager
+
+    file = DagFileInfo(rel_path=Path("a.py"), bundle_name="releases", bundle_path=Path("/dags"))
+    assert file.bundle_version is None
+    assert "_file_stats" in {field.name for field in attrs.fields(DagFileProcessorManager)}
