@@ -5,6 +5,7 @@ As on AWS, an image never changes: another source is another tag, and tasks that
 
 import compileall
 import hashlib
+import json
 import os
 import shutil
 from typing import Any
@@ -61,6 +62,11 @@ def build(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def images(workspace: Workspace) -> dict[str, Any]:
-    """The images that the embedded AWS knows, by the URI that a task definition names."""
-    return {uri(): build(workspace)}
+def push(workspace: Workspace) -> None:
+    """Make the image known to the embedded AWS, which may be running already."""
+    registry = workspace.state_dir / "registry"
+    registry.mkdir(parents=True, exist_ok=True)
+    entry = registry / f"{tag()}.json"
+    partial = entry.with_suffix(".partial")
+    partial.write_text(json.dumps({uri(): build(workspace)}, indent=2))
+    partial.rename(entry)

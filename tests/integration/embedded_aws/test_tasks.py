@@ -37,6 +37,13 @@ def test_task_fields_are_those_of_fargate_when_it_runs(ecs: Ecs) -> None:
     assert address_of(task).startswith("127.")
 
 
+def test_group_is_the_family_when_run_task_names_none(ecs: Ecs) -> None:
+    definition = ecs.register("true")
+    task = ecs.reached(ecs.run(definition), "STOPPED")
+    family = definition.rsplit("/", 1)[-1].split(":")[0]
+    assert task["group"] == f"family:{family}"
+
+
 def test_override_replaces_command_and_adds_environment_when_task_is_run(ecs: Ecs) -> None:
     definition = ecs.register(
         "exit 9", environment=[{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
