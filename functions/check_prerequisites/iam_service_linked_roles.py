@@ -24,5 +24,7 @@ class IamServiceLinkedRoles:
 
 
 def _exists_already(error: ClientError) -> bool:
-    # IAM has no code of its own for it: InvalidInput may be other mistakes as well.
+    # IAM says InvalidInput, which may be other mistakes as well; emulators say EntityAlreadyExists.
+    if error_code(error) == "EntityAlreadyExists":
+        return True
     return error_code(error) == "InvalidInput" and "has been taken" in error_message(error)

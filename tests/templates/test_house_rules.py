@@ -16,9 +16,7 @@ def test_template_keeps_the_rule_when_read(rule: str, template: TemplateFile) ->
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_rule_reports_a_breach_when_a_template_breaks_it(
-    rule: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_rule_reports_a_breach_when_a_template_breaks_it(rule: str, tmp_path: Path) -> None:
     path = FIXTURES / f"{rule}.yaml"
     if rule == "short_enough":
         # Long by multiplication, rather than a file that nobody wants to scroll through.

@@ -22,13 +22,21 @@ def test_answers_success_and_makes_the_role_when_the_parameters_are_possible(
     assert channel.answer["PhysicalResourceId"] == "Prerequisites"
 
 
-def test_answers_success_when_the_role_exists(sample_event, context, stubbed, channel):
-    stubbed("iam").add_client_error(
-        "create_service_linked_role",
-        "InvalidInput",
-        "Service role name AWSServiceRoleForECS has been taken in this account, please try a "
-        "different suffix.",
-    )
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            "InvalidInput",
+            "Service role name AWSServiceRoleForECS has been taken in this account, please try a "
+            "different suffix.",
+        ),
+        ("EntityAlreadyExists", "Role with name AWSServiceRoleForEcs already exists."),
+    ],
+)
+def test_answers_success_when_the_role_exists(
+    code, message, sample_event, context, stubbed, channel
+):
+    stubbed("iam").add_client_error("create_service_linked_role", code, message)
     call(sample_event, context, "custom-resource-create")
     assert channel.answer["Status"] == "SUCCESS"
 
