@@ -98,6 +98,14 @@ class Deployed:
         """Airflow's API, signed in as the admin user."""
         return smoke.sign_in(self.workspace, self.outputs)
 
+    def service_tasks(self) -> set[str]:
+        """The running tasks of Airflow's services: they change only when a service is deployed."""
+        ecs = self.workspace.client("ecs")
+        cluster = self.outputs["ClusterName"]
+        arns = ecs.list_tasks(cluster=cluster)["taskArns"]
+        tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
+        return {task["taskArn"] for task in tasks if task["group"].startswith("service:")}
+
 
 @pytest.fixture(scope="session")
 def deployed(machine: Machine) -> Deployed:

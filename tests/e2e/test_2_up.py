@@ -6,7 +6,7 @@ import re
 import requests
 from tests.e2e.conftest import Deployed
 
-from commands import deployment, emulator, smoke
+from commands import deployment, smoke
 from commands.airflow_api import health
 
 
@@ -93,7 +93,7 @@ def test_workers_leave_by_themselves_when_the_queue_is_empty(deployed: Deployed)
 
 def test_second_up_is_harmless_when_everything_runs(deployed: Deployed):
     before = _update_times(deployed)
-    processes = {p.pid for p in emulator.processes(deployed.workspace)}
+    tasks = deployed.service_tasks()
 
     done = deployed.machine.make("up")
 
@@ -101,7 +101,7 @@ def test_second_up_is_harmless_when_everything_runs(deployed: Deployed):
     assert "is deployed from these sources already" in done.stdout
     after = _update_times(deployed)
     assert after == before
-    assert processes - {p.pid for p in emulator.processes(deployed.workspace)} == set()
+    assert deployed.service_tasks() == tasks
 
 
 def test_env_exports_point_a_client_at_the_stack(deployed: Deployed):

@@ -54,13 +54,13 @@ def test_change_set_touches_only_the_fleet_when_the_worker_maximum_changes(deplo
     assert set(changes) >= UPDATED
     assert set(changes.values()) == {"Modify"}
 
-    running = _running_tasks(deployed)
+    running = deployed.service_tasks()
     before = _event_ids(deployed)
     client.execute_change_set(ChangeSetName=change_set)
     client.get_waiter("stack_update_complete").wait(
         StackName=stack_name(), WaiterConfig={"Delay": 1}
     )
-    assert _running_tasks(deployed) >= running
+    assert deployed.service_tasks() == running
     assert _updated_since(deployed, before) == UPDATED
     settings = deployed.workspace.client("lambda").get_function_configuration(
         FunctionName=deployed.outputs["ScaleWorkersFunctionName"]
@@ -69,13 +69,13 @@ def test_change_set_touches_only_the_fleet_when_the_worker_maximum_changes(deplo
 
 
 def test_update_is_refused_and_rolled_back_when_minimum_exceeds_maximum(deployed: Deployed):
-    before = _running_tasks(deployed)
+    before = deployed.service_tasks()
     with pytest.raises(CommandError, match="WorkerMinCount"):
         deployment.deploy(
             deployed.workspace, _Silent(), {"WorkerMinCount": "5", "WorkerMaxCount": "2"}
         )
     assert deployment.stack_status(deployed.workspace) == "UPDATE_ROLLBACK_COMPLETE"
-    assert _running_tasks(deployed) >= before
+    assert deployed.service_tasks() == before
 
 
 def test_new_stack_creates_nothing_but_the_check_when_parameters_are_illegal(deployed: Deployed):
@@ -119,11 +119,6 @@ def test_rules_refuse_a_vpc_without_subnets_before_anything_is_created(deployed:
 
 def _text(template: Any) -> str:
     return template if isinstance(template, str) else json.dumps(template)
-
-
-def _running_tasks(deployed: Deployed) -> set[str]:
-    listed = deployed.workspace.client("ecs").list_tasks(cluster=deployed.outputs["ClusterName"])
-    return set(listed["taskArns"])
 
 
 def _event_ids(deployed: Deployed) -> set[str]:
