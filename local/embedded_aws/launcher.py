@@ -38,6 +38,7 @@ SUBJECTS = (
     "cloudformation_change_sets",
     "cloudformation_validation",
     "cloudformation_custom_resources",
+    "cloudformation_unchanged",
     "cloudformation_rollback",
     "buckets",
     "secrets",

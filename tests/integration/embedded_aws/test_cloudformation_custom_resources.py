@@ -152,11 +152,11 @@ def test_the_create_fails_when_nobody_answers_within_the_service_timeout(
 ) -> None:
     started = time.monotonic()
 
-    stack = stacks.create(template(stacks, "never", ServiceTimeout=1))
+    stack = stacks.create(template(stacks, "never", ServiceTimeout=6))
 
     assert stack.status == "ROLLBACK_COMPLETE"
     assert "did not receive a response" in stacks.failures(stack)["Thing"]
-    assert seconds_of(started) < 15
+    assert 6 <= seconds_of(started) < 60
 
 
 def test_the_create_fails_when_the_answer_is_longer_than_4096_bytes(stacks: StackDriver) -> None:
