@@ -54,6 +54,8 @@ lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --python-executable .venv/emulator/bin/python -p embedded_aws
+	$(BIN)/mypy --python-executable .venv/airflow/bin/python --config-file images/airflow/pyproject.toml
 	$(BIN)/cfn-lint --regions $(REGIONS) -- $(TEMPLATES)
 	$(BIN)/hadolint images/airflow/Dockerfile
 

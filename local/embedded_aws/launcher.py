@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from embedded_aws import processes
 from embedded_aws.settings import Settings, SettingsError, load_settings
@@ -111,7 +112,8 @@ async def serve(settings: Settings) -> None:
 
     announcement = asyncio.create_task(_announce(settings))
     front = load_balancer.in_front_of(app, settings)
-    await hypercorn_serve(front, config, shutdown_trigger=children_ended)
+    application: Any = front  # hypercorn names every kind of message, an application takes any
+    await hypercorn_serve(application, config, shutdown_trigger=children_ended)
     announcement.cancel()
 
 
