@@ -118,7 +118,7 @@ _pauses = _Pauses()
 
 def _pause_before_restarts() -> None:
     run = ecs.stock._run_task
-    record_failure = ecs.stock._record_service_task_failure
+    mark_stopped = ecs.stock._mark_task_stopped
 
     def run_unless_pausing(data: dict[str, Any]) -> ecs.Response:
         """Called by the service scheduler only; the API's RunTask goes another way."""
@@ -134,16 +134,21 @@ def _pause_before_restarts() -> None:
         answer: ecs.Response = run({**data, "startedBy": deployment_id})
         return answer
 
-    def record_and_pause(task: ecs.Task, *arguments: Any, **keywords: Any) -> None:
+    def pause_and_mark_stopped(
+        task_arn: str, task: ecs.Task, reason: str, stop_code: str, exit_code: int | None = None
+    ) -> bool:
+        # Before it is marked: whoever looks at the service in that moment would replace it at once.
         deployment_id = task.get("_deployment_id")
-        if deployment_id:
+        failed = stop_code in ("EssentialContainerExited", "TaskFailedToStart")
+        if failed and deployment_id and ecs.stock._task_is_active(task_arn, task):
             # Only a task that was once healthy and then lasted starts the count anew.
             good = bool(task.get("_startup_stable")) and _seconds_run(task) > _A_GOOD_RUN_SECONDS
             _pauses.note_failure(deployment_id, good)
-        record_failure(task, *arguments, **keywords)
+        changed: bool = mark_stopped(task_arn, task, reason, stop_code, exit_code)
+        return changed
 
     ecs.stock._run_task = run_unless_pausing
-    ecs.stock._record_service_task_failure = record_and_pause
+    ecs.stock._mark_task_stopped = pause_and_mark_stopped
 
 
 def _seconds_run(task: ecs.Task) -> float:
