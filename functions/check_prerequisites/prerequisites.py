@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from check_prerequisites.fargate_sizes import MEMORY_BY_CPU, describe
+from shared.fargate_sizes import MEMORY_BY_CPU, describe
 
 COMPONENTS = ("ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Worker")
 

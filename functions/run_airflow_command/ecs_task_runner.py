@@ -1,25 +1,25 @@
 """Command tasks on ECS."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from run_airflow_command.command import CommandRecord, overrides
-from shared.errors import AwsCallError, error_code, error_message, named_errors
-from shared.fargate import TaskPlacement
+from run_airflow_command.ports import SeenTask, TaskNotStartedError
+from shared.errors import error_code, error_message, named_errors
+from shared.fargate import StoppedTask, TaskPlacement, family
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import TaskTypeDef
 
 # IAM is eventually consistent: in the first two minutes of a role's life ECS may not be able to
 # assume it.
 _WAITS_SECONDS = (5, 10, 15, 20, 30, 40)
-
-
-class TaskNotStartedError(AwsCallError):
-    """ECS took the request but started no task."""
+# DescribeTasks' limit.
+_DESCRIBED_AT_ONCE = 100
 
 
 class EcsTaskRunner:
@@ -27,10 +27,12 @@ class EcsTaskRunner:
         self,
         client: "ECSClient",
         placement: TaskPlacement,
+        task_definition_arn: str,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._placement = placement
+        self._family = family(task_definition_arn)
         self._sleep = sleep
 
     def run(self, record: CommandRecord, task_definition_arn: str) -> str:
@@ -43,6 +45,46 @@ class EcsTaskRunner:
                         raise
                 self._sleep(wait)
             return self._run(record, task_definition_arn)
+
+    def find(self, record: CommandRecord) -> SeenTask | None:
+        arns = [record.task_arn] if record.task_arn else self._arns()
+        for task in self._describe(arns):
+            if task.get("startedBy") == record.request_id:
+                return _seen(task)
+        return None
+
+    def stop(self, task_arn: str, reason: str) -> None:
+        with named_errors("stop the command's task"):
+            self._client.stop_task(
+                cluster=self._placement.cluster_arn, task=task_arn, reason=reason
+            )
+
+    def _arns(self) -> list[str]:
+        """All tasks of the family, for the case that the start was cut off before it knew its own.
+
+        ListTasks can filter by startedBy as well, but then by nothing else, and a stopped task
+        would not be found.
+        """
+        arns: list[str] = []
+        paginator = self._client.get_paginator("list_tasks")
+        for status in ("RUNNING", "STOPPED"):
+            with named_errors("list the commands' tasks"):
+                for page in paginator.paginate(
+                    cluster=self._placement.cluster_arn,
+                    family=self._family,
+                    desiredStatus=status,
+                ):
+                    arns += page["taskArns"]
+        return arns
+
+    def _describe(self, arns: list[str]) -> Iterator["TaskTypeDef"]:
+        for start in range(0, len(arns), _DESCRIBED_AT_ONCE):
+            with named_errors("describe the command's task"):
+                answer = self._client.describe_tasks(
+                    cluster=self._placement.cluster_arn,
+                    tasks=arns[start : start + _DESCRIBED_AT_ONCE],
+                )
+            yield from answer["tasks"]
 
     def _run(self, record: CommandRecord, task_definition_arn: str) -> str:
         try:
@@ -57,7 +99,7 @@ class EcsTaskRunner:
                 # call find the task of the first.
                 startedBy=record.request_id,
                 clientToken=record.request_id,
-                overrides=overrides(list(record.command)),  # type: ignore[arg-type]
+                overrides=overrides(list(record.command), record.size),  # type: ignore[arg-type]
             )
         except self._client.exceptions.ConflictException as error:
             # The token was used with other parameters: the function was updated between the two.
@@ -66,6 +108,12 @@ class EcsTaskRunner:
             if not task_arns:
                 raise
             return str(task_arns[0])
+        except ClientError as error:
+            if _role_is_too_new(error) or not _is_refusal(error):
+                raise
+            raise TaskNotStartedError(
+                f"Could not start the command's task: {error_code(error)}: {error_message(error)}"
+            ) from error
         for failure in response.get("failures", []):
             raise TaskNotStartedError(
                 f"ECS started no task: {failure.get('reason', 'no reason given')} "
@@ -78,3 +126,20 @@ class EcsTaskRunner:
 
 def _role_is_too_new(error: ClientError) -> bool:
     return error_code(error) == "ClientException" and "unable to assume" in error_message(error)
+
+
+def _is_refusal(error: ClientError) -> bool:
+    """Whether ECS has understood and refused: after a 5xx a task may have been started."""
+    status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    return 400 <= status < 500
+
+
+def _seen(task: "TaskTypeDef") -> SeenTask:
+    status = task["lastStatus"]
+    return SeenTask(
+        arn=task["taskArn"],
+        status=status,
+        has_run="startedAt" in task,
+        stopping=task.get("desiredStatus") == "STOPPED",
+        stopped=StoppedTask.from_event(task) if status == "STOPPED" else None,
+    )

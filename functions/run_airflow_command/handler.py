@@ -1,4 +1,4 @@
-"""Three kinds of call: CloudFormation's request, a person's command, the end of a task."""
+"""CloudFormation's request, a person's or a schedule's call, the end of a task, the tick."""
 
 import os
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from run_airflow_command.cloudwatch_command_logs import CloudWatchCommandLogs
-from run_airflow_command.commands import Commands, Completion
-from run_airflow_command.ecs_task_runner import EcsTaskRunner
-from run_airflow_command.s3_command_store import S3CommandStore
+from run_airflow_command.direct_call import DirectCall, direct_call, is_direct_call
+from run_airflow_command.maintenance import command_of
+from run_airflow_command.results import Results
 from run_airflow_command.settings import RunAirflowCommandSettings
-from shared import clients
+from run_airflow_command.sweep import Finding, Sweep
+from run_airflow_command.wiring import commands_from, report_maintenance
 from shared.custom_resource import (
     ANSWER_LATER,
     SUCCESS,
@@ -21,37 +21,48 @@ from shared.custom_resource import (
     fulfil,
     is_custom_resource_event,
 )
+from shared.eventbridge_tick import TICK_EVENT
 from shared.fargate import StoppedTask, is_stopped_task_event
 from shared.https_answer_channel import HttpsAnswerChannel
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
+
+# What CloudFormation's request may wait for another command to end, within the function's timeout.
+_LOCK_PATIENCE_SECONDS = 90
+# What is left of the function's time for answering whoever has waited.
+_RESERVE_SECONDS = 10
 
 
 @observed
 def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[str, Any] | None:
     if is_custom_resource_event(event):
-        _custom_resource(CustomResourceRequest.from_event(event), telemetry)
+        _custom_resource(CustomResourceRequest.from_event(event), context, telemetry)
         return None
     if is_stopped_task_event(event):
-        _stopped_task(StoppedTask.from_event(EventBridgeEvent(event).detail), telemetry)
+        _stopped_task(StoppedTask.from_event(EventBridgeEvent(event).detail), context, telemetry)
         return None
-    if "command" in event:
-        return _direct(event["command"], context.aws_request_id, telemetry)
+    if event == TICK_EVENT:
+        return _sweep(context, telemetry)
+    if is_direct_call(event):
+        return _direct(direct_call(event), context, telemetry)
     raise UnknownEventError(event)
 
 
-def _custom_resource(request: CustomResourceRequest, telemetry: Telemetry) -> None:
+def _custom_resource(
+    request: CustomResourceRequest, context: LambdaContext, telemetry: Telemetry
+) -> None:
     def work(request: CustomResourceRequest) -> Answer | AnswerLater:
         # What a migration or a user was made for is gone with the database.
         if request.request_type == "Delete":
             return SUCCESS
         settings = RunAirflowCommandSettings.from_environment(os.environ)
-        started = _commands(settings, telemetry).start(
+        started = commands_from(settings, context, telemetry).start(
             request.properties.get("Command"),
             request.request_id,
             # The request names the revision that belongs to it: in a rollback the environment may
             # already, or still, name another one.
             request.properties.get("TaskDefinitionArn") or settings.task_definition_arn,
             request,
+            patience_seconds=_LOCK_PATIENCE_SECONDS,
         )
         telemetry.logger.info("Started the command", task_arn=started.task_arn)
         return ANSWER_LATER
@@ -59,12 +70,34 @@ def _custom_resource(request: CustomResourceRequest, telemetry: Telemetry) -> No
     fulfil(request, work, HttpsAnswerChannel(), telemetry.logger)
 
 
-def _direct(command: object, request_id: str, telemetry: Telemetry) -> dict[str, Any]:
+def _direct(call: DirectCall, context: LambdaContext, telemetry: Telemetry) -> dict[str, Any]:
     settings = RunAirflowCommandSettings.from_environment(os.environ)
-    started = _commands(settings, telemetry).start(
-        command, request_id, settings.task_definition_arn
-    )
+    commands = commands_from(settings, context, telemetry)
+    left = context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
+    wait_seconds = left if call.wait_seconds is None else min(call.wait_seconds, left)
+    if call.asks:
+        return Results(commands).wait(call.request_id or "", wait_seconds)
+    request_id = call.request_id or context.aws_request_id
+    command, maintenance = call.command, None
+    try:
+        if call.maintenance is not None:
+            days = call.retention_days or settings.database_retention_days
+            command = command_of(call.maintenance, days, commands.now())
+            maintenance = str(call.maintenance)
+        started = commands.start(
+            command,
+            request_id,
+            settings.task_definition_arn,
+            size=call.size,
+            maintenance=maintenance,
+        )
+    except Exception:
+        if call.maintenance is not None:
+            report_maintenance(str(call.maintenance), False, telemetry)
+        raise
     telemetry.logger.info("Started the command", task_arn=started.task_arn)
+    if wait_seconds > 0:
+        return Results(commands).wait(request_id, wait_seconds)
     return {
         "requestId": started.request_id,
         "taskArn": started.task_arn,
@@ -73,9 +106,9 @@ def _direct(command: object, request_id: str, telemetry: Telemetry) -> dict[str,
     }
 
 
-def _stopped_task(task: StoppedTask, telemetry: Telemetry) -> None:
+def _stopped_task(task: StoppedTask, context: LambdaContext, telemetry: Telemetry) -> None:
     settings = RunAirflowCommandSettings.from_environment(os.environ)
-    completed = _commands(settings, telemetry).complete(task)
+    completed = commands_from(settings, context, telemetry).complete(task)
     telemetry.logger.info(
         "A task has stopped",
         task_arn=task.arn,
@@ -83,16 +116,18 @@ def _stopped_task(task: StoppedTask, telemetry: Telemetry) -> None:
         completion=completed.completion.name,
         cloudformation_request_id=task.started_by,
     )
-    if completed.completion is Completion.COMPLETED:
-        telemetry.count(
-            MetricName.COMMANDS_SUCCEEDED if task.succeeded else MetricName.COMMANDS_FAILED
+
+
+def _sweep(context: LambdaContext, telemetry: Telemetry) -> dict[str, Any]:
+    def failed(request_id: str, error: Exception) -> None:
+        telemetry.logger.error(
+            "A command could not be looked after", command_id=request_id, error=str(error)
         )
 
-
-def _commands(settings: RunAirflowCommandSettings, telemetry: Telemetry) -> Commands:
-    return Commands(
-        runner=EcsTaskRunner(clients.ecs(), settings.placement),
-        store=S3CommandStore(clients.s3(), settings.state_bucket_name),
-        logs=CloudWatchCommandLogs(clients.logs(), settings.log_group_name, telemetry.logger),
-        channel=HttpsAnswerChannel(),
-    )
+    settings = RunAirflowCommandSettings.from_environment(os.environ)
+    findings = Sweep(commands_from(settings, context, telemetry), failed).run()
+    names = {request_id: finding.name for request_id, finding in findings.items()}
+    telemetry.logger.info("Looked after the open commands", findings=names)
+    missed = sum(finding is Finding.END_WAS_MISSED for finding in findings.values())
+    telemetry.count(MetricName.COMMAND_EVENTS_LOST, missed)
+    return names

@@ -13,6 +13,10 @@ class RunAirflowCommandSettings:
     task_definition_arn: str
     state_bucket_name: str
     log_group_name: str
+    tick_schedule_name: str
+    tick_schedule_group_name: str
+    tick_role_arn: str
+    database_retention_days: int
 
     @classmethod
     def from_environment(cls, values: Mapping[str, str]) -> "RunAirflowCommandSettings":
@@ -22,4 +26,8 @@ class RunAirflowCommandSettings:
             task_definition_arn=environment.text("COMMAND_TASK_DEFINITION_ARN"),
             state_bucket_name=environment.text("STATE_BUCKET_NAME"),
             log_group_name=environment.text("COMMAND_LOG_GROUP_NAME"),
+            tick_schedule_name=environment.text("TICK_SCHEDULE_NAME"),
+            tick_schedule_group_name=environment.text("TICK_SCHEDULE_GROUP_NAME"),
+            tick_role_arn=environment.text("TICK_ROLE_ARN"),
+            database_retention_days=environment.whole_number("DATABASE_RETENTION_DAYS"),
         )

@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import CloudWatchAlarmEvent, EventBridgeEvent
 
 from scale_workers.decision import Trigger
-from scale_workers.eventbridge_tick import TICK_EVENT
+from shared.eventbridge_tick import TICK_EVENT
 from shared.fargate import StoppedTask, is_stopped_task_event
 
 # What the hook in the scheduler sends when it has published a task.

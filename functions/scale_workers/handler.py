@@ -11,7 +11,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from scale_workers.calls import trigger_of
 from scale_workers.decision import Trigger
 from scale_workers.ecs_worker_tasks import EcsWorkerTasks
-from scale_workers.eventbridge_tick import EventBridgeTick, TickTarget
 from scale_workers.fleet import Fleet, Look
 from scale_workers.s3_current_revision import S3CurrentRevision
 from scale_workers.settings import ScaleWorkersSettings
@@ -24,6 +23,7 @@ from shared.custom_resource import (
     fulfil,
     is_custom_resource_event,
 )
+from shared.eventbridge_tick import EventBridgeTick, TickTarget
 from shared.fargate import StoppedTask, family, family_and_revision, is_stopped_task_event
 from shared.https_answer_channel import HttpsAnswerChannel
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed

@@ -24,6 +24,10 @@ class MetricName(StrEnum):
     PARAMETERS_REFUSED = "ParametersRefused"
     COMMANDS_SUCCEEDED = "CommandsSucceeded"
     COMMANDS_FAILED = "CommandsFailed"
+    # The sweep found what no event had announced.
+    COMMAND_EVENTS_LOST = "CommandEventsLost"
+    MAINTENANCE_SUCCEEDED = "MaintenanceSucceeded"
+    MAINTENANCE_FAILED = "MaintenanceFailed"
     WORKERS_LAUNCHED = "WorkersLaunched"
     WORKER_LAUNCHES_FAILED = "WorkerLaunchesFailed"
     WORKERS_DIED = "WorkersDied"

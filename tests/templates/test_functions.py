@@ -1,5 +1,6 @@
 """The functions get from the templates what they read, may do what they call, and are called."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,6 +98,18 @@ def test_scaler_has_the_name_that_the_scheduler_calls_when_both_are_deployed() -
     assert f":function:{function('WorkersStack')['FunctionName']}'" in str(
         scheduler.properties("TaskRole")
     )
+
+
+def test_schedules_call_the_function_by_its_name_when_commands_are_deployed() -> None:
+    airflow = deploy().child("AirflowStack")
+    schedules = airflow.child("CommandSchedulesStack")
+    target = schedules.properties("DatabaseCleaning")["Target"]
+    name = function("AirflowStack")["FunctionName"]
+
+    assert target["Arn"].endswith(f":function:{name}")
+    assert f":function:{name}'" in str(schedules.properties("TickRole"))
+    assert json.loads(target["Input"]) == {"maintenance": "db-clean"}
+    assert environment("AirflowStack")["DATABASE_RETENTION_DAYS"] == "365"
 
 
 def permissions(stack: DryStack) -> dict[str, str]:

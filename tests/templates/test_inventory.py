@@ -68,6 +68,13 @@ def test_inventory_grows_by_the_toggles_own_when_it_is_chosen(
     assert inventory(deploy(**parameters)) == expected_inventory() | added
 
 
+def test_inventory_lacks_the_cleaning_when_history_is_kept_for_ever() -> None:
+    expected = expected_inventory()
+    del expected["AirflowStack/CommandSchedulesStack/DatabaseCleaning"]
+
+    assert inventory(deploy(DatabaseRetentionDays="0")) == expected
+
+
 def test_inventory_lacks_the_network_when_a_vpc_is_brought() -> None:
     expected = {
         name: kind

@@ -3,8 +3,8 @@
 import pytest
 
 from check_prerequisites.check import ECS_SERVICE, PrerequisitesError, check
-from check_prerequisites.fargate_sizes import MEMORY_BY_CPU
 from check_prerequisites.prerequisites import MissingPropertyError, find_problems
+from shared.fargate_sizes import MEMORY_BY_CPU
 
 
 @pytest.fixture

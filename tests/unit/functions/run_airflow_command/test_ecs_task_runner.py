@@ -1,11 +1,15 @@
 """RunTask for commands: what is sent, what is repeated, what is given up."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import boto3
 import pytest
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 
-from run_airflow_command.command import CommandRecord
-from run_airflow_command.ecs_task_runner import EcsTaskRunner, TaskNotStartedError
+from run_airflow_command.command import CommandRecord, TaskSize
+from run_airflow_command.ecs_task_runner import EcsTaskRunner
+from run_airflow_command.ports import TaskNotStartedError
 from shared.errors import AwsCallError
 from shared.fargate import TaskPlacement
 
@@ -38,7 +42,7 @@ def waits():
 @pytest.fixture
 def runner(client, waits):
     placement = TaskPlacement("cluster", ("subnet-1", "subnet-2"), ("sg-1",), "DISABLED")
-    return EcsTaskRunner(client, placement, waits.append)
+    return EcsTaskRunner(client, placement, TASK_DEFINITION, waits.append)
 
 
 def test_starts_one_task_with_the_request_id_as_token_when_run(runner, stubber):
@@ -119,3 +123,96 @@ def test_fails_when_the_token_was_used_and_no_task_is_named(runner, stubber):
     stubber.add_client_error("run_task", "ConflictException")
     with pytest.raises(AwsCallError, match="ConflictException"):
         runner.run(RECORD, TASK_DEFINITION)
+
+
+def test_overrides_cpu_and_memory_when_the_record_has_a_size(runner, stubber):
+    names = ("cluster", "taskDefinition", "launchType", "count", "networkConfiguration",
+             "propagateTags", "startedBy", "clientToken")  # fmt: skip
+    overrides = {
+        "containerOverrides": [{"name": "airflow", "command": ["db", "migrate"]}],
+        "cpu": "1024",
+        "memory": "4096",
+    }
+    stubber.add_response(
+        "run_task",
+        {"tasks": [{"taskArn": TASK}]},
+        dict.fromkeys(names, ANY) | {"overrides": overrides},
+    )
+    assert runner.run(replace(RECORD, size=TaskSize(1024, 4096)), TASK_DEFINITION) == TASK
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "is_certain"),
+    [("ClusterNotFoundException", 400, True), ("ServerException", 500, False)],
+)
+def test_tells_a_refusal_from_an_accident_when_run_task_fails(
+    runner, stubber, code, status, is_certain
+):
+    stubber.add_client_error("run_task", code, "No.", http_status_code=status)
+    with pytest.raises(AwsCallError, match=f"{code}: No\\.") as caught:
+        runner.run(RECORD, TASK_DEFINITION)
+    assert isinstance(caught.value, TaskNotStartedError) == is_certain
+
+
+def described(**changes):
+    return {"taskArn": TASK, "startedBy": "request-1", "lastStatus": "PENDING",
+            "desiredStatus": "RUNNING"} | changes  # fmt: skip
+
+
+def test_sees_a_task_that_has_not_run_when_it_is_pending(runner, stubber):
+    stubber.add_response(
+        "describe_tasks", {"tasks": [described()]}, {"cluster": "cluster", "tasks": [TASK]}
+    )
+    task = runner.find(replace(RECORD, task_arn=TASK))
+    assert (task.status, task.has_run, task.stopping, task.stopped) == (
+        "PENDING", False, False, None,
+    )  # fmt: skip
+
+
+def test_sees_how_it_ended_when_the_task_has_stopped(runner, stubber):
+    stopped = described(
+        lastStatus="STOPPED",
+        desiredStatus="STOPPED",
+        startedAt=datetime(2026, 3, 1, tzinfo=UTC),
+        stoppedReason="Essential container in task exited",
+        containers=[{"name": "airflow", "exitCode": 3}],
+    )
+    stubber.add_response("describe_tasks", {"tasks": [stopped]})
+    task = runner.find(replace(RECORD, task_arn=TASK))
+    assert task.has_run
+    assert (task.stopped.exit_code, task.stopped.started_by) == (3, "request-1")
+
+
+def test_sees_nothing_when_ecs_knows_the_task_no_more(runner, stubber):
+    failure = {"arn": TASK, "reason": "MISSING"}
+    stubber.add_response("describe_tasks", {"tasks": [], "failures": [failure]})
+    assert runner.find(replace(RECORD, task_arn=TASK)) is None
+
+
+def test_finds_the_task_by_its_starter_when_its_arn_is_not_known(runner, stubber):
+    for status, arns in (("RUNNING", ["other"]), ("STOPPED", [TASK])):
+        stubber.add_response(
+            "list_tasks",
+            {"taskArns": arns},
+            {"cluster": "cluster", "family": "airflow-command", "desiredStatus": status},
+        )
+    other = described(taskArn="other", startedBy="request-0")
+    stubber.add_response(
+        "describe_tasks",
+        {"tasks": [other, described()]},
+        {"cluster": "cluster", "tasks": ["other", TASK]},
+    )
+    assert runner.find(RECORD).arn == TASK
+
+
+def test_describes_nothing_when_the_family_has_no_task(runner, stubber):
+    for _ in range(2):
+        stubber.add_response("list_tasks", {"taskArns": []})
+    assert runner.find(RECORD) is None
+
+
+def test_gives_ecs_the_reason_when_a_task_is_stopped(runner, stubber):
+    stubber.add_response(
+        "stop_task", {}, {"cluster": "cluster", "task": TASK, "reason": "It takes too long"}
+    )
+    runner.stop(TASK, "It takes too long")

@@ -1,20 +1,19 @@
 """The handler of run_airflow_command, with each of its sample events."""
 
-import io
 import json
 
 import pytest
-from botocore.response import StreamingBody
-from botocore.stub import ANY
 
 from run_airflow_command.command import CommandRecord, InvalidCommandError
 from run_airflow_command.handler import handler
+from run_airflow_command.ports import TaskNotStartedError
 from shared.custom_resource import CustomResourceRequest
 from shared.errors import AwsCallError
 from shared.observability import UnknownEventError
 from shared.settings import SettingError
 
 CREATE = "7d503196-ae4f-43b6-b07d-9163cf52bea4"
+UPDATE = "8e614207-bf50-44c7-a18e-a274d063cfb5"
 FAMILY = "arn:aws:ecs:us-east-1:111122223333:task-definition/airflow-command"
 TASK = "arn:aws:ecs:us-east-1:111122223333:task/airflow-cluster/4f6e8d2c1b3a49578f0e9d8c7b6a5948"
 STREAM = "command/airflow/4f6e8d2c1b3a49578f0e9d8c7b6a5948"
@@ -30,6 +29,10 @@ def settings(monkeypatch):
         "ASSIGN_PUBLIC_IP": "ENABLED",
         "STATE_BUCKET_NAME": "state",
         "COMMAND_LOG_GROUP_NAME": "commands",
+        "TICK_SCHEDULE_NAME": "tick",
+        "TICK_SCHEDULE_GROUP_NAME": "commands",
+        "TICK_ROLE_ARN": "arn:aws:iam::111122223333:role/tick",
+        "DATABASE_RETENTION_DAYS": "30",
     }.items():
         monkeypatch.setenv(name, value)
 
@@ -39,74 +42,42 @@ def call(sample_event, context):
     return lambda name: handler(sample_event(f"run_airflow_command/{name}"), context)
 
 
-def run_task_parameters(**changes):
-    names = ("cluster", "taskDefinition", "launchType", "count", "networkConfiguration",
-             "propagateTags", "startedBy", "clientToken", "overrides")  # fmt: skip
-    return dict.fromkeys(names, ANY) | changes
-
-
-def stub_record(stubbed, sample_event, request_id=CREATE):
+@pytest.fixture
+def requested(wired, sample_event):
     """What the first half of the work has stored."""
     event = sample_event("run_airflow_command/custom-resource-create")
-    data = CommandRecord(
-        request_id, ("db", "migrate"), CustomResourceRequest.from_event(event)
-    ).to_bytes()
-    stubbed("s3").add_response(
-        "get_object",
-        {"Body": StreamingBody(io.BytesIO(data), len(data))},
-        {"Bucket": "state", "Key": f"commands/{request_id}.json"},
+    wired.store.save(
+        CommandRecord(CREATE, ("db", "migrate"), CustomResourceRequest.from_event(event))
     )
-
-
-def stub_mark(stubbed, request_id=CREATE):
-    key = f"commands/{request_id}.answered"
-    stubbed("s3").add_client_error("head_object", "404")
-    stubbed("s3").add_response(
-        "put_object", {}, {"Bucket": "state", "Key": key, "Body": ANY, "IfNoneMatch": "*"}
-    )
+    wired.store.open(CREATE)
+    return wired
 
 
 @pytest.mark.parametrize(
     ("name", "request_id", "revision"),
-    [
-        ("custom-resource-create", CREATE, 3),
-        ("custom-resource-update", "8e614207-bf50-44c7-a18e-a274d063cfb5", 4),
-    ],
+    [("custom-resource-create", CREATE, 3), ("custom-resource-update", UPDATE, 4)],
 )
 def test_stores_the_request_and_starts_the_task_when_created_or_updated(
-    name, request_id, revision, call, stubbed, channel, log_lines
+    name, request_id, revision, call, wired, channel, log_lines
 ):
-    stubbed("s3").add_response(
-        "put_object",
-        {},
-        {"Bucket": "state", "Key": f"commands/{request_id}.json", "Body": ANY},
-    )
-    stubbed("ecs").add_response(
-        "run_task",
-        {"tasks": [{"taskArn": TASK}]},
-        run_task_parameters(
-            # The revision of the request, not the one of the environment.
-            taskDefinition=f"{FAMILY}:{revision}",
-            clientToken=request_id,
-            startedBy=request_id,
-        ),
-    )
     call(name)
+    ((record, task_definition),) = wired.runner.started
+    assert (record.request_id, record.command) == (request_id, ("db", "migrate"))
+    # The revision of the request, not the one of the environment.
+    assert task_definition == f"{FAMILY}:{revision}"
     assert channel.bodies == []
     assert "EXAMPLESIGNATURE" not in log_lines()
 
 
-def test_answers_success_at_once_when_deleted(call, stubbed, channel):
-    stubbed("s3")
-    stubbed("ecs")
+def test_answers_success_at_once_when_deleted(call, wired, channel):
     call("custom-resource-delete")
     assert channel.answer["Status"] == "SUCCESS"
     assert channel.answer["PhysicalResourceId"] == "DatabaseMigration"
+    assert wired.runner.started == []
 
 
-def test_answers_failed_at_once_when_the_task_cannot_be_started(call, stubbed, channel, log_lines):
-    stubbed("s3").add_response("put_object", {})
-    stubbed("ecs").add_client_error("run_task", "ClusterNotFoundException", "Cluster not found.")
+def test_answers_failed_at_once_when_the_task_cannot_be_started(call, wired, channel, log_lines):
+    wired.runner.error = TaskNotStartedError("ClusterNotFoundException: Cluster not found.")
     call("custom-resource-create")
     assert channel.answer["Status"] == "FAILED"
     assert "ClusterNotFoundException: Cluster not found." in channel.answer["Reason"]
@@ -121,48 +92,115 @@ def test_answers_failed_when_a_setting_is_missing(call, channel, monkeypatch):
     )
 
 
-def test_answers_failed_when_the_command_is_invalid(sample_event, context, stubbed, channel):
-    stubbed("s3")
-    stubbed("ecs")
+def test_answers_failed_when_the_command_is_invalid(sample_event, context, wired, channel):
     event = sample_event("run_airflow_command/custom-resource-create")
     event["ResourceProperties"]["Command"] = "db migrate"
     handler(event, context)
     assert channel.answer["Status"] == "FAILED"
-    assert "must be a list of strings" in channel.answer["Reason"]
-
-
-def test_returns_where_to_look_when_a_person_runs_a_command(call, context, stubbed):
-    key = f"commands/{context.aws_request_id}.json"
-    stubbed("s3").add_response("put_object", {}, {"Bucket": "state", "Key": key, "Body": ANY})
-    stubbed("ecs").add_response(
-        "run_task",
-        {"tasks": [{"taskArn": TASK}]},
-        run_task_parameters(
-            taskDefinition=f"{FAMILY}:9",
-            overrides={"containerOverrides": [{"name": "airflow", "command": ["dags", "list"]}]},
-        ),
+    assert (
+        'must be a list of strings, one for each word: ["db", "migrate"]'
+        in (channel.answer["Reason"])
     )
+    assert wired.runner.started == []
+
+
+def test_returns_where_to_look_when_a_person_runs_a_command(call, context, wired):
     assert call("direct") == {
         "requestId": context.aws_request_id,
         "taskArn": TASK,
-        "logGroup": "commands",
+        "logGroup": "log-group",
+        "logStream": STREAM,
+    }
+    ((record, task_definition),) = wired.runner.started
+    assert (record.command, task_definition) == (("dags", "list"), f"{FAMILY}:9")
+
+
+def test_returns_the_result_when_a_person_waits(call, wired, clock):
+    request_id = "list-dags-of-monday"
+    clock.while_sleeping = lambda: wired.runner.ends(request_id)
+    result = call("direct-wait")
+    ((record, _),) = wired.runner.started
+    assert (record.size.cpu, record.size.memory_mib) == (1024, 4096)
+    assert result == {
+        "requestId": request_id,
+        "command": ["dags", "list"],
+        "status": "SUCCEEDED",
+        "exitCode": 0,
+        "reason": f"The command ended with exit code 0 in task {TASK.rpartition('/')[2]}. "
+        "Essential container in task exited.",
+        "logTail": [f"last line of {TASK.rpartition('/')[2]}"],
+        "taskArn": TASK,
+        "logGroup": "log-group",
         "logStream": STREAM,
     }
 
 
-@pytest.mark.parametrize("command", [[], "dags list", ["airflow", "dags"], None])
-def test_raises_and_starts_nothing_when_a_person_gives_a_bad_command(command, context, stubbed):
-    stubbed("s3")
-    stubbed("ecs")
+def test_says_how_to_ask_again_when_time_is_over_before_the_command(call, wired, clock, context):
+    begin = clock.now()
+    result = call("direct-wait")
+    assert result["status"] == "RUNNING"
+    assert result["message"] == (
+        'Still RUNNING: ask again with {"requestId": "list-dags-of-monday"}'
+    )
+    waited = (clock.now() - begin).total_seconds()
+    assert waited == context.get_remaining_time_in_millis() / 1000 - 10
+
+
+def test_returns_the_result_when_it_is_asked_for_later(call, wired):
+    call("direct-wait")
+    wired.runner.ends("list-dags-of-monday", exit_code=2)
+    result = call("ask")
+    assert (result["status"], result["exitCode"]) == ("FAILED", 2)
+    assert call("ask") == result
+
+
+@pytest.mark.parametrize("command", [[], "dags list", ["airflow", "dags"], None, ["dag", "list"]])
+def test_raises_and_starts_nothing_when_a_person_gives_a_bad_command(command, context, wired):
     with pytest.raises(InvalidCommandError):
         handler({"command": command}, context)
+    assert wired.runner.started == []
+    assert wired.store.records == {}
 
 
-def test_answers_success_when_the_task_has_succeeded(
-    call, sample_event, stubbed, channel, log_lines
+def test_computes_the_date_and_says_so_when_the_schedule_cleans_the_database(
+    call, wired, context, log_lines
 ):
-    stub_record(stubbed, sample_event)
-    stub_mark(stubbed)
+    call("maintenance-db-clean")
+    ((record, _),) = wired.runner.started
+    assert record.command == (
+        "db", "clean", "--clean-before-timestamp", "2026-01-30T12:00:00+00:00", "--yes",
+        "--error-on-cleanup-failure", "--skip-archive",
+    )  # fmt: skip
+    handler(stopped_event(context.aws_request_id, exit_code=0), context)
+    lines = log_lines()
+    assert "MaintenanceSucceeded" in lines
+    assert "MaintenanceFailed" not in lines
+
+
+def test_fails_loudly_when_the_cleaning_of_the_database_fails(call, wired, context, log_lines):
+    call("maintenance-db-clean")
+    handler(stopped_event(context.aws_request_id, exit_code=1), context)
+    lines = log_lines()
+    assert "MaintenanceFailed" in lines
+    assert '"level":"ERROR"' in lines
+
+
+def test_fails_loudly_when_the_cleaning_of_the_database_does_not_start(call, wired, log_lines):
+    wired.runner.error = TaskNotStartedError("Cluster not found.")
+    with pytest.raises(TaskNotStartedError):
+        call("maintenance-db-clean")
+    assert "MaintenanceFailed" in log_lines()
+
+
+def stopped_event(request_id, exit_code):
+    detail = {
+        "taskArn": TASK, "startedBy": request_id, "lastStatus": "STOPPED",
+        "containers": [{"name": "airflow", "exitCode": exit_code}],
+    }  # fmt: skip
+    return {"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": detail}
+
+
+def test_answers_success_when_the_task_has_succeeded(call, requested, channel, log_lines):
     call("task-stopped")
     assert channel.answer["Status"] == "SUCCESS"
     assert channel.answer["RequestId"] == CREATE
@@ -171,67 +209,71 @@ def test_answers_success_when_the_task_has_succeeded(
     assert "EXAMPLESIGNATURE" not in lines
 
 
-def test_answers_failed_with_the_log_when_the_task_has_failed(
-    call, sample_event, stubbed, channel, log_lines
-):
-    stub_record(stubbed, sample_event)
-    stub_mark(stubbed)
-    stubbed("logs").add_response(
-        "get_log_events",
-        {"events": [{"message": "could not connect to postgresql://a:SECRET@db\n"}]},
-        {"logGroupName": "commands", "logStreamName": STREAM, "limit": 30, "startFromHead": False},
-    )
+def test_answers_failed_with_the_log_when_the_task_has_failed(call, requested, channel, log_lines):
     call("task-stopped-failed")
     assert channel.answer["Status"] == "FAILED"
-    assert channel.answer["Reason"].endswith("could not connect to postgresql://***@db")
-    assert "CommandsFailed" in log_lines()
+    assert channel.answer["Reason"].endswith(f"last line of {TASK.rpartition('/')[2]}")
+    lines = log_lines()
+    assert "CommandsFailed" in lines
+    assert "EXAMPLESIGNATURE" not in lines
 
 
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
         ("task-stopped-not-started", "CannotPullContainerError"),
+        ("task-stopped-secret-missing", "ResourceInitializationError"),
         ("task-stopped-out-of-memory", "OutOfMemoryError"),
     ],
 )
-def test_answers_failed_when_there_is_no_log(name, reason, call, sample_event, stubbed, channel):
-    stub_record(stubbed, sample_event)
-    stub_mark(stubbed)
-    stubbed("logs").add_client_error("get_log_events", "ResourceNotFoundException")
+def test_answers_failed_with_the_cause_when_the_task_could_not_run(
+    name, reason, call, requested, channel
+):
     call(name)
     assert channel.answer["Status"] == "FAILED"
     assert reason in channel.answer["Reason"]
 
 
-def test_answers_nothing_when_it_was_answered_before(call, sample_event, stubbed, channel):
-    stub_record(stubbed, sample_event)
-    stubbed("s3").add_response("head_object", {})
+def test_answers_nothing_when_the_event_comes_a_second_time(call, requested, channel, log_lines):
     call("task-stopped")
-    assert channel.bodies == []
-
-
-def test_counts_nothing_when_another_call_has_marked_it_meanwhile(
-    call, sample_event, stubbed, channel, log_lines
-):
-    stub_record(stubbed, sample_event)
-    stubbed("s3").add_client_error("head_object", "404")
-    stubbed("s3").add_client_error("put_object", "PreconditionFailed")
+    log_lines()
     call("task-stopped")
-    assert channel.answer["Status"] == "SUCCESS"
+    assert len(channel.bodies) == 1
     assert "CommandsSucceeded" not in log_lines()
 
 
-def test_ignores_a_stopped_task_when_nobody_asked_for_it(call, stubbed, channel):
-    stubbed("s3").add_client_error("get_object", "NoSuchKey")
+def test_ignores_a_stopped_task_when_nobody_asked_for_it(call, wired, channel):
     call("task-stopped")
     assert channel.bodies == []
 
 
-def test_raises_when_the_record_cannot_be_read(call, stubbed, channel):
+def test_raises_when_the_record_cannot_be_read(call, wired, channel, monkeypatch):
+    def forbidden(request_id):
+        raise AwsCallError("Could not read the command: AccessDenied")
+
+    monkeypatch.setattr(wired.store, "find", forbidden)
     # As S3 says it where s3:ListBucket is missing: not to be taken for "nobody asked".
-    stubbed("s3").add_client_error("get_object", "AccessDenied", "Access Denied")
-    with pytest.raises(AwsCallError, match="Could not read the command: AccessDenied"):
+    with pytest.raises(AwsCallError, match="AccessDenied"):
         call("task-stopped")
+
+
+def test_finds_the_lost_end_when_the_tick_comes(call, wired, channel, log_lines):
+    call("custom-resource-create")
+    wired.runner.ends(CREATE, exit_code=1)
+    assert call("tick") == {CREATE: "END_WAS_MISSED"}
+    assert channel.answer["Status"] == "FAILED"
+    lines = log_lines()
+    assert "CommandEventsLost" in lines
+    assert "CommandsFailed" in lines
+
+
+def test_looks_after_the_others_when_one_command_cannot_be_looked_after(
+    call, requested, channel, log_lines
+):
+    requested.store.records["0-damaged"] = b"{}"
+    requested.store.open("0-damaged")
+    assert call("tick") == {CREATE: "RUNNING"}
+    assert "could not be looked after" in log_lines()
 
 
 def test_raises_when_a_setting_is_missing_and_nobody_waits_for_an_answer(call, monkeypatch):
@@ -248,7 +290,5 @@ def test_refuses_an_event_when_the_task_has_not_stopped(status, sample_event, co
         handler(event, context)
 
 
-def test_result_is_json_when_returned_to_lambda(call, stubbed):
-    stubbed("s3").add_response("put_object", {})
-    stubbed("ecs").add_response("run_task", {"tasks": [{"taskArn": TASK}]})
+def test_result_is_json_when_returned_to_lambda(call, wired):
     assert json.loads(json.dumps(call("direct")))["taskArn"] == TASK

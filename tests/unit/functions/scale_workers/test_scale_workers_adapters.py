@@ -10,11 +10,11 @@ from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
 from scale_workers.ecs_worker_tasks import EcsWorkerTasks
-from scale_workers.eventbridge_tick import EventBridgeTick, TickTarget
 from scale_workers.ports import QueueDepth
 from scale_workers.s3_current_revision import S3CurrentRevision
 from scale_workers.sqs_work_queue import SqsWorkQueue
 from shared.errors import AwsCallError
+from shared.eventbridge_tick import EventBridgeTick, TickTarget
 from shared.fargate import TaskPlacement
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

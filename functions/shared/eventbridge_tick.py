@@ -1,4 +1,8 @@
-"""The tick: a one-off schedule of a fixed name that calls this function in a minute."""
+"""The tick: a one-off schedule of a fixed name that calls the function again in a minute.
+
+For functions that must look again while something is going on, and must not be called while
+nothing is.
+"""
 
 import json
 from collections.abc import Callable

@@ -25,3 +25,15 @@ def describe(sizes: Sequence[int]) -> str:
         return f"{sizes[0]} to {sizes[-1]} in steps of {sizes.step}"
     *most, last = sizes
     return f"{', '.join(map(str, most))} or {last}"
+
+
+def size_problem(cpu: int, memory_mib: int) -> str | None:
+    """What is wrong with a task's size, in one sentence; None when Fargate sells it."""
+    if cpu not in MEMORY_BY_CPU:
+        return f"Fargate does not sell CPU {cpu}: choose {describe(tuple(MEMORY_BY_CPU))}."
+    if memory_mib not in MEMORY_BY_CPU[cpu]:
+        return (
+            f"Fargate does not sell {memory_mib} MiB with CPU {cpu}: choose "
+            f"{describe(MEMORY_BY_CPU[cpu])}, or another CPU."
+        )
+    return None

@@ -1,0 +1,123 @@
+"""What is known of Airflow's command line: enough to refuse a mistake before it costs a task.
+
+This is the only place that knows. It needs nothing but the standard library, because a test in
+Airflow's own environment (tests/unit/image/test_airflow_cli.py) holds it equal to the real parser.
+"""
+
+import difflib
+
+# The first word of every command of the image's Airflow with its providers.
+AIRFLOW_GROUPS = frozenset(
+    {
+        "api-server",
+        "assets",
+        "aws-auth-manager",
+        "backfill",
+        "celery",
+        "cheat-sheet",
+        "config",
+        "connections",
+        "dag-processor",
+        "dags",
+        "db",
+        "db-manager",
+        "fab-db",
+        "info",
+        "jobs",
+        "kerberos",
+        "partitions",
+        "permissions-cleanup",
+        "plugins",
+        "pools",
+        "providers",
+        "roles",
+        "rotate-fernet-key",
+        "scheduler",
+        "standalone",
+        "state-store",
+        "sync-perm",
+        "tasks",
+        "teams",
+        "triggerer",
+        "users",
+        "variables",
+        "version",
+    }
+)
+
+# Commands of the image's own entrypoint.
+OWN_COMMANDS = frozenset({"ensure-admin-user"})
+
+# These run until they are stopped: a task that nobody ends, and pays for.
+_NEVER_ENDS = (
+    "runs until it is stopped, and a command's task must end by itself: the services run it"
+)
+_ERASES = (
+    "erases the metadata database: restore a snapshot, or delete the stack and deploy a new one"
+)
+_REFUSED = {
+    ("api-server",): _NEVER_ENDS,
+    ("dag-processor",): _NEVER_ENDS,
+    ("kerberos",): _NEVER_ENDS,
+    ("scheduler",): _NEVER_ENDS,
+    ("standalone",): _NEVER_ENDS,
+    ("triggerer",): _NEVER_ENDS,
+    ("celery", "flower"): _NEVER_ENDS,
+    ("celery", "worker"): _NEVER_ENDS,
+    ("db", "reset"): _ERASES,
+    ("db-manager", "reset"): _ERASES,
+    ("fab-db", "reset"): _ERASES,
+    ("db", "shell"): "wants a terminal, and a command's task has none",
+}
+
+# Two of these at once, of the same or of two kinds, would change or empty the same tables.
+_CHANGES_THE_SCHEMA = frozenset(
+    {
+        ("db", "clean"),
+        ("db", "downgrade"),
+        ("db", "drop-archived"),
+        ("db", "migrate"),
+        ("db-manager", "downgrade"),
+        ("db-manager", "migrate"),
+        ("fab-db", "downgrade"),
+        ("fab-db", "migrate"),
+        ("rotate-fernet-key",),
+    }
+)
+DATABASE_LOCK = "database"
+
+
+class InvalidCommandError(Exception):
+    """The command cannot be run; nothing was started."""
+
+
+def problem_of(command: tuple[str, ...]) -> str | None:
+    """Why this command is not run, in one sentence; None when it may be."""
+    group = command[0]
+    if group not in AIRFLOW_GROUPS | OWN_COMMANDS:
+        return _unknown(group)
+    for words in _beginnings(command):
+        if words in _REFUSED:
+            return f"'{' '.join(words)}' {_REFUSED[words]}"
+    return None
+
+
+def lock_of(command: tuple[str, ...]) -> str | None:
+    """The lock that the command needs; None when it may run beside any other."""
+    locked = any(words in _CHANGES_THE_SCHEMA for words in _beginnings(command))
+    return DATABASE_LOCK if locked else None
+
+
+def _beginnings(command: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return command[:1], command[:2]
+
+
+def _unknown(group: str) -> str:
+    known = sorted(AIRFLOW_GROUPS | OWN_COMMANDS)
+    near = difflib.get_close_matches(group, known, n=1)
+    if near:
+        return f"Airflow has no command '{group}'; did you mean '{near[0]}'?"
+    if " " in group:
+        words = ", ".join(f'"{word}"' for word in group.split())
+        return f"Airflow has no command '{group}': give each word by itself, [{words}, …]"
+    return f"Airflow has no command '{group}'; it has: {', '.join(known)}"

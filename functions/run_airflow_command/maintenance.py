@@ -1,0 +1,42 @@
+"""Commands that a schedule asks for by name, because their arguments depend on the day."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from run_airflow_command.airflow_cli import InvalidCommandError
+
+DATABASE_CLEANING = "db-clean"
+
+
+def command_of(name: object, retention_days: int, now: datetime) -> list[str]:
+    """The words of a maintenance command."""
+    if not isinstance(name, str) or name not in _COMMANDS:
+        raise InvalidCommandError(
+            f"There is no such maintenance; there is: {', '.join(sorted(_COMMANDS))}"
+        )
+    return _COMMANDS[name](retention_days, now)
+
+
+def _database_cleaning(retention_days: int, now: datetime) -> list[str]:
+    if retention_days < 1:
+        raise InvalidCommandError(
+            "The database is not cleaned: DatabaseRetentionDays is 0. Set it to the days that "
+            "history shall be kept, or run the command itself with a date of your choice"
+        )
+    before = (now - timedelta(days=retention_days)).replace(microsecond=0)
+    return [
+        "db",
+        "clean",
+        "--clean-before-timestamp",
+        before.isoformat(),
+        "--yes",
+        # Otherwise it exits with 0 whatever happened.
+        "--error-on-cleanup-failure",
+        # Rows that are kept in archive tables take the same room.
+        "--skip-archive",
+    ]
+
+
+_COMMANDS: Mapping[str, Callable[[int, datetime], list[str]]] = {
+    DATABASE_CLEANING: _database_cleaning,
+}

@@ -1,0 +1,68 @@
+"""The function's parts, put together from its settings."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from run_airflow_command.best_effort_tick import BestEffortTick
+from run_airflow_command.cloudwatch_command_logs import CloudWatchCommandLogs
+from run_airflow_command.command import CommandRecord
+from run_airflow_command.commands import Commands
+from run_airflow_command.ecs_task_runner import EcsTaskRunner
+from run_airflow_command.ports import Outcome
+from run_airflow_command.s3_command_store import S3CommandStore
+from run_airflow_command.settings import RunAirflowCommandSettings
+from shared import clients
+from shared.eventbridge_tick import EventBridgeTick, TickTarget
+from shared.https_answer_channel import HttpsAnswerChannel
+from shared.observability import MetricName, Telemetry
+
+
+def commands_from(
+    settings: RunAirflowCommandSettings, context: LambdaContext, telemetry: Telemetry
+) -> Commands:
+    def report(record: CommandRecord, outcome: Outcome) -> None:
+        report_end(record, outcome, telemetry)
+
+    target = TickTarget(
+        schedule_name=settings.tick_schedule_name,
+        group_name=settings.tick_schedule_group_name,
+        function_arn=context.invoked_function_arn,
+        role_arn=settings.tick_role_arn,
+    )
+    tick = EventBridgeTick(clients.scheduler(), target, lambda: datetime.now(UTC))
+    return Commands(
+        runner=EcsTaskRunner(clients.ecs(), settings.placement, settings.task_definition_arn),
+        store=S3CommandStore(clients.s3(), settings.state_bucket_name),
+        logs=CloudWatchCommandLogs(clients.logs(), settings.log_group_name, telemetry.logger),
+        channel=HttpsAnswerChannel(),
+        tick=BestEffortTick(tick, telemetry.logger),
+        report=report,
+    )
+
+
+def report_end(record: CommandRecord, outcome: Outcome, telemetry: Telemetry) -> None:
+    """The end of a command in log and metrics, once for each."""
+    succeeded = outcome.exit_code == 0
+    # Not the whole command: a word of it may be secret, whatever the documentation says.
+    words: dict[str, Any] = {
+        "command": " ".join(record.command[:2]),
+        "exit_code": outcome.exit_code,
+    }
+    telemetry.count(MetricName.COMMANDS_SUCCEEDED if succeeded else MetricName.COMMANDS_FAILED)
+    if succeeded:
+        telemetry.logger.info("The command succeeded", **words)
+    else:
+        telemetry.logger.error("The command failed", reason=outcome.reason, **words)
+    if record.maintenance:
+        report_maintenance(record.maintenance, succeeded, telemetry)
+
+
+def report_maintenance(name: str, succeeded: bool, telemetry: Telemetry) -> None:
+    """Nobody waits for maintenance, so its failure has a metric of its own to be alarmed on."""
+    telemetry.count(
+        MetricName.MAINTENANCE_SUCCEEDED if succeeded else MetricName.MAINTENANCE_FAILED
+    )
+    if not succeeded:
+        telemetry.logger.error("Maintenance failed", maintenance=name)

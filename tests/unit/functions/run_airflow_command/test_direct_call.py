@@ -1,0 +1,81 @@
+"""What may be asked, and what is said when it is asked wrongly."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from run_airflow_command.command import InvalidCommandError, TaskSize
+from run_airflow_command.direct_call import DirectCall, direct_call, is_direct_call
+from run_airflow_command.maintenance import command_of
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 999, tzinfo=UTC)
+NOTHING = {
+    "command": None, "size": None, "request_id": None, "maintenance": None,
+    "retention_days": None, "wait_seconds": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("event", "call"),
+    [
+        ({"command": ["version"]}, {"command": ["version"]}),
+        (
+            {"command": ["version"], "cpu": 256, "memory": 512, "wait": True, "requestId": "a-1"},
+            {"command": ["version"], "size": TaskSize(256, 512), "wait_seconds": None,
+             "request_id": "a-1"},
+        ),
+        ({"requestId": "a-1", "wait": 20}, {"request_id": "a-1", "wait_seconds": 20}),
+        (
+            {"maintenance": "db-clean", "retentionDays": 7},
+            {"maintenance": "db-clean", "retention_days": 7},
+        ),
+        # Refused where commands are checked, like any other that is no list.
+        ({"command": None}, {"command": []}),
+    ],
+)  # fmt: skip
+def test_understands_the_call_when_it_is_right(event, call):
+    assert is_direct_call(event)
+    assert direct_call(event) == DirectCall(**{**NOTHING, **call})
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ({"command": ["version"], "memmory": 1}, "Not understood beside 'command': memmory"),
+        ({"requestId": "a", "cpu": 256}, "Not understood beside 'requestId': cpu"),
+        ({"requestId": "../etc"}, '"requestId" is 1 to 64 letters'),
+        ({"requestId": ""}, '"requestId" is 1 to 64 letters'),
+        ({"command": ["version"], "requestId": "x" * 65}, '"requestId" is 1 to 64 letters'),
+        ({"command": ["version"], "wait": "yes"}, '"wait" is true, false'),
+        ({"command": ["version"], "wait": -1}, '"wait" is true, false'),
+        ({"maintenance": "db-clean", "retentionDays": 0}, "whole number of days from 1 on"),
+    ],
+)
+def test_says_what_to_change_when_the_call_is_wrong(event, message):
+    with pytest.raises(InvalidCommandError, match=message):
+        direct_call(event)
+
+
+@pytest.mark.parametrize("event", [{}, {"source": "tick"}, {"cpu": 256}])
+def test_is_no_direct_call_when_nothing_is_asked(event):
+    assert not is_direct_call(event)
+
+
+def test_cleans_what_is_older_than_the_retention_when_asked():
+    words = command_of("db-clean", 365, NOW)
+    assert words[:4] == ["db", "clean", "--clean-before-timestamp", "2025-03-01T12:00:00+00:00"]
+    # Without these it asks a terminal, hides errors, and frees no room.
+    assert {"--yes", "--error-on-cleanup-failure", "--skip-archive"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "message"),
+    [
+        ("vacuum", 1, "no such maintenance; there is: db-clean"),
+        (["db-clean"], 1, "no such maintenance"),
+        ("db-clean", 0, "DatabaseRetentionDays is 0"),
+    ],
+)
+def test_refuses_maintenance_when_it_does_not_know_it_or_it_is_off(name, days, message):
+    with pytest.raises(InvalidCommandError, match=message):
+        command_of(name, days, NOW)

@@ -1,0 +1,59 @@
+"""What run_airflow_command knows of Airflow's command line is what the image's Airflow has."""
+
+import subprocess
+import sys
+
+import pytest
+
+from airflow_on_fargate import configuration
+from run_airflow_command.airflow_cli import _REFUSED, AIRFLOW_GROUPS, OWN_COMMANDS
+from run_airflow_command.maintenance import command_of
+
+# In a process of its own, with the image's settings: the parser is built from them at import.
+PARSER = """
+from airflow.cli import cli_parser
+from airflow.cli.cli_config import GroupCommand
+for name, command in cli_parser.ALL_COMMANDS_DICT.items():
+    print(name)
+    if isinstance(command, GroupCommand):
+        for sub in command.subcommands:
+            print(name, sub.name)
+"""
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, ...]]:
+    """Every command of one or two words."""
+    settings = configuration.settings_for(
+        {"DAG_BUCKET_NAME": "dags", "AIRFLOW__API__BASE_URL": "https://airflow.example.com"}
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", PARSER], capture_output=True, text=True, check=True,
+        env={**settings, "AIRFLOW_HOME": str(tmp_path_factory.mktemp("home"))},
+    )  # fmt: skip
+    return {tuple(line.split()) for line in done.stdout.splitlines()}
+
+
+def test_groups_are_those_of_the_real_parser_when_compared(commands):
+    assert {words[0] for words in commands} == AIRFLOW_GROUPS
+
+
+def test_refused_commands_exist_when_compared(commands):
+    assert set(_REFUSED) - commands == set()
+
+
+def test_own_commands_hide_none_of_airflows_when_compared():
+    assert not OWN_COMMANDS & AIRFLOW_GROUPS
+
+
+def test_maintenance_is_understood_by_the_real_parser_when_parsed():
+    from datetime import UTC, datetime
+
+    from airflow.cli import cli_parser
+
+    words = command_of("db-clean", 30, datetime.now(UTC))
+    arguments = cli_parser.get_parser().parse_args(words)
+    assert arguments.yes
+    assert arguments.error_on_cleanup_failure
+    assert arguments.skip_archive
+    assert arguments.clean_before_timestamp.tzinfo is not None
