@@ -1,0 +1,89 @@
+"""Calls of a person or a schedule: started, waited for, asked after, refused."""
+
+import time
+import uuid
+
+from tests.integration.embedded_aws.conftest import eventually
+from tests.integration.run_airflow_command.conftest import Harness
+
+
+def test_result_comes_back_when_the_caller_waits(harness: Harness) -> None:
+    result = harness.invoke({"command": ["version", "echo 3.3.2; exit 7"], "wait": True})
+
+    assert (result["status"], result["exitCode"], result["logTail"]) == ("FAILED", 7, ["3.3.2"])
+
+
+def test_task_has_the_size_when_one_is_given(harness: Harness) -> None:
+    call = {"command": ["version", "exit 0"], "cpu": 1024, "memory": 4096, "wait": True}
+    result = harness.invoke(call)
+
+    (task,) = harness.tasks(result["requestId"])
+    overrides = task["overrides"]
+    assert (overrides["cpu"], overrides["memory"]) == ("1024", "4096")
+
+
+def test_second_call_finds_the_first_ones_task_when_it_has_the_same_request_id(
+    harness: Harness,
+) -> None:
+    call = {"command": ["version", "sleep 2; echo done"], "requestId": uuid.uuid4().hex}
+    first = harness.invoke(call)
+    second = harness.invoke(call)
+    assert first == second
+
+    asked = harness.invoke({"requestId": call["requestId"]})
+    assert asked["message"].endswith(f'{{"requestId": "{call["requestId"]}"}}')
+    ended = harness.invoke({"requestId": call["requestId"], "wait": True})
+    assert (ended["status"], ended["exitCode"], ended["logTail"]) == ("SUCCEEDED", 0, ["done"])
+    assert len(harness.tasks(str(call["requestId"]))) == 1
+
+
+def test_call_returns_in_time_when_the_command_takes_longer(harness: Harness) -> None:
+    begin = time.monotonic()
+    result = harness.invoke({"command": ["version", "sleep 8"], "wait": 2})
+
+    assert time.monotonic() - begin < 7
+    assert result["status"] not in ("SUCCEEDED", "FAILED")
+    assert harness.invoke({"requestId": result["requestId"], "wait": 30})["exitCode"] == 0
+
+
+def test_second_migration_is_refused_when_one_runs(harness: Harness) -> None:
+    first = harness.invoke({"command": ["db", "migrate", "sleep 4"]})
+    second = harness.invoke({"command": ["db", "clean", "exit 0"]})
+
+    assert second["errorType"] == "CommandBusyError"
+    assert first["requestId"] in second["errorMessage"]
+    harness.invoke({"requestId": first["requestId"], "wait": True})
+    eventually(lambda: harness.keys("commands/locks/") == [])
+
+
+def test_maintenance_runs_the_command_with_its_date_when_the_schedule_calls(
+    harness: Harness,
+) -> None:
+    result = harness.invoke({"maintenance": "db-clean", "wait": True})
+
+    # The stand-in takes the last word for a script, and there is none of this name.
+    assert result["command"][:3] == ["db", "clean", "--clean-before-timestamp"]
+    assert result["status"] == "FAILED"
+
+    def logged() -> bool:
+        lines = harness.stacks.log_lines(harness.outputs["FunctionLogGroup"])
+        return any("MaintenanceFailed" in line for line in lines)
+
+    eventually(logged)
+
+
+def test_no_task_is_started_when_the_call_is_wrong(harness: Harness) -> None:
+    before = len(harness.records())
+    for call, said in (
+        ({"command": "dags list"}, '["dags", "list"]'),
+        ({"command": ["dag", "list"]}, "did you mean 'dags'"),
+        ({"command": []}, "empty"),
+        ({"command": ["dags", "x" * 9000]}, "8192"),
+        ({"command": ["version"], "cpu": 256, "memory": 8192}, "does not sell 8192 MiB"),
+        ({"requestId": "never-heard-of"}, "no command with the requestId"),
+        ({"maintenance": "vacuum"}, "there is: db-clean"),
+    ):
+        answer = harness.invoke(call)
+        assert answer["errorType"] == "InvalidCommandError", answer
+        assert said in answer["errorMessage"]
+    assert len(harness.records()) == before
