@@ -19,18 +19,20 @@ _KINDS = {
     "maintenance": {"maintenance", "retentionDays", "wait", "requestId"},
     "requestId": {"requestId", "wait"},
 }
+# AWS's clients, sam remote invoke among them, give up after 60 s without an answer and then call
+# again, which would run the command again. Who has given a requestId, or set a longer timeout, may
+# ask for more.
+_WAIT_SECONDS = 45
 
 
 @dataclass(frozen=True)
 class DirectCall:
-    """`wait_seconds` is None for "as long as this call may last", and 0 for not at all."""
-
     command: object
     size: TaskSize | None
     request_id: str | None
     maintenance: object
     retention_days: int | None
-    wait_seconds: float | None
+    wait_seconds: float
 
     @property
     def asks(self) -> bool:
@@ -67,9 +69,9 @@ def _absent(kind: str) -> object:
     return [] if kind == "command" else None
 
 
-def _wait_seconds(value: object) -> float | None:
+def _wait_seconds(value: object) -> float:
     if isinstance(value, bool):
-        return None if value else 0
+        return _WAIT_SECONDS if value else 0
     if isinstance(value, int | float) and value >= 0:
         return float(value)
     raise InvalidCommandError('"wait" is true, false, or the most seconds to wait')

@@ -74,7 +74,7 @@ def _direct(call: DirectCall, context: LambdaContext, telemetry: Telemetry) -> d
     settings = RunAirflowCommandSettings.from_environment(os.environ)
     commands = commands_from(settings, context, telemetry)
     left = context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
-    wait_seconds = left if call.wait_seconds is None else min(call.wait_seconds, left)
+    wait_seconds = min(call.wait_seconds, left)
     if call.asks:
         return Results(commands).wait(call.request_id or "", wait_seconds)
     request_id = call.request_id or context.aws_request_id

@@ -33,6 +33,7 @@ class Harness:
 
     stacks: StackDriver
     outputs: dict[str, str]
+    s3: Any
 
     def client(self, service: str) -> Any:
         return self.stacks.aws.client(service)
@@ -63,21 +64,25 @@ class Harness:
 
     def records(self) -> list[dict[str, Any]]:
         """The stored requests."""
-        s3 = self.client("s3")
-        listed = s3.list_objects_v2(Bucket=self.outputs["State"], Prefix="commands/")
+        listed = self.s3.list_objects_v2(Bucket=self.outputs["State"], Prefix="commands/")
         keys = [entry["Key"] for entry in listed.get("Contents", [])]
         return [
-            json.loads(s3.get_object(Bucket=self.outputs["State"], Key=key)["Body"].read())
+            json.loads(self.s3.get_object(Bucket=self.outputs["State"], Key=key)["Body"].read())
             for key in keys
             if key.endswith(".json")
         ]
+
+    def record_of(self, stack_id: str) -> dict[str, Any] | None:
+        """The stored request of a stack."""
+        mine = (r for r in self.records() if (r["request"] or {}).get("StackId") == stack_id)
+        return next(mine, None)
 
     def record(self, stack_id: str) -> dict[str, Any]:
         """The stored request of a stack, once its task is known."""
 
         def found() -> Any:
-            mine = (r for r in self.records() if (r["request"] or {}).get("StackId") == stack_id)
-            return next((record for record in mine if record["task_arn"]), None)
+            record = self.record_of(stack_id)
+            return record if record and record["task_arn"] else None
 
         record: dict[str, Any] = eventually(found)
         return record
@@ -95,7 +100,7 @@ class Harness:
         return [task for task in found if task.get("startedBy") == request_id]
 
     def keys(self, prefix: str) -> list[str]:
-        listed = self.client("s3").list_objects_v2(Bucket=self.outputs["State"], Prefix=prefix)
+        listed = self.s3.list_objects_v2(Bucket=self.outputs["State"], Prefix=prefix)
         return [entry["Key"] for entry in listed.get("Contents", [])]
 
 
@@ -112,7 +117,7 @@ def harness(aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Harne
     stacks = StackDriver(aws)
     stack = stacks.create(_template(stacks, _bundle(tmp_path_factory.mktemp("bundle"))))
     assert stack.status == "CREATE_COMPLETE", stacks.failures(stack)
-    return Harness(stacks, dict(stack.outputs))
+    return Harness(stacks, dict(stack.outputs), aws.client("s3"))
 
 
 def _bundle(artifacts: Path) -> bytes:

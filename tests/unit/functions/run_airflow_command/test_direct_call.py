@@ -21,7 +21,7 @@ NOTHING = {
         ({"command": ["version"]}, {"command": ["version"]}),
         (
             {"command": ["version"], "cpu": 256, "memory": 512, "wait": True, "requestId": "a-1"},
-            {"command": ["version"], "size": TaskSize(256, 512), "wait_seconds": None,
+            {"command": ["version"], "size": TaskSize(256, 512), "wait_seconds": 45,
              "request_id": "a-1"},
         ),
         ({"requestId": "a-1", "wait": 20}, {"request_id": "a-1", "wait_seconds": 20}),

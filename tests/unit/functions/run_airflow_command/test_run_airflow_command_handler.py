@@ -135,13 +135,20 @@ def test_returns_the_result_when_a_person_waits(call, wired, clock):
     }
 
 
-def test_says_how_to_ask_again_when_time_is_over_before_the_command(call, wired, clock, context):
+def test_says_how_to_ask_again_when_time_is_over_before_the_command(call, wired, clock):
     begin = clock.now()
     result = call("direct-wait")
     assert result["status"] == "RUNNING"
     assert result["message"] == (
         'Still RUNNING: ask again with {"requestId": "list-dags-of-monday"}'
     )
+    # A client that hears nothing for 60 s calls again.
+    assert (clock.now() - begin).total_seconds() == 45
+
+
+def test_answers_before_it_is_cut_off_when_the_caller_would_wait_longer(wired, clock, context):
+    begin = clock.now()
+    handler({"command": ["dags", "list"], "wait": 10_000}, context)
     waited = (clock.now() - begin).total_seconds()
     assert waited == context.get_remaining_time_in_millis() / 1000 - 10
 
