@@ -6,6 +6,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from run_airflow_command.airflow_cli import InvalidCommandError
+from run_airflow_command.commands import CommandBusyError
 from run_airflow_command.direct_call import DirectCall, direct_call, is_direct_call
 from run_airflow_command.maintenance import command_of
 from run_airflow_command.results import Results
@@ -43,7 +45,7 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
     if event == TICK_EVENT:
         return _sweep(context, telemetry)
     if is_direct_call(event):
-        return _direct(direct_call(event), context, telemetry)
+        return _direct(event, context, telemetry)
     raise UnknownEventError(event)
 
 
@@ -70,7 +72,19 @@ def _custom_resource(
     fulfil(request, work, HttpsAnswerChannel(), telemetry.logger)
 
 
-def _direct(call: DirectCall, context: LambdaContext, telemetry: Telemetry) -> dict[str, Any]:
+def _direct(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[str, Any]:
+    try:
+        return _run(direct_call(event), context, telemetry)
+    except (InvalidCommandError, CommandBusyError) as error:
+        if "maintenance" in event:
+            # A schedule reads no answers: Lambda tries it twice more, and counts an error.
+            raise
+        # For a person to read: one sentence, where an exception would come with its stack trace.
+        telemetry.logger.warning("Refused", reason=str(error))
+        return {"status": "REFUSED", "reason": str(error)}
+
+
+def _run(call: DirectCall, context: LambdaContext, telemetry: Telemetry) -> dict[str, Any]:
     settings = RunAirflowCommandSettings.from_environment(os.environ)
     commands = commands_from(settings, context, telemetry)
     left = context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS

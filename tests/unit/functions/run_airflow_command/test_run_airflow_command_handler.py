@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from run_airflow_command.command import CommandRecord, InvalidCommandError
+from run_airflow_command.command import CommandRecord
+from run_airflow_command.commands import CommandBusyError
 from run_airflow_command.handler import handler
 from run_airflow_command.ports import TaskNotStartedError
 from shared.custom_resource import CustomResourceRequest
@@ -162,9 +163,10 @@ def test_returns_the_result_when_it_is_asked_for_later(call, wired):
 
 
 @pytest.mark.parametrize("command", [[], "dags list", ["airflow", "dags"], None, ["dag", "list"]])
-def test_raises_and_starts_nothing_when_a_person_gives_a_bad_command(command, context, wired):
-    with pytest.raises(InvalidCommandError):
-        handler({"command": command}, context)
+def test_says_why_and_starts_nothing_when_a_person_gives_a_bad_command(command, context, wired):
+    answer = handler({"command": command}, context)
+    assert answer["status"] == "REFUSED"
+    assert answer["reason"]
     assert wired.runner.started == []
     assert wired.store.records == {}
 
@@ -190,6 +192,22 @@ def test_fails_loudly_when_the_cleaning_of_the_database_fails(call, wired, conte
     lines = log_lines()
     assert "MaintenanceFailed" in lines
     assert '"level":"ERROR"' in lines
+
+
+def test_says_why_when_another_command_changes_the_database(context, wired):
+    handler({"command": ["db", "migrate"], "requestId": "first"}, context)
+    answer = handler({"command": ["db", "migrate"], "requestId": "second"}, context)
+    assert answer["status"] == "REFUSED"
+    assert "request first" in answer["reason"]
+
+
+def test_raises_so_that_lambda_repeats_it_when_the_database_cannot_be_cleaned_now(
+    call, context, wired, log_lines
+):
+    handler({"command": ["db", "migrate"], "requestId": "first"}, context)
+    with pytest.raises(CommandBusyError):
+        call("maintenance-db-clean")
+    assert "MaintenanceFailed" in log_lines()
 
 
 def test_fails_loudly_when_the_cleaning_of_the_database_does_not_start(call, wired, log_lines):
