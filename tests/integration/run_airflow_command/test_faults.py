@@ -25,6 +25,7 @@ _INTRODUCTION = f"""
 What CloudFormation heard of each injected fault, and when: the deployed function on the embedded
 AWS, with a shell script in Airflow's place and a ServiceTimeout of {SERVICE_TIMEOUT_SECONDS} s.
 A task starts at once there; on Fargate add 20 to 90 s, and some 25 s between exit and STOPPED.
+Both ends were looked for ten times a second; the functions were warm but at their first calls.
 Written by
 
 ```console
