@@ -113,7 +113,7 @@ def test_environment_differs_only_in_its_own_part_when_components_are_compared()
         ("dag-processor", TRUSTED),
         ("triggerer", TRUSTED),
         ("worker", {"AIRFLOW__API__SECRET_KEY": "ApiSecretKeySecret"} | RESULT_BACKEND),
-        ("command", TRUSTED | {"ADMIN_PASSWORD": "AdminPasswordSecret"}),
+        ("command", TRUSTED | RESULT_BACKEND | {"ADMIN_PASSWORD": "AdminPasswordSecret"}),
     ],
 )
 def test_secrets_are_only_the_needed_ones_when_a_component_starts(
@@ -125,6 +125,22 @@ def test_secrets_are_only_the_needed_ones_when_a_component_starts(
     statements = role["Policies"][0]["PolicyDocument"]["Statement"]
     (readable,) = (each["Resource"] for each in statements if each["Sid"] == "InjectSecrets")
     assert {arn.strip("<>").split("/")[-1] for arn in readable} == set(expected.values())
+
+
+def test_result_backend_is_another_database_of_another_user_when_urls_are_composed() -> None:
+    database = deploy().child("DatabaseStack")
+    metadata, results = (
+        database.properties(name)["SecretString"]
+        for name in ("SqlAlchemyConnSecret", "ResultBackendSecret")
+    )
+
+    host = "@<airflow/DatabaseStack/Database.Endpoint.Address>:"
+    user, _, place = results.partition(host)
+    assert user.startswith("db+postgresql+psycopg2://result_backend:{{resolve:secretsmanager:")
+    assert "/ResultBackendPasswordSecret>}}" in user
+    assert place.endswith("/result_backend")
+    assert metadata.endswith("/airflow")
+    assert "/DatabasePasswordSecret>}}" in metadata
 
 
 @pytest.mark.parametrize(
