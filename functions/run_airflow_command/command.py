@@ -8,6 +8,8 @@ from typing import Any
 from shared.custom_resource import CustomResourceRequest
 from shared.fargate import CONTAINER_NAME
 
+# The one command that may write secrets and restart services: it runs with a role of its own.
+ROTATE_SECRET = "rotate-secret"
 # RunTask's limit, JSON characters included.
 MAX_OVERRIDES_CHARACTERS = 8192
 
@@ -41,9 +43,12 @@ def checked_command(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def overrides(command: list[str]) -> dict[str, Any]:
+def overrides(command: list[str], rotation_task_role_arn: str = "") -> dict[str, Any]:
     """RunTask's overrides. Whoever may describe tasks reads them: never a secret here."""
-    return {"containerOverrides": [{"name": CONTAINER_NAME, "command": command}]}
+    container = {"containerOverrides": [{"name": CONTAINER_NAME, "command": command}]}
+    if command[0] == ROTATE_SECRET and rotation_task_role_arn:
+        return {**container, "taskRoleArn": rotation_task_role_arn}
+    return container
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,12 @@ class EcsTaskRunner:
         self,
         client: "ECSClient",
         placement: TaskPlacement,
+        rotation_task_role_arn: str,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._placement = placement
+        self._rotation_task_role_arn = rotation_task_role_arn
         self._sleep = sleep
 
     def run(self, record: CommandRecord, task_definition_arn: str) -> str:
@@ -57,7 +59,9 @@ class EcsTaskRunner:
                 # call find the task of the first.
                 startedBy=record.request_id,
                 clientToken=record.request_id,
-                overrides=overrides(list(record.command)),  # type: ignore[arg-type]
+                overrides=overrides(  # type: ignore[arg-type]
+                    list(record.command), self._rotation_task_role_arn
+                ),
             )
         except self._client.exceptions.ConflictException as error:
             # The token was used with other parameters: the function was updated between the two.

@@ -80,7 +80,7 @@ def actions(component: str) -> set[str]:
         ("dag-processor", set()),
         ("triggerer", set()),
         ("worker", {"WORKER_DRAIN_OBJECT", "WORKER_IDLE_TIMEOUT_SECONDS"}),
-        ("command", {"ADMIN_EMAIL", "ADMIN_USERNAME"}),
+        ("command", {"ADMIN_EMAIL", "ADMIN_USERNAME", "ROTATION"}),
     ],
 )
 def test_environment_is_the_common_one_and_its_own_when_a_component_starts(
@@ -141,6 +141,25 @@ def test_result_backend_is_another_database_of_another_user_when_urls_are_compos
     assert place.endswith("/result_backend")
     assert metadata.endswith("/airflow")
     assert "/DatabasePasswordSecret>}}" in metadata
+
+
+def test_rotation_reaches_every_secret_and_may_write_it_when_it_runs() -> None:
+    plan = json.loads(environment("command")["ROTATION"])
+    made = {
+        f"<{stack.path}/{name}>"
+        for stack in (deploy().child("SecretsStack"), deploy().child("DatabaseStack"))
+        for name, resource in stack.resources.items()
+        if resource["Type"] == "AWS::SecretsManager::Secret"
+    }
+    role = deploy().child("AirflowStack").child("RotationStack").properties("TaskRole")
+    (writable,) = (
+        statement["Resource"]
+        for statement in role["Policies"][0]["PolicyDocument"]["Statement"]
+        if "secretsmanager:PutSecretValue" in statement["Action"]
+    )
+
+    assert set(plan["secrets"].values()) == made == set(writable)
+    assert plan["worker_family"] == definition("worker")["Family"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 
-from airflow_on_fargate import configuration, heartbeat
+from airflow_on_fargate import configuration, heartbeat, token_keys
 
 # These use the metadata database and exit when its schema is not theirs. Waiting instead means that
 # no order of an upgrade or of its rollback can strand the stack.
@@ -18,6 +18,7 @@ WAIT_FOR_SCHEMA = frozenset({"api-server", "scheduler", "dag-processor", "trigge
 OWN_COMMANDS = {
     "ensure-admin-user": "admin_user",
     "ensure-result-backend": "result_backend",
+    "rotate-secret": "rotation",
 }
 
 
@@ -26,6 +27,7 @@ def main(arguments: list[str]) -> None:
     if not arguments:
         sys.exit("Give the arguments of an Airflow command, for example: scheduler")
     configuration.apply()
+    token_keys.apply()
     command = arguments[0]
     if command in OWN_COMMANDS:
         module = importlib.import_module(f"airflow_on_fargate.{OWN_COMMANDS[command]}")

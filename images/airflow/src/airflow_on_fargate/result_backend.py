@@ -62,8 +62,10 @@ def set_password(connection: Any, user: str, password: str) -> None:
     driver = connection.connection.driver_connection
     # What PostgreSQL would store: so the password stands in no statement and no log of one.
     verifier = encrypt_password(password, user, scope=driver, algorithm="scram-sha-256")
-    verb = "ALTER" if _role_exists(connection, user) else "CREATE"
-    connection.exec_driver_sql(f"{verb} ROLE {_quoted(user)} LOGIN PASSWORD '{verifier}'")
+    # A user may change its own password, and nothing else of itself.
+    role = f"ROLE {_quoted(user)}"
+    action = f"ALTER {role}" if _role_exists(connection, user) else f"CREATE {role} LOGIN"
+    connection.exec_driver_sql(f"{action} PASSWORD '{verifier}'")
 
 
 def connected(url: Any) -> Any:

@@ -30,6 +30,7 @@ def settings(monkeypatch):
         "ASSIGN_PUBLIC_IP": "ENABLED",
         "STATE_BUCKET_NAME": "state",
         "COMMAND_LOG_GROUP_NAME": "commands",
+        "ROTATION_TASK_ROLE_ARN": "arn:aws:iam::111122223333:role/airflow-rotation",
     }.items():
         monkeypatch.setenv(name, value)
 
