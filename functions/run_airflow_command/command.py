@@ -9,7 +9,7 @@ from shared.custom_resource import CustomResourceRequest
 from shared.fargate import CONTAINER_NAME
 
 # The one command that may write secrets and restart services: it runs with a role of its own.
-ROTATE_SECRET = "rotate-secret"
+ROTATE_SECRET = "rotate-secret"  # noqa: S105 - a command
 # RunTask's limit, JSON characters included.
 MAX_OVERRIDES_CHARACTERS = 8192
 

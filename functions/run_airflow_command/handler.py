@@ -91,9 +91,7 @@ def _stopped_task(task: StoppedTask, telemetry: Telemetry) -> None:
 
 def _commands(settings: RunAirflowCommandSettings, telemetry: Telemetry) -> Commands:
     return Commands(
-        runner=EcsTaskRunner(
-            clients.ecs(), settings.placement, settings.rotation_task_role_arn
-        ),
+        runner=EcsTaskRunner(clients.ecs(), settings.placement, settings.rotation_task_role_arn),
         store=S3CommandStore(clients.s3(), settings.state_bucket_name),
         logs=CloudWatchCommandLogs(clients.logs(), settings.log_group_name, telemetry.logger),
         channel=HttpsAnswerChannel(),

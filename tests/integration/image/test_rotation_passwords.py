@@ -11,7 +11,7 @@ from airflow_on_fargate.result_backend import connected
 from airflow_on_fargate.rotation import passwords
 
 sys.path.append(str(Path(__file__).parents[2] / "unit" / "image"))
-from rotation_doubles import InterruptedRunError, surroundings  # noqa: E402
+from rotation_doubles import InterruptedRunError, surroundings
 
 
 class Stack:

@@ -44,8 +44,8 @@ def main(*arguments: str) -> int:
         "result-backend-password: how long to wait for old workers to leave",
     )
     options = parser.parse_args(arguments)
-    surroundings = Surroundings.from_environment()
     try:
+        surroundings = Surroundings.from_environment()
         with _alone(surroundings):
             PROCEDURES[options.secret](surroundings, options.wait_seconds)
     except RotationError as error:

@@ -60,9 +60,13 @@ class Surroundings:
         if "ROTATION" not in os.environ:
             raise RotationError("ROTATION is not set: this is not the stack's command task")
         where = json.loads(os.environ["ROTATION"])
+        arns = dict(where["secrets"])
+        if arns["fernet-key-seed"] == arns["fernet-key"]:
+            # The user brought the key, so no template composes it.
+            del arns["fernet-key-seed"]
         secretsmanager, ecs = boto3.client("secretsmanager"), boto3.client("ecs")
         return cls(
-            {name: Secret(secretsmanager, arn) for name, arn in where["secrets"].items() if arn},
+            {name: Secret(secretsmanager, arn) for name, arn in arns.items()},
             Services(ecs, where["cluster"]),
             Workers(ecs, where["cluster"], where["worker_family"]),
         )
