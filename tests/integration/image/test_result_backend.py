@@ -93,6 +93,16 @@ def test_password_stands_in_no_statement_when_it_is_set(
     postgres.execute("ALTER SYSTEM RESET log_statement; SELECT pg_reload_conf();")
 
 
+def test_error_quotes_no_statement_when_a_password_cannot_be_set(
+    metadata: Any, results: Any
+) -> None:
+    ensure(metadata, results)
+    with connected(results) as connection, pytest.raises(ResultBackendError) as caught:
+        result_backend.set_password(connection, "airflow", "third")
+    assert "permission denied" in str(caught.value)
+    assert "SCRAM" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [

@@ -167,6 +167,33 @@ def test_same_result_rotation_goes_on_when_it_was_interrupted(stack: Stack) -> N
     assert passwords._opens(new.set(username="result_backend"))
 
 
+def test_a_new_password_comes_when_the_other_user_is_from_a_snapshot(
+    stack: Stack, metadata: Any, results: Any
+) -> None:
+    with connected(metadata) as owner:
+        result_backend.set_password(owner, "result_backend_2", "that of another stack")
+
+    passwords.rotate_result_backend_password(stack.surroundings, 7)
+
+    assert not passwords._opens(results)
+    assert stack.value("result-backend-password") not in ("second", "that of another stack")
+
+
+def test_a_new_password_comes_when_cloudformation_has_composed_the_url_again(
+    stack: Stack, results: Any
+) -> None:
+    passwords.rotate_result_backend_password(stack.surroundings, 7)
+    first = stack.value("result-backend-password")
+    composed = "db+" + passwords._text(results.set(password=first))
+    stack.surroundings.secrets["result-backend-url"].put(composed)
+    stack.held = stack.urls()
+
+    passwords.rotate_result_backend_password(stack.surroundings, 7)
+
+    assert stack.value("result-backend-password") != first
+    assert not passwords._opens(results.set(password=first))
+
+
 def test_deployment_does_no_harm_when_it_comes_after_a_rotation(
     stack: Stack, metadata: Any
 ) -> None:

@@ -58,6 +58,7 @@ def ensure(metadata: Any, results: Any) -> str:
 def set_password(connection: Any, user: str, password: str) -> None:
     """Give the user this password, and make the user if there is none."""
     from psycopg2.extensions import encrypt_password
+    from sqlalchemy.exc import DBAPIError
 
     driver = connection.connection.driver_connection
     # What PostgreSQL would store: so the password stands in no statement and no log of one.
@@ -65,7 +66,11 @@ def set_password(connection: Any, user: str, password: str) -> None:
     # A user may change its own password, and nothing else of itself.
     role = f"ROLE {_quoted(user)}"
     action = f"ALTER {role}" if _role_exists(connection, user) else f"CREATE {role} LOGIN"
-    connection.exec_driver_sql(f"{action} PASSWORD '{verifier}'")
+    try:
+        connection.exec_driver_sql(f"{action} PASSWORD '{verifier}'")
+    except DBAPIError as error:
+        # Without the statement, which an error would quote.
+        raise ResultBackendError(f"Could not {action}: {error.orig}") from None
 
 
 def connected(url: Any) -> Any:

@@ -70,7 +70,7 @@ def rotate_result_backend_password(surroundings: Surroundings, wait_seconds: flo
     owner_url = surroundings.database_url()
     if owner_url.username == STAND_IN:
         raise RotationError("the rotation of database-password is not finished")
-    if password == url.password and _opens(url.set(username=_other(url.username))):
+    if password == url.password and not _still_opens(url_secret.previous(), password):
         password = random_text(PASSWORD_LENGTH)
         # The intention, before anything happens: an interrupted run is recognised by it.
         password_secret.put(password)
@@ -145,6 +145,14 @@ def _opens(url: Any) -> bool:
     except OperationalError:
         return False
     return True
+
+
+def _still_opens(previous: str, password: str) -> bool:
+    """Whether the URL from before opens with another password: then its end is still to come."""
+    if not previous:
+        return False
+    url = _url(previous)
+    return url.password != password and _opens(url)
 
 
 def _other(user: str) -> str:
