@@ -44,8 +44,9 @@ test-unit: install  ## functions, in-image package, local commands
 test-templates: install  ## cfn-lint, sam validate, the templates' interface and inventory
 	$(BIN)/python -m pytest tests/templates
 
-test-emulator: install  ## the contract tests of the embedded AWS
-	$(BIN)/python -m pytest tests/integration
+test-emulator: install  ## the contract tests of the embedded AWS, and the image against PostgreSQL
+	$(BIN)/python -m pytest tests/integration/embedded_aws
+	.venv/airflow/bin/python -m pytest tests/integration/image
 
 test-e2e: install  ## the real thing: deploy, run DAGs, update, delete
 	$(BIN)/python -m pytest tests/e2e

@@ -46,7 +46,7 @@ AIRFLOW_GROUPS = frozenset(
 )
 
 # Commands of the image's own entrypoint.
-OWN_COMMANDS = frozenset({"ensure-admin-user"})
+OWN_COMMANDS = frozenset({"ensure-admin-user", "ensure-result-backend", "rotate-secret"})
 
 # These run until they are stopped: a task that nobody ends, and pays for.
 _NEVER_ENDS = (
@@ -82,6 +82,7 @@ _CHANGES_THE_SCHEMA = frozenset(
         ("fab-db", "downgrade"),
         ("fab-db", "migrate"),
         ("rotate-fernet-key",),
+        ("rotate-secret",),
     }
 )
 DATABASE_LOCK = "database"

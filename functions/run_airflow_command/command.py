@@ -14,6 +14,8 @@ from shared.custom_resource import CustomResourceRequest
 from shared.fargate import CONTAINER_NAME
 from shared.fargate_sizes import size_problem
 
+# The one command that may write secrets and restart services: it runs with a role of its own.
+ROTATE_SECRET = "rotate-secret"  # noqa: S105 - a command
 # RunTask's limit, JSON characters included.
 MAX_OVERRIDES_CHARACTERS = 8192
 
@@ -101,9 +103,13 @@ def _as_list(text: str) -> str:
     return shown if len(shown) <= 200 else 'such as ["dags", "list"]'
 
 
-def overrides(command: list[str], size: TaskSize | None = None) -> dict[str, Any]:
+def overrides(
+    command: list[str], size: TaskSize | None = None, rotation_task_role_arn: str = ""
+) -> dict[str, Any]:
     """RunTask's overrides. Whoever may describe tasks reads them: never a secret here."""
     task = {"cpu": str(size.cpu), "memory": str(size.memory_mib)} if size else {}
+    if command[0] == ROTATE_SECRET and rotation_task_role_arn:
+        task["taskRoleArn"] = rotation_task_role_arn
     return {"containerOverrides": [{"name": CONTAINER_NAME, "command": command}], **task}
 
 

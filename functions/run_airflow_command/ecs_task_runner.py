@@ -28,11 +28,13 @@ class EcsTaskRunner:
         client: "ECSClient",
         placement: TaskPlacement,
         task_definition_arn: str,
+        rotation_task_role_arn: str,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._placement = placement
         self._family = family(task_definition_arn)
+        self._rotation_task_role_arn = rotation_task_role_arn
         self._sleep = sleep
 
     def run(self, record: CommandRecord, task_definition_arn: str) -> str:
@@ -99,7 +101,9 @@ class EcsTaskRunner:
                 # call find the task of the first.
                 startedBy=record.request_id,
                 clientToken=record.request_id,
-                overrides=overrides(list(record.command), record.size),  # type: ignore[arg-type]
+                overrides=overrides(  # type: ignore[arg-type]
+                    list(record.command), record.size, self._rotation_task_role_arn
+                ),
             )
         except self._client.exceptions.ConflictException as error:
             # The token was used with other parameters: the function was updated between the two.

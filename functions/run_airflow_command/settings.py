@@ -11,6 +11,7 @@ from shared.settings import Environment
 class RunAirflowCommandSettings:
     placement: TaskPlacement
     task_definition_arn: str
+    rotation_task_role_arn: str
     state_bucket_name: str
     log_group_name: str
     tick_schedule_name: str
@@ -24,6 +25,7 @@ class RunAirflowCommandSettings:
         return cls(
             placement=TaskPlacement.from_environment(environment),
             task_definition_arn=environment.text("COMMAND_TASK_DEFINITION_ARN"),
+            rotation_task_role_arn=environment.text("ROTATION_TASK_ROLE_ARN"),
             state_bucket_name=environment.text("STATE_BUCKET_NAME"),
             log_group_name=environment.text("COMMAND_LOG_GROUP_NAME"),
             tick_schedule_name=environment.text("TICK_SCHEDULE_NAME"),

@@ -33,7 +33,12 @@ def commands_from(
     )
     tick = EventBridgeTick(clients.scheduler(), target, lambda: datetime.now(UTC))
     return Commands(
-        runner=EcsTaskRunner(clients.ecs(), settings.placement, settings.task_definition_arn),
+        runner=EcsTaskRunner(
+            clients.ecs(),
+            settings.placement,
+            settings.task_definition_arn,
+            settings.rotation_task_role_arn,
+        ),
         store=S3CommandStore(clients.s3(), settings.state_bucket_name),
         logs=CloudWatchCommandLogs(clients.logs(), settings.log_group_name, telemetry.logger),
         channel=HttpsAnswerChannel(),

@@ -80,7 +80,7 @@ def actions(component: str) -> set[str]:
         ("dag-processor", set()),
         ("triggerer", set()),
         ("worker", {"WORKER_DRAIN_OBJECT", "WORKER_IDLE_TIMEOUT_SECONDS"}),
-        ("command", {"ADMIN_EMAIL", "ADMIN_USERNAME"}),
+        ("command", {"ADMIN_EMAIL", "ADMIN_USERNAME", "ROTATION"}),
     ],
 )
 def test_environment_is_the_common_one_and_its_own_when_a_component_starts(
@@ -113,7 +113,7 @@ def test_environment_differs_only_in_its_own_part_when_components_are_compared()
         ("dag-processor", TRUSTED),
         ("triggerer", TRUSTED),
         ("worker", {"AIRFLOW__API__SECRET_KEY": "ApiSecretKeySecret"} | RESULT_BACKEND),
-        ("command", TRUSTED | {"ADMIN_PASSWORD": "AdminPasswordSecret"}),
+        ("command", TRUSTED | RESULT_BACKEND | {"ADMIN_PASSWORD": "AdminPasswordSecret"}),
     ],
 )
 def test_secrets_are_only_the_needed_ones_when_a_component_starts(
@@ -125,6 +125,41 @@ def test_secrets_are_only_the_needed_ones_when_a_component_starts(
     statements = role["Policies"][0]["PolicyDocument"]["Statement"]
     (readable,) = (each["Resource"] for each in statements if each["Sid"] == "InjectSecrets")
     assert {arn.strip("<>").split("/")[-1] for arn in readable} == set(expected.values())
+
+
+def test_result_backend_is_another_database_of_another_user_when_urls_are_composed() -> None:
+    database = deploy().child("DatabaseStack")
+    metadata, results = (
+        database.properties(name)["SecretString"]
+        for name in ("SqlAlchemyConnSecret", "ResultBackendSecret")
+    )
+
+    host = "@<airflow/DatabaseStack/Database.Endpoint.Address>:"
+    user, _, place = results.partition(host)
+    assert user.startswith("db+postgresql+psycopg2://result_backend:{{resolve:secretsmanager:")
+    assert "/ResultBackendPasswordSecret>}}" in user
+    assert place.endswith("/result_backend")
+    assert metadata.endswith("/airflow")
+    assert "/DatabasePasswordSecret>}}" in metadata
+
+
+def test_rotation_reaches_every_secret_and_may_write_it_when_it_runs() -> None:
+    plan = json.loads(environment("command")["ROTATION"])
+    made = {
+        f"<{stack.path}/{name}>"
+        for stack in (deploy().child("SecretsStack"), deploy().child("DatabaseStack"))
+        for name, resource in stack.resources.items()
+        if resource["Type"] == "AWS::SecretsManager::Secret"
+    }
+    role = deploy().child("AirflowStack").child("RotationStack").properties("TaskRole")
+    (writable,) = (
+        statement["Resource"]
+        for statement in role["Policies"][0]["PolicyDocument"]["Statement"]
+        if "secretsmanager:PutSecretValue" in statement["Action"]
+    )
+
+    assert set(plan["secrets"].values()) == made == set(writable)
+    assert plan["worker_family"] == definition("worker")["Family"]
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,8 @@ def test_services_wait_for_migration_and_user_when_airflow_is_deployed() -> None
     services = {name for name, each in resources.items() if each["Type"] == "AWS::ECS::Service"}
 
     assert {resources[name]["DependsOn"] for name in services} == {"AdminUser"}
-    assert resources["AdminUser"]["DependsOn"] == "MigrateDatabase"
+    assert resources["AdminUser"]["DependsOn"] == "ResultBackend"
+    assert resources["ResultBackend"]["DependsOn"] == "MigrateDatabase"
     assert resources["MigrateDatabase"]["DependsOn"] == "CommandStoppedPermission"
 
 

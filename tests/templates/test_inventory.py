@@ -75,6 +75,18 @@ def test_inventory_lacks_the_cleaning_when_history_is_kept_for_ever() -> None:
     assert inventory(deploy(DatabaseRetentionDays="0")) == expected
 
 
+def test_no_fernet_key_is_made_when_one_is_brought() -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:kept-AbCdEf"
+    stack = deploy(OwnFernetKeySecretArn=arn)
+
+    missing = set(expected_inventory()) - set(inventory(stack))
+    assert missing == {"SecretsStack/FernetKeySecret", "SecretsStack/FernetKeySeedSecret"}
+    scheduler = stack.child("AirflowStack").child("SchedulerStack")
+    (container,) = scheduler.properties("TaskDefinition")["ContainerDefinitions"]
+    assert {"Name": "AIRFLOW__CORE__FERNET_KEY", "ValueFrom": arn} in container["Secrets"]
+    assert arn in str(scheduler.properties("ExecutionRole"))
+
+
 def test_inventory_lacks_the_network_when_a_vpc_is_brought() -> None:
     expected = {
         name: kind

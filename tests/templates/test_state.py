@@ -16,6 +16,7 @@ STATE = {
     ("storage.yaml", "StateBucket"): ("Retain", "Retain"),
     ("database.yaml", "Database"): ("Snapshot", "Snapshot"),
     ("database.yaml", "DatabasePasswordSecret"): ("Delete", "Retain"),
+    ("database.yaml", "ResultBackendPasswordSecret"): ("Delete", "Retain"),
     ("database.yaml", "SqlAlchemyConnSecret"): ("Delete", "Delete"),
     ("database.yaml", "ResultBackendSecret"): ("Delete", "Delete"),
     ("secrets.yaml", "FernetKeySeedSecret"): ("Delete", "Retain"),
@@ -32,6 +33,7 @@ GENERATED = {
     "ApiSecretKeySecret": {"PasswordLength": 64, "ExcludePunctuation": True},
     "AdminPasswordSecret": {"PasswordLength": 24, "ExcludePunctuation": True},
     "DatabasePasswordSecret": {"PasswordLength": 40, "ExcludePunctuation": True},
+    "ResultBackendPasswordSecret": {"PasswordLength": 40, "ExcludePunctuation": True},
 }
 # Database properties whose change makes a new, empty database.
 DATABASE_IDENTITY = {

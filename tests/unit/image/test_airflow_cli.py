@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from airflow_on_fargate import configuration
+from airflow_on_fargate import configuration, entrypoint
 from run_airflow_command.airflow_cli import _REFUSED, AIRFLOW_GROUPS, OWN_COMMANDS
 from run_airflow_command.maintenance import command_of
 
@@ -40,6 +40,10 @@ def test_groups_are_those_of_the_real_parser_when_compared(commands):
 
 def test_refused_commands_exist_when_compared(commands):
     assert set(_REFUSED) - commands == set()
+
+
+def test_own_commands_are_those_of_the_entrypoint_when_compared():
+    assert set(entrypoint.OWN_COMMANDS) == OWN_COMMANDS
 
 
 def test_own_commands_hide_none_of_airflows_when_compared():

@@ -1,17 +1,25 @@
 """What every container of this image runs: defaults, the wait for the schema, then Airflow.
 
 The container's command is a list of Airflow CLI arguments (`["scheduler"]`, `["db", "migrate"]`) or
-the one command of our own, `["ensure-admin-user"]`.
+a command of our own (`["ensure-admin-user"]`; see OWN_COMMANDS).
 """
 
+import importlib
 import os
 import sys
 
-from airflow_on_fargate import configuration, heartbeat
+from airflow_on_fargate import configuration, heartbeat, token_keys
 
 # These use the metadata database and exit when its schema is not theirs. Waiting instead means that
 # no order of an upgrade or of its rollback can strand the stack.
 WAIT_FOR_SCHEMA = frozenset({"api-server", "scheduler", "dag-processor", "triggerer"})
+
+# Command -> the module of this package whose main(), given the other arguments, runs it.
+OWN_COMMANDS = {
+    "ensure-admin-user": "admin_user",
+    "ensure-result-backend": "result_backend",
+    "rotate-secret": "rotation",
+}
 
 
 def main(arguments: list[str]) -> None:
@@ -19,11 +27,11 @@ def main(arguments: list[str]) -> None:
     if not arguments:
         sys.exit("Give the arguments of an Airflow command, for example: scheduler")
     configuration.apply()
+    token_keys.apply()
     command = arguments[0]
-    if command == "ensure-admin-user":
-        from airflow_on_fargate import admin_user
-
-        sys.exit(admin_user.main())
+    if command in OWN_COMMANDS:
+        module = importlib.import_module(f"airflow_on_fargate.{OWN_COMMANDS[command]}")
+        sys.exit(module.main(*arguments[1:]))
     for name in heartbeat.COMPONENTS | {heartbeat.WAITING_FOR_SCHEMA}:
         heartbeat.clear(name)
     if command in WAIT_FOR_SCHEMA:

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from run_airflow_command.command import CommandRecord, TaskSize
+from run_airflow_command.command import CommandRecord, TaskSize, overrides
 from run_airflow_command.ecs_task_runner import EcsTaskRunner
 from run_airflow_command.ports import TaskNotStartedError
 from shared.errors import AwsCallError
@@ -15,6 +15,7 @@ from shared.fargate import TaskPlacement
 
 TASK = "arn:aws:ecs:us-east-1:111122223333:task/cluster/task-1"
 TASK_DEFINITION = "arn:aws:ecs:us-east-1:111122223333:task-definition/airflow-command:3"
+ROTATION_ROLE = "arn:aws:iam::111122223333:role/airflow-rotation"
 RECORD = CommandRecord("request-1", ("db", "migrate"))
 UNABLE = (
     "ECS was unable to assume the role 'arn:aws:iam::111122223333:role/x' that was provided for "
@@ -42,7 +43,7 @@ def waits():
 @pytest.fixture
 def runner(client, waits):
     placement = TaskPlacement("cluster", ("subnet-1", "subnet-2"), ("sg-1",), "DISABLED")
-    return EcsTaskRunner(client, placement, TASK_DEFINITION, waits.append)
+    return EcsTaskRunner(client, placement, TASK_DEFINITION, ROTATION_ROLE, waits.append)
 
 
 def test_starts_one_task_with_the_request_id_as_token_when_run(runner, stubber):
@@ -70,6 +71,13 @@ def test_starts_one_task_with_the_request_id_as_token_when_run(runner, stubber):
         },
     )
     assert runner.run(RECORD, TASK_DEFINITION) == TASK
+
+
+@pytest.mark.parametrize(
+    ("command", "role"), [("rotate-secret", ROTATION_ROLE), ("rotate-fernet-key", None)]
+)
+def test_lends_the_rotation_role_only_when_a_secret_is_rotated(command, role):
+    assert overrides([command, "x"], None, ROTATION_ROLE).get("taskRoleArn") == role
 
 
 def test_waits_and_repeats_when_the_role_is_too_new(runner, stubber, waits):

@@ -34,6 +34,7 @@ def settings(monkeypatch):
         "TICK_SCHEDULE_GROUP_NAME": "commands",
         "TICK_ROLE_ARN": "arn:aws:iam::111122223333:role/tick",
         "DATABASE_RETENTION_DAYS": "30",
+        "ROTATION_TASK_ROLE_ARN": "arn:aws:iam::111122223333:role/airflow-rotation",
     }.items():
         monkeypatch.setenv(name, value)
 

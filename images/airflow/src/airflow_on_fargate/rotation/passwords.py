@@ -1,0 +1,174 @@
+"""Rotation of passwords.
+
+PostgreSQL knows one password for a user and asks for it at every new connection, so a change would
+lock out every task that started before it. Two users with the same rights leave no such moment:
+the new password is given to the one that nobody uses, and everybody moves over.
+"""
+
+import os
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from airflow_on_fargate import admin_user
+from airflow_on_fargate.result_backend import USERS as RESULT_USERS
+from airflow_on_fargate.result_backend import connected, set_password
+from airflow_on_fargate.rotation.errors import RotationError
+from airflow_on_fargate.rotation.surroundings import Surroundings, random_text
+
+PASSWORD_LENGTH: Final = 40
+# Exists only while the master's password is replaced: may read and write what Airflow does, and
+# change no table.
+STAND_IN: Final = "airflow_in_rotation"
+# SQS hands a task to another worker after this: none runs longer on the first.
+LONGEST_TASK_SECONDS: Final = 43_200.0
+_PREFIX: Final = "db+"
+
+
+def rotate_database_password(surroundings: Surroundings, _wait_seconds: float | None) -> None:
+    """The password of the metadata database's owner.
+
+    Everybody moves to a stand-in with the new password, the owner gets that password, everybody
+    moves back. Once in between, the stand-in is in the URL; that is how far it had come.
+    """
+    url_secret = surroundings.secrets["database-url"]
+    password_secret = surroundings.secrets["database-password"]
+    url = surroundings.database_url()
+    if url.username != STAND_IN and not _named_stand_in(url_secret.previous()):
+        surroundings.say("A stand-in with a new password takes over")
+        stand_in = url.set(username=STAND_IN, password=random_text(PASSWORD_LENGTH))
+        with connected(url) as owner:
+            _make_stand_in(owner, stand_in)
+        url_secret.put(_text(stand_in))
+        url = stand_in
+    if url.username == STAND_IN:
+        surroundings.restart()
+        surroundings.say("The owner gets the new password and takes over again")
+        owner_name = _owner(url)
+        known = {url.password, password_secret.value()}
+        with _first_that_opens([url.set(username=owner_name, password=p) for p in known]) as owner:
+            set_password(owner, owner_name, url.password)
+        password_secret.put(url.password)
+        url = url.set(username=owner_name)
+        url_secret.put(_text(url))
+    surroundings.restart()
+    with connected(url) as owner:
+        _drop_stand_in(owner, url.database)
+    # The same value once more: what was before it is no stand-in now, and this is over.
+    url_secret.put(_text(url))
+
+
+def rotate_result_backend_password(surroundings: Surroundings, wait_seconds: float | None) -> None:
+    """The password that workers hold for Celery's results.
+
+    There are two users. A worker keeps the one it started with, and may be busy for hours, so the
+    old password ends when the last such worker has left.
+    """
+    url_secret = surroundings.secrets["result-backend-url"]
+    password_secret = surroundings.secrets["result-backend-password"]
+    url = _url(url_secret.value())
+    password = password_secret.value()
+    owner_url = surroundings.database_url()
+    if owner_url.username == STAND_IN:
+        raise RotationError("the rotation of database-password is not finished")
+    if password == url.password and not _still_opens(url_secret.previous(), password):
+        password = random_text(PASSWORD_LENGTH)
+        # The intention, before anything happens: an interrupted run is recognised by it.
+        password_secret.put(password)
+    if password != url.password:
+        surroundings.say("The other of the two users gets a new password and takes over")
+        url = url.set(username=_other(url.username), password=password)
+        with connected(owner_url) as owner:
+            set_password(owner, url.username, password)
+        url_secret.put(_PREFIX + _text(url))
+    now = datetime.now(UTC)
+    surroundings.restart()
+    surroundings.say("Waiting until workers with the old password have left")
+    seconds = LONGEST_TASK_SECONDS if wait_seconds is None else wait_seconds
+    surroundings.workers.wait_until_gone(now, seconds)
+    with connected(owner_url) as owner:
+        set_password(owner, _other(url.username), password)
+
+
+def rotate_admin_password(surroundings: Surroundings, _wait_seconds: float | None) -> None:
+    """The first user's password, in its secret and in Airflow."""
+    password = random_text(24)
+    surroundings.secrets["admin-password"].put(password)
+    os.environ["ADMIN_PASSWORD"] = password
+    if admin_user.main():
+        raise RotationError("Airflow does not have the new password yet")
+
+
+def _make_stand_in(owner: Any, url: Any) -> None:
+    set_password(owner, STAND_IN, url.password)
+    for statement in (
+        f'GRANT CONNECT ON DATABASE "{url.database}" TO {STAND_IN}',
+        f"GRANT USAGE ON SCHEMA public TO {STAND_IN}",
+        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {STAND_IN}",
+        f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {STAND_IN}",
+    ):
+        owner.exec_driver_sql(statement)
+
+
+def _drop_stand_in(owner: Any, database: str) -> None:
+    query = "SELECT 1 FROM pg_roles WHERE rolname = %s"
+    if owner.exec_driver_sql(query, (STAND_IN,)).first() is None:
+        return
+    for statement in (
+        f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {STAND_IN}",
+        f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {STAND_IN}",
+        f"REVOKE ALL ON SCHEMA public FROM {STAND_IN}",
+        f'REVOKE ALL ON DATABASE "{database}" FROM {STAND_IN}',
+        f"DROP ROLE {STAND_IN}",
+    ):
+        owner.exec_driver_sql(statement)
+
+
+def _owner(url: Any) -> str:
+    """The database's owner, whom the stand-in stands in for."""
+    query = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
+    with connected(url) as connection:
+        return str(connection.exec_driver_sql(query).scalar())
+
+
+def _first_that_opens(urls: list[Any]) -> Any:
+    for url in urls:
+        if _opens(url):
+            return connected(url)
+    raise RotationError("the database's owner takes neither the old nor the new password")
+
+
+def _opens(url: Any) -> bool:
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        connected(url).close()
+    except OperationalError:
+        return False
+    return True
+
+
+def _still_opens(previous: str, password: str) -> bool:
+    """Whether the URL from before opens with another password: then its end is still to come."""
+    if not previous:
+        return False
+    url = _url(previous)
+    return url.password != password and _opens(url)
+
+
+def _other(user: str) -> str:
+    first, second = RESULT_USERS
+    return second if user == first else first
+
+
+def _named_stand_in(text: str) -> bool:
+    return bool(text) and _url(text).username == STAND_IN
+
+
+def _url(text: str) -> Any:
+    from sqlalchemy.engine import make_url
+
+    return make_url(text.removeprefix(_PREFIX))
+
+
+def _text(url: Any) -> str:
+    return str(url.render_as_string(hide_password=False))

@@ -1,0 +1,117 @@
+"""The result backend's own database and user, on the real PostgreSQL."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from airflow_on_fargate import result_backend
+from airflow_on_fargate.result_backend import ResultBackendError, connected, ensure
+
+
+@pytest.mark.parametrize("user", result_backend.USERS)
+def test_celery_keeps_its_results_when_its_user_has_no_more_than_its_rights(
+    metadata: Any, results: Any, user: str
+) -> None:
+    from celery import Celery
+
+    ensure(metadata, results)
+
+    url = results.set(username=user).render_as_string(hide_password=False)
+    backend = Celery(backend=f"db+{url}").backend
+    backend.store_result("id-1", {"answer": 42}, "SUCCESS")
+    assert backend.get_result("id-1") == {"answer": 42}
+    backend.forget("id-1")
+    assert backend.get_state("id-1") == "PENDING"
+    backend.cleanup()
+
+
+@pytest.mark.parametrize("user", result_backend.USERS)
+def test_metadata_database_is_closed_when_the_result_user_knocks(
+    metadata: Any, results: Any, user: str
+) -> None:
+    # Before, it would open: that is PostgreSQL's default for every user there is.
+    with connected(metadata) as connection:
+        result_backend.set_password(connection, user, "second")
+    inside = metadata.set(username=user, password="second")
+    connected(inside).close()
+
+    ensure(metadata, results)
+
+    with pytest.raises(OperationalError, match="permission denied for database"):
+        connected(inside)
+
+
+def test_result_user_makes_nothing_of_its_own_when_it_is_in_its_database(
+    metadata: Any, results: Any
+) -> None:
+    ensure(metadata, results)
+
+    for statement in ("CREATE TABLE mine (x int)", "CREATE ROLE friend", "CREATE DATABASE mine"):
+        with (
+            connected(results) as connection,
+            pytest.raises(ProgrammingError, match="permission denied"),
+        ):
+            connection.exec_driver_sql(statement)
+
+
+def test_nothing_is_lost_when_it_is_repeated(metadata: Any, results: Any) -> None:
+    ensure(metadata, results)
+    with connected(results) as connection:
+        connection.exec_driver_sql("INSERT INTO celery_taskmeta (id, task_id) VALUES (1, 'a')")
+
+    said = ensure(metadata, results)
+
+    with connected(results) as connection:
+        assert connection.exec_driver_sql("SELECT task_id FROM celery_taskmeta").scalar() == "a"
+    assert "second" not in said
+
+
+def test_only_the_user_of_the_url_gets_its_password_when_a_rotation_is_under_way(
+    metadata: Any, results: Any
+) -> None:
+    ensure(metadata, results)
+    moved = results.set(username="result_backend_2", password="third")
+
+    ensure(metadata, moved)
+
+    # A worker that started before the rotation still reports its results.
+    connected(results).close()
+    connected(moved).close()
+
+
+def test_password_stands_in_no_statement_when_it_is_set(
+    metadata: Any, results: Any, postgres: Any
+) -> None:
+    postgres.execute("ALTER SYSTEM SET log_statement = 'all'; SELECT pg_reload_conf();")
+
+    ensure(metadata, results)
+
+    log = (postgres.directory.parent / f"{postgres.directory.name}.log").read_text()
+    assert "CREATE ROLE" in log
+    assert "second" not in log.replace("seconds", "")
+    postgres.execute("ALTER SYSTEM RESET log_statement; SELECT pg_reload_conf();")
+
+
+def test_error_quotes_no_statement_when_a_password_cannot_be_set(
+    metadata: Any, results: Any
+) -> None:
+    ensure(metadata, results)
+    with connected(results) as connection, pytest.raises(ResultBackendError) as caught:
+        result_backend.set_password(connection, "airflow", "third")
+    assert "permission denied" in str(caught.value)
+    assert "SCRAM" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"username": "airflow"}, "must be one of"),
+        ({"database": "airflow"}, "must not be the metadata database"),
+    ],
+)
+def test_is_refused_when_the_url_is_that_of_the_metadata_database(
+    metadata: Any, results: Any, change: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(ResultBackendError, match=complaint):
+        ensure(metadata, results.set(**change))

@@ -1,0 +1,206 @@
+"""Rotation of passwords on the real PostgreSQL: whoever holds a URL can connect, at any moment."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_on_fargate import result_backend
+from airflow_on_fargate.result_backend import connected
+from airflow_on_fargate.rotation import passwords
+
+sys.path.append(str(Path(__file__).parents[2] / "unit" / "image"))
+from rotation_doubles import InterruptedRunError, surroundings
+
+
+class Stack:
+    """The URLs that running tasks hold, restart by restart."""
+
+    def __init__(self, metadata: Any, results: Any) -> None:
+        self.interrupt_at = 0
+        self.restarts = 0
+        self.surroundings = surroundings(
+            self.restart,
+            database_url=passwords._text(metadata),
+            database_password=metadata.password,
+            result_backend_url="db+" + passwords._text(results),
+            result_backend_password=results.password,
+        )
+        self.held = self.urls()
+
+    def urls(self) -> list[Any]:
+        names = ("database-url", "result-backend-url")
+        return [passwords._url(self.surroundings.secrets[name].value()) for name in names]
+
+    def restart(self) -> None:
+        """Tasks of before, and tasks of now, open new connections and do what they do."""
+        now = self.urls()
+        for metadata, results in (self.held, now):
+            with connected(metadata) as connection:
+                connection.exec_driver_sql("INSERT INTO connection VALUES ('x')")
+                connection.exec_driver_sql("DELETE FROM connection")
+            with connected(results) as connection:
+                connection.exec_driver_sql("SELECT nextval('task_id_sequence')")
+        self.restarts += 1
+        if self.restarts == self.interrupt_at:
+            raise InterruptedRunError
+        self.held = now
+
+    def value(self, name: str) -> str:
+        return str(self.surroundings.secrets[name].value())
+
+
+@pytest.fixture
+def stack(metadata: Any, results: Any) -> Stack:
+    result_backend.ensure(metadata, results)
+    return Stack(metadata, results)
+
+
+def roles(postgres_url: Any) -> set[str]:
+    with connected(postgres_url) as connection:
+        return set(connection.exec_driver_sql("SELECT rolname FROM pg_roles").scalars())
+
+
+def test_owner_has_a_new_password_when_the_database_password_is_rotated(
+    stack: Stack, metadata: Any
+) -> None:
+    passwords.rotate_database_password(stack.surroundings, None)
+
+    url, _ = stack.urls()
+    assert url.username == "airflow"
+    assert url.password != "first"
+    # CloudFormation composes the URL of it, and gives it to RDS.
+    assert stack.value("database-password") == url.password
+    assert not passwords._opens(metadata)
+    assert passwords.STAND_IN not in roles(url)
+    stack.restart()
+
+
+def test_stand_in_changes_no_table_when_it_stands_in(stack: Stack) -> None:
+    stack.interrupt_at = 1
+    with pytest.raises(InterruptedRunError):
+        passwords.rotate_database_password(stack.surroundings, None)
+
+    url, _ = stack.urls()
+    assert url.username == passwords.STAND_IN
+    with connected(url) as connection, pytest.raises(Exception, match="must be owner"):
+        connection.exec_driver_sql("DROP TABLE connection")
+
+
+@pytest.mark.parametrize("restart", [1, 2])
+def test_same_database_rotation_goes_on_when_it_was_interrupted(
+    stack: Stack, metadata: Any, restart: int
+) -> None:
+    stack.interrupt_at = restart
+    with pytest.raises(InterruptedRunError):
+        passwords.rotate_database_password(stack.surroundings, None)
+    new = stack.urls()[0].password
+
+    passwords.rotate_database_password(stack.surroundings, None)
+
+    assert stack.urls()[0] == metadata.set(password=new)
+    assert passwords.STAND_IN not in roles(stack.urls()[0])
+
+
+def test_same_database_rotation_goes_on_when_only_the_owner_had_the_password(
+    stack: Stack, metadata: Any
+) -> None:
+    stack.interrupt_at = 1
+    with pytest.raises(InterruptedRunError):
+        passwords.rotate_database_password(stack.surroundings, None)
+    # That restart has come to its end all the same; the next step was half done.
+    stack.held = stack.urls()
+    new = stack.urls()[0].password
+    with connected(metadata) as owner:
+        result_backend.set_password(owner, "airflow", new)
+
+    passwords.rotate_database_password(stack.surroundings, None)
+
+    assert stack.urls()[0] == metadata.set(password=new)
+
+
+def test_another_password_comes_when_the_database_is_rotated_again(stack: Stack) -> None:
+    seen = {stack.value("database-password")}
+    for _ in range(2):
+        passwords.rotate_database_password(stack.surroundings, None)
+        seen.add(stack.value("database-password"))
+    assert len(seen) == 3
+
+
+def test_both_users_have_the_new_password_when_the_result_backend_is_rotated(
+    stack: Stack, results: Any
+) -> None:
+    passwords.rotate_result_backend_password(stack.surroundings, 7)
+
+    _, url = stack.urls()
+    assert url.username == "result_backend_2"
+    assert url.password == stack.value("result-backend-password") != "second"
+    # The URL that CloudFormation would compose opens as well.
+    assert passwords._opens(url.set(username="result_backend"))
+    assert not passwords._opens(results)
+    assert stack.surroundings.workers.waited == [7]
+
+
+def test_old_workers_still_report_when_the_result_rotation_waits_for_them(
+    stack: Stack, results: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    monkeypatch.setattr(
+        stack.surroundings.workers,
+        "wait_until_gone",
+        lambda *_: opened.append(passwords._opens(results)),
+    )
+    passwords.rotate_result_backend_password(stack.surroundings, None)
+    assert opened == [True]
+
+
+def test_same_result_rotation_goes_on_when_it_was_interrupted(stack: Stack) -> None:
+    stack.interrupt_at = 1
+    with pytest.raises(InterruptedRunError):
+        passwords.rotate_result_backend_password(stack.surroundings, 7)
+    _, new = stack.urls()
+
+    passwords.rotate_result_backend_password(stack.surroundings, 7)
+
+    assert stack.urls()[1] == new
+    assert passwords._opens(new.set(username="result_backend"))
+
+
+def test_a_new_password_comes_when_the_other_user_is_from_a_snapshot(
+    stack: Stack, metadata: Any, results: Any
+) -> None:
+    with connected(metadata) as owner:
+        result_backend.set_password(owner, "result_backend_2", "that of another stack")
+
+    passwords.rotate_result_backend_password(stack.surroundings, 7)
+
+    assert not passwords._opens(results)
+    assert stack.value("result-backend-password") not in ("second", "that of another stack")
+
+
+def test_a_new_password_comes_when_cloudformation_has_composed_the_url_again(
+    stack: Stack, results: Any
+) -> None:
+    passwords.rotate_result_backend_password(stack.surroundings, 7)
+    first = stack.value("result-backend-password")
+    composed = "db+" + passwords._text(results.set(password=first))
+    stack.surroundings.secrets["result-backend-url"].put(composed)
+    stack.held = stack.urls()
+
+    passwords.rotate_result_backend_password(stack.surroundings, 7)
+
+    assert stack.value("result-backend-password") != first
+    assert not passwords._opens(results.set(password=first))
+
+
+def test_deployment_does_no_harm_when_it_comes_after_a_rotation(
+    stack: Stack, metadata: Any
+) -> None:
+    passwords.rotate_result_backend_password(stack.surroundings, 7)
+    _, url = stack.urls()
+
+    result_backend.ensure(metadata, url)
+    result_backend.ensure(metadata, url.set(username="result_backend"))
+
+    assert passwords._opens(url)
