@@ -10,6 +10,7 @@ happen more than once (Lambda repeats, EventBridge delivers at least once). So:
    would wait for the rest of the hour.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -45,12 +46,19 @@ class CompletedCommand:
     answer: Answer | None = None
 
 
+def _nothing(task: StoppedTask) -> None:
+    """Most commands leave nothing behind."""
+
+
 @dataclass(frozen=True)
 class Commands:
     runner: TaskRunner
     store: CommandStore
     logs: CommandLogs
     channel: AnswerChannel
+    # What a task has left to be done when it has ended. Before the answer, because CloudFormation
+    # goes on with it; also when it was answered, because a command may outlive its answer.
+    before_answer: Callable[[StoppedTask], None] = _nothing
 
     def start(
         self,
@@ -72,6 +80,7 @@ class Commands:
         record = self.store.find(task.started_by)
         if record is None:
             return CompletedCommand(Completion.NOT_OURS)
+        self.before_answer(task)
         if self.store.is_completed(record.request_id):
             return CompletedCommand(Completion.ALREADY_COMPLETED, record)
         answer = answer_for(task, () if task.succeeded else self.logs.tail(task.id))

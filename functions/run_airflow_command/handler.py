@@ -6,10 +6,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from run_airflow_command import upgrade
 from run_airflow_command.cloudwatch_command_logs import CloudWatchCommandLogs
 from run_airflow_command.commands import Commands, Completion
+from run_airflow_command.ecs_services import EcsServices
 from run_airflow_command.ecs_task_runner import EcsTaskRunner
 from run_airflow_command.s3_command_store import S3CommandStore
+from run_airflow_command.s3_upgrade_notes import S3UpgradeNotes
 from run_airflow_command.settings import RunAirflowCommandSettings
 from shared import clients
 from shared.custom_resource import (
@@ -45,13 +48,11 @@ def _custom_resource(request: CustomResourceRequest, telemetry: Telemetry) -> No
         if request.request_type == "Delete":
             return SUCCESS
         settings = RunAirflowCommandSettings.from_environment(os.environ)
+        planned = upgrade.plan(request, settings.task_definition_arn, _upgrade_notes(settings))
+        if planned is None:
+            return SUCCESS
         started = _commands(settings, telemetry).start(
-            request.properties.get("Command"),
-            request.request_id,
-            # The request names the revision that belongs to it: in a rollback the environment may
-            # already, or still, name another one.
-            request.properties.get("TaskDefinitionArn") or settings.task_definition_arn,
-            request,
+            planned.command, request.request_id, planned.task_definition_arn, request
         )
         telemetry.logger.info("Started the command", task_arn=started.task_arn)
         return ANSWER_LATER
@@ -89,10 +90,21 @@ def _stopped_task(task: StoppedTask, telemetry: Telemetry) -> None:
         )
 
 
+def _upgrade_notes(settings: RunAirflowCommandSettings) -> S3UpgradeNotes:
+    return S3UpgradeNotes(clients.s3(), settings.state_bucket_name)
+
+
 def _commands(settings: RunAirflowCommandSettings, telemetry: Telemetry) -> Commands:
+    def restore_services(task: StoppedTask) -> None:
+        services = EcsServices(clients.ecs(), settings.placement.cluster_arn)
+        restored = upgrade.restore_services(task, _upgrade_notes(settings), services)
+        if restored:
+            telemetry.logger.info("Services have their counts again", service_arns=restored)
+
     return Commands(
         runner=EcsTaskRunner(clients.ecs(), settings.placement),
         store=S3CommandStore(clients.s3(), settings.state_bucket_name),
         logs=CloudWatchCommandLogs(clients.logs(), settings.log_group_name, telemetry.logger),
         channel=HttpsAnswerChannel(),
+        before_answer=restore_services,
     )

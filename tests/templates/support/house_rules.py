@@ -56,6 +56,7 @@ PHYSICAL_NAMES = {
 # Actions that AWS authorizes on no resource.
 RESOURCELESS = {
     "ecr:GetAuthorizationToken",
+    "ecs:ListServices",
     "ecs:ListTasks",
     "ssmmessages:CreateControlChannel",
     "ssmmessages:CreateDataChannel",

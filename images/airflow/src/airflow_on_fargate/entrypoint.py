@@ -1,7 +1,7 @@
 """What every container of this image runs: defaults, the wait for the schema, then Airflow.
 
 The container's command is a list of Airflow CLI arguments (`["scheduler"]`, `["db", "migrate"]`) or
-the one command of our own, `["ensure-admin-user"]`.
+a command of our own: `["ensure-admin-user"]`, `["upgrade-schema"]`, `["restore-schema"]`.
 """
 
 import os
@@ -24,6 +24,10 @@ def main(arguments: list[str]) -> None:
         from airflow_on_fargate import admin_user
 
         sys.exit(admin_user.main())
+    if command in {"upgrade-schema", "restore-schema"}:
+        from airflow_on_fargate import schema_change
+
+        sys.exit(schema_change.main(arguments))
     for name in heartbeat.COMPONENTS | {heartbeat.WAITING_FOR_SCHEMA}:
         heartbeat.clear(name)
     if command in WAIT_FOR_SCHEMA:
