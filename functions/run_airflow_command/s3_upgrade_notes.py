@@ -18,7 +18,15 @@ class NoSuchNoteError(AwsCallError):
 
 
 class ReplacedNoteError(AwsCallError):
-    """The note is not the one that was read."""
+    """The note is not the one that was read, or there is one already."""
+
+
+# 409: somebody else is writing at this moment.
+_CONFLICTS = {
+    "PreconditionFailed": ReplacedNoteError,
+    "ConditionalRequestConflict": ReplacedNoteError,
+}
+_CALLED_OFF = b'{"heads": null}'
 
 
 class S3UpgradeNotes:
@@ -26,13 +34,19 @@ class S3UpgradeNotes:
         self._client = client
         self._bucket = bucket
 
-    def has_migrated(self, task_definition_arn: str) -> bool:
+    def call_off(self, task_definition_arn: str) -> bool:
         key = f"upgrades/{family_and_revision(task_definition_arn)}.json"
         try:
-            with named_errors("look for the migration's record", {"404": NoSuchNoteError}):
-                self._client.head_object(Bucket=self._bucket, Key=key)
-        except NoSuchNoteError:
-            return False
+            with named_errors("call the migration off", _CONFLICTS):
+                # In the place of the heads that the migration would note before it begins: a task
+                # that starts only now finds the place taken and leaves.
+                self._client.put_object(
+                    Bucket=self._bucket, Key=key, Body=_CALLED_OFF, IfNoneMatch="*"
+                )
+        except ReplacedNoteError:
+            with named_errors("read the migration's record"):
+                found = self._client.get_object(Bucket=self._bucket, Key=key)
+                return json.loads(found["Body"].read())["heads"] is None
         return True
 
     def quiesced(self) -> QuiescedServices | None:
@@ -47,12 +61,8 @@ class S3UpgradeNotes:
         return QuiescedServices(document["owner"], document["counts"], found["ETag"])
 
     def forget_quiesced(self, noted: QuiescedServices) -> bool:
-        replaced = {
-            "PreconditionFailed": ReplacedNoteError,
-            "ConditionalRequestConflict": ReplacedNoteError,
-        }
         try:
-            with named_errors("note that the services run again", replaced):
+            with named_errors("note that the services run again", _CONFLICTS):
                 # Overwritten, not deleted: a delete cannot be made to depend on what was read.
                 self._client.put_object(
                     Bucket=self._bucket,

@@ -24,8 +24,8 @@ class QuiescedServices:
 class UpgradeNotes(Protocol):
     """What the image's commands have written down."""
 
-    def has_migrated(self, task_definition_arn: str) -> bool:
-        """Whether a migration to this revision's image began."""
+    def call_off(self, task_definition_arn: str) -> bool:
+        """Whether no migration to this revision's image has begun; then none will any more."""
 
     def quiesced(self) -> QuiescedServices | None: ...
 
@@ -58,17 +58,17 @@ def plan(
     A resource with `CommandOnRollback` is told its way back: when CloudFormation goes back to an
     older revision, that command runs with the newer one.
     """
-    properties = request.properties
+    properties, old_properties = request.properties, request.old_properties
     # The request names the revision that belongs to it: in a rollback the environment may already,
     # or still, name another one.
     wanted = str(properties.get("TaskDefinitionArn") or default_task_definition_arn)
-    present = str(request.old_properties.get("TaskDefinitionArn") or "")
-    if "CommandOnRollback" not in properties or not is_rollback(wanted, present):
+    present = str(old_properties.get("TaskDefinitionArn") or "")
+    if "CommandOnRollback" not in old_properties or not is_rollback(wanted, present):
         return PlannedCommand(properties.get("Command"), wanted)
     # An image that never changed anything need not be able to start: perhaps that is what failed.
-    if not notes.has_migrated(present):
+    if notes.call_off(present):
         return None
-    return PlannedCommand(properties["CommandOnRollback"], present)
+    return PlannedCommand(old_properties["CommandOnRollback"], present)
 
 
 def is_rollback(wanted: str, present: str) -> bool:

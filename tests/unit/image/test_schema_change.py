@@ -98,6 +98,17 @@ def test_upgrade_records_before_it_stops_and_stops_before_it_migrates(
     }
 
 
+def test_upgrade_is_refused_when_it_was_rolled_back_before_it_began(
+    bucket: InMemoryStateBucket,
+) -> None:
+    bucket.objects["upgrades/airflow-command:10.json"] = b'{"heads": null}'
+    database = Database(BEFORE)
+    with pytest.raises(RefusedError, match="rolled back"):
+        change(database, bucket).upgrade()
+    assert database.happened == []
+    assert "nothing to restore" in change(database, bucket).restore()
+
+
 def test_upgrade_stops_nothing_when_the_schema_is_the_one_needed(
     bucket: InMemoryStateBucket,
 ) -> None:

@@ -56,8 +56,10 @@ class SchemaChange:
             self.airflow(("db", "migrate"))
             return f"Made the schema: {described(self.found())}"
         self._refuse_what_is_newer(found)
+        # First of all: from here on a rollback waits for this task, and undoes what it does.
+        if not self.state.record_heads(found):
+            raise RefusedError("This upgrade was rolled back before it began; nothing was changed")
         self.snapshot()
-        self.state.record_heads(found)
         self.quiescence.begin()
         self.airflow(("db", "migrate"))
         return f"Migrated from {described(found)} to {described(self.found())}"
@@ -112,6 +114,12 @@ def main(arguments: Sequence[str]) -> int:
     except (RefusedError, database_snapshot.SnapshotError) as refusal:
         print(refusal, flush=True)
         return 2
+    except subprocess.CalledProcessError as failure:
+        # Airflow has said why, in the lines above.
+        print(
+            f"'{' '.join(failure.cmd[2:])}' ended with exit code {failure.returncode}", flush=True
+        )
+        return 1
     return 0
 
 

@@ -37,12 +37,15 @@ class UpgradeState:
     def heads_before(self) -> Heads | None:
         """The recorded heads, or None where no migration began."""
         document = self._read(self._key)
-        if document is None:
+        if document is None or document["heads"] is None:
             return None
         return {table: frozenset(heads) for table, heads in document["heads"].items()}
 
-    def record_heads(self, heads: Heads) -> None:
-        """Remember the heads, unless an attempt before this one did: it saw the true ones."""
+    def record_heads(self, heads: Heads) -> bool:
+        """Remember the heads, unless an attempt before this one did: it saw the true ones.
+
+        Returns False when the upgrade was rolled back before it began.
+        """
         body = json.dumps({"heads": {table: sorted(found) for table, found in heads.items()}})
         try:
             self._s3.put_object(
@@ -51,6 +54,7 @@ class UpgradeState:
         except self._s3.exceptions.ClientError as error:
             if error.response["Error"]["Code"] not in _EXISTS:
                 raise
+        return self.heads_before() is not None
 
     def quiesced(self) -> Quiesced | None:
         """What is stopped, or None."""

@@ -20,8 +20,8 @@ class InMemoryUpgradeNotes:
         self.noted = noted
         self.taken_over = False
 
-    def has_migrated(self, task_definition_arn):
-        return task_definition_arn in self.migrated
+    def call_off(self, task_definition_arn):
+        return task_definition_arn not in self.migrated
 
     def quiesced(self):
         return self.noted
@@ -86,7 +86,7 @@ def test_starts_nothing_when_the_image_rolled_back_never_migrated(asked):
 
 def test_runs_the_command_when_there_is_none_for_a_rollback(asked):
     request = asked(OLDER, NEWER, Command=["ensure-admin-user"])
-    del request.properties["CommandOnRollback"]
+    del request.old_properties["CommandOnRollback"]
     planned = upgrade.plan(request, "", InMemoryUpgradeNotes([NEWER]))
     assert planned == PlannedCommand(["ensure-admin-user"], OLDER)
 

@@ -37,17 +37,20 @@ def ecs():
         stubber.assert_no_pending_responses()
 
 
-def test_a_migration_is_known_when_its_record_exists(s3):
+@pytest.mark.parametrize(("heads", "called_off"), [(None, True), ({"alembic_version": []}, False)])
+def test_a_migration_is_called_off_only_when_it_has_not_begun(s3, heads, called_off):
     client, stubber = s3
     key = {"Bucket": "state", "Key": "upgrades/airflow-command:10.json"}
-    stubber.add_response("head_object", {}, key)
-    stubber.add_client_error("head_object", "404", http_status_code=404, expected_params=key)
-    stubber.add_client_error("head_object", "403", http_status_code=403)
+    stubber.add_response("put_object", {}, {**key, "Body": b'{"heads": null}', "IfNoneMatch": "*"})
+    stubber.add_client_error("put_object", "PreconditionFailed", http_status_code=412)
+    body = io.BytesIO(json.dumps({"heads": heads}).encode())
+    stubber.add_response("get_object", {"Body": body}, key)
+    stubber.add_client_error("put_object", "AccessDenied", http_status_code=403)
     notes = S3UpgradeNotes(client, "state")
-    assert notes.has_migrated(TASK_DEFINITION)
-    assert not notes.has_migrated(TASK_DEFINITION)
+    assert notes.call_off(TASK_DEFINITION)
+    assert notes.call_off(TASK_DEFINITION) is called_off
     with pytest.raises(AwsCallError):
-        notes.has_migrated(TASK_DEFINITION)
+        notes.call_off(TASK_DEFINITION)
 
 
 @pytest.mark.parametrize(
