@@ -75,3 +75,17 @@ def test_forgets_old_signs_of_life_when_it_starts(became: list[str]) -> None:
 def test_says_what_is_expected_when_given_nothing() -> None:
     with pytest.raises(SystemExit, match="arguments of an Airflow command"):
         entrypoint.main([])
+
+
+@pytest.mark.parametrize("command", ["upgrade-schema", "restore-schema"])
+def test_changes_the_schema_when_told_to(
+    command: str, became: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(
+        "airflow_on_fargate.schema_change.main", lambda arguments: seen.append(arguments) or 2
+    )
+    with pytest.raises(SystemExit) as exit_:
+        entrypoint.main([command, "alembic_version=a1"])
+    assert exit_.value.code == 2
+    assert (seen, became) == ([[command, "alembic_version=a1"]], [])
