@@ -14,7 +14,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status env test test-unit test-templates test-emulator test-e2e lint format
+.PHONY: help install up down status env test test-unit test-templates test-emulator test-e2e test-upgrade lint format
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ test-emulator: install  ## the contract tests of the embedded AWS, and the image
 
 test-e2e: install  ## the real thing: deploy, run DAGs, update, delete
 	$(BIN)/python -m pytest tests/e2e
+
+test-upgrade: install  ## an Airflow of the release before, upgraded, failing and rolled back
+	@$(PYTHON) local/install.py airflow-previous
+	$(BIN)/python -m pytest tests/upgrade
 
 lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 Runs with the standard library alone, because it runs before anything is installed:
 
-    python3 local/install.py [ENVIRONMENT ...]      all of them when none is named
+    python3 local/install.py [ENVIRONMENT ...]      all that `make up` needs when none is named
 
 An environment is left alone while its lock files and its interpreter are what they were, so a
 second run costs a fraction of a second.
@@ -24,6 +24,8 @@ LOCKS = os.path.join(ROOT, "local", "environments")
 AIRFLOW_LOCK = os.path.join(ROOT, "images", "airflow", "requirements.lock")
 SUPPORTED = ((3, 13), (3, 12), (3, 11))
 FREE_SPACE_GIB = 3.0
+# Installed only when named: one test needs them.
+ON_REQUEST = frozenset({"airflow-previous"})
 
 # PostgreSQL's wheel exists for two interpreters only, but its programs need none: they are unpacked
 # for the interpreter named here, whatever runs the rest.
@@ -46,6 +48,7 @@ def environments() -> dict[str, list[str]]:
         "emulator": [lock("emulator")],
         "lambda": [lock("lambda")],
         "airflow": [AIRFLOW_LOCK, lock("airflow-tests")],
+        "airflow-previous": [lock("airflow-previous")],
     }
 
 
@@ -187,7 +190,7 @@ class Environments:
             python = os.path.join(target, "bin", "python")
             run(self.uv, "venv", "--quiet", "--python", self.python, target)
             # Bytecode is compiled as in the image: it takes two thirds off a worker's start.
-            compiled = ["--compile-bytecode"] if name == "airflow" else []
+            compiled = ["--compile-bytecode"] if name.startswith("airflow") else []
             run(
                 self.uv, "pip", "sync", "--quiet", *compiled, "--require-hashes",
                 "--python", python, *locks,
@@ -234,7 +237,7 @@ def install(names: list[str]) -> None:
             f"There is no environment {', '.join(sorted(unknown))}: "
             f"there are {', '.join(known)} and postgres."
         )
-    wanted = names or [*known, "postgres"]
+    wanted = names or [*(name for name in known if name not in ON_REQUEST), "postgres"]
     python = choose_interpreter()
     if not os.path.isdir(VENVS):
         check_free_space()

@@ -46,7 +46,15 @@ AIRFLOW_GROUPS = frozenset(
 )
 
 # Commands of the image's own entrypoint.
-OWN_COMMANDS = frozenset({"ensure-admin-user", "ensure-result-backend", "rotate-secret"})
+OWN_COMMANDS = frozenset(
+    {
+        "ensure-admin-user",
+        "ensure-result-backend",
+        "restore-schema",
+        "rotate-secret",
+        "upgrade-schema",
+    }
+)
 
 # These run until they are stopped: a task that nobody ends, and pays for.
 _NEVER_ENDS = (
@@ -71,6 +79,8 @@ _REFUSED = {
 }
 
 # Two of these at once, of the same or of two kinds, would change or empty the same tables.
+# Not upgrade-schema and restore-schema: each waits in the database for the end of the other, and a
+# refusal in a rollback would strand the stack.
 _CHANGES_THE_SCHEMA = frozenset(
     {
         ("db", "clean"),

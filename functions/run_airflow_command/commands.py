@@ -75,6 +75,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _nothing(task: StoppedTask) -> None:
+    """Most commands leave nothing behind."""
+
+
 @dataclass(frozen=True)
 class Commands:
     runner: TaskRunner
@@ -86,6 +90,9 @@ class Commands:
     report: Callable[[CommandRecord, Outcome], None] = _nobody
     now: Callable[[], datetime] = _now
     sleep: Callable[[float], None] = time.sleep
+    # What a task has left to be done when it has ended. Before the answer, because CloudFormation
+    # goes on with it; also when it was answered, because a command may outlive its answer.
+    before_answer: Callable[[StoppedTask], None] = _nothing
 
     def start(
         self,
@@ -126,6 +133,7 @@ class Commands:
         record = self.store.find(task.started_by) if task.started_by else None
         if record is None:
             return CompletedCommand(Completion.NOT_OURS)
+        self.before_answer(task)
         if self.store.is_completed(record.request_id):
             self.close(record)
             return CompletedCommand(Completion.ALREADY_COMPLETED, record)

@@ -6,6 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from run_airflow_command import upgrade
 from run_airflow_command.airflow_cli import InvalidCommandError
 from run_airflow_command.commands import CommandBusyError
 from run_airflow_command.direct_call import DirectCall, direct_call, is_direct_call
@@ -13,7 +14,7 @@ from run_airflow_command.maintenance import command_of
 from run_airflow_command.results import Results
 from run_airflow_command.settings import RunAirflowCommandSettings
 from run_airflow_command.sweep import Finding, Sweep
-from run_airflow_command.wiring import commands_from, report_maintenance
+from run_airflow_command.wiring import commands_from, report_maintenance, upgrade_notes
 from shared.custom_resource import (
     ANSWER_LATER,
     SUCCESS,
@@ -57,12 +58,13 @@ def _custom_resource(
         if request.request_type == "Delete":
             return SUCCESS
         settings = RunAirflowCommandSettings.from_environment(os.environ)
+        planned = upgrade.plan(request, settings.task_definition_arn, upgrade_notes(settings))
+        if planned is None:
+            return SUCCESS
         started = commands_from(settings, context, telemetry).start(
-            request.properties.get("Command"),
+            planned.command,
             request.request_id,
-            # The request names the revision that belongs to it: in a rollback the environment may
-            # already, or still, name another one.
-            request.properties.get("TaskDefinitionArn") or settings.task_definition_arn,
+            planned.task_definition_arn,
             request,
             patience_seconds=_LOCK_PATIENCE_SECONDS,
         )

@@ -5,16 +5,20 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from run_airflow_command import upgrade
 from run_airflow_command.best_effort_tick import BestEffortTick
 from run_airflow_command.cloudwatch_command_logs import CloudWatchCommandLogs
 from run_airflow_command.command import CommandRecord
 from run_airflow_command.commands import Commands
+from run_airflow_command.ecs_services import EcsServices
 from run_airflow_command.ecs_task_runner import EcsTaskRunner
 from run_airflow_command.ports import Outcome
 from run_airflow_command.s3_command_store import S3CommandStore
+from run_airflow_command.s3_upgrade_notes import S3UpgradeNotes
 from run_airflow_command.settings import RunAirflowCommandSettings
 from shared import clients
 from shared.eventbridge_tick import EventBridgeTick, TickTarget
+from shared.fargate import StoppedTask
 from shared.https_answer_channel import HttpsAnswerChannel
 from shared.observability import MetricName, Telemetry
 
@@ -24,6 +28,12 @@ def commands_from(
 ) -> Commands:
     def report(record: CommandRecord, outcome: Outcome) -> None:
         report_end(record, outcome, telemetry)
+
+    def restore_services(task: StoppedTask) -> None:
+        services = EcsServices(clients.ecs(), settings.placement.cluster_arn)
+        restored = upgrade.restore_services(task, upgrade_notes(settings), services)
+        if restored:
+            telemetry.logger.info("Services have their counts again", service_arns=restored)
 
     target = TickTarget(
         schedule_name=settings.tick_schedule_name,
@@ -44,7 +54,13 @@ def commands_from(
         channel=HttpsAnswerChannel(),
         tick=BestEffortTick(tick, telemetry.logger),
         report=report,
+        before_answer=restore_services,
     )
+
+
+def upgrade_notes(settings: RunAirflowCommandSettings) -> S3UpgradeNotes:
+    """What the image's schema commands have written down."""
+    return S3UpgradeNotes(clients.s3(), settings.state_bucket_name)
 
 
 def report_end(record: CommandRecord, outcome: Outcome, telemetry: Telemetry) -> None:

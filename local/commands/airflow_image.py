@@ -8,6 +8,8 @@ import hashlib
 import json
 import os
 import shutil
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from commands.workspace import ROOT, Workspace, venv_python
@@ -16,27 +18,49 @@ LOCK = ROOT / "images" / "airflow" / "requirements.lock"
 SOURCE = ROOT / "images" / "airflow" / "src"
 
 
-def tag() -> str:
+@dataclass(frozen=True)
+class Edition:
+    """One of several images of the same in-image package.
+
+    Args:
+        environment: the installed environment that it runs in.
+        lock: what that environment was made from.
+        program: Python to run instead of the package's entrypoint, for tests that need an image
+            which fails.
+    """
+
+    environment: str
+    lock: Path
+    program: str = ""
+
+
+CURRENT = Edition("airflow", LOCK)
+# The Airflow that the upgrade's test starts from; installed by `make test-upgrade` only.
+PREVIOUS = Edition("airflow-previous", ROOT / "local" / "environments" / "airflow-previous.lock")
+
+
+def tag(edition: Edition = CURRENT) -> str:
     """The digest of what an image is made of."""
-    sha = hashlib.sha256(LOCK.read_bytes())
+    sha = hashlib.sha256(edition.lock.read_bytes())
+    sha.update(edition.program.encode())
     for path in sorted(SOURCE.rglob("*.py")):
         sha.update(path.relative_to(SOURCE).as_posix().encode())
         sha.update(path.read_bytes())
     return sha.hexdigest()[:12]
 
 
-def uri() -> str:
+def uri(edition: Edition = CURRENT) -> str:
     """What the templates name the image by."""
-    return f"local/airflow:{tag()}"
+    return f"local/airflow:{tag(edition)}"
 
 
-def build(workspace: Workspace) -> dict[str, Any]:
+def build(workspace: Workspace, edition: Edition = CURRENT) -> dict[str, Any]:
     """Make the image if there is none of these sources, and describe it to the embedded AWS.
 
     What the Dockerfile does: copy the package with its link to the release format resolved, compile
     it, and set the environment.
     """
-    package = workspace.state_dir / "images" / tag()
+    package = workspace.state_dir / "images" / tag(edition)
     if not package.exists():
         staging = package.with_suffix(".partial")
         shutil.rmtree(staging, ignore_errors=True)
@@ -44,9 +68,12 @@ def build(workspace: Workspace) -> dict[str, Any]:
         shutil.copytree(SOURCE, staging, symlinks=False, ignore=ignored)
         compileall.compile_dir(staging, quiet=1)
         staging.rename(package)
-    python = venv_python("airflow")
+    program = (
+        ["-c", edition.program] if edition.program else ["-m", "airflow_on_fargate.entrypoint"]
+    )
+    python = venv_python(edition.environment)
     return {
-        "entrypoint": [str(python), "-m", "airflow_on_fargate.entrypoint"],
+        "entrypoint": [str(python), *program],
         "command": ["version"],
         "env": {
             "PATH": f"{python.parent}:{os.environ.get('PATH', os.defpath)}",
@@ -62,11 +89,11 @@ def build(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def push(workspace: Workspace) -> None:
+def push(workspace: Workspace, edition: Edition = CURRENT) -> None:
     """Make the image known to the embedded AWS, which may be running already."""
     registry = workspace.state_dir / "registry"
     registry.mkdir(parents=True, exist_ok=True)
-    entry = registry / f"{tag()}.json"
+    entry = registry / f"{tag(edition)}.json"
     partial = entry.with_suffix(".partial")
-    partial.write_text(json.dumps({uri(): build(workspace)}, indent=2))
+    partial.write_text(json.dumps({uri(edition): build(workspace, edition)}, indent=2))
     partial.rename(entry)

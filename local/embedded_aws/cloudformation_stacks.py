@@ -20,6 +20,7 @@ from typing import Any
 
 from ministack.services.cloudformation import handlers, stacks
 
+from embedded_aws.cloudformation_cleanup import roll_back_nested_stack
 from embedded_aws.cloudformation_engine import (
     Attributes,
     Created,
@@ -84,6 +85,11 @@ def update_nested_stack(
 ) -> Created:
     child = _existing(stack_id)
     events_before = len(stack_events(stack_id))
+    if "ROLLBACK" in _existing(parent_name)["StackStatus"]:
+        roll_back_nested_stack(child)
+        if child["StackStatus"] == "UPDATE_ROLLBACK_FAILED":
+            raise RuntimeError(_failure(child, "rolled back", events_before))
+        return stack_id, _outputs(child)
     try:
         _run(handlers._update_stack, _request(stack_id, new, _existing(parent_name)))
     except StackOperationRefusedError as refusal:

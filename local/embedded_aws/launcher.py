@@ -41,6 +41,7 @@ SUBJECTS = (
     "cloudformation_custom_resources",
     "cloudformation_unchanged",
     "cloudformation_rollback",
+    "cloudformation_cleanup",
     "buckets",
     "secrets",
     "databases",

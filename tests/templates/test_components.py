@@ -80,7 +80,16 @@ def actions(component: str) -> set[str]:
         ("dag-processor", set()),
         ("triggerer", set()),
         ("worker", {"WORKER_DRAIN_OBJECT", "WORKER_IDLE_TIMEOUT_SECONDS"}),
-        ("command", {"ADMIN_EMAIL", "ADMIN_USERNAME", "ROTATION"}),
+        (
+            "command",
+            {
+                "ADMIN_EMAIL",
+                "ADMIN_USERNAME",
+                "DATABASE_INSTANCE_TO_SNAPSHOT",
+                "ROTATION",
+                "STATE_BUCKET_NAME",
+            },
+        ),
     ],
 )
 def test_environment_is_the_common_one_and_its_own_when_a_component_starts(
@@ -191,7 +200,22 @@ def test_rotation_reaches_every_secret_and_may_write_it_when_it_runs() -> None:
                 "sqs:ReceiveMessage",
             },
         ),
-        ("command", {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:PutObject"}),
+        (
+            "command",
+            {
+                "ecs:DescribeServices",
+                "ecs:DescribeTasks",
+                "ecs:ListServices",
+                "ecs:ListTasks",
+                "ecs:UpdateService",
+                "rds:CreateDBSnapshot",
+                "rds:DescribeDBSnapshots",
+                "s3:GetObject",
+                "s3:GetObjectVersion",
+                "s3:ListBucket",
+                "s3:PutObject",
+            },
+        ),
     ],
 )
 def test_rights_are_only_the_needed_ones_when_a_component_runs(

@@ -75,3 +75,24 @@ def test_forgets_old_signs_of_life_when_it_starts(became: list[str]) -> None:
 def test_says_what_is_expected_when_given_nothing() -> None:
     with pytest.raises(SystemExit, match="arguments of an Airflow command"):
         entrypoint.main([])
+
+
+@pytest.mark.parametrize(
+    ("command", "function", "words"),
+    [("upgrade-schema", "upgrade", ()), ("restore-schema", "restore", ("alembic_version=a1",))],
+)
+def test_changes_the_schema_when_told_to(
+    command: str,
+    function: str,
+    words: tuple[str, ...],
+    became: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[str, ...]] = []
+    monkeypatch.setattr(
+        f"airflow_on_fargate.schema_change.{function}", lambda *given: seen.append(given) or 2
+    )
+    with pytest.raises(SystemExit) as exit_:
+        entrypoint.main([command, *words])
+    assert exit_.value.code == 2
+    assert (seen, became) == ([words], [])

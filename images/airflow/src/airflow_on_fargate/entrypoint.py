@@ -14,11 +14,13 @@ from airflow_on_fargate import configuration, heartbeat, token_keys
 # no order of an upgrade or of its rollback can strand the stack.
 WAIT_FOR_SCHEMA = frozenset({"api-server", "scheduler", "dag-processor", "triggerer"})
 
-# Command -> the module of this package whose main(), given the other arguments, runs it.
+# Command -> the function of this package that, given the other arguments, runs it.
 OWN_COMMANDS = {
-    "ensure-admin-user": "admin_user",
-    "ensure-result-backend": "result_backend",
-    "rotate-secret": "rotation",
+    "ensure-admin-user": "admin_user:main",
+    "ensure-result-backend": "result_backend:main",
+    "restore-schema": "schema_change:restore",
+    "rotate-secret": "rotation:main",
+    "upgrade-schema": "schema_change:upgrade",
 }
 
 
@@ -30,8 +32,9 @@ def main(arguments: list[str]) -> None:
     token_keys.apply()
     command = arguments[0]
     if command in OWN_COMMANDS:
-        module = importlib.import_module(f"airflow_on_fargate.{OWN_COMMANDS[command]}")
-        sys.exit(module.main(*arguments[1:]))
+        module, _, function = OWN_COMMANDS[command].partition(":")
+        run = getattr(importlib.import_module(f"airflow_on_fargate.{module}"), function)
+        sys.exit(run(*arguments[1:]))
     for name in heartbeat.COMPONENTS | {heartbeat.WAITING_FOR_SCHEMA}:
         heartbeat.clear(name)
     if command in WAIT_FOR_SCHEMA:

@@ -44,24 +44,38 @@ class Mismatch:
 
 def needed_heads() -> Heads:
     """The heads of the migrations that are installed with this Airflow."""
-    spec = importlib.util.find_spec("airflow")
-    if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError("the airflow package is not installed")
-    root = Path(next(iter(spec.submodule_search_locations)))
-    return {table: heads_of(root / folder) for table, folder in MIGRATIONS.items()}
+    return {table: heads_of(folder) for table, folder in _folders().items()}
+
+
+def known_revisions() -> Heads:
+    """Every revision that this Airflow's migrations can go up or down to."""
+    return {table: frozenset(_revisions_of(folder)) for table, folder in _folders().items()}
 
 
 def heads_of(folder: Path) -> frozenset[str]:
     """The revisions in `folder` that no other revision there builds upon."""
-    revisions: set[str] = set()
-    built_upon: set[str] = set()
+    revisions = _revisions_of(folder)
+    return frozenset(revisions) - frozenset().union(*revisions.values())
+
+
+def _folders() -> dict[str, Path]:
+    spec = importlib.util.find_spec("airflow")
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError("the airflow package is not installed")
+    root = Path(next(iter(spec.submodule_search_locations)))
+    return {table: root / folder for table, folder in MIGRATIONS.items()}
+
+
+def _revisions_of(folder: Path) -> dict[str, set[str]]:
+    """Each revision in `folder`, with those that it builds upon."""
+    found: dict[str, set[str]] = {}
     for path in folder.glob("*.py"):
         values = _assigned(path.read_text("utf-8"))
-        revisions |= values.get("revision", set())
-        built_upon |= values.get("down_revision", set())
-    if not revisions:
+        for revision in values.get("revision", set()):
+            found[revision] = values.get("down_revision", set())
+    if not found:
         raise RuntimeError(f"no migrations found in {folder}")
-    return frozenset(revisions - built_upon)
+    return found
 
 
 def _assigned(source: str) -> dict[str, set[str]]:

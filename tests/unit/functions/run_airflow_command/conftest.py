@@ -9,6 +9,7 @@ from run_airflow_command import wiring
 from run_airflow_command.command import CommandRecord
 from run_airflow_command.commands import Commands
 from run_airflow_command.ports import SeenTask
+from run_airflow_command.s3_upgrade_notes import S3UpgradeNotes
 from shared.custom_resource import CustomResourceRequest
 from shared.fargate import StoppedTask
 
@@ -195,3 +196,9 @@ def stopped(sample_event):
 @pytest.fixture
 def started(commands, request_):
     return commands.start(["db", "migrate"], request_.request_id, TASK_DEFINITION, request_)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_stopped(monkeypatch):
+    """Most commands stop no services."""
+    monkeypatch.setattr(S3UpgradeNotes, "quiesced", lambda self: None)

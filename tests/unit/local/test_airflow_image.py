@@ -1,0 +1,38 @@
+"""The images on this machine: what makes one another, and what each runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from commands import airflow_image
+from commands.airflow_image import CURRENT, PREVIOUS, Edition
+from commands.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path, 1, 2, 3)
+
+
+def test_every_edition_is_another_image_when_it_is_made_of_something_else():
+    editions = [CURRENT, PREVIOUS, Edition("airflow", CURRENT.lock, "print('broken')")]
+    assert len({airflow_image.uri(edition) for edition in editions}) == 3
+
+
+def test_an_edition_runs_in_its_own_environment_when_pushed(workspace: Workspace):
+    airflow_image.push(workspace, CURRENT)
+    airflow_image.push(workspace, PREVIOUS)
+    registry = workspace.state_dir / "registry"
+    pushed = {}
+    for entry in registry.glob("*.json"):
+        pushed.update(json.loads(entry.read_text()))
+    assert set(pushed) == {airflow_image.uri(CURRENT), airflow_image.uri(PREVIOUS)}
+    python, *words = pushed[airflow_image.uri(PREVIOUS)]["entrypoint"]
+    assert "/airflow-previous/" in python
+    assert words == ["-m", "airflow_on_fargate.entrypoint"]
+
+
+def test_an_edition_runs_a_program_when_it_has_one(workspace: Workspace):
+    built = airflow_image.build(workspace, Edition("airflow", CURRENT.lock, "print('broken')"))
+    assert built["entrypoint"][1:] == ["-c", "print('broken')"]

@@ -1,0 +1,227 @@
+"""One stack for the suite, deployed with the Airflow of the release line before."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from commands import airflow_image, deployment, emulator, smoke
+from commands.airflow_api import AirflowApi
+from commands.airflow_image import CURRENT, PREVIOUS, Edition
+from commands.steps import wait_until
+from commands.workspace import CommandError, Workspace, venv_python
+
+COMPONENTS = {"api-server", "scheduler", "dag-processor", "triggerer"}
+SERVING = dict.fromkeys(COMPONENTS, (1, 1))
+DAGS = Path(__file__).parent / "dags"
+# Printed by either Airflow's interpreter: what the database says, and what this Airflow needs.
+LOOK = """
+import json, os
+from airflow_on_fargate import schema
+found = schema.found_heads(os.environ["URL"])
+print(json.dumps([{t: sorted(h) for t, h in heads.items()}
+                  for heads in (found, schema.needed_heads())]))
+"""
+# An image that is fine in everything but its scheduler.
+BROKEN_SCHEDULER = """
+import sys
+from airflow_on_fargate import entrypoint
+if sys.argv[1] == "scheduler":
+    sys.exit("this image's scheduler is broken on purpose")
+entrypoint.main(sys.argv[1:])
+"""
+# An image whose migration ends half way: between the two heads, with an exit code.
+BROKEN_MIGRATION = """
+import sys
+from airflow_on_fargate import entrypoint, schema_change
+airflow = schema_change._airflow
+def half(arguments):
+    if tuple(arguments) != ("db", "migrate"):
+        return airflow(arguments)
+    airflow(("db", "migrate", "--to-revision", "REVISION"))
+    sys.exit("this image's migration breaks off on purpose")
+schema_change._airflow = half
+entrypoint.main(sys.argv[1:])
+"""
+
+
+class Transcript:
+    """What deployments say, for a failing test's output."""
+
+    def detail(self, text: str) -> None:
+        print(text)
+
+
+@dataclass
+class Stack:
+    """A deployed stack, and the ways to look at it from outside."""
+
+    workspace: Workspace
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        return deployment.outputs(self.workspace)
+
+    def deploy(self, edition: Edition) -> None:
+        airflow_image.push(self.workspace, edition)
+        uri = airflow_image.uri(edition)
+        deployment.deploy(self.workspace, Transcript(), {"AirflowImageUri": uri})  # type: ignore[arg-type]
+
+    def fail_to_deploy(self, edition: Edition) -> str:
+        """Deploy what must fail; returns the reasons."""
+        with pytest.raises(CommandError) as failure:
+            self.deploy(edition)
+        return str(failure.value)
+
+    def status(self) -> str:
+        return deployment.stack_status(self.workspace)
+
+    def api(self) -> AirflowApi:
+        return smoke.sign_in(self.workspace, self.outputs)
+
+    def version(self) -> str:
+        return str(self.api().get("version")["version"])
+
+    def heads(self) -> dict[str, list[str]]:
+        """Asked of the database itself."""
+        return self._look(CURRENT)[0]
+
+    def needed_heads(self, edition: Edition) -> dict[str, list[str]]:
+        return self._look(edition)[1]
+
+    def _look(self, edition: Edition) -> list[dict[str, list[str]]]:
+        secrets = self.workspace.client("secretsmanager")
+        definition = self.task_definition("command")
+        (arn,) = [
+            one["valueFrom"]
+            for one in definition["containerDefinitions"][0]["secrets"]
+            if one["name"] == "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+        ]
+        url = secrets.get_secret_value(SecretId=arn)["SecretString"]
+        done = subprocess.run(
+            [venv_python(edition.environment), "-c", LOOK], check=True, capture_output=True,
+            text=True, env={**os.environ, "URL": url, "PYTHONPATH": str(airflow_image.SOURCE)},
+        )  # fmt: skip
+        looked: list[dict[str, list[str]]] = json.loads(done.stdout)
+        return looked
+
+    def services(self) -> dict[str, dict[str, Any]]:
+        """The services by their component."""
+        ecs = self.workspace.client("ecs")
+        cluster = self.outputs["ClusterName"]
+        arns = ecs.list_services(cluster=cluster)["serviceArns"]
+        found = ecs.describe_services(cluster=cluster, services=arns)["services"]
+        prefix = self.outputs["SecretsPrefix"] + "-"
+        return {
+            one["taskDefinition"].split("/")[-1].split(":")[0].removeprefix(prefix): one
+            for one in found
+        }
+
+    def scale(self, component: str, count: int) -> None:
+        """Set a service's count and wait until it has so many tasks."""
+        service = self.services()[component]
+        ecs, cluster = self.workspace.client("ecs"), self.outputs["ClusterName"]
+        ecs.update_service(cluster=cluster, service=service["serviceArn"], desiredCount=count)
+        wait_until(lambda: self.counts()[component] == (count, count), 120, f"{count} {component}")
+
+    def images(self) -> dict[str, str]:
+        """The image that each service is to run."""
+        return {
+            name: self.task_definition(one["taskDefinition"])["containerDefinitions"][0]["image"]
+            for name, one in self.services().items()
+        }
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        return {n: (s["desiredCount"], s["runningCount"]) for n, s in self.services().items()}
+
+    def task_definition(self, name: str) -> dict[str, Any]:
+        if "/" not in name:
+            name = f"{self.outputs['SecretsPrefix']}-{name}"
+        described = self.workspace.client("ecs").describe_task_definition(taskDefinition=name)
+        found: dict[str, Any] = described["taskDefinition"]
+        return found
+
+    def command(self, *words: str) -> None:
+        """Run a command as a person would, and wait for the end of its task."""
+        name = self.outputs["RunAirflowCommandFunctionName"]
+        answer = self.workspace.client("lambda").invoke(
+            FunctionName=name, Payload=json.dumps({"command": words}).encode()
+        )
+        request_id = json.load(answer["Payload"])["requestId"]
+        key = {"Bucket": self.outputs["StateBucketName"], "Key": f"commands/{request_id}.answered"}
+
+        def answered() -> dict[str, Any] | None:
+            try:
+                body = self.workspace.client("s3").get_object(**key)["Body"].read()
+            except ClientError:
+                return None
+            found: dict[str, Any] = json.loads(body)
+            return found
+
+        result = wait_until(answered, 240, f"the end of {words[0]}")
+        assert isinstance(result, dict)
+        assert result["exit_code"] == 0, result
+
+    def upload_dags(self) -> None:
+        s3, bucket = self.workspace.client("s3"), self.outputs["DagBucketName"]
+        for path in DAGS.glob("*.py"):
+            s3.put_object(Bucket=bucket, Key=f"dags/{path.name}", Body=path.read_bytes())
+
+    def start(self, dag_id: str) -> str:
+        """Start a run as soon as Airflow knows the DAG."""
+        api = self.api()
+        wait_until(lambda: dag_id in api.dags(), 120, f"the DAG {dag_id}")
+        return api.trigger(dag_id)
+
+    def wait_for_task(self, dag_id: str, run_id: str, state: str, seconds: float) -> None:
+        def reached() -> bool:
+            try:
+                instances = self.api().task_instances(dag_id, run_id)
+            except (OSError, CommandError):
+                return False  # no API server for a moment
+            states = [one["state"] for one in instances]
+            assert "failed" not in states or state == "failed", instances
+            return states == [state]
+
+        wait_until(reached, seconds, f"{dag_id} in state {state}", interval=1)
+
+    def run(self, dag_id: str) -> None:
+        """A whole run, to success."""
+        run_id = self.start(dag_id)
+        wait_until(
+            lambda: self.api().run(dag_id, run_id)["state"] == "success",
+            180, f"the end of {dag_id}", interval=1,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The older Airflow, serving, with the DAGs known to it."""
+    with ExitStack() as sockets:
+        probes = [sockets.enter_context(socket.socket()) for _ in range(3)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        ports = [probe.getsockname()[1] for probe in probes]
+    workspace = Workspace(tmp_path_factory.mktemp("upgrade"), *ports)
+    emulator.start(workspace)
+    try:
+        deployment.build(workspace)
+        stack = Stack(workspace)
+        begun = time.monotonic()
+        stack.deploy(PREVIOUS)
+        smoke.wait_healthy(stack.outputs)
+        print(f"deployed {stack.version()} in {time.monotonic() - begun:.0f} s")
+        smoke.upload_dags(workspace, stack.outputs)
+        stack.upload_dags()
+        yield stack
+    finally:
+        emulator.end(workspace)

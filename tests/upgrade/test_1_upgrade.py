@@ -1,0 +1,103 @@
+"""Between two Airflows with different schemas: failing, going back, and at last arriving.
+
+In the order of the tests, on one stack: a stack that has survived two failed upgrades is the one
+that is upgraded for good.
+"""
+
+import threading
+import time
+from pathlib import Path
+
+from tests.upgrade.conftest import BROKEN_MIGRATION, BROKEN_SCHEDULER, SERVING, Stack
+
+from commands import airflow_image, smoke
+from commands.airflow_image import CURRENT, PREVIOUS, Edition
+from commands.workspace import ROOT
+
+
+def test_the_two_need_different_schemas(stack: Stack) -> None:
+    older, newer = stack.needed_heads(PREVIOUS), stack.needed_heads(CURRENT)
+    assert older["alembic_version"] != newer["alembic_version"]
+    assert stack.heads() == older
+    assert stack.version().startswith("3.2.")
+
+
+def test_old_version_serves_when_a_service_fails_after_the_migration(stack: Stack) -> None:
+    reasons = stack.fail_to_deploy(Edition("airflow", CURRENT.lock, BROKEN_SCHEDULER))
+
+    assert "Circuit Breaker" in reasons
+    _assert_the_old_version_serves(stack)
+
+
+def test_old_version_serves_when_the_migration_breaks_off(stack: Stack) -> None:
+    halfway = BROKEN_MIGRATION.replace("REVISION", _revision_between())
+    reasons = stack.fail_to_deploy(Edition("airflow", CURRENT.lock, halfway))
+
+    assert "breaks off on purpose" in reasons
+    _assert_the_old_version_serves(stack)
+
+
+def test_running_task_succeeds_when_the_upgrade_passes_under_it(stack: Stack) -> None:
+    run_id = stack.start("minute")
+    stack.wait_for_task("minute", run_id, "running", 120)
+    away = _Watch(stack)
+
+    begun = time.monotonic()
+    stack.deploy(CURRENT)
+    print(f"upgraded in {time.monotonic() - begun:.0f} s")
+
+    assert stack.heads() == stack.needed_heads(CURRENT)
+    assert stack.version().startswith("3.3.")
+    stack.wait_for_task("minute", run_id, "success", 180)
+    print(f"the API server was away for {away.end():.0f} s")
+    (instance,) = stack.api().task_instances("minute", run_id)
+    assert instance["try_number"] == 1
+    smoke.wait_healthy(stack.outputs)
+    assert stack.counts() == SERVING
+    stack.run("smoke_classic")
+
+
+def _assert_the_old_version_serves(stack: Stack) -> None:
+    assert stack.status() == "UPDATE_ROLLBACK_COMPLETE"
+    assert stack.heads() == stack.needed_heads(PREVIOUS)
+    smoke.wait_healthy(stack.outputs)
+    assert stack.version().startswith("3.2.")
+    assert set(stack.images().values()) == {airflow_image.uri(PREVIOUS)}
+    assert stack.counts() == SERVING
+    stack.run("smoke_classic")
+
+
+def _revision_between() -> str:
+    """The revision of a migration between the two heads, as its file says it."""
+    (folder,) = (ROOT / ".venv" / "airflow" / "lib").glob(
+        "python*/site-packages/airflow/migrations/versions"
+    )
+    newer = sorted(path for path in folder.glob("*_3_3_0_*.py"))
+    return _assigned_revision(newer[len(newer) // 2])
+
+
+def _assigned_revision(path: Path) -> str:
+    (line,) = [one for one in path.read_text().splitlines() if one.startswith("revision = ")]
+    return line.split('"')[1]
+
+
+class _Watch:
+    """How long the API server did not answer."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._url = stack.outputs["AirflowUrl"]
+        self._away = 0.0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._done.wait(1):
+            begun = time.monotonic()
+            if not smoke.health(self._url):
+                self._away += 1 + time.monotonic() - begun
+
+    def end(self) -> float:
+        self._done.set()
+        self._thread.join(10)
+        return self._away

@@ -1,0 +1,24 @@
+"""A pause of the API server is harmless to a task that runs.
+
+UPGRADE_TEST_PAUSE_SECONDS makes it longer than the task: its end is then told to nobody at first.
+"""
+
+import os
+import threading
+
+from tests.upgrade.conftest import Stack
+
+PAUSE_SECONDS = float(os.environ.get("UPGRADE_TEST_PAUSE_SECONDS", "60"))
+
+
+def test_running_task_succeeds_when_the_api_server_is_away(stack: Stack) -> None:
+    run_id = stack.start("minute")
+    stack.wait_for_task("minute", run_id, "running", 120)
+
+    stack.scale("api-server", 0)
+    threading.Event().wait(PAUSE_SECONDS)
+    stack.scale("api-server", 1)
+
+    stack.wait_for_task("minute", run_id, "success", 300)
+    (instance,) = stack.api().task_instances("minute", run_id)
+    assert instance["try_number"] == 1

@@ -1,0 +1,37 @@
+"""An older image on a newer schema: refused, and the ways out that the refusal names."""
+
+from tests.upgrade.conftest import SERVING, Stack
+
+from commands import smoke
+from commands.airflow_image import PREVIOUS
+
+# The head of FAB's tables before the one that both images have.
+FAB_BEFORE = "6709f7a774b9"
+
+
+def test_older_image_is_refused_with_the_way_out_when_deployed_deliberately(stack: Stack) -> None:
+    before = stack.heads()
+    reasons = stack.fail_to_deploy(PREVIOUS)
+
+    assert "restore-schema alembic_version=" in reasons
+    assert stack.status() == "UPDATE_ROLLBACK_COMPLETE"
+    assert stack.heads() == before
+    assert stack.version().startswith("3.3.")
+    assert stack.counts() == SERVING
+
+
+def test_old_version_serves_when_the_way_out_is_taken(stack: Stack) -> None:
+    """The explicit way down, by hand, of both tables; the older image brings FAB's up again."""
+    older = stack.needed_heads(PREVIOUS)["alembic_version"][0]
+    stack.command("restore-schema", f"alembic_version={older}", f"alembic_version_fab={FAB_BEFORE}")
+    assert stack.heads() == {"alembic_version": [older], "alembic_version_fab": [FAB_BEFORE]}
+    # Back at their counts, and waiting for their schema.
+    assert {count for count, _ in stack.counts().values()} == {1}
+
+    stack.deploy(PREVIOUS)
+
+    assert stack.heads() == stack.needed_heads(PREVIOUS)
+    smoke.wait_healthy(stack.outputs)
+    assert stack.version().startswith("3.2.")
+    assert stack.counts() == SERVING
+    stack.run("smoke_classic")
