@@ -31,6 +31,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--max", type=int, default=_DEFAULTS.maximum, metavar="N", help="most workers")
     add("--metric-lag", type=float, default=_DEFAULTS.metric_lag, metavar="S")
     add("--idle-timeout", type=float, default=_DEFAULTS.idle_timeout, metavar="S")
+    add("--spot-share", type=int, default=_DEFAULTS.spot_share, metavar="PERCENT")
     add("--queue", action="append", metavar="NAME", help="a queue of the trace; may be repeated")
     for name, value in vars(_FAULTS).items():
         add(f"--{name.replace('_', '-')}", type=float, default=value, metavar="X")
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             launch_median=options.launch_median,
             metric_lag=options.metric_lag,
             idle_timeout=options.idle_timeout,
+            spot_share=options.spot_share,
             faults=Faults(**{name: getattr(options, name) for name in vars(_FAULTS)}),
         )
         records = [

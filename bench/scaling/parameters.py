@@ -43,8 +43,10 @@ class Parameters:
     # CloudWatch shows a minute three times as late after its end.
     metric_lag: float = 10.0
     alarm_period: float = 60.0
+    # Percent of ours on Spot.
+    spot_share: int = 0
     # Idle that long, a worker of ours begins to leave.
-    idle_timeout: float = 120.0
+    idle_timeout: float = 30.0
     visibility_timeout: float = 43_200.0
     # Airflow notices a killed task by its missing heartbeats.
     heartbeat_timeout: float = 300.0
@@ -63,6 +65,8 @@ class Parameters:
             raise InputError(f"--max must be 1 or more, not {self.maximum}")
         if self.minimum > self.maximum:
             raise InputError(f"--min {self.minimum} is more than --max {self.maximum}")
+        if not 0 <= self.spot_share <= 100:
+            raise InputError(f"--spot-share must be 0 to 100 percent, not {self.spot_share}")
         if not 0 < self.launch_median < 3600:
             raise InputError(
                 f"--launch-median must be more than 0 and less than 3600 s: {self.launch_median}"

@@ -85,8 +85,18 @@ def _measured(worlds: Sequence[World]) -> dict[str, Any]:
         "launches": sum(world.launches for world in worlds),
         "launch_p95_s": round(percentile(launch_times, 95), 3),
         "idle_to_zero_s": round(max(world.now - world.last_done for world in worlds), 3),
+        "scaler_usd_per_month": round(max(map(_scaler_usd_per_month, worlds)), 4),
         "peak_workers": max(_peak(world) for world in worlds),
     }
+
+
+def _scaler_usd_per_month(world: World) -> float:
+    """List prices of us-east-1, no free tier: Lambda (256 MB on ARM), S3, SQS."""
+    calls = world.scaler_calls
+    usd = calls * 0.2e-6 + world.scaler_seconds * 0.25 * 1.33334e-5
+    # Per call: three small objects read, one look at the queue, one schedule written.
+    usd += calls * (3 * 0.4e-6 + 0.4e-6 + 1e-6) + world.scaler_writes * 5e-6
+    return usd * 730 * 3600 / max(world.now, 3600.0)
 
 
 def _peak(world: World) -> int:

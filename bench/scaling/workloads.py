@@ -68,15 +68,15 @@ def _poisson(random: Random, end: float, every: float, median: float) -> list[Ta
     return tasks
 
 
-def _as_used_before(random: Random, count: int) -> int:
-    """The last run's size stands in for this one's: it is never quite the same."""
-    return max(1, round(count * random.uniform(0.85, 1.15)))
+def _about(random: Random, usual: float, spread: float = 0.15) -> int:
+    """A run's size: never quite the usual one. The forecast of a run is the size of another."""
+    return max(1, round(usual * random.uniform(1 - spread, 1 + spread)))
 
 
 def midnight_burst(random: Random) -> Workload:
     """Everything at midnight: 500 tasks of some two minutes, out of silence, and silence again."""
     tasks = _burst(random, HOUR, 500, 120, 0.7)
-    return Workload("midnight-burst", tasks, [DueRun(HOUR, _as_used_before(random, 500))])
+    return Workload("midnight-burst", tasks, [DueRun(HOUR, _about(random, 500, 0.1))])
 
 
 def hourly_fan_out(random: Random) -> Workload:
@@ -84,7 +84,7 @@ def hourly_fan_out(random: Random) -> Workload:
     tasks, due = [], []
     for hour in range(1, 9):
         tasks += _burst(random, hour * HOUR, 1000, 60, 0.6)
-        due.append(DueRun(hour * HOUR, _as_used_before(random, 1000)))
+        due.append(DueRun(hour * HOUR, _about(random, 1000, 0.05)))
     return Workload("hourly-fan-out", tasks, due)
 
 
@@ -107,9 +107,8 @@ def silent_minutes(random: Random) -> Workload:
     due = []
     moment = 600.0
     while moment < 8 * HOUR:
-        count = random.randint(60, 100)
-        burst = _burst(random, moment, count, 60, 0.3)
-        due.append(DueRun(moment, _as_used_before(random, count)))
+        burst = _burst(random, moment, _about(random, 80), 60, 0.3)
+        due.append(DueRun(moment, _about(random, 80)))
         tasks += burst
         moment = max(task.arrival + task.duration for task in burst) + 420
     return Workload("seven-silent-minutes", tasks, due)
@@ -119,11 +118,11 @@ def mix(random: Random) -> Workload:
     """A day: a midnight burst, fan-outs each hour, a trickle, and a few long tasks."""
     tasks = _poisson(random, 24 * HOUR, 300, 60)
     tasks += _burst(random, HOUR, 300, 120, 0.7)
-    due = [DueRun(HOUR, _as_used_before(random, 300))]
+    due = [DueRun(HOUR, _about(random, 300))]
     for hour in range(2, 24):
-        count = random.randint(60, 200)
-        tasks += _burst(random, hour * HOUR, count, 90, 0.6)
-        due.append(DueRun(hour * HOUR, _as_used_before(random, count)))
+        usual = random.uniform(60, 200)
+        tasks += _burst(random, hour * HOUR, _about(random, usual), 90, 0.6)
+        due.append(DueRun(hour * HOUR, _about(random, usual)))
     tasks += [Task(random.uniform(0, 20 * HOUR), random.uniform(2, 6) * HOUR) for _ in range(5)]
     return Workload("mix", tasks, due)
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
+from bench.scaling.actors import Job, Worker
 from bench.scaling.parameters import Parameters
 from bench.scaling.workloads import Task
 
@@ -27,59 +28,12 @@ _BATCH = 10
 PROCESS_START = 5.0
 # The bucket of Fargate's launches: 100, refilled by 20 a second.
 _LAUNCH_BURST, _LAUNCH_RATE = 100, 20.0
+# The idle time of a worker of ours that fills the minimum.
+_STANDING = 6 * 3600.0
 # Who has not gone by then after the last task is paid for until then, and not for ever.
 _AFTERMATH = 3600.0
 # Before the end of a Spot worker its tasks are ended and reported (worker/lifecycle.py).
 _SPOT_DEADLINE, _SPOT_END = 95.0, 120.0
-
-
-class Job:
-    """A task on its way through the queue and the workers."""
-
-    __slots__ = ("arrival", "done", "duration", "runs", "started")
-
-    def __init__(self, task: Task) -> None:
-        self.arrival = task.arrival
-        self.duration = task.duration
-        self.started: float | None = None
-        self.runs = 0
-        self.done = False
-
-
-class Worker:
-    """One worker. `place` is its index among the open polls, -1 when it has none out."""
-
-    __slots__ = (
-        "consuming", "ended", "held", "idle_since", "leaving", "number", "on_spot", "place",
-        "requested", "running_at", "served", "stay_until", "stopping", "waits_for_poll",
-    )  # fmt: skip
-
-    def __init__(self, number: int, requested: float, on_spot: bool) -> None:
-        self.number = number
-        self.requested = requested
-        self.on_spot = on_spot
-        self.running_at: float | None = None
-        self.ended: float | None = None
-        self.held: set[Job] = set()
-        self.idle_since = 0.0
-        self.stay_until = 0.0
-        self.place = -1
-        self.served = False
-        self.consuming = False
-        # Closing: the gate is shut, a last poll may be out.
-        self.waits_for_poll = False
-        # Leaving by itself, or told to stop: it takes nothing more.
-        self.leaving = False
-        self.stopping = False
-
-    @property
-    def is_there(self) -> bool:
-        return self.ended is None
-
-    @property
-    def is_listed(self) -> bool:
-        """ECS's desired status RUNNING: a worker that leaves by itself still has it."""
-        return self.ended is None and not self.stopping
 
 
 class World:
@@ -98,13 +52,18 @@ class World:
         self.outstanding = 0
         self.workers: list[Worker] = []
         self.present: dict[int, Worker] = {}
-        self.killed = self.stranded = self.interrupted = self.run_twice = self.unstarted = 0
+        self.killed = self.stranded = self.interrupted = self.run_twice = 0
         self.launches = self.throttles = 0
+        # What the scaler itself does, for its bill.
+        self.scaler_calls = self.scaler_writes = 0
+        self.scaler_seconds = 0.0
         self.launch_times: list[float] = []
         self.last_done = 0.0
         self.on_publish: Callable[[], None] = lambda: None
         self.on_end: Callable[[Worker, bool], None] = lambda worker, died: None
         self.self_retiring = False
+        # What RunTask has answered to which client token.
+        self.tokens: dict[str, tuple[str, ...]] = {}
         self._open: list[Worker] = []
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._sequence = 0
@@ -155,6 +114,12 @@ class World:
 
     def visible_at(self, moment: float) -> int:
         return self._visible_then[max(0, bisect_right(self._times, moment) - 1)]
+
+    def depth_over_time(self) -> list[tuple[float, float]]:
+        return [
+            (moment, float(count))
+            for moment, count in zip(self._times, self._visible_then, strict=True)
+        ]
 
     def _arrive(self, job: Job) -> None:
         self.outstanding += 1
@@ -303,8 +268,10 @@ class World:
     def _becomes_idle(self, worker: Worker) -> None:
         worker.idle_since = self.now
         if self.self_retiring:
-            patience = max(self.now + self.parameters.idle_timeout, worker.stay_until)
-            self.at(patience, self._idle_long_enough, worker, self.now)
+            seconds = _STANDING if worker.standing else self.parameters.idle_timeout
+            if not worker.served and worker.patience is not None:
+                seconds = max(seconds, worker.patience)
+            self.after(seconds, self._idle_long_enough, worker, self.now)
 
     def _idle_long_enough(self, worker: Worker, since: float) -> None:
         if not worker.held and worker.idle_since == since:

@@ -26,6 +26,7 @@ class MetricName(StrEnum):
     COMMANDS_FAILED = "CommandsFailed"
     WORKERS_LAUNCHED = "WorkersLaunched"
     WORKER_LAUNCHES_FAILED = "WorkerLaunchesFailed"
+    WORKER_LAUNCHES_PAUSED = "WorkerLaunchesPaused"
     WORKERS_DIED = "WorkersDied"
     RELEASES_PUBLISHED = "ReleasesPublished"
     RELEASES_REFUSED = "ReleasesRefused"

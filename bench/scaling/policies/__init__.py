@@ -27,6 +27,7 @@ def _plain(policy: Callable[[World], object]) -> Maker:
 
 POLICIES: dict[str, Maker] = {
     "ours": _plain(Ours),
+    "ours-foresight": Ours,
     "mwaa-now": _plain(MwaaNow),
     "mwaa-before": _plain(MwaaBefore),
     "keda": _plain(Keda),

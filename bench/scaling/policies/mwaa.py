@@ -9,8 +9,9 @@ more; here every policy has the same limits.
 
 import math
 
+from bench.scaling.actors import Worker
 from bench.scaling.policies.service import every
-from bench.scaling.world import Worker, World
+from bench.scaling.world import World
 
 _MINUTE = 60.0
 # How long the need must have been lower before workers are removed. The guide of 2023: "two to five

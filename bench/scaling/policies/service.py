@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from bench.scaling.world import Worker, World
+from bench.scaling.actors import Worker
+from bench.scaling.world import World
 
 
 class Service:
