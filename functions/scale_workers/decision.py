@@ -30,14 +30,14 @@ _PROVEN_SECONDS = 180.0
 # After a refusal Spot is not asked again for so long.
 _SPOT_PAUSE_SECONDS = 600.0
 # Until launch times have been learned.
-_USUAL_LAUNCH_SECONDS = 90.0
+_USUAL_LAUNCH_SECONDS = 80.0
 # From running to the first poll: ECS does not see it.
 _PROCESS_START_SECONDS = 5.0
 _TICK_SECONDS = 60.0
 # How long the counts need to show a burst, and how often to look meanwhile.
 _BURST_SECONDS, _BURST_LOOK_SECONDS = 25.0, 8.0
 # The share of launches that are quicker than what a start ahead of a due run allows for.
-_SLOWEST = 0.9
+_SLOWEST = 0.8
 
 
 class Trigger(Enum):

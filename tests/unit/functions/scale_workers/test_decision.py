@@ -263,7 +263,7 @@ def test_starts_ahead_when_a_run_is_due_within_a_launch():
     # When the workers are on their way: again when it is time for the other run.
     quiet = Forecast(NOW, [DueRun(NOW + 3600, 8)])
     action, _ = decide(observe(Trigger.TICK, forecast=quiet), EMPTY, config)
-    assert (action.count, action.look_at) == (0, NOW + 3600 - 95)
+    assert (action.count, action.look_at) == (0, NOW + 3600 - 85)
 
 
 @pytest.mark.parametrize(
