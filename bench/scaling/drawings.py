@@ -75,8 +75,8 @@ def over_time(title: str, up: str, series: Mapping[str, Points], until: float) -
     for index, points in enumerate(series.values()):
         steps: list[str] = []
         last = 0.0
-        for moment, value in points:
-            x = frame.x(min(moment, until) / 60)
+        for moment, value in _visible(points, until, until / _WIDTH):
+            x = frame.x(moment / 60)
             steps += [f"{x:.1f},{frame.y(last):.1f}", f"{x:.1f},{frame.y(value):.1f}"]
             last = value
         colour = _COLOURS[index % len(_COLOURS)]
@@ -85,6 +85,16 @@ def over_time(title: str, up: str, series: Mapping[str, Points], until: float) -
             f'points="{" ".join(steps)}"/>'
         )
     return _page(parts + _legend(list(series)))
+
+
+def _visible(points: Points, until: float, pixel: float) -> Points:
+    """One point a pixel, the last of each: more cannot be seen."""
+    shown: dict[int, tuple[float, float]] = {}
+    for moment, value in points:
+        if moment > until:
+            break
+        shown[int(moment / pixel)] = (moment, value)
+    return list(shown.values())
 
 
 def wait_against_hours(

@@ -75,7 +75,16 @@ class Fleet:
         # A burst takes the queue's counts some seconds to show: too short for an appointment.
         while look and (pause := self._pause_before_next(look)) is not None:
             self.sleep(pause)
-            look = self._look(Trigger.REQUEST, 0)
+            later = self._look(Trigger.REQUEST, 0)
+            if later is None:
+                break
+            # One report for all looks of a call: what was seen first, what was done in all.
+            look = Look(
+                look.observation,
+                later.action,
+                [*look.started, *later.started],
+                [*look.failures, *later.failures],
+            )
         return look
 
     def deploy(self, revision: str) -> Look | None:

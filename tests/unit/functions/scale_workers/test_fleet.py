@@ -298,8 +298,10 @@ def test_looks_until_the_counts_show_a_burst_when_it_comes_upon_running_workers(
         clock.sleep(seconds)
         fleet.queue.visible = 80
 
-    late.look_after(Trigger.WAKE_UP, published=80)
+    look = late.look_after(Trigger.WAKE_UP, published=80)
     assert len(fleet.workers.tasks) == 10
+    assert len(look.started) == 9
+    assert look.observation.trigger is Trigger.WAKE_UP
     assert clock.now() < NOW + timedelta(seconds=40)
 
 
