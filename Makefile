@@ -14,7 +14,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status env test test-unit test-templates test-emulator test-e2e test-upgrade lint format
+.PHONY: help install up down status env test test-unit test-templates test-emulator test-e2e test-upgrade lint format bench-scaling
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ env: install  ## print shell exports: endpoint, credentials, stack outputs, UI (
 test: lint test-unit test-templates test-emulator test-e2e  ## every test, from lint to the end-to-end deployment
 
 test-unit: install  ## functions, in-image package, local commands
-	$(BIN)/python -m pytest tests/unit/functions tests/unit/local
+	$(BIN)/python -m pytest tests/unit/functions tests/unit/local tests/unit/bench
 	.venv/airflow/bin/python -m pytest tests/unit/image tests/unit/dags
 
 test-templates: install  ## cfn-lint, sam validate, the templates' interface and inventory
@@ -63,6 +63,9 @@ lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
 	$(BIN)/mypy --python-executable .venv/airflow/bin/python --config-file images/airflow/pyproject.toml
 	$(BIN)/cfn-lint --regions $(REGIONS) -- $(TEMPLATES)
 	$(BIN)/hadolint images/airflow/Dockerfile
+
+bench-scaling: install  ## simulate the fleet and its peers; tables and drawings in docs/scaling/
+	nice $(BIN)/python -m bench.scaling.suite --out docs/scaling
 
 format: install  ## mend what ruff can mend
 	$(BIN)/ruff check --fix .

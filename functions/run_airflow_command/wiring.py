@@ -23,6 +23,10 @@ from shared.https_answer_channel import HttpsAnswerChannel
 from shared.observability import MetricName, Telemetry
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def commands_from(
     settings: RunAirflowCommandSettings, context: LambdaContext, telemetry: Telemetry
 ) -> Commands:
@@ -41,7 +45,7 @@ def commands_from(
         function_arn=context.invoked_function_arn,
         role_arn=settings.tick_role_arn,
     )
-    tick = EventBridgeTick(clients.scheduler(), target, lambda: datetime.now(UTC))
+    schedule = EventBridgeTick(clients.scheduler(), target, _now)
     return Commands(
         runner=EcsTaskRunner(
             clients.ecs(),
@@ -52,7 +56,7 @@ def commands_from(
         store=S3CommandStore(clients.s3(), settings.state_bucket_name),
         logs=CloudWatchCommandLogs(clients.logs(), settings.log_group_name, telemetry.logger),
         channel=HttpsAnswerChannel(),
-        tick=BestEffortTick(tick, telemetry.logger),
+        tick=BestEffortTick(schedule, _now, telemetry.logger),
         report=report,
         before_answer=restore_services,
     )

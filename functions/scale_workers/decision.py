@@ -1,7 +1,43 @@
-"""How many workers to start, and whether to look again: pure, so that it can be simulated."""
+"""How many workers to start, and when to look again: pure, so that it can be simulated.
 
-from dataclasses import dataclass
+`bench/scaling` runs this very module against hours of simulated work; docs/scaling.md shows what
+came of it.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass, field, replace
 from enum import Enum
+
+from scale_workers.fleet_state import FleetState, Launch
+from scale_workers.foresight import NO_FORECAST, Forecast, Outlook, outlook
+
+# A worker that has been running for less may not be seen in the queue's counts yet.
+SETTLING_SECONDS = 30.0
+# Messages that wait beside free slots for that long say that the slots are not free.
+_DISTRUST_SECONDS = 40.0
+# ECS lists a new task after seconds. One that is not listed after this has gone already.
+_LISTING_SECONDS = 60.0
+# An announced message that is not counted after this has been taken, or never came.
+_ANNOUNCED_SECONDS = 120.0
+# Of an unresolved launch: nobody is working on it any more; it is too old to be repeated.
+_UNRESOLVED_SECONDS, _STALE_SECONDS = 20.0, 120.0
+# The most that is started at one look: Fargate's bucket.
+_LAUNCHES_PER_LOOK = 100
+# Deaths in a row, without a worker that lived, from which on launches pause, and for how long.
+_DEATHS_IN_A_ROW, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 3, 60.0, 900.0
+_PROVEN_SECONDS = 180.0
+# After a refusal Spot is not asked again for so long.
+_SPOT_PAUSE_SECONDS = 600.0
+# Until launch times have been learned.
+_USUAL_LAUNCH_SECONDS = 80.0
+# From running to the first poll: ECS does not see it.
+_PROCESS_START_SECONDS = 5.0
+_TICK_SECONDS = 60.0
+# How long the counts need to show a burst, and how often to look meanwhile.
+_BURST_SECONDS, _BURST_LOOK_SECONDS = 25.0, 8.0
+# The share of launches that are quicker than what a start ahead of a due run allows for.
+_SLOWEST = 0.8
 
 
 class Trigger(Enum):
@@ -9,7 +45,7 @@ class Trigger(Enum):
 
     WAKE_UP = "the scheduler has queued a task"
     ALARM = "the queue's alarm has changed"
-    TICK = "a minute has passed since work was seen"
+    TICK = "the time to look again has come"
     WORKER_LEFT = "a worker has ended as it should"
     WORKER_DIED = "a worker could not start or failed"
     DEPLOYMENT = "the fleet was created or updated"
@@ -17,16 +53,38 @@ class Trigger(Enum):
 
 
 @dataclass(frozen=True)
-class FleetLimits:
-    """How many workers there may be, and how many tasks each runs at once."""
+class FleetConfig:
+    """How many workers there may be, how many tasks each runs, and how generous to be."""
 
     minimum: int
     maximum: int
     concurrency: int
+    # Slots that stay free while there is work: they make the next small burst start at once.
+    spare_slots: int = 0
+    # Percent of the workers that run on Spot, while Spot has capacity.
+    spot_share: int = 0
+    # Most workers that are started ahead of what the schedule announces.
+    foresight_budget: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.minimum <= self.maximum or self.concurrency < 1:
+        if (
+            not 0 <= self.minimum <= self.maximum
+            or self.concurrency < 1
+            or self.spare_slots < 0
+            or not 0 <= self.spot_share <= 100
+            or self.foresight_budget < 0
+        ):
             raise ValueError(f"No fleet can have these limits: {self}")
+
+
+@dataclass(frozen=True)
+class WorkerSeen:
+    """A worker as ECS lists it. Pending while `running_since` is None."""
+
+    arn: str
+    requested_at: float
+    running_since: float | None = None
+    on_spot: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,91 +92,256 @@ class Observation:
     """What can be seen of the queue and of the workers. The queue's counts are approximate."""
 
     trigger: Trigger
+    now: float
     # Messages that wait, that a worker holds, and that are not to be seen yet.
     visible: int
     in_flight: int
     delayed: int
-    # Workers of the current revision: asked for but not running yet; running for a moment only, so
-    # perhaps not consuming yet; running.
-    pending: int
-    fresh: int
-    running: int
-    # Workers of other revisions: they finish what they hold and take nothing more.
-    draining: int
-
-    @property
-    def waiting(self) -> int:
-        # A wake-up is news of a message that the queue may not count yet.
-        return max(self.visible, 1) if self.trigger is Trigger.WAKE_UP else self.visible
-
-    @property
-    def workers(self) -> int:
-        """Workers that take, or will take, messages."""
-        return self.pending + self.fresh + self.running
-
-    @property
-    def is_quiet(self) -> bool:
-        work = self.visible + self.in_flight + self.delayed
-        return work == 0 and self.workers + self.draining == 0
+    # Workers of the current revision; the number of those of others, which finish what they hold
+    # and take nothing more.
+    workers: tuple[WorkerSeen, ...] = ()
+    draining: int = 0
+    # Messages that the wake-up announces: the queue need not count them yet.
+    published: int = 0
+    forecast: Forecast = field(default=NO_FORECAST)
 
 
 @dataclass(frozen=True)
 class Action:
     """What to do now."""
 
-    launch: int
-    look_again: bool
+    launches: tuple[Launch, ...] = ()
+    # When to look again, unless somebody calls before; None when all is quiet.
+    look_at: float | None = None
+    # Workers die as soon as they start: somebody has to see why.
+    backing_off: bool = False
+
+    @property
+    def count(self) -> int:
+        return sum(launch.count for launch in self.launches)
 
 
-def decide(observation: Observation, limits: FleetLimits) -> Action:
+def decide(
+    observation: Observation, state: FleetState, config: FleetConfig
+) -> tuple[Action, FleetState]:
     """Start workers for the messages that nobody is going to take.
 
-    1. A worker has `concurrency` slots. Messages in flight fill slots of workers that run; what is
-       left is free, and a free slot takes a waiting message at once. Pending workers will take as
-       many as they have slots. Only waiting messages beyond those need new workers.
+    Input: an observation, what was remembered, the configuration. Output: launches and the time of
+    the next look, and what to remember. The caller stores the new state *before* it acts, on the
+    condition that nobody else has stored one meanwhile; who loses starts over with the winner's
+    state. As launches are part of the state, two calls at once cannot start the same workers twice.
 
-           free     = max(0, slots of running and fresh workers - in flight)
-           shortage = waiting - free - slots of pending workers
+    1. *Remember.* Launch times are learned from workers that have come to run. A launch is
+       forgotten once ECS lists its workers, or should have. A launch that nobody has finished is
+       repeated with its token, for which ECS starts its workers once.
+
+    2. *Capacity.* A worker has `concurrency` slots. Pending workers, listed or only launched, will
+       take as many messages. Of running workers, the queue's counts may not yet show what those
+       have taken that began less than 30 s ago (`settling`): in the meantime messages may be
+       counted twice, as waiting and as in flight, so these count as free, and what they can hold
+       is not charged to the others:
+
+           free = settling slots + max(0, older slots - max(0, in flight - settling slots))
 
        Messages in flight beyond those slots need nothing: a draining worker works on them, or a
        dead one held them, and then no worker can have them before their visibility timeout.
        Counting them as work would start idle workers for hours.
 
-    2. A free slot may be an illusion: a worker that is leaving, or hangs, still shows as running.
-       It cannot be told from outside, but messages that wait although slots are free tell it. The
-       tick comes a minute after work was seen, long after a healthy worker would have taken it, so
-       in a tick only fresh workers, which cannot be leaving yet, are believed to have free slots:
+    3. *Demand.* The visible messages; while no worker runs, at least the announced ones, which no
+       count shows for some seconds. A wake-up means one at the least. To them come the slots of
+       runs that are due within a launch time, and the spare slots.
 
-           free = min(free, slots of fresh workers)
+           shortage = waiting + expected + spare - free - pending slots
 
-       If the messages had only just come, this starts workers without need; they leave when idle.
-       There is no storm: the next looks find them pending or fresh, or the messages gone.
+    4. *Distrust.* A free slot may be an illusion: a worker that is leaving, or hangs, still shows
+       as running. It cannot be told from outside, but messages that wait although slots are free
+       tell it: a healthy worker takes them at once. Once that has been seen for 40 s, only
+       settling workers, which cannot be leaving yet, are believed to have free slots. There is no
+       storm: the next looks find the new workers pending or settling, or the messages gone.
 
-    3. Never more than the maximum, never fewer than the minimum. Draining workers do not count:
-       they may take six hours to leave, and new work must not wait for them.
+    5. *Limits.* Never more than the maximum, never fewer than the minimum. Draining workers do not
+       count: they may take six hours to leave, and new work must not wait for them. Not more than
+       100 at one look, the bucket of Fargate's launches.
 
-    4. A worker that died is replaced by the next tick instead of at once: when all of them die,
-       for want of an image or a permission, each costs a minute's wait instead of a loop.
+    6. *Spot.* So many that the configured share of all is on Spot, and none for ten minutes after
+       Spot was refused. (The caller starts what Spot refuses on demand, at once.)
 
-    5. Look again in a minute while there is work or a worker. One zero proves nothing, the queue's
-       counts being late, so after a wake-up or an alarm look again in any case.
+    7. *Deaths.* A worker that died is replaced by a later look, not at once. From the third death
+       without one that lived for three minutes, launches pause for 60 s, doubling to 15 minutes:
+       when all of them die, for want of an image or a permission, that costs little.
+
+    8. *Again* in a minute while there is work or a worker, or a launch is owed. One zero proves
+       nothing, the queue's counts being late, so after a wake-up or an alarm in any case. After a
+       wake-up that announces more than a worker can hold while workers run, every 8 s until the
+       counts show all of it. Otherwise when the next run's workers have to be started.
     """
-    slots = limits.concurrency
-    free = max(0, (observation.running + observation.fresh) * slots - observation.in_flight)
-    if observation.trigger is Trigger.TICK:
-        free = min(free, observation.fresh * slots)
-    shortage = observation.waiting - free - observation.pending * slots
+    now = observation.now
+    known_burst = now < state.burst_until
+    state = _remember(observation, state, config.concurrency)
+    coming = _outlook(observation, state, config)
+    repeated = tuple(
+        launch
+        for launch in state.launches
+        if not launch.arns and now - launch.at >= _UNRESOLVED_SECONDS
+    )
+    present = len(observation.workers) + _unlisted(observation, state)
+    needed, state = _needed(observation, state, config, coming)
+    wanted = min(max(present + needed, config.minimum), config.maximum)
+    owed = max(0, wanted - present)
+    paused_until = _pause_after_deaths(state)
+    backing_off = owed > 0 and now < paused_until
+    count = min(owed, _LAUNCHES_PER_LOOK)
+    if state.paused or backing_off or observation.trigger is Trigger.WORKER_DIED:
+        count = 0
+    template = Launch(
+        token="",
+        count=count,
+        at=now,
+        patience=coming.patience or None,
+        standing=present + needed < config.minimum,
+    )
+    launches = _launches(observation, state, config, template)
+    state = replace(state, launches=(*state.launches, *launches))
 
-    wanted = observation.workers + max(0, _ceil_divide(shortage, slots))
-    wanted = min(max(wanted, limits.minimum), limits.maximum)
-    launch = max(0, wanted - observation.workers)
-    if observation.trigger is Trigger.WORKER_DIED:
-        # The next look, not this one.
-        return Action(launch=0, look_again=launch > 0 or not observation.is_quiet)
-
+    busy = observation.visible + observation.in_flight + observation.delayed
     announced = observation.trigger in (Trigger.WAKE_UP, Trigger.ALARM)
-    return Action(launch=launch, look_again=launch > 0 or announced or not observation.is_quiet)
+    look_at = coming.look_at
+    if announced or busy or present or observation.draining or owed or repeated:
+        # Only who has seen the burst begin looks that often: whoever else is woken need not.
+        watching = not known_burst or observation.trigger is Trigger.REQUEST
+        soon = _BURST_LOOK_SECONDS if now < state.burst_until and watching else _TICK_SECONDS
+        look_at = min(now + soon, math.inf if look_at is None else look_at)
+    return Action((*repeated, *launches), look_at, backing_off), state
 
 
-def _ceil_divide(amount: int, size: int) -> int:
-    return -(-amount // size)
+def _remember(observation: Observation, state: FleetState, concurrency: int) -> FleetState:
+    now = observation.now
+    listed = {worker.arn for worker in observation.workers}
+    launches = tuple(
+        launch
+        for launch in state.launches
+        if now - launch.at < (_LISTING_SECONDS if launch.arns else _STALE_SECONDS)
+        and not (launch.arns and listed.issuperset(launch.arns))
+    )
+    news = sorted(
+        (worker.running_since, worker.running_since - worker.requested_at)
+        for worker in observation.workers
+        if worker.running_since is not None and worker.running_since > state.learned_until
+    )
+    if news:
+        state = state.learn([seconds for _, seconds in news], news[-1][0])
+    running = any(worker.running_since is not None for worker in observation.workers)
+    announced = tuple((at, count) for at, count in state.announced if now - at < _ANNOUNCED_SECONDS)
+    if observation.published:
+        announced = (*announced, (now, observation.published))
+    burst_until = state.burst_until if now < state.burst_until else 0.0
+    if running and not burst_until and observation.published > concurrency:
+        burst_until = now + _BURST_SECONDS
+    return replace(
+        state,
+        launches=launches,
+        announced=() if running else announced,
+        burst_until=burst_until,
+        deaths=_deaths(observation, state),
+    )
+
+
+def _deaths(observation: Observation, state: FleetState) -> tuple[float, ...]:
+    if observation.trigger is Trigger.WORKER_DIED:
+        return (*state.deaths, observation.now)[-10:]
+    if not state.deaths:
+        return ()
+    lived = any(
+        worker.running_since is not None
+        and worker.running_since > state.deaths[-1] - _PROVEN_SECONDS
+        and observation.now - worker.running_since >= _PROVEN_SECONDS
+        for worker in observation.workers
+    )
+    return () if lived or observation.trigger is Trigger.DEPLOYMENT else state.deaths
+
+
+def _pause_after_deaths(state: FleetState) -> float:
+    excess = len(state.deaths) - _DEATHS_IN_A_ROW
+    if excess < 0:
+        return 0.0
+    return state.deaths[-1] + min(_FIRST_PAUSE_SECONDS * 2.0**excess, _LONGEST_PAUSE_SECONDS)
+
+
+def _unlisted(observation: Observation, state: FleetState) -> int:
+    """Workers that were launched and that ECS does not list yet."""
+    listed = {worker.arn for worker in observation.workers}
+    return sum(
+        sum(1 for arn in launch.arns if arn not in listed) if launch.arns else launch.count
+        for launch in state.launches
+    )
+
+
+def _outlook(observation: Observation, state: FleetState, config: FleetConfig) -> Outlook:
+    return outlook(
+        observation.forecast,
+        observation.now,
+        slowest=state.launch_seconds_at(_SLOWEST, _USUAL_LAUNCH_SECONDS) + _PROCESS_START_SECONDS,
+        quickest=state.launch_seconds_at(0.0, 0.0),
+        concurrency=config.concurrency,
+        budget=min(config.foresight_budget, config.maximum),
+    )
+
+
+def _needed(
+    observation: Observation, state: FleetState, config: FleetConfig, coming: Outlook
+) -> tuple[int, FleetState]:
+    """Workers to start besides those that are there or on their way, before any limit."""
+    now, slots = observation.now, config.concurrency
+    running = [each.running_since for each in observation.workers if each.running_since is not None]
+    settling = sum(1 for since in running if now - since < SETTLING_SECONDS)
+    older = len(running) - settling
+    pending = len(observation.workers) - len(running) + _unlisted(observation, state)
+
+    charged = max(0, observation.in_flight - settling * slots)
+    free_older = max(0, older * slots - charged)
+    waiting = max(observation.visible, sum(count for _, count in state.announced))
+    if observation.trigger is Trigger.WAKE_UP:
+        waiting = max(waiting, 1)
+
+    idle_slots_since = state.idle_slots_since
+    if observation.visible == 0 or free_older == 0:
+        idle_slots_since = 0.0
+    elif not idle_slots_since:
+        idle_slots_since = now
+    if idle_slots_since and now - idle_slots_since >= _DISTRUST_SECONDS:
+        free_older = 0
+
+    busy = observation.visible + observation.in_flight > 0
+    spare = config.spare_slots if busy or config.minimum else 0
+    shortage = waiting + coming.slots + spare - free_older - (settling + pending) * slots
+    needed = max(0, -(-shortage // slots))
+    return needed, replace(state, idle_slots_since=idle_slots_since)
+
+
+def _launches(
+    observation: Observation,
+    state: FleetState,
+    config: FleetConfig,
+    template: Launch,
+) -> tuple[Launch, ...]:
+    on_spot = sum(1 for worker in observation.workers if worker.on_spot)
+    on_spot += sum(launch.count for launch in state.launches if launch.on_spot)
+    total = len(observation.workers) + _unlisted(observation, state) + template.count
+    share = min(template.count, max(0, total * config.spot_share // 100 - on_spot))
+    if state.spot_refused_at and observation.now - state.spot_refused_at < _SPOT_PAUSE_SECONDS:
+        share = 0
+    return tuple(
+        replace(template, token=_token(observation, state, spot), count=size, on_spot=spot)
+        for size, spot in ((share, True), (template.count - share, False))
+        if size
+    )
+
+
+def _token(observation: Observation, state: FleetState, on_spot: bool) -> str:
+    """The same for two looks that decide from the same sight, should the state be lost between
+    them. The window ends its life, which for ECS is a day."""
+    window = str(int(observation.now // _LISTING_SECONDS))
+    arns = sorted(worker.arn for worker in observation.workers)
+    known = [launch.token for launch in state.launches]
+    sight = "\n".join([window, str(on_spot), *arns, *known])
+    return hashlib.sha256(sight.encode()).hexdigest()[:32]

@@ -1,11 +1,12 @@
 """Worker tasks on ECS."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from scale_workers.fleet_state import Launch
 from scale_workers.ports import LaunchResult, WorkerTask
 from shared.errors import AwsCallError, named_errors
-from shared.fargate import TaskPlacement, family, family_and_revision
+from shared.fargate import CONTAINER_NAME, TaskPlacement, family, family_and_revision
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
 # The limits of RunTask and of DescribeTasks.
 _TASKS_PER_LAUNCH = 10
 _TASKS_PER_DESCRIPTION = 100
+
+_SPOT = "FARGATE_SPOT"
+_NO_CAPACITY = "Capacity is unavailable"
+
+# How long a worker that fills the minimum may idle; it leaves then, so that one is replaced which
+# is no longer needed, or hangs.
+_STANDING_IDLE_SECONDS = 6 * 3600
 
 
 class LaunchedByAnotherError(AwsCallError):
@@ -37,7 +45,9 @@ class EcsWorkerTasks:
             WorkerTask(
                 arn=task["taskArn"],
                 revision=family_and_revision(task["taskDefinitionArn"]),
+                requested_at=task["createdAt"],
                 started_at=task.get("startedAt"),
+                on_spot=task.get("capacityProviderName") == _SPOT,
             )
             for task in self._tasks("RUNNING")
         ]
@@ -52,21 +62,21 @@ class EcsWorkerTasks:
             if task["lastStatus"] != "STOPPED"
         ]
 
-    def launch(self, count: int, revision: str, token: str) -> LaunchResult:
+    def launch(self, launch: Launch, revision: str) -> LaunchResult:
         started: list[str] = []
         failures: list[str] = []
-        for batch, first in enumerate(range(0, count, _TASKS_PER_LAUNCH)):
+        for batch, first in enumerate(range(0, launch.count, _TASKS_PER_LAUNCH)):
             try:
                 with named_errors("start workers", {"ConflictException": LaunchedByAnotherError}):
                     response = self._client.run_task(
                         cluster=self._placement.cluster_arn,
                         taskDefinition=revision,
-                        launchType="FARGATE",
-                        count=min(_TASKS_PER_LAUNCH, count - first),
+                        count=min(_TASKS_PER_LAUNCH, launch.count - first),
                         networkConfiguration=self._placement.network_configuration(),
                         propagateTags="TASK_DEFINITION",
                         enableExecuteCommand=True,
-                        clientToken=f"{token}-{batch}",
+                        clientToken=f"{launch.token}-{batch}",
+                        **_how(launch),
                     )
             except LaunchedByAnotherError:
                 break
@@ -79,7 +89,8 @@ class EcsWorkerTasks:
                 f"{failure.get('reason', 'no reason given')} {failure.get('detail', '')}".rstrip()
                 for failure in response.get("failures", [])
             ]
-        return LaunchResult(started, failures)
+        refused = launch.on_spot and any(each.startswith(_NO_CAPACITY) for each in failures)
+        return LaunchResult(started, failures, spot_refused=refused)
 
     def stop(self, task_arn: str, reason: str) -> None:
         try:
@@ -105,3 +116,22 @@ class EcsWorkerTasks:
                     yield from self._client.describe_tasks(
                         cluster=self._placement.cluster_arn, tasks=page["taskArns"]
                     )["tasks"]
+
+
+def _how(launch: Launch) -> dict[str, Any]:
+    """A strategy excludes a launch type, and is no fallback: one provider at a time."""
+    how: dict[str, Any] = (
+        {"capacityProviderStrategy": [{"capacityProvider": _SPOT, "weight": 1}]}
+        if launch.on_spot
+        else {"launchType": "FARGATE"}
+    )
+    environment = {}
+    if launch.patience is not None:
+        environment["WORKER_FIRST_TASK_SECONDS"] = launch.patience
+    if launch.standing:
+        environment["WORKER_IDLE_TIMEOUT_SECONDS"] = _STANDING_IDLE_SECONDS
+    if environment:
+        values = [{"name": name, "value": str(value)} for name, value in environment.items()]
+        override = {"name": CONTAINER_NAME, "environment": values}
+        how["overrides"] = {"containerOverrides": [override]}
+    return how

@@ -8,11 +8,12 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scale_workers.calls import trigger_of
+from scale_workers.calls import pause_wanted, published_by, trigger_of
 from scale_workers.decision import Trigger
 from scale_workers.ecs_worker_tasks import EcsWorkerTasks
 from scale_workers.fleet import Fleet, Look
 from scale_workers.s3_current_revision import S3CurrentRevision
+from scale_workers.s3_fleet_state import S3FleetState, S3Forecasts
 from scale_workers.settings import ScaleWorkersSettings
 from scale_workers.sqs_work_queue import SqsWorkQueue
 from shared import clients
@@ -46,7 +47,11 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
         return None
     if trigger is Trigger.WORKER_DIED:
         _report_death(StoppedTask.from_event(EventBridgeEvent(event).detail), telemetry)
-    return _report(_fleet(settings, context).look_after(trigger), telemetry)
+    fleet = _fleet(settings, context)
+    paused = pause_wanted(event)
+    if paused is not None:
+        return _report(fleet.pause(paused), telemetry)
+    return _report(fleet.look_after(trigger, published_by(event)), telemetry)
 
 
 def _custom_resource(
@@ -87,23 +92,28 @@ def _report(look: Look | None, telemetry: Telemetry) -> dict[str, Any]:
     if look is None:
         telemetry.logger.info("The fleet is retired")
         return {"retired": True}
-    observation, action, result = look.observation, look.action, look.result
+    observation, action = look.observation, look.action
+    running = sum(worker.running_since is not None for worker in observation.workers)
     seen: dict[str, Any] = {
         "trigger": observation.trigger.name,
         "visible": observation.visible,
         "inFlight": observation.in_flight,
         "delayed": observation.delayed,
-        "pending": observation.pending,
-        "running": observation.fresh + observation.running,
+        "pending": len(observation.workers) - running,
+        "running": running,
         "draining": observation.draining,
-        "launched": len(result.started),
-        "lookAgain": action.look_again,
+        "launched": len(look.started),
+        "lookAgain": action.look_at is not None,
+        "backingOff": action.backing_off,
     }
     telemetry.logger.info("Looked after the fleet", **seen)
-    telemetry.count(MetricName.WORKERS_LAUNCHED, len(result.started))
-    if result.failures:
-        telemetry.logger.error("Workers were not started", failures=list(result.failures))
-        telemetry.count(MetricName.WORKER_LAUNCHES_FAILED, len(result.failures))
+    telemetry.count(MetricName.WORKERS_LAUNCHED, len(look.started))
+    if look.failures:
+        telemetry.logger.error("Workers were not started", failures=list(look.failures))
+        telemetry.count(MetricName.WORKER_LAUNCHES_FAILED, len(look.failures))
+    if action.backing_off:
+        telemetry.logger.error("Workers die as soon as they start: launches pause")
+        telemetry.count(MetricName.WORKER_LAUNCHES_PAUSED)
     return seen
 
 
@@ -118,11 +128,13 @@ def _fleet(settings: ScaleWorkersSettings, context: LambdaContext) -> Fleet:
         role_arn=settings.tick_role_arn,
     )
     return Fleet(
-        limits=settings.limits,
+        config=settings.config,
         default_revision=family_and_revision(settings.task_definition_arn),
         queue=SqsWorkQueue(clients.sqs(), settings.queue_url),
         workers=EcsWorkerTasks(clients.ecs(), settings.placement, settings.task_definition_arn),
         current=S3CurrentRevision(clients.s3(), settings.state_bucket_name),
+        states=S3FleetState(clients.s3(), settings.state_bucket_name),
+        forecasts=S3Forecasts(clients.s3(), settings.state_bucket_name),
         tick=EventBridgeTick(clients.scheduler(), target, now),
         now=now,
         sleep=time.sleep,

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from scale_workers.fleet_state import FleetState, Launch
+from scale_workers.foresight import Forecast
+
 
 @dataclass(frozen=True)
 class QueueDepth:
@@ -21,7 +24,9 @@ class WorkerTask:
 
     arn: str
     revision: str
+    requested_at: datetime
     started_at: datetime | None
+    on_spot: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class LaunchResult:
 
     started: Sequence[str]
     failures: Sequence[str]
+    # Spot has no capacity for those that are missing.
+    spot_refused: bool = False
 
 
 class WorkQueue(Protocol):
@@ -43,7 +50,7 @@ class WorkerTasks(Protocol):
     def remaining(self) -> Sequence[str]:
         """The ARNs of all workers that still exist, stopping ones included."""
 
-    def launch(self, count: int, revision: str, token: str) -> LaunchResult:
+    def launch(self, launch: Launch, revision: str) -> LaunchResult:
         """Start workers; with a token that was used before, the same ones again."""
 
     def stop(self, task_arn: str, reason: str) -> None: ...
@@ -60,10 +67,33 @@ class CurrentRevision(Protocol):
     def set(self, revision: str) -> None: ...
 
 
+class StateConflictError(Exception):
+    """Somebody else has stored a state since this one was read."""
+
+
+class StateStore(Protocol):
+    """What the scaler remembers."""
+
+    def load(self) -> tuple[FleetState, str | None]:
+        """The state and its version; an empty one without a version when there is none."""
+
+    def save(self, state: FleetState, version: str | None) -> str:
+        """Store a state in place of the version that was read; answers with its own version.
+
+        Raises StateConflictError when that version is no longer the last.
+        """
+
+
+class Forecasts(Protocol):
+    """What the scheduler has published of the runs to come."""
+
+    def get(self) -> Forecast: ...
+
+
 class Tick(Protocol):
     """The appointment to look again."""
 
-    def ensure(self) -> None:
-        """Have one within about a minute."""
+    def ensure(self, moment: datetime) -> None:
+        """Have one at that time or earlier."""
 
     def cancel(self) -> None: ...

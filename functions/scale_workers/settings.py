@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scale_workers.decision import FleetLimits
+from scale_workers.decision import FleetConfig
 from shared.fargate import TaskPlacement
 from shared.settings import Environment
 
@@ -13,7 +13,7 @@ class ScaleWorkersSettings:
     placement: TaskPlacement
     task_definition_arn: str
     queue_url: str
-    limits: FleetLimits
+    config: FleetConfig
     tick_schedule_name: str
     tick_schedule_group_name: str
     tick_role_arn: str
@@ -26,10 +26,13 @@ class ScaleWorkersSettings:
             placement=TaskPlacement.from_environment(environment),
             task_definition_arn=environment.text("WORKER_TASK_DEFINITION_ARN"),
             queue_url=environment.text("QUEUE_URL"),
-            limits=FleetLimits(
+            config=FleetConfig(
                 minimum=environment.whole_number("WORKER_MIN_COUNT"),
                 maximum=environment.whole_number("WORKER_MAX_COUNT"),
                 concurrency=environment.whole_number("WORKER_CONCURRENCY"),
+                spare_slots=environment.whole_number("WORKER_SPARE_SLOTS"),
+                spot_share=environment.whole_number("WORKER_SPOT_SHARE"),
+                foresight_budget=environment.whole_number("WORKER_FORESIGHT_BUDGET"),
             ),
             tick_schedule_name=environment.text("TICK_SCHEDULE_NAME"),
             tick_schedule_group_name=environment.text("TICK_SCHEDULE_GROUP_NAME"),

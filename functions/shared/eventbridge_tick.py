@@ -1,4 +1,4 @@
-"""The tick: a one-off schedule of a fixed name that calls the function again in a minute.
+"""The tick: a one-off schedule of a fixed name that calls the function again at a given time.
 
 For functions that must look again while something is going on, and must not be called while
 nothing is.
@@ -7,7 +7,7 @@ nothing is.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import AwsCallError, named_errors
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 TICK_EVENT = {"source": "tick"}
 
-_INTERVAL = timedelta(seconds=60)
 _FORMAT = "at(%Y-%m-%dT%H:%M:%S)"
 
 
@@ -50,26 +49,26 @@ class EventBridgeTick:
         self._target = target
         self._now = now
 
-    def ensure(self) -> None:
-        """Have a schedule in the future.
+    def ensure(self, moment: datetime) -> None:
+        """Have a schedule in the future, at that time or earlier.
 
-        One that is there already stays as it is: if every wake-up of a busy minute moved it, it
-        would never come. One in the past has fired and awaits its removal: it is moved.
+        An earlier one stays as it is: if every wake-up of a busy minute moved it, it would never
+        come. One in the past has fired and awaits its removal: it is moved.
         """
         # A schedule may disappear between two calls, once; a third time nobody is that unlucky.
         for _ in range(3):
             try:
                 with named_errors("create the tick", {"ConflictException": ScheduleExistsError}):
-                    self._client.create_schedule(**self._schedule())
+                    self._client.create_schedule(**self._schedule(moment))
                 return
             except ScheduleExistsError:
                 pass
             try:
-                if not self._is_ahead():
+                if not self._is_ahead_of(moment):
                     with named_errors(
                         "move the tick", {"ResourceNotFoundException": NoScheduleError}
                     ):
-                        self._client.update_schedule(**self._schedule())
+                        self._client.update_schedule(**self._schedule(moment))
                 return
             except NoScheduleError:
                 continue
@@ -83,20 +82,19 @@ class EventBridgeTick:
         except NoScheduleError:
             return
 
-    def _is_ahead(self) -> bool:
+    def _is_ahead_of(self, latest: datetime) -> bool:
         with named_errors("read the tick", {"ResourceNotFoundException": NoScheduleError}):
             schedule = self._client.get_schedule(
                 Name=self._target.schedule_name, GroupName=self._target.group_name
             )
         moment = datetime.strptime(schedule["ScheduleExpression"], _FORMAT).replace(tzinfo=UTC)
-        return moment > self._now()
+        return self._now() < moment <= latest
 
-    def _schedule(self) -> dict[str, Any]:
-        moment = (self._now() + _INTERVAL).astimezone(UTC)
+    def _schedule(self, moment: datetime) -> dict[str, Any]:
         return {
             "Name": self._target.schedule_name,
             "GroupName": self._target.group_name,
-            "ScheduleExpression": moment.strftime(_FORMAT),
+            "ScheduleExpression": moment.astimezone(UTC).strftime(_FORMAT),
             "ScheduleExpressionTimezone": "UTC",
             "FlexibleTimeWindow": {"Mode": "OFF"},
             "ActionAfterCompletion": "DELETE",

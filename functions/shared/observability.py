@@ -30,6 +30,7 @@ class MetricName(StrEnum):
     MAINTENANCE_FAILED = "MaintenanceFailed"
     WORKERS_LAUNCHED = "WorkersLaunched"
     WORKER_LAUNCHES_FAILED = "WorkerLaunchesFailed"
+    WORKER_LAUNCHES_PAUSED = "WorkerLaunchesPaused"
     WORKERS_DIED = "WorkersDied"
     RELEASES_PUBLISHED = "ReleasesPublished"
     RELEASES_REFUSED = "ReleasesRefused"

@@ -2,9 +2,8 @@
 
 import socket
 
-from tests.e2e.conftest import Machine
-
 from commands import emulator
+from tests.e2e.conftest import Machine
 
 
 def test_up_names_the_port_when_it_is_taken(machine: Machine):

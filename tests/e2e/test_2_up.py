@@ -4,10 +4,10 @@ import json
 import re
 
 import requests
-from tests.e2e.conftest import Deployed
 
 from commands import deployment, smoke
 from commands.airflow_api import health
+from tests.e2e.conftest import Deployed
 
 
 def test_every_stack_is_complete_when_up_ends(deployed: Deployed):

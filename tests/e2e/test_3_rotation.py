@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import Deployed
 
 from commands import smoke
 from commands.airflow_api import AirflowApi
+from tests.e2e.conftest import Deployed
 
 DAG = Path(__file__).parent / "dags" / "rotation_probe.py"
 # The task that runs meanwhile has ended when the second restart has, and this time after it.

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
-from tests.e2e.conftest import Deployed
 
 from commands import deployment
 from commands.workspace import CommandError, stack_name
+from tests.e2e.conftest import Deployed
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 

@@ -1,10 +1,10 @@
 """The end: a stack delete leaves what a policy retains, `make down` leaves no process."""
 
 import psutil
-from tests.e2e.conftest import Deployed
 
 from commands import deployment, emulator
 from commands.workspace import stack_name
+from tests.e2e.conftest import Deployed
 
 
 def test_delete_leaves_only_what_a_policy_retains(deployed: Deployed):

@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from run_airflow_command import upgrade
+from run_airflow_command.ecs_services import EcsServices
+from run_airflow_command.s3_upgrade_notes import S3UpgradeNotes
+from shared.fargate import StoppedTask
 from tests.integration.embedded_aws.conftest import (
     REPOSITORY,
     EmbeddedAws,
@@ -19,11 +24,6 @@ from tests.integration.embedded_aws.conftest import (
 )
 from tests.integration.embedded_aws.ecs_tasks import NETWORK
 from tests.integration.embedded_aws.stack_driver import StackDriver
-
-from run_airflow_command import upgrade
-from run_airflow_command.ecs_services import EcsServices
-from run_airflow_command.s3_upgrade_notes import S3UpgradeNotes
-from shared.fargate import StoppedTask
 
 AIRFLOW_PYTHON = REPOSITORY / ".venv" / "airflow" / "bin" / "python"
 COUNTS = {"scheduler": 1, "dag-processor": 1, "triggerer": 1, "api-server": 2}

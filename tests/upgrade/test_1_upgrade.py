@@ -8,11 +8,10 @@ import threading
 import time
 from pathlib import Path
 
-from tests.upgrade.conftest import BROKEN_MIGRATION, BROKEN_SCHEDULER, SERVING, Stack
-
 from commands import airflow_image, smoke
 from commands.airflow_image import CURRENT, PREVIOUS, Edition
 from commands.workspace import ROOT
+from tests.upgrade.conftest import BROKEN_MIGRATION, BROKEN_SCHEDULER, SERVING, Stack
 
 
 def test_the_two_need_different_schemas(stack: Stack) -> None:

@@ -1,9 +1,8 @@
 """An older image on a newer schema: refused, and the ways out that the refusal names."""
 
-from tests.upgrade.conftest import SERVING, Stack
-
 from commands import smoke
 from commands.airflow_image import PREVIOUS
+from tests.upgrade.conftest import SERVING, Stack
 
 # The head of FAB's tables before the one that both images have.
 FAB_BEFORE = "6709f7a774b9"

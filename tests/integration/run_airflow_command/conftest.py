@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.integration.embedded_aws.conftest import EmbeddedAws, eventually, running_embedded_aws
 from tests.integration.embedded_aws.stack_driver import BUCKET, EXECUTION_ROLE, StackDriver
 

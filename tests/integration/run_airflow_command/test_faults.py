@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from tests.integration.embedded_aws.conftest import eventually
 from tests.integration.run_airflow_command.conftest import Harness
 from tests.integration.run_airflow_command.faults import Fault, faults

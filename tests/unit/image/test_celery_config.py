@@ -112,7 +112,7 @@ def test_a_step_that_fails_does_not_end_the_worker_when_an_internal_is_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    worker = bootstep.Worker(idle_timeout=None, drain_watch=None)
+    worker = bootstep.Worker(idle_timeout=None, first_task_timeout=None, drain_watch=None)
     worker.on_sigterm()
     monkeypatch.setattr(bootstep, "_worker", worker)
     step = object.__new__(bootstep.LifeCycleStep)

@@ -19,14 +19,16 @@ IDLE = 120.0
 class Worker:
     """A life cycle and what it would observe."""
 
-    def __init__(self, idle_timeout: float | None = IDLE) -> None:
+    def __init__(
+        self, idle_timeout: float | None = IDLE, first_task_timeout: float | None = None
+    ) -> None:
         self.now = 1000.0
         self.held = 0
         self.taken = 0
         self.polls_out = 1
         self.drain = False
         self.terminated_at: float | None = None
-        self.life = LifeCycle(self.now, idle_timeout)
+        self.life = LifeCycle(self.now, idle_timeout, first_task_timeout)
 
     def after(self, seconds: float) -> list[Action]:
         self.now += seconds
@@ -53,6 +55,22 @@ def test_keeps_running_when_not_idle_long_enough() -> None:
     worker = Worker()
     assert worker.after(IDLE - 1) == []
     assert worker.life.state is State.RUNNING
+
+
+def test_waits_longer_for_its_first_task_when_started_ahead_of_it() -> None:
+    worker = Worker(first_task_timeout=3 * IDLE)
+    assert worker.after(3 * IDLE - 1) == []
+    worker.take()
+    worker.after(1)
+    worker.held = 0
+    worker.after(1)
+    # From then on as any other.
+    assert worker.after(IDLE) == [Action.CLOSE_GATE]
+
+
+def test_closes_when_the_first_task_does_not_come_in_time() -> None:
+    worker = Worker(first_task_timeout=3 * IDLE)
+    assert worker.after(3 * IDLE) == [Action.CLOSE_GATE]
 
 
 def test_closes_the_gate_and_waits_when_idle_with_a_poll_out() -> None:

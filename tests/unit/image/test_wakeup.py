@@ -16,11 +16,13 @@ class Calls:
 
     def __init__(self) -> None:
         self.times: list[float] = []
+        self.published: list[int] = []
         self._changed = threading.Condition()
 
-    def __call__(self) -> None:
+    def __call__(self, published: int) -> None:
         with self._changed:
             self.times.append(time.monotonic())
+            self.published.append(published)
             self._changed.notify_all()
 
     def wait_for(self, count: int) -> bool:
@@ -43,6 +45,7 @@ def test_calls_once_more_after_the_pause_when_signalled_many_times() -> None:
         wake_up.signal()
     assert calls.wait_for(2)
     assert calls.times[1] - calls.times[0] >= 0.29
+    assert calls.published == [1, 1000]
     # Nothing is left over: the trailing call covered all thousand.
     assert not wake_up._wanted.is_set()
 
@@ -50,7 +53,7 @@ def test_calls_once_more_after_the_pause_when_signalled_many_times() -> None:
 def test_returns_at_once_when_the_call_hangs() -> None:
     entered, release = threading.Event(), threading.Event()
 
-    def hang() -> None:
+    def hang(published: int) -> None:
         entered.set()
         release.wait(LONG)
 
@@ -67,8 +70,8 @@ def test_returns_at_once_when_the_call_hangs() -> None:
 def test_calls_again_when_a_call_failed() -> None:
     calls = Calls()
 
-    def fail() -> None:
-        calls()
+    def fail(published: int) -> None:
+        calls(published)
         raise ConnectionError("no route")
 
     wake_up = WakeUp(fail, min_seconds_between_calls=0)
@@ -80,7 +83,7 @@ def test_calls_again_when_a_call_failed() -> None:
 
 def test_does_not_raise_when_no_thread_can_be_started() -> None:
     with patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
-        WakeUp(lambda: None).signal()
+        WakeUp(lambda published: None).signal()
 
 
 def test_publish_wakes_the_function_when_installed() -> None:
@@ -103,7 +106,7 @@ def test_publish_wakes_the_function_when_installed() -> None:
     assert arguments == {
         "FunctionName": "stack-scale-workers",
         "InvocationType": "Event",
-        "Payload": b'{"source": "scheduler"}',
+        "Payload": b'{"source": "scheduler", "published": 1}',
     }
 
 

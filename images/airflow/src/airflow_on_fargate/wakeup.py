@@ -17,7 +17,6 @@ from typing import Any, Final
 log = logging.getLogger(__name__)
 
 MIN_SECONDS_BETWEEN_CALLS: Final = 2.0
-PAYLOAD: Final = json.dumps({"source": "scheduler"}).encode()
 
 
 class WakeUp:
@@ -25,12 +24,15 @@ class WakeUp:
 
     def __init__(
         self,
-        call: Callable[[], None],
+        call: Callable[[int], None],
         min_seconds_between_calls: float = MIN_SECONDS_BETWEEN_CALLS,
     ) -> None:
         self._call = call
         self._pause = min_seconds_between_calls
         self._wanted = threading.Event()
+        # Publishes since the last call. Counted without a lock, which could hold a publish: a lost
+        # one costs nothing, because the queue counts it some seconds later.
+        self._published = 0
         self._start = threading.Lock()
         self._process_id: int | None = None
 
@@ -39,6 +41,7 @@ class WakeUp:
         try:
             if self._process_id != os.getpid():
                 self._start_thread()
+            self._published += 1
             self._wanted.set()
         except Exception:
             log.exception("The worker scaler could not be signalled")
@@ -54,9 +57,10 @@ class WakeUp:
         while True:
             self._wanted.wait()
             self._wanted.clear()
+            published, self._published = self._published, 0
             started = time.monotonic()
             try:
-                self._call()
+                self._call(published)
             except Exception as error:
                 log.warning("The worker scaler was not woken; the queue's alarm will: %s", error)
             time.sleep(max(0.0, self._pause - (time.monotonic() - started)))
@@ -77,7 +81,7 @@ def install(function_name: str) -> None:
     after_task_publish.connect(on_publish, weak=False)
 
 
-def _invocation_of(function_name: str) -> Callable[[], None] | None:
+def _invocation_of(function_name: str) -> Callable[[int], None] | None:
     """An asynchronous invocation. The client is made now: the first task should not wait for it."""
     import boto3
     from botocore.config import Config
@@ -91,7 +95,8 @@ def _invocation_of(function_name: str) -> Callable[[], None] | None:
         log.exception("No client for Lambda: only the queue's alarm will wake the fleet")
         return None
 
-    def invoke() -> None:
-        client.invoke(FunctionName=function_name, InvocationType="Event", Payload=PAYLOAD)
+    def invoke(published: int) -> None:
+        payload = json.dumps({"source": "scheduler", "published": published}).encode()
+        client.invoke(FunctionName=function_name, InvocationType="Event", Payload=payload)
 
     return invoke

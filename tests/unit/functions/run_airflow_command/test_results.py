@@ -1,5 +1,7 @@
 """What is told of a command that is asked after, in each state that it can be in."""
 
+from datetime import UTC, datetime
+
 import pytest
 from aws_lambda_powertools import Logger
 
@@ -51,10 +53,10 @@ def test_says_that_it_was_not_started_when_ecs_refused(results, commands):
 
 def test_failure_of_the_tick_stops_nobody_when_the_scheduler_is_away(capsys):
     class NoScheduler:
-        def ensure(self):
+        def ensure(self, moment):
             raise AwsCallError("Could not create the tick: AccessDenied")
 
-    BestEffortTick(NoScheduler(), Logger()).ensure()
+    BestEffortTick(NoScheduler(), lambda: datetime(2026, 3, 1, tzinfo=UTC), Logger()).ensure()
 
     printed = capsys.readouterr()
     assert "a lost event stays lost" in printed.out + printed.err

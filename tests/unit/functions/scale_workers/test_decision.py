@@ -1,21 +1,42 @@
 """How many workers are started, case by case and over time."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
-from scale_workers.decision import Action, FleetLimits, Observation, Trigger, decide
+from scale_workers.decision import FleetConfig, Observation, Trigger, WorkerSeen, decide
+from scale_workers.fleet_state import FleetState, Launch
+from scale_workers.foresight import DueRun, Forecast
 
-LIMITS = FleetLimits(minimum=0, maximum=10, concurrency=8)
+CONFIG = FleetConfig(minimum=0, maximum=10, concurrency=8)
+NOW = 1_000_000.0
+EMPTY = FleetState()
 
 
-def observe(trigger=Trigger.ALARM, **counts):
-    names = ("visible", "in_flight", "delayed", "pending", "fresh", "running", "draining")
-    return Observation(trigger=trigger, **(dict.fromkeys(names, 0) | counts))
+def workers(pending=0, fresh=0, running=0, on_spot=False):
+    """Pending; running for ten seconds; running for an hour."""
+    kinds = [("pending", pending, 0), ("fresh", fresh, 10), ("old", running, 3600)]
+    return tuple(
+        WorkerSeen(
+            arn=f"{kind}-{number}",
+            requested_at=NOW - age - 60,
+            running_since=NOW - age if age else None,
+            on_spot=on_spot,
+        )
+        for kind, count, age in kinds
+        for number in range(count)
+    )
 
 
-def launches(trigger=Trigger.ALARM, limits=LIMITS, **counts):
-    return decide(observe(trigger, **counts), limits).launch
+def observe(trigger=Trigger.ALARM, now=NOW, pending=0, fresh=0, running=0, **values):
+    counts = dict.fromkeys(("visible", "in_flight", "delayed"), 0) | values
+    seen = counts.pop("workers", workers(pending, fresh, running))
+    return Observation(trigger=trigger, now=now, workers=seen, **counts)
+
+
+def launches(trigger=Trigger.ALARM, config=CONFIG, state=EMPTY, **values):
+    return decide(observe(trigger, **values), state, config)[0].count
 
 
 @pytest.mark.parametrize(
@@ -38,8 +59,9 @@ def test_starts_as_many_as_the_messages_need_when_there_are_no_workers(visible, 
         ({"visible": 8, "pending": 1}, 0),
         ({"visible": 17, "pending": 2}, 1),
         ({"visible": 8, "fresh": 1}, 0),
-        # A fresh worker that is full already is no reason to wait.
-        ({"visible": 3, "in_flight": 8, "fresh": 1}, 1),
+        # What a settling worker has taken may still be counted as waiting.
+        ({"visible": 8, "in_flight": 8, "fresh": 1}, 0),
+        ({"visible": 9, "in_flight": 8, "fresh": 1}, 1),
         # Never beyond the maximum.
         ({"visible": 100, "in_flight": 72, "running": 9}, 1),
         ({"visible": 100, "in_flight": 80, "running": 10}, 0),
@@ -69,7 +91,7 @@ def test_starts_workers_beside_draining_ones_when_messages_wait():
 @pytest.mark.parametrize(
     ("counts", "expected"),
     [
-        # Slots look free, but a minute has passed and nobody has taken the messages.
+        # Slots look free, but nobody has taken the messages for a minute.
         ({"visible": 3, "running": 1}, 1),
         ({"visible": 9, "running": 4}, 2),
         # Those who are on their way are waited for.
@@ -80,8 +102,18 @@ def test_starts_workers_beside_draining_ones_when_messages_wait():
         ({"visible": 0, "running": 3}, 0),
     ],
 )
-def test_trusts_no_free_slot_when_messages_wait_at_a_tick(counts, expected):
-    assert launches(Trigger.TICK, **counts) == expected
+def test_trusts_no_free_slot_when_messages_have_waited_beside_it(counts, expected):
+    state = replace(EMPTY, idle_slots_since=NOW - 60)
+    assert launches(Trigger.TICK, state=state, **counts) == expected
+
+
+def test_remembers_since_when_messages_wait_beside_free_slots_when_they_do():
+    _, state = decide(observe(visible=1, running=1), EMPTY, CONFIG)
+    assert state.idle_slots_since == NOW
+    _, later = decide(observe(visible=1, running=1, now=NOW + 9), state, CONFIG)
+    assert later.idle_slots_since == NOW
+    _, taken = decide(observe(visible=0, running=1, now=NOW + 9), state, CONFIG)
+    assert taken.idle_slots_since == 0
 
 
 def test_starts_one_when_woken_up_before_the_queue_counts_the_message():
@@ -91,18 +123,147 @@ def test_starts_one_when_woken_up_before_the_queue_counts_the_message():
     assert launches(Trigger.WAKE_UP, running=1, in_flight=8) == 1
 
 
+def test_believes_the_wake_ups_when_nobody_runs_and_the_queue_counts_late():
+    action, state = decide(observe(Trigger.WAKE_UP, published=20), EMPTY, CONFIG)
+    assert action.count == 3
+    action, state = decide(observe(Trigger.WAKE_UP, now=NOW + 2, published=20), state, CONFIG)
+    assert action.count == 2
+    # They are counted at last, and not once more.
+    action, state = decide(observe(Trigger.TICK, now=NOW + 9, visible=40), state, CONFIG)
+    assert action.count == 0
+
+
+def test_looks_every_few_seconds_when_a_burst_comes_upon_running_workers():
+    action, state = decide(observe(Trigger.WAKE_UP, running=1, published=30), EMPTY, CONFIG)
+    assert action.look_at == NOW + 8
+    # Another wake-up leaves that to the first.
+    other = observe(Trigger.WAKE_UP, now=NOW + 2, running=1, published=30)
+    assert decide(other, state, CONFIG)[0].look_at == NOW + 62
+    last = observe(Trigger.REQUEST, now=NOW + 26, running=1)
+    assert decide(last, state, CONFIG)[0].look_at == NOW + 86
+
+
 @pytest.mark.parametrize(
     ("counts", "expected"),
     [({}, 3), ({"running": 1, "pending": 1}, 1), ({"running": 3}, 0), ({"draining": 3}, 3)],
 )
 def test_keeps_the_minimum_when_nothing_is_queued(counts, expected):
-    assert launches(limits=FleetLimits(3, 10, 8), **counts) == expected
+    action, _ = decide(observe(**counts), EMPTY, FleetConfig(3, 10, 8))
+    assert action.count == expected
+    assert all(launch.standing for launch in action.launches)
+
+
+def test_keeps_slots_free_when_there_is_work_and_spares_are_wanted():
+    config = replace(CONFIG, spare_slots=8)
+    assert launches(config=config, visible=8) == 2
+    assert launches(config=config, running=2, in_flight=8) == 0
+    assert launches(config=config, running=2, in_flight=9) == 1
+    assert launches(config=config) == 0
+
+
+def test_starts_no_more_than_fargate_lets_when_very_many_are_missing():
+    assert launches(config=FleetConfig(0, 1000, 1), visible=1000) == 100
+
+
+def test_starts_nothing_when_paused():
+    action, _ = decide(observe(visible=8), replace(EMPTY, paused=True), CONFIG)
+    assert action.count == 0
+    assert action.look_at == NOW + 60
+
+
+def test_counts_launched_workers_when_ecs_does_not_list_them_yet():
+    action, state = decide(observe(visible=16), EMPTY, CONFIG)
+    assert action.count == 2
+    state = state.with_result(action.launches[0], ("a", "b"))
+    assert decide(observe(visible=16, now=NOW + 5), state, CONFIG)[0].count == 0
+    listed = (WorkerSeen("a", NOW), WorkerSeen("b", NOW))
+    _, state = decide(observe(visible=16, now=NOW + 5, workers=listed), state, CONFIG)
+    assert state.launches == ()
+
+
+def test_starts_others_when_launched_workers_never_appear():
+    launch = Launch("token", 2, NOW - 61, arns=("a", "b"))
+    assert launches(visible=16, state=FleetState(launches=(launch,))) == 2
+
+
+def test_repeats_a_launch_with_its_token_when_the_scaler_died_over_it():
+    launch = Launch("token", 2, NOW - 30)
+    action, _ = decide(observe(visible=16), FleetState(launches=(launch,)), CONFIG)
+    assert action.launches == (launch,)
+    # Somebody may still be at it; or it was too long ago.
+    for age, expected in ((5, 0), (121, 2)):
+        state = FleetState(launches=(replace(launch, at=NOW - age),))
+        assert launches(visible=16, state=state) == expected
+
+
+def test_learns_the_launch_time_when_a_worker_has_come_to_run():
+    seen = (WorkerSeen("a", NOW - 90, NOW - 10), WorkerSeen("b", NOW - 90, NOW - 30))
+    _, state = decide(observe(workers=seen), EMPTY, CONFIG)
+    assert state.launch_seconds == (60, 80)
+    _, state = decide(observe(workers=seen), state, CONFIG)
+    assert state.launch_seconds == (60, 80)
 
 
 def test_waits_for_the_next_look_when_a_worker_has_died():
-    observation = observe(Trigger.WORKER_DIED, visible=8)
-    assert decide(observation, LIMITS) == Action(launch=0, look_again=True)
-    assert decide(observe(Trigger.WORKER_DIED), FleetLimits(1, 1, 1)).look_again
+    action, _ = decide(observe(Trigger.WORKER_DIED, visible=8), EMPTY, CONFIG)
+    assert (action.count, action.look_at) == (0, NOW + 60)
+    action, _ = decide(observe(Trigger.WORKER_DIED), EMPTY, FleetConfig(1, 1, 1))
+    assert action.look_at == NOW + 60
+
+
+def test_pauses_longer_and_longer_when_workers_die_one_after_another():
+    state, pauses = EMPTY, []
+    for death in range(1, 9):
+        _, state = decide(observe(Trigger.WORKER_DIED, visible=8), state, CONFIG)
+        held = [
+            seconds
+            for seconds in range(0, 2000, 10)
+            if decide(observe(visible=8, now=NOW + seconds), state, CONFIG)[0].backing_off
+        ]
+        pauses.append(len(held) * 10)
+        assert launches(visible=8, now=NOW + 2000, state=state) == 1, death
+    assert pauses == [0, 0, 60, 120, 240, 480, 900, 900]
+
+
+def test_forgets_the_deaths_when_a_worker_has_lived_or_another_revision_comes():
+    state = FleetState(deaths=(NOW - 400,) * 5)
+    proven = (WorkerSeen("a", NOW - 390, NOW - 300),)
+    assert decide(observe(workers=proven), state, CONFIG)[1].deaths == ()
+    assert decide(observe(Trigger.DEPLOYMENT), state, CONFIG)[1].deaths == ()
+    assert len(decide(observe(fresh=1), state, CONFIG)[1].deaths) == 5
+
+
+@pytest.mark.parametrize(
+    ("share", "seen", "expected"),
+    [(0, (), [(10, False)]), (50, (), [(5, True), (5, False)]), (100, (), [(10, True)]),
+     (50, workers(running=4, on_spot=True), [(1, True), (5, False)])],
+)  # fmt: skip
+def test_keeps_the_share_of_spot_when_it_starts_workers(share, seen, expected):
+    config = replace(CONFIG, spot_share=share)
+    held = 8 * len(seen)
+    action, _ = decide(observe(visible=80, in_flight=held, workers=seen), EMPTY, config)
+    assert [(each.count, each.on_spot) for each in action.launches] == expected
+    assert len({each.token for each in action.launches}) == len(expected)
+
+
+def test_asks_for_no_spot_when_it_was_refused_a_moment_ago():
+    config = replace(CONFIG, spot_share=100)
+    refused = FleetState(spot_refused_at=NOW - 60)
+    assert not decide(observe(visible=8), refused, config)[0].launches[0].on_spot
+    refused = FleetState(spot_refused_at=NOW - 601)
+    assert decide(observe(visible=8), refused, config)[0].launches[0].on_spot
+
+
+def test_starts_ahead_when_a_run_is_due_within_a_launch():
+    config = replace(CONFIG, foresight_budget=4)
+    forecast = Forecast(NOW, [DueRun(NOW + 60, 20), DueRun(NOW + 3600, 8)])
+    action, _ = decide(observe(Trigger.TICK, forecast=forecast), EMPTY, config)
+    assert action.count == 3
+    assert action.launches[0].patience == 80
+    # When the workers are on their way: again when it is time for the other run.
+    quiet = Forecast(NOW, [DueRun(NOW + 3600, 8)])
+    action, _ = decide(observe(Trigger.TICK, forecast=quiet), EMPTY, config)
+    assert (action.count, action.look_at) == (0, NOW + 3600 - 85)
 
 
 @pytest.mark.parametrize(
@@ -124,63 +285,40 @@ def test_waits_for_the_next_look_when_a_worker_has_died():
     ],
 )
 def test_looks_again_only_when_something_may_be_going_on(trigger, counts, expected):
-    assert decide(observe(trigger, **counts), LIMITS).look_again is expected
+    look_at = decide(observe(trigger, **counts), EMPTY, CONFIG)[0].look_at
+    assert look_at == (NOW + 60 if expected else None)
 
 
-@pytest.mark.parametrize("limits", [(-1, 1, 1), (2, 1, 1), (0, 0, 0), (0, 1, 0)])
+@pytest.mark.parametrize(
+    "limits", [(-1, 1, 1), (2, 1, 1), (0, 0, 0), (0, 1, 0), (0, 1, 1, -1), (0, 1, 1, 0, 101)]
+)
 def test_refuses_limits_when_no_fleet_can_have_them(limits):
     with pytest.raises(ValueError, match="No fleet can have these limits"):
-        FleetLimits(*limits)
+        FleetConfig(*limits)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_message_is_served_and_all_leave_when_simulated(seed):
-    """Seconds go by; workers start slowly, leave slowly, and some of them hang for ever."""
+def test_never_exceeds_the_maximum_whatever_is_seen(seed):
     chance = random.Random(seed)
-    limits = FleetLimits(minimum=0, maximum=6, concurrency=4)
-    waiting = 0
-    busy: list[int] = []  # Remaining seconds of each message in flight.
-    workers: list[dict[str, int | bool]] = []
-    next_tick = None
-    for second in range(1800):
-        publishing = second < 600 and chance.random() < 0.05
-        waiting += chance.randint(1, 6) if publishing else 0
-        for worker in workers:
-            worker["age"] += 1
-        serving = sum(
-            1 for each in workers if each["age"] >= 35 and not (each["leaving"] or each["hangs"])
+    state, seen = EMPTY, []
+    for look in range(300):
+        now = NOW + 3 * look
+        observation = observe(
+            chance.choice(list(Trigger)),
+            now=now,
+            visible=chance.choice([0, 0, 5, 300]),
+            in_flight=chance.choice([0, 8, 90]),
+            published=chance.choice([0, 0, 50]),
+            workers=tuple(each for each in seen if each.requested_at < now - 5),
         )
-        busy = [left - 1 for left in busy if left > 1]
-        while waiting and len(busy) < serving * limits.concurrency:
-            waiting -= 1
-            busy.append(chance.randint(1, 60))
-        # Idle workers leave: for 15 seconds they show as running and take nothing. What hangs ends
-        # by somebody's hand, long after.
-        for worker in workers:
-            idle = not busy and worker["age"] > 120 and chance.random() < 0.05
-            worker["leaving"] = worker["leaving"] + 1 if worker["leaving"] or idle else 0
-        left = [each for each in workers if each["leaving"] > 15 or each["age"] > 900]
-        workers = [each for each in workers if each not in left]
-        triggers = [Trigger.WAKE_UP] * publishing + [Trigger.WORKER_LEFT] * len(left)
-        if next_tick == second:
-            next_tick = None
-            triggers.append(Trigger.TICK)
-        for trigger in triggers:
-            observation = observe(
-                trigger,
-                visible=waiting,
-                in_flight=len(busy),
-                pending=sum(1 for each in workers if each["age"] < 30),
-                fresh=sum(1 for each in workers if 30 <= each["age"] < 75),
-                running=sum(1 for each in workers if each["age"] >= 75),
-            )
-            action = decide(observation, limits)
-            for _ in range(action.launch):
-                hangs = sum(each["hangs"] for each in workers) < 2 and chance.random() < 0.2
-                workers.append({"age": 0, "leaving": 0, "hangs": hangs})
-            assert len(workers) <= limits.maximum
-            next_tick = (next_tick or second + 60) if action.look_again else None
-    assert waiting == 0
-    assert busy == []
-    assert workers == []
-    assert next_tick is None
+        action, state = decide(observation, state, replace(CONFIG, spot_share=30))
+        for launch in action.launches:
+            arns = tuple(f"{launch.token}-{number}" for number in range(launch.count))
+            seen += [WorkerSeen(arn, now) for arn in arns]
+            state = state.with_result(launch, arns)
+        assert len(seen) <= CONFIG.maximum
+        seen = [
+            replace(each, running_since=each.running_since or now)
+            for each in seen
+            if chance.random() < 0.97 or each.requested_at > now - 30
+        ]

@@ -1,13 +1,15 @@
 """Looking after the fleet, deploying it, retiring it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scale_workers.decision import FleetLimits, Trigger
+from scale_workers.decision import FleetConfig, Trigger
 from scale_workers.fleet import RETIRED, Fleet, WorkersRemainError
-from scale_workers.ports import LaunchResult, QueueDepth, WorkerTask
+from scale_workers.fleet_state import FleetState
+from scale_workers.foresight import DueRun, Forecast
+from scale_workers.ports import LaunchResult, QueueDepth, StateConflictError, WorkerTask
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -34,6 +36,8 @@ class InMemoryWorkerTasks:
     stopped: list[str] = field(default_factory=list)
     launches: dict[str, LaunchResult] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
+    spot_capacity: int = 1000
+    error: Exception | None = None
 
     def active(self):
         return [task for task in self.tasks if task.arn not in self.stopped] if self.listed else []
@@ -44,12 +48,15 @@ class InMemoryWorkerTasks:
         self.stopping_polls -= bool(self.stopped)
         return [task.arn for task in self.tasks]
 
-    def launch(self, count, revision, token):
-        if token not in self.launches:
+    def launch(self, launch, revision):
+        if launch.token not in self.launches:
+            count = min(launch.count, self.spot_capacity) if launch.on_spot else launch.count
             new = [f"task-{len(self.tasks) + index}" for index in range(count)]
-            self.tasks += [WorkerTask(arn, revision, None) for arn in new]
-            self.launches[token] = LaunchResult(new, self.failures)
-        return self.launches[token]
+            self.tasks += [WorkerTask(arn, revision, NOW, None, launch.on_spot) for arn in new]
+            self.launches[launch.token] = LaunchResult(new, self.failures, count < launch.count)
+        if self.error:
+            raise self.error
+        return self.launches[launch.token]
 
     def stop(self, task_arn, reason):
         assert task_arn not in self.stopped, "stopped twice"
@@ -68,11 +75,41 @@ class InMemoryCurrentRevision:
 
 
 @dataclass
+class InMemoryStates:
+    """Stores in place of the version that was read; `meanwhile` happens after the next read."""
+
+    state: FleetState = field(default_factory=FleetState)
+    version: int = 0
+    meanwhile: list = field(default_factory=list)
+
+    def load(self):
+        read = self.state, str(self.version) if self.version else None
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        return read
+
+    def save(self, state, version):
+        if version != (str(self.version) if self.version else None):
+            raise StateConflictError
+        self.state, self.version = state, self.version + 1
+        return str(self.version)
+
+
+@dataclass
+class InMemoryForecasts:
+    forecast: Forecast = field(default_factory=lambda: Forecast(0.0))
+
+    def get(self):
+        return self.forecast
+
+
+@dataclass
 class InMemoryTick:
     is_set: bool = False
+    moment: datetime | None = None
 
-    def ensure(self):
-        self.is_set = True
+    def ensure(self, moment):
+        self.is_set, self.moment = True, moment
 
     def cancel(self):
         self.is_set = False
@@ -97,11 +134,13 @@ def clock():
 @pytest.fixture
 def fleet(clock):
     return Fleet(
-        limits=FleetLimits(minimum=0, maximum=10, concurrency=8),
+        config=FleetConfig(minimum=0, maximum=10, concurrency=8),
         default_revision="airflow-worker:7",
         queue=InMemoryWorkQueue(),
         workers=InMemoryWorkerTasks(),
         current=InMemoryCurrentRevision(),
+        states=InMemoryStates(),
+        forecasts=InMemoryForecasts(),
         tick=InMemoryTick(),
         now=clock.now,
         sleep=clock.sleep,
@@ -109,13 +148,18 @@ def fleet(clock):
 
 
 def worker(name, revision="airflow-worker:7", age=None):
-    return WorkerTask(name, revision, None if age is None else NOW - timedelta(seconds=age))
+    started = None if age is None else NOW - timedelta(seconds=age)
+    return WorkerTask(name, revision, (started or NOW) - timedelta(seconds=60), started)
+
+
+def with_config(fleet, **values):
+    return replace(fleet, config=replace(fleet.config, **values))
 
 
 def test_starts_workers_of_the_current_revision_and_ticks_when_messages_wait(fleet):
     fleet.queue.visible = 9
     look = fleet.look_after(Trigger.ALARM)
-    assert len(look.result.started) == 2
+    assert len(look.started) == 2
     assert {task.revision for task in fleet.workers.tasks} == {"airflow-worker:7"}
     assert fleet.tick.is_set
 
@@ -124,13 +168,15 @@ def test_sorts_the_workers_when_it_observes_them(fleet):
     fleet.queue.in_flight = 4
     fleet.workers.tasks = [
         worker("pending"),
-        worker("fresh", age=44),
         worker("running", age=45),
         worker("old", "airflow-worker:6", age=9999),
         worker("older and pending", "airflow-worker:5"),
     ]
     observation = fleet.look_after(Trigger.TICK).observation
-    assert (observation.pending, observation.fresh, observation.running) == (1, 1, 1)
+    assert [(seen.arn, seen.running_since) for seen in observation.workers] == [
+        ("pending", None),
+        ("running", NOW.timestamp() - 45),
+    ]
     assert observation.draining == 2
     assert observation.in_flight == 4
 
@@ -152,8 +198,10 @@ def test_keeps_ticking_when_ecs_starts_nothing(fleet):
     fleet.queue.visible = 1
     fleet.workers.failures = ("Capacity is unavailable at this time.",)
     look = fleet.look_after(Trigger.ALARM)
-    assert look.result.failures
+    assert look.failures
     assert fleet.tick.is_set
+    # What was not started is not counted as on its way.
+    assert fleet.states.state.launches[0].count == len(look.started)
 
 
 def test_takes_the_revision_of_the_environment_when_nothing_was_deployed_yet(fleet):
@@ -175,10 +223,95 @@ def test_takes_the_deployed_revision_when_the_environment_is_ahead(fleet):
 def test_launches_once_when_ecs_does_not_list_the_new_workers_yet(fleet, clock):
     fleet.queue.visible = 8
     fleet.workers.listed = False
-    for _ in range(5):
+    for _ in range(20):
         fleet.look_after(Trigger.WAKE_UP)
         clock.sleep(2)
     assert len(fleet.workers.tasks) == 1
+
+
+def test_launches_once_when_two_look_at_the_same_moment(fleet):
+    fleet.queue.visible = 80
+    fleet.workers.listed = False
+    fleet.states.meanwhile.append(lambda: fleet.look_after(Trigger.TICK))
+    look = fleet.look_after(Trigger.WAKE_UP)
+    assert len(fleet.workers.tasks) == 10
+    assert look.action.count == 0
+
+
+def test_launches_once_when_many_look_at_the_same_moment(fleet):
+    fleet.queue.visible = 80
+    fleet.workers.listed = False
+
+    def another():
+        fleet.look_after(Trigger.REQUEST)
+
+    fleet.states.meanwhile += [another] * 12
+    fleet.look_after(Trigger.WAKE_UP)
+    assert len(fleet.workers.tasks) == 10
+
+
+def test_launches_once_when_the_scaler_ends_between_launch_and_memory(fleet, clock):
+    fleet.queue.visible = 80
+    fleet.workers.listed = False
+    fleet.workers.error = ConnectionError("the function has ended")
+    with pytest.raises(ConnectionError):
+        fleet.look_after(Trigger.TICK)
+    assert fleet.tick.is_set
+    fleet.workers.error = None
+    clock.sleep(30)
+    assert len(fleet.look_after(Trigger.TICK).started) == 10
+    assert len(fleet.workers.tasks) == 10
+
+
+def test_launches_once_when_the_memory_is_lost_between_two_looks(fleet, clock):
+    fleet.queue.visible = 80
+    fleet.look_after(Trigger.TICK)
+    again = replace(fleet, states=InMemoryStates())
+    clock.sleep(5)
+    again.look_after(Trigger.TICK)
+    assert len(fleet.workers.tasks) == 10
+
+
+def test_starts_on_demand_at_once_what_spot_refuses(fleet):
+    fleet = with_config(fleet, spot_share=100)
+    fleet.queue.visible = 80
+    fleet.workers.spot_capacity = 3
+    look = fleet.look_after(Trigger.TICK)
+    assert len(look.started) == 10
+    assert sum(task.on_spot for task in fleet.workers.tasks) == 3
+    assert fleet.states.state.spot_refused_at == NOW.timestamp()
+
+
+def test_starts_none_when_paused_and_some_again_when_no_longer(fleet):
+    fleet.queue.visible = 8
+    assert fleet.pause(True).started == []
+    assert fleet.look_after(Trigger.WAKE_UP).started == []
+    assert len(fleet.pause(False).started) == 1
+
+
+def test_looks_until_the_counts_show_a_burst_when_it_comes_upon_running_workers(fleet, clock):
+    fleet.workers.tasks = [worker("running", age=3600)]
+    fleet.queue.visible = 5
+    late = Fleet(**{**fleet.__dict__, "sleep": lambda seconds: counted(seconds)})
+
+    def counted(seconds):
+        clock.sleep(seconds)
+        fleet.queue.visible = 80
+
+    look = late.look_after(Trigger.WAKE_UP, published=80)
+    assert len(fleet.workers.tasks) == 10
+    assert len(look.started) == 9
+    assert look.observation.trigger is Trigger.WAKE_UP
+    assert clock.now() < NOW + timedelta(seconds=40)
+
+
+def test_makes_its_appointment_when_a_run_is_due_later(fleet):
+    fleet = with_config(fleet, foresight_budget=5)
+    due = NOW.timestamp() + 1800
+    fleet.forecasts.forecast = Forecast(NOW.timestamp(), [DueRun(due, 16)])
+    fleet.look_after(Trigger.TICK)
+    assert fleet.tick.moment == NOW + timedelta(seconds=1800 - 85)
+    assert fleet.workers.tasks == []
 
 
 def test_launches_again_when_the_same_is_seen_in_another_burst(fleet, clock):

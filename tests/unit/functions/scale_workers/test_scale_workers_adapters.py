@@ -2,7 +2,7 @@
 
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
@@ -10,8 +10,11 @@ from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
 from scale_workers.ecs_worker_tasks import EcsWorkerTasks
-from scale_workers.ports import QueueDepth
+from scale_workers.fleet_state import FleetState, Launch
+from scale_workers.foresight import NO_FORECAST, DueRun, Forecast
+from scale_workers.ports import QueueDepth, StateConflictError
 from scale_workers.s3_current_revision import S3CurrentRevision
+from scale_workers.s3_fleet_state import S3FleetState, S3Forecasts
 from scale_workers.sqs_work_queue import SqsWorkQueue
 from shared.errors import AwsCallError
 from shared.eventbridge_tick import EventBridgeTick, TickTarget
@@ -50,6 +53,7 @@ def task(name, **changes):
         "taskArn": name,
         "taskDefinitionArn": f"{DEFINITIONS}airflow-worker:7",
         "lastStatus": "RUNNING",
+        "createdAt": NOW,
         "startedAt": NOW,
     } | changes
 
@@ -141,7 +145,7 @@ def test_launches_in_batches_of_ten_when_more_are_wanted(ecs):
     workers, stubber = ecs
     stub_launch(stubber, 10, "token-0", {"tasks": [{"taskArn": str(n)} for n in range(10)]})
     stub_launch(stubber, 3, "token-1", {"tasks": [{"taskArn": str(n)} for n in range(10, 13)]})
-    result = workers.launch(13, "airflow-worker:7", "token")
+    result = workers.launch(Launch("token", 13, at=0.0), "airflow-worker:7")
     assert len(result.started) == 13
     assert result.failures == []
 
@@ -154,7 +158,7 @@ def test_tells_started_and_failed_when_ecs_starts_a_part(ecs):
         "token-0",
         {"tasks": [{"taskArn": "a"}], "failures": [{"reason": "Capacity is unavailable."}]},
     )
-    result = workers.launch(2, "airflow-worker:7", "token")
+    result = workers.launch(Launch("token", 2, at=0.0), "airflow-worker:7")
     assert (result.started, result.failures) == (["a"], ["Capacity is unavailable."])
 
 
@@ -162,7 +166,7 @@ def test_keeps_what_was_started_when_a_later_batch_is_refused(ecs):
     workers, stubber = ecs
     stub_launch(stubber, 10, "token-0", {"tasks": [{"taskArn": str(n)} for n in range(10)]})
     stubber.add_client_error("run_task", "ThrottlingException", "Rate exceeded")
-    result = workers.launch(30, "airflow-worker:7", "token")
+    result = workers.launch(Launch("token", 30, at=0.0), "airflow-worker:7")
     assert len(result.started) == 10
     assert result.failures == ["Could not start workers: ThrottlingException: Rate exceeded"]
 
@@ -170,8 +174,39 @@ def test_keeps_what_was_started_when_a_later_batch_is_refused(ecs):
 def test_leaves_it_to_the_other_when_another_look_launches_at_this_moment(ecs):
     workers, stubber = ecs
     stubber.add_client_error("run_task", "ConflictException")
-    result = workers.launch(2, "airflow-worker:7", "token")
+    result = workers.launch(Launch("token", 2, at=0.0), "airflow-worker:7")
     assert (result.started, result.failures) == ([], [])
+
+
+def test_asks_for_spot_alone_when_a_launch_is_on_spot(ecs):
+    workers, stubber = ecs
+    failures = [{"reason": "Capacity is unavailable at this time. Please try again later"}]
+    stubber.add_response(
+        "run_task",
+        {"tasks": [{"taskArn": "a"}], "failures": failures},
+        {
+            **dict.fromkeys(("cluster", "networkConfiguration", "clientToken"), ANY),
+            "taskDefinition": "airflow-worker:7",
+            "count": 2,
+            "propagateTags": "TASK_DEFINITION",
+            "enableExecuteCommand": True,
+            "capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}],
+        },
+    )
+    result = workers.launch(Launch("token", 2, at=0.0, on_spot=True), "airflow-worker:7")
+    assert (list(result.started), result.spot_refused) == (["a"], True)
+
+
+def test_tells_a_worker_how_long_to_wait_when_it_is_early_or_fills_the_minimum(ecs):
+    workers, stubber = ecs
+    values = {"WORKER_FIRST_TASK_SECONDS": "80", "WORKER_IDLE_TIMEOUT_SECONDS": "21600"}
+    environment = [{"name": name, "value": value} for name, value in values.items()]
+    names = ("cluster", "networkConfiguration", "clientToken", "taskDefinition", "count",
+             "propagateTags", "enableExecuteCommand", "launchType")  # fmt: skip
+    override = {"containerOverrides": [{"name": "airflow", "environment": environment}]}
+    expected = dict.fromkeys(names, ANY) | {"overrides": override}
+    stubber.add_response("run_task", {"tasks": [{"taskArn": "a"}]}, expected)
+    workers.launch(Launch("token", 1, 0.0, patience=80, standing=True), "airflow-worker:7")
 
 
 def test_is_content_when_a_worker_to_stop_is_forgotten(ecs):
@@ -228,19 +263,28 @@ SCHEDULE = {
     },
 }
 DONE = {"ScheduleArn": "arn:schedule"}
+IN_A_MINUTE = NOW + timedelta(seconds=60)
 
 
 def test_makes_a_one_off_schedule_in_a_minute_when_there_is_none(tick):
     schedule, stubber = tick
     stubber.add_response("create_schedule", DONE, SCHEDULE)
-    schedule.ensure()
+    schedule.ensure(IN_A_MINUTE)
 
 
 def test_leaves_the_schedule_alone_when_it_is_ahead(tick):
     schedule, stubber = tick
     stubber.add_client_error("create_schedule", "ConflictException")
     stubber.add_response("get_schedule", {"ScheduleExpression": "at(2026-03-01T12:00:40)"})
-    schedule.ensure()
+    schedule.ensure(IN_A_MINUTE)
+
+
+def test_moves_the_schedule_when_it_would_come_too_late(tick):
+    schedule, stubber = tick
+    stubber.add_client_error("create_schedule", "ConflictException")
+    stubber.add_response("get_schedule", {"ScheduleExpression": "at(2026-03-01T12:30:00)"})
+    stubber.add_response("update_schedule", DONE, SCHEDULE)
+    schedule.ensure(IN_A_MINUTE)
 
 
 def test_moves_the_schedule_when_it_has_fired_and_is_not_removed_yet(tick):
@@ -248,7 +292,7 @@ def test_moves_the_schedule_when_it_has_fired_and_is_not_removed_yet(tick):
     stubber.add_client_error("create_schedule", "ConflictException")
     stubber.add_response("get_schedule", {"ScheduleExpression": "at(2026-03-01T12:00:00)"})
     stubber.add_response("update_schedule", DONE, SCHEDULE)
-    schedule.ensure()
+    schedule.ensure(IN_A_MINUTE)
 
 
 def test_makes_a_schedule_when_the_other_disappears_meanwhile(tick):
@@ -259,7 +303,7 @@ def test_makes_a_schedule_when_the_other_disappears_meanwhile(tick):
     stubber.add_response("get_schedule", {"ScheduleExpression": "at(2026-03-01T11:59:00)"})
     stubber.add_client_error("update_schedule", MISSING)
     stubber.add_response("create_schedule", DONE, SCHEDULE)
-    schedule.ensure()
+    schedule.ensure(IN_A_MINUTE)
 
 
 def test_cancels_when_there_is_a_schedule_and_when_there_is_none(tick):
@@ -275,4 +319,72 @@ def test_raises_when_the_schedule_cannot_be_made(tick):
     schedule, stubber = tick
     stubber.add_client_error("create_schedule", "AccessDeniedException")
     with pytest.raises(AwsCallError, match="Could not create the tick"):
-        schedule.ensure()
+        schedule.ensure(IN_A_MINUTE)
+
+
+def stored(value):
+    body = json.dumps(value).encode()
+    return {"Body": StreamingBody(io.BytesIO(body), len(body)), "ETag": '"1"'}
+
+
+STATE = FleetState(
+    paused=True,
+    launches=(Launch("token", 2, 5.0, True, 80, arns=("a", "b")), Launch("other", 1, 6.0)),
+    announced=((1.0, 3),),
+    launch_seconds=(60.0, 70.5),
+    learned_until=4.0,
+    deaths=(2.0,),
+    spot_refused_at=3.0,
+    idle_slots_since=9.0,
+)
+
+
+def test_reads_the_state_that_it_has_written_when_nobody_else_writes(stub):
+    client, stubber = stub("s3")
+    place = {"Bucket": "state", "Key": "fleet/state.json"}
+    body = json.dumps(STATE.to_json()).encode()
+    stubber.add_client_error("get_object", "NoSuchKey")
+    stubber.add_response("put_object", {"ETag": '"1"'}, {**place, "Body": body, "IfNoneMatch": "*"})
+    stubber.add_response("get_object", stored(STATE.to_json()), place)
+    stubber.add_response("put_object", {"ETag": '"2"'}, {**place, "Body": ANY, "IfMatch": '"1"'})
+    states = S3FleetState(client, "state")
+    assert states.load() == (FleetState(), None)
+    assert states.save(STATE, None) == '"1"'
+    assert states.load() == (STATE, '"1"')
+    assert states.save(FleetState(), '"1"') == '"2"'
+
+
+@pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"])
+def test_refuses_to_store_a_state_when_somebody_else_has(code, stub):
+    client, stubber = stub("s3")
+    stubber.add_client_error("put_object", code)
+    with pytest.raises(StateConflictError):
+        S3FleetState(client, "state").save(FleetState(), '"1"')
+
+
+@pytest.mark.parametrize("damage", [[], "text", {"launches": [{"no": "launch"}]}, {"deaths": 3}])
+def test_begins_anew_in_its_place_when_the_state_is_damaged(damage, stub):
+    client, stubber = stub("s3")
+    stubber.add_response("get_object", stored(damage))
+    assert S3FleetState(client, "state").load() == (FleetState(), '"1"')
+
+
+def test_reads_the_forecast_when_there_is_one(stub):
+    client, stubber = stub("s3")
+    forecast = {"published_at": 5, "runs": [{"due": 65.0, "slots": 12}]}
+    stubber.add_response(
+        "get_object", stored(forecast), {"Bucket": "state", "Key": "fleet/forecast.json"}
+    )
+    assert S3Forecasts(client, "state").get() == Forecast(5.0, [DueRun(65.0, 12)])
+
+
+@pytest.mark.parametrize(
+    "damage", [[], {}, {"published_at": 1, "runs": [{"due": 1}]},
+               {"published_at": 1, "runs": [{"due": 1, "slots": -1}]}]
+)  # fmt: skip
+def test_foresees_nothing_when_the_forecast_is_damaged_or_missing(damage, stub):
+    client, stubber = stub("s3")
+    stubber.add_response("get_object", stored(damage))
+    stubber.add_client_error("get_object", "NoSuchKey")
+    assert S3Forecasts(client, "state").get() == NO_FORECAST
+    assert S3Forecasts(client, "state").get() == NO_FORECAST

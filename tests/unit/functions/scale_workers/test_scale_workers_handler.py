@@ -28,6 +28,9 @@ def settings(monkeypatch):
         "WORKER_MIN_COUNT": "0",
         "WORKER_MAX_COUNT": "10",
         "WORKER_CONCURRENCY": "8",
+        "WORKER_SPOT_SHARE": "0",
+        "WORKER_SPARE_SLOTS": "0",
+        "WORKER_FORESIGHT_BUDGET": "0",
         "TICK_SCHEDULE_NAME": "tick",
         "TICK_SCHEDULE_GROUP_NAME": "group",
         "TICK_ROLE_ARN": "arn:aws:iam::111122223333:role/tick",
@@ -48,9 +51,22 @@ class World:
         self.s3, self.ecs = stubbed("s3"), stubbed("ecs")
         self.sqs, self.scheduler = stubbed("sqs"), stubbed("scheduler")
 
-    def revision(self, revision):
-        body = json.dumps({"current": revision}).encode()
-        self.s3.add_response("get_object", {"Body": StreamingBody(io.BytesIO(body), len(body))})
+    def revision(self, revision, state=None):
+        """The current one, and what is remembered."""
+        self.reads({"current": revision})
+        if state:
+            self.reads(state)
+        elif revision != "none":
+            self.s3.add_client_error("get_object", "NoSuchKey")
+
+    def reads(self, value):
+        body = json.dumps(value).encode()
+        response = {"Body": StreamingBody(io.BytesIO(body), len(body)), "ETag": '"1"'}
+        self.s3.add_response("get_object", response)
+
+    def remembers(self, times=1):
+        for _ in range(times):
+            self.s3.add_response("put_object", {"ETag": '"1"'})
 
     def deploys(self, revision):
         self.s3.add_response(
@@ -80,6 +96,7 @@ class World:
                 {
                     "taskArn": arn,
                     "taskDefinitionArn": f"{FAMILY}:{revision}",
+                    "createdAt": LONG_AGO,
                     "startedAt": LONG_AGO,
                     "lastStatus": last_status,
                 }
@@ -93,6 +110,7 @@ class World:
         self.sqs.add_response("get_queue_attributes", {"Attributes": attributes})
 
     def launches(self, count, revision):
+        self.remembers(2)
         names = ("cluster", "launchType", "networkConfiguration", "propagateTags",
                  "enableExecuteCommand", "clientToken")  # fmt: skip
         self.ecs.add_response(
@@ -127,10 +145,32 @@ def test_starts_a_worker_when_messages_wait_and_there_is_none(name, call, world,
     assert '"WorkersLaunched":[1.0]' in log_lines()
 
 
+def test_starts_workers_for_what_the_wake_up_announces_when_nothing_is_counted(
+    call, world, log_lines
+):
+    world.revision("airflow-worker:7")
+    world.workers()
+    world.queue()
+    world.launches(3, "airflow-worker:7")
+    world.ticks()
+    assert call("wake-up-burst")["launched"] == 3
+
+
+def test_starts_nothing_when_told_to_pause(call, world):
+    world.s3.add_client_error("get_object", "NoSuchKey")
+    world.remembers()
+    world.revision("airflow-worker:7", {"paused": True})
+    world.workers()
+    world.queue(visible=3)
+    world.ticks()
+    assert call("pause")["launched"] == 0
+
+
 def test_launches_nothing_now_but_ticks_and_reports_when_a_worker_has_died(call, world, log_lines):
     world.revision("airflow-worker:7")
     world.workers()
     world.queue(visible=3)
+    world.remembers()
     world.ticks()
     assert call("worker-died")["launched"] == 0
     lines = log_lines()
@@ -152,6 +192,7 @@ def test_logs_and_counts_when_ecs_starts_nothing(call, world, log_lines):
     world.revision("airflow-worker:7")
     world.workers()
     world.queue(visible=3)
+    world.remembers(2)
     world.ecs.add_response("run_task", {"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}]})
     world.ticks()
     call("tick")
@@ -227,7 +268,8 @@ def test_answers_failed_when_the_limits_are_impossible(call, channel, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "event", [{"source": "somebody"}, {"source": "aws.ecs", "detail": {}}, {"visible": 3}]
+    "event",
+    [{"source": "somebody"}, {"source": "aws.ecs", "detail": {}}, {"visible": 3}, {"pause": 1}],
 )
 def test_refuses_an_event_when_it_is_unknown(event, context):
     with pytest.raises(UnknownEventError):

@@ -28,8 +28,13 @@ HEARTBEAT_SECONDS: Final = 5.0
 class Worker:
     """What outlives a broker connection: the life cycle, the drain watch, the signal received."""
 
-    def __init__(self, idle_timeout: float | None, drain_watch: DrainWatch | None) -> None:
-        self.lifecycle = LifeCycle(time.monotonic(), idle_timeout)
+    def __init__(
+        self,
+        idle_timeout: float | None,
+        first_task_timeout: float | None,
+        drain_watch: DrainWatch | None,
+    ) -> None:
+        self.lifecycle = LifeCycle(time.monotonic(), idle_timeout, first_task_timeout)
         self.drain_watch = drain_watch
         self.terminated_at: float | None = None
         self.next_heartbeat = 0.0
@@ -48,7 +53,8 @@ def attach(app: Any) -> None:
     """Make the life cycle part of the worker that `app` is about to start."""
     global _worker
     idle = float(os.environ.get("WORKER_IDLE_TIMEOUT_SECONDS") or 0)
-    _worker = Worker(idle or None, DrainWatch.from_environment(os.environ))
+    first = float(os.environ.get("WORKER_FIRST_TASK_SECONDS") or 0)
+    _worker = Worker(idle or None, first or None, DrainWatch.from_environment(os.environ))
     app.steps["consumer"].add(LifeCycleStep)
     worker_ready.connect(_on_ready, weak=False)
 

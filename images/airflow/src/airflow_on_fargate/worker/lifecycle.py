@@ -61,10 +61,15 @@ class Observation:
 class LifeCycle:
     """One worker's way from running to leaving."""
 
-    def __init__(self, now: float, idle_timeout: float | None) -> None:
+    def __init__(
+        self, now: float, idle_timeout: float | None, first_task_timeout: float | None = None
+    ) -> None:
+        """`first_task_timeout` takes the place of the idle timeout until a first task has come:
+        a worker that was started ahead of its work has to wait for it."""
         self.state = State.RUNNING
         self.reason: Reason | None = None
         self._idle_timeout = idle_timeout
+        self._first_task_timeout = first_task_timeout
         self._idle_since = now
         self._tasks_taken = 0
         self._closed_at = now
@@ -108,7 +113,10 @@ class LifeCycle:
             return Reason.TERMINATION
         if seen.drain_wanted:
             return Reason.DRAIN
-        if self._idle_timeout and seen.now - self._idle_since >= self._idle_timeout:
+        timeout = self._idle_timeout
+        if timeout and self._first_task_timeout and seen.tasks_taken == 0:
+            timeout = max(timeout, self._first_task_timeout)
+        if timeout and seen.now - self._idle_since >= timeout:
             return Reason.IDLE
         return None
 

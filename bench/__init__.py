@@ -1,0 +1,1 @@
+"""Benchmarks: what the product claims, measured by programs that anybody can run."""

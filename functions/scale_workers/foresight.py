@@ -1,0 +1,83 @@
+"""Start workers before the work is there: Airflow knows its schedule.
+
+The scheduler publishes which runs are due and how many slots each used before; the scaler needs no
+database. From that and from the launch time that it has learned it follows when to start how many.
+
+What a wrong forecast costs is bounded: never more than `budget` workers are started ahead, each
+waits for its first task only until `GRACE_SECONDS` after the run is due, and each due run is
+provided for once. A run that was not announced, or is larger, is served as without a forecast.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# A run's first task is queued some seconds after the run is due.
+GRACE_SECONDS = 20
+# A forecast older than that is of a scheduler that no longer runs, or no longer publishes.
+_LIFETIME_SECONDS = 2 * 3600
+
+
+@dataclass(frozen=True)
+class DueRun:
+    """A run that will come, and the slots that it will use."""
+
+    due: float
+    slots: int
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What the scheduler has published."""
+
+    published_at: float
+    runs: Sequence[DueRun] = ()
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Forecast":
+        """Raises KeyError, TypeError or ValueError for anything that is no forecast."""
+        runs = [DueRun(float(run["due"]), int(run["slots"])) for run in values["runs"]]
+        if any(run.slots < 0 or not math.isfinite(run.due) for run in runs):
+            raise ValueError("A run is due at some time and needs no slots or more")
+        return cls(float(values["published_at"]), runs)
+
+
+NO_FORECAST = Forecast(0.0)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What to have now for what comes, and when to look again for what comes later."""
+
+    slots: int = 0
+    # For how long workers started now should wait for their first task.
+    patience: int = 0
+    look_at: float | None = None
+
+
+def outlook(
+    forecast: Forecast,
+    now: float,
+    *,
+    slowest: float,
+    quickest: float,
+    concurrency: int,
+    budget: int,
+) -> Outlook:
+    """The slots of all runs due within the slowest launch, cut to `budget` workers.
+
+    A run that is due already has tasks in the queue, where they are counted; counting it here too
+    would provide for it twice.
+    """
+    if budget < 1 or now - forecast.published_at > _LIFETIME_SECONDS:
+        return Outlook()
+    ahead = [run for run in forecast.runs if run.due > now and run.slots > 0]
+    near = [run for run in ahead if run.due - slowest <= now]
+    later = [run.due - slowest for run in ahead if run.due - slowest > now]
+    last = max((run.due for run in near), default=now)
+    return Outlook(
+        slots=min(sum(run.slots for run in near), budget * concurrency),
+        patience=math.ceil(max(0.0, last - now - quickest)) + GRACE_SECONDS if near else 0,
+        look_at=min(later, default=None),
+    )

@@ -1,0 +1,204 @@
+"""The simulation: its physics, its limits, and what the command line makes of bad input."""
+
+import json
+
+import pytest
+
+from bench.scaling.__main__ import main
+from bench.scaling.limits import work_bound_hours, zero_wait_hours
+from bench.scaling.parameters import Faults, Parameters
+from bench.scaling.records import POLICY_NAMES, percentile, simulate
+from bench.scaling.suite import FAULTS
+from bench.scaling.workloads import WORKLOADS, Task, Workload, workload
+from bench.scaling.world import World
+
+FIELDS = {
+    "policy",
+    "seed",
+    "p50_wait_s",
+    "p95_wait_s",
+    "worker_hours",
+    "killed",
+    "run_twice",
+    "stranded",
+}
+
+
+def burst(count, duration=600.0):
+    return [Task(float(number % 3), duration) for number in range(count)]
+
+
+@pytest.mark.parametrize("policy", POLICY_NAMES)
+def test_runs_every_task_once_or_says_so_under_every_policy(policy):
+    run = simulate(workload("seven-silent-minutes", 1), policy, Parameters(), 1)
+    assert run.record.keys() >= FIELDS
+    assert run.record["unfinished"] == 0
+    for world in run.worlds:
+        runs = sum(job.runs > 1 for job in world.jobs)
+        assert run.record["run_twice"] == runs
+        assert all(job.done for job in world.jobs)
+
+
+def test_gives_the_same_record_when_run_again():
+    records = [simulate(workload("mix", 3), "ours", Parameters(), 3).record for _ in range(2)]
+    assert records[0] == records[1]
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_no_policy_beats_the_bounds(name):
+    tasks = workload(name, 2)
+    bounds = simulate(tasks, "optimum", Parameters(), 2).record
+    assert bounds["work_bound_hours"] < bounds["worker_hours"]
+    for policy in ("ours", "keda", "mwaa-now"):
+        assert (
+            simulate(tasks, policy, Parameters(), 2).record["worker_hours"]
+            > (bounds["work_bound_hours"])
+        )
+
+
+def test_the_limits_are_what_one_computes_by_hand():
+    tasks = [Task(0, 100), Task(0, 100), Task(50, 100), Task(1000, 100)]
+    assert work_bound_hours(tasks, 2) == pytest.approx(400 / 2 / 3600)
+    # Two stays of the first worker, 150 s and 100 s; one of the second, 50 s; three launches.
+    assert zero_wait_hours(tasks, 2, 60) == pytest.approx((150 + 100 + 50 + 3 * 60) / 3600)
+    # Through a gap of 850 s one stays when a launch takes longer.
+    assert zero_wait_hours(tasks, 2, 900) == pytest.approx((150 + 850 + 100 + 50 + 2 * 900) / 3600)
+
+
+def test_a_worker_holds_no_more_than_its_concurrency():
+    world = World(burst(40), Parameters(concurrency=4), 1)
+    world.launch(3)
+    world.run(599.0)
+    held = [len(worker.held) for worker in world.workers]
+    assert held == [4, 4, 4]
+    assert (len(world.visible), world.in_flight) == (28, 12)
+
+
+def test_a_plain_stop_kills_what_outlasts_the_grace_period():
+    world = World(burst(8, duration=1000), Parameters(concurrency=8), 1)
+    world.launch(1)
+    world.at(300.0, lambda: world.terminate(world.workers[0], 120.0))
+    world.at(800.0, lambda: world.launch(1))
+    world.run(10_000.0)
+    assert (world.killed, world.run_twice, world.outstanding) == (8, 8, 0)
+
+
+def test_a_plain_stop_may_strand_what_a_poll_in_flight_brings():
+    stranded = 0
+    for seed in range(30):
+        world = World([Task(304.0, 10.0)], Parameters(visibility_timeout=1800), seed)
+        world.launch(1)
+        world.at(300.0, lambda world=world: world.terminate(world.workers[0], 120.0))
+        world.at(500.0, lambda world=world: world.launch(1))
+        world.run(100_000.0)
+        assert world.outstanding == 0
+        stranded += world.stranded
+    assert 0 < stranded < 30
+
+
+def test_retiring_reopens_the_gate_when_the_last_poll_brings_something():
+    reopened = 0
+    for seed in range(30):
+        world = World([Task(304.0, 10.0)], Parameters(), seed)
+        world.launch(1)
+        world.at(300.0, lambda world=world: world.retire(world.workers[0]))
+        world.at(500.0, lambda world=world: world.launch(1))
+        world.run(100_000.0)
+        assert (world.stranded, world.outstanding) == (0, 0)
+        reopened += world.jobs[0].started == 304.0
+    assert 0 < reopened < 30
+
+
+@pytest.mark.parametrize("policy", ["ours", "ours-foresight"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_ours_harms_no_task_whatever_goes_wrong(policy, fault):
+    parameters = Parameters(faults=FAULTS[fault], spot_share=70)
+    record = simulate(workload("seven-silent-minutes", 4), policy, parameters, 4).record
+    assert (record["killed"], record["run_twice"], record["stranded"]) == (0, 0, 0)
+    assert record["unfinished"] == 0
+
+
+def test_ours_stays_within_its_limits_when_the_scaler_crashes_and_races():
+    parameters = Parameters(maximum=7, faults=Faults(scaler_crashes=0.5, throttled_calls=0.3))
+    for seed in range(5):
+        record = simulate(workload("hourly-fan-out", seed), "ours", parameters, seed).record
+        assert record["peak_workers"] <= 7
+        assert record["unfinished"] == 0
+
+
+def test_each_queue_has_a_fleet_of_its_own():
+    tasks = [Task(0.0, 60.0, "a"), Task(0.0, 60.0, "b")]
+    run = simulate(Workload("two", tasks), "ours", Parameters(), 1)
+    assert len(run.worlds) == 2
+    assert run.record["launches"] == 2
+
+
+def test_percentiles_lie_between_neighbours():
+    assert percentile([0.0, 10.0], 50) == 5.0
+    assert percentile([7.0], 95) == 7.0
+    assert percentile([], 95) == 0.0
+
+
+def test_writes_a_record_per_policy_and_seed_when_told_to(tmp_path, capsys):
+    out = tmp_path / "records.json"
+    arguments = "--workload trickle --policy ours optimum --seed 1 2 --concurrency 4"
+    assert main([*arguments.split(), "--launch-median", "60", "--json", str(out)]) == 0
+    records = json.loads(out.read_text())
+    assert [(each["policy"], each["seed"]) for each in records] == [
+        ("ours", 1),
+        ("optimum", 1),
+        ("ours", 2),
+        ("optimum", 2),
+    ]
+    assert all(each.keys() >= FIELDS for each in records)
+    assert "| ours" in capsys.readouterr().out
+
+
+def test_replays_a_trace(tmp_path, capsys):
+    trace = tmp_path / "trace.csv"
+    trace.write_text("arrival_s,duration_s,queue\n0,10,default\n5,10,heavy\n")
+    assert main(["--trace", str(trace), "--queue", "default", "--queue", "heavy"]) == 0
+    assert "| trace" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "holds no task"),
+        ("arrival_s,duration_s,queue\n", "holds no task"),
+        ("arrival_s,queue\n1,default\n", "lacks the column duration_s"),
+        ("arrival_s,duration_s,queue\n1,-2,default\n", "line 2: duration_s must be 0 or more"),
+        ("arrival_s,duration_s,queue\n-1,2,default\n", "line 2: arrival_s must be 0 or more"),
+        ("arrival_s,duration_s,queue\n1,nan,default\n", "must be 0 or more"),
+        ("arrival_s,duration_s,queue\n1,x,default\n", "duration_s is no number: 'x'"),
+        ("arrival_s,duration_s,queue\n1\n", "duration_s is no number"),
+        ("arrival_s,duration_s,queue\n1,2,other\n", "unknown queue 'other': known are default"),
+    ],
+)
+def test_refuses_a_trace_when_it_makes_no_sense(content, message, tmp_path, capsys):
+    trace = tmp_path / "trace.csv"
+    trace.write_text(content)
+    assert main(["--trace", str(trace)]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--workload nothing", "Unknown workload 'nothing': choose from midnight-burst"),
+        ("--workload mix --policy best", "Unknown policy 'best': choose from ours"),
+        ("--workload mix --concurrency 0", "--concurrency must be 1 or more, not 0"),
+        ("--workload mix --min 3 --max 2", "--min 3 is more than --max 2"),
+        ("--workload mix --min -1", "--min must be 0 or more"),
+        ("--workload mix --max 0", "--max must be 1 or more"),
+        ("--workload mix --launch-median 0", "--launch-median must be more than 0"),
+        ("--workload mix --metric-lag -1", "--metric-lag must be 0 to 900"),
+        ("--workload mix --idle-timeout 5", "--idle-timeout must be more than"),
+        ("--workload mix --spot-share 101", "--spot-share must be 0 to 100"),
+        ("--workload mix --lost-calls 2", "lost_calls must be 0 to 1"),
+        ("--trace /no/such/file.csv", "cannot be read"),
+    ],
+)
+def test_says_what_is_wrong_when_an_argument_is(arguments, message, capsys):
+    assert main(arguments.split()) == 2
+    assert message in capsys.readouterr().err

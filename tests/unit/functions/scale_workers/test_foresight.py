@@ -1,0 +1,41 @@
+"""What to start ahead, and what a wrong forecast costs at most."""
+
+import pytest
+
+from scale_workers.foresight import DueRun, Forecast, Outlook, outlook
+
+NOW = 1000.0
+
+
+def look(*runs, published_at=NOW, budget=10, now=NOW):
+    return outlook(
+        Forecast(published_at, runs), now, slowest=100, quickest=40, concurrency=8, budget=budget
+    )
+
+
+def test_sees_nothing_when_nothing_is_due():
+    assert look() == Outlook()
+
+
+def test_provides_for_all_runs_that_are_due_within_a_launch():
+    seen = look(DueRun(NOW + 50, 10), DueRun(NOW + 100, 5), DueRun(NOW + 101, 99))
+    assert seen.slots == 15
+    assert seen.look_at == NOW + 1
+
+
+def test_lets_workers_wait_until_a_little_after_the_last_run_is_due():
+    assert look(DueRun(NOW + 50, 10), DueRun(NOW + 90, 5)).patience == 90 - 40 + 20
+    assert look(DueRun(NOW + 10, 10)).patience == 20
+
+
+def test_leaves_a_run_to_the_queue_when_it_is_due_already():
+    assert look(DueRun(NOW, 10), DueRun(NOW - 5, 10)) == Outlook()
+
+
+@pytest.mark.parametrize(("budget", "slots"), [(10, 80), (1, 8), (0, 0)])
+def test_never_spends_more_than_the_budget(budget, slots):
+    assert look(DueRun(NOW + 50, 10_000), budget=budget).slots == slots
+
+
+def test_sees_nothing_when_the_forecast_is_old():
+    assert look(DueRun(NOW + 50, 10), published_at=NOW - 7201) == Outlook()
