@@ -140,13 +140,12 @@ def test_secrets_are_only_the_needed_ones_when_a_component_starts(
                 "sqs:SendMessage",
             },
         ),
-        ("dag-processor", {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"}),
+        ("dag-processor", {"s3:GetObject", "s3:ListBucket"}),
         ("triggerer", {"s3:GetObject", "s3:ListBucket", "s3:PutObject"}),
         (
             "worker",
             {
                 "s3:GetObject",
-                "s3:GetObjectVersion",
                 "s3:ListBucket",
                 "s3:PutObject",
                 "sqs:ChangeMessageVisibility",
@@ -156,7 +155,7 @@ def test_secrets_are_only_the_needed_ones_when_a_component_starts(
                 "sqs:ReceiveMessage",
             },
         ),
-        ("command", {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:PutObject"}),
+        ("command", {"s3:GetObject", "s3:ListBucket", "s3:PutObject"}),
     ],
 )
 def test_rights_are_only_the_needed_ones_when_a_component_runs(
