@@ -10,14 +10,18 @@ import os
 import sys
 import tempfile
 import uuid
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+
+from bench.dags.report import SYSTEMS, drawing, table, targets
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.dags", description=__doc__)
     parser.add_argument("--files", type=int, nargs="+", default=[10, 1000])
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--svg", type=Path)
     parser.add_argument("--table", type=Path)
@@ -30,7 +34,9 @@ def main() -> int:
         running = nullcontext(arguments.endpoint_url) if arguments.endpoint_url else embedded_aws()
         with running as endpoint:
             os.environ["AWS_ENDPOINT_URL"] = endpoint
-            records = [r for files in arguments.files for r in _run(files, Path(folder))]
+            records = [
+                r for files in arguments.files for r in _run(files, Path(folder), arguments.systems)
+            ]
     return _report(records, arguments)
 
 
@@ -49,7 +55,7 @@ def _prepare_airflow(home: Path) -> None:
     )
 
 
-def _run(files: int, folder: Path) -> list[dict[str, Any]]:
+def _run(files: int, folder: Path, systems: Sequence[str]) -> list[dict[str, Any]]:
     import boto3
     from botocore.config import Config
 
@@ -58,7 +64,7 @@ def _run(files: int, folder: Path) -> list[dict[str, Any]]:
 
     s3 = boto3.client("s3", config=Config(max_pool_connections=16))
     records: list[dict[str, Any]] = []
-    for kind in ("releases", "s3dagbundle", "sidecar"):
+    for kind in systems:
         # A bucket each, so that all begin with the same.
         bucket = f"bench-{kind}-{uuid.uuid4().hex[:8]}"
         s3.create_bucket(Bucket=bucket)
@@ -83,8 +89,6 @@ def _run(files: int, folder: Path) -> list[dict[str, Any]]:
 
 
 def _report(records: list[dict[str, Any]], arguments: argparse.Namespace) -> int:
-    from bench.dags.report import drawing, table, targets
-
     print(table(records))
     print()
     results = targets(records)

@@ -21,6 +21,7 @@ SCHEMA = 1
 # A release id becomes a directory name and an Airflow bundle version.
 _RELEASE_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{10}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 # What a Linux file system takes.
 MAX_PATH_BYTES = 1024
@@ -204,7 +205,7 @@ def _path_problem(path: str) -> str | None:
         return "starts with a slash"
     if "\\" in path:
         return "holds a backslash"
-    if any(ord(character) < 32 or ord(character) == 127 for character in path):
+    if _CONTROL_CHARACTER.search(path):
         return "holds a control character"
     try:
         length = len(path.encode())

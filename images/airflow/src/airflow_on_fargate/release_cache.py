@@ -72,12 +72,13 @@ class ReleaseCache:
         # First of all: folders of old releases may have been removed since the last time.
         self._drop_unused()
         manifest, pack = self._open(release)
-        places: dict[str, list[Path]] = {}
+        # Plain text from here on: ten thousand Path objects take as long as their files.
+        places: dict[str, list[str]] = {}
         for path, file in manifest.files.items():
-            places.setdefault(file.sha256, []).append(staging / path)
+            places.setdefault(file.sha256, []).append(f"{staging}/{path}")
         staging.mkdir()
-        for folder in {target.parent for targets in places.values() for target in targets}:
-            folder.mkdir(parents=True, exist_ok=True)
+        for folder in {os.path.dirname(path) for path in manifest.files}:
+            (staging / folder).mkdir(parents=True, exist_ok=True)
         lacking = {sha256 for sha256, targets in places.items() if not self._link(sha256, targets)}
         if lacking:
             self._unpack(pack, places, lacking)
@@ -102,13 +103,13 @@ class ReleaseCache:
             raise ReleaseIntegrityError(f"Release {release} is named {manifest.release} in S3")
         return manifest, pack
 
-    def _unpack(self, pack: Pack, places: dict[str, list[Path]], lacking: set[str]) -> None:
+    def _unpack(self, pack: Pack, places: dict[str, list[str]], lacking: set[str]) -> None:
         for sha256, data in pack.blobs():
             if sha256 in lacking:
                 self._keep(sha256, data, places[sha256])
                 lacking.discard(sha256)
 
-    def _keep(self, sha256: str, data: bytes, targets: list[Path]) -> None:
+    def _keep(self, sha256: str, data: bytes, targets: list[str]) -> None:
         # Read-only: a DAG that writes to its own folder must not change another release. A blob
         # appears by its name only when it is whole, as a link to the file in the staging folder.
         first, *others = targets
@@ -118,12 +119,12 @@ class ReleaseCache:
         try:
             os.link(first, blob)
         except FileNotFoundError:
-            blob.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(os.path.dirname(blob), exist_ok=True)
             os.link(first, blob)
         for target in others:
             os.link(first, target)
 
-    def _link(self, sha256: str, targets: list[Path]) -> bool:
+    def _link(self, sha256: str, targets: list[str]) -> bool:
         blob = self._blob(sha256)
         try:
             for target in targets:
@@ -155,8 +156,8 @@ class ReleaseCache:
     def _manifest_path(self, release: str) -> Path:
         return self._root / "manifests" / f"{release}.json"
 
-    def _blob(self, sha256: str) -> Path:
-        return self._root / "blobs" / sha256[:2] / sha256
+    def _blob(self, sha256: str) -> str:
+        return f"{self._root}/blobs/{sha256[:2]}/{sha256}"
 
 
 def files_to_touch(
