@@ -10,11 +10,12 @@ PYTHON ?= python3
 export PYTHON
 
 BIN := .venv/tools/bin
+FILES ?= 10 1000 10000
 LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status env test test-unit test-templates test-emulator test-e2e test-upgrade lint format bench-scaling
+.PHONY: help install up down status env test test-unit test-templates test-emulator test-e2e test-upgrade lint format bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +67,11 @@ lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
 
 bench-scaling: install  ## simulate the fleet and its peers; tables and drawings in docs/scaling/
 	nice $(BIN)/python -m bench.scaling.suite --out docs/scaling
+
+bench-dags: install  ## DAG delivery: releases, S3DagBundle and a sync side by side (FILES="10 1000 10000")
+	@mkdir -p build
+	PYTHONPATH=.:functions:images/airflow/src .venv/airflow/bin/python -m bench.dags --files $(FILES) \
+		--json build/bench-dags.json --svg build/bench-dags.svg --table build/bench-dags.md
 
 format: install  ## mend what ruff can mend
 	$(BIN)/ruff check --fix .

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from shared.release_manifest import ReleaseManifest, ReleasePointer
+from shared.release_manifest import Archive, ReleaseManifest, ReleasePointer
 
 
 class SourceChangedError(Exception):
@@ -16,55 +16,97 @@ class ConcurrentReleaseError(Exception):
     """Somebody else has published meanwhile: start over."""
 
 
+class NoSuchReleaseError(Exception):
+    """A release that was asked for is not kept, or never was."""
+
+
 @dataclass(frozen=True)
 class SourceFile:
-    """The current version of a file, by its path in the DAGs folder."""
+    """A file by its path in the DAGs folder; `etag` changes when its content does."""
 
     path: str
-    key: str
-    version_id: str
+    etag: str
+    size: int
 
 
 @dataclass(frozen=True)
 class SourceListing:
-    """The DAGs folder at one moment. `changes` says when each version, deletions included, came."""
+    """All files at one moment, a mark that changes when any of them does, and the last change.
+
+    Deletions leave no trace in `changed_at`.
+    """
 
     files: Sequence[SourceFile]
-    changes: Mapping[str, datetime]
-
-    def is_superseded(self, version_id: str) -> bool:
-        """Whether something changed after this version; no for a version that is gone."""
-        moment = self.changes.get(version_id)
-        return moment is not None and any(other > moment for other in self.changes.values())
+    mark: str
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
-class CurrentRelease:
-    """The pointer, the mark that a conditional write compares, and what it points to."""
+class Upload:
+    """The newest zip: `mark` changes when another takes its place."""
+
+    key: str
+    mark: str
+    size: int
+    changed_at: datetime
+    refused: bool
+
+
+@dataclass(frozen=True)
+class CurrentPointer:
+    """The pointer, and the mark that a conditional write compares."""
 
     pointer: ReleasePointer
     mark: str
-    manifest: ReleaseManifest | None
+
+
+@dataclass(frozen=True)
+class StoredRelease:
+    """A release's manifest and the files that travel with it, by hash."""
+
+    manifest: ReleaseManifest
+    delta: Mapping[str, bytes]
 
 
 class DagSource(Protocol):
+    """Where the files of a release come from: the folder, or a zip."""
+
     def list(self) -> SourceListing: ...
 
-    def read(self, file: SourceFile) -> Iterator[bytes]:
-        """The bytes of exactly this version; SourceChangedError when it is gone."""
+    def read(self, file: SourceFile) -> bytes:
+        """The bytes that were listed; SourceChangedError when they are gone."""
+
+
+class Inbox(Protocol):
+    def newest(self) -> Upload | None: ...
+
+    def read(self, upload: Upload) -> bytes: ...
+
+    def report_refusal(self, upload: Upload, report: Mapping[str, Any]) -> None:
+        """Leave the reasons beside the zip, which thereby counts as refused."""
 
 
 class ReleaseStore(Protocol):
-    def current(self) -> CurrentRelease | None: ...
+    def pointer(self) -> CurrentPointer | None: ...
 
-    def add(self, manifest: ReleaseManifest) -> None:
-        """Store a new release's manifest."""
+    def release(self, release: str) -> StoredRelease:
+        """NoSuchReleaseError when there is none that can be read."""
 
-    def refresh(self, manifest: ReleaseManifest) -> None:
-        """Store again the manifest of a release whose bytes lie in other object versions."""
+    def archive(self, archive: Archive) -> Iterator[tuple[str, bytes]]:
+        """The archive's files by hash."""
+
+    def add_archive(self, name: str, blobs: Mapping[str, bytes]) -> None: ...
+
+    def add(self, release: StoredRelease) -> None: ...
 
     def point_to(self, pointer: ReleasePointer, mark: str | None) -> None:
         """Move the pointer, if it is still the marked one; ConcurrentReleaseError otherwise."""
+
+    def pointers(self, count: int) -> Sequence[ReleasePointer]:
+        """The last pointers, the newest first."""
+
+    def refused_folder(self) -> str | None:
+        """The mark of the folder that was refused last, while that stands."""
 
     def report_refusal(self, report: Mapping[str, Any]) -> None: ...
 

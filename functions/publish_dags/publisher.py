@@ -1,172 +1,225 @@
-"""Publish a release of the DAGs folder as it is now.
+"""Publish a release of what lies in the bucket: the DAGs folder, or the newest zip.
 
-A release is all of the folder or nothing: one file that cannot be part of it refuses the whole, and
-the release before stays current. Everything is written before the pointer moves, and the pointer
-moves only if it is still the one that was read, so publishers may run side by side.
+What to do follows from the bucket's state alone, never from the event that called: events come
+late, twice, in any order or not at all, and it makes no difference. A release is all of the files
+or nothing: one that cannot be part of it refuses the whole, and the release before stays current.
+Everything is written before the pointer moves, and the pointer moves only if it is still the one
+that was read, so publishers may run side by side and be killed anywhere.
 """
 
-import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
+from publish_dags import releasing
+from publish_dags.examination import Examination, examine
+from publish_dags.limits import Limits
 from publish_dags.ports import (
     ConcurrentReleaseError,
-    CurrentRelease,
+    CurrentPointer,
     DagSource,
+    Inbox,
+    NoSuchReleaseError,
     ReleaseStore,
     SourceChangedError,
-    SourceFile,
     SourceListing,
+    StoredRelease,
+    Upload,
 )
-from publish_dags.validation import (
-    Problem,
-    compile_problem,
-    is_python,
-    without_syntax_warnings,
-)
-from shared.release_manifest import (
-    ReleaseFile,
-    ReleaseManifest,
-    ReleasePointer,
-    path_problems,
-    release_id,
-)
+from publish_dags.problems import Problem, RefusedError
+from publish_dags.zip_source import ZipSource
+from shared.release_manifest import ReleaseManifest, ReleasePointer, release_id
 
-_ATTEMPTS = 5
-_PARALLEL_READS = 16
-
-# How long nothing must have changed before a change is published. Within a burst each change finds
-# a later one and leaves the publishing to it.
-QUIET_SECONDS = 2.0
+_ATTEMPTS = 10
 
 
 class PublishingContendedError(Exception):
-    """The folder, or the current release, changed during every attempt."""
+    """The files, or the current release, changed during every attempt."""
 
 
 class Outcome(StrEnum):
     PUBLISHED = "published"
     UNCHANGED = "unchanged"
     REFUSED = "refused"
-    SUPERSEDED = "superseded"
+    HELD = "held"
+    LEFT = "left"
 
 
 @dataclass(frozen=True)
 class Publication:
-    """What an attempt to publish has come to. `release` is the current one afterwards."""
+    """What an attempt to publish has come to. `release` is the current one afterwards.
+
+    `known` says of a refusal that it was reported before.
+    """
 
     outcome: Outcome
     release: str | None = None
     files: int = 0
     files_read: int = 0
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    known: bool = False
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The bucket at one moment, and what of it is new since the pointer moved."""
+
+    current: CurrentPointer | None
+    folder: SourceListing
+    upload: Upload | None
+
+    @property
+    def pointer(self) -> ReleasePointer | None:
+        return self.current.pointer if self.current else None
+
+    @property
+    def release(self) -> str | None:
+        return self.pointer.release if self.pointer else None
+
+    @property
+    def new_folder(self) -> bool:
+        return self.pointer is None or self.pointer.folder != self.folder.mark
+
+    @property
+    def new_upload(self) -> Upload | None:
+        """The zip, unless it is known or the folder has changed after it: the last one counts."""
+        upload = self.upload
+        if upload is None or upload.refused:
+            return None
+        if self.pointer and self.pointer.upload == upload.mark:
+            return None
+        later = self.folder.changed_at
+        if self.new_folder and later is not None and later > upload.changed_at:
+            return None
+        return upload
+
+    @property
+    def upload_mark(self) -> str:
+        return self.upload.mark if self.upload else ""
 
 
 @dataclass(frozen=True)
 class Publisher:
     source: DagSource
+    inbox: Inbox
     releases: ReleaseStore
+    limits: Limits
     now: Callable[[], datetime]
-    sleep: Callable[[float], None]
 
-    def publish_change(self, version_id: str | None) -> Publication:
-        """Publish because of one change, unless a later change will."""
-        if version_id is not None:
-            if self.source.list().is_superseded(version_id):
-                return Publication(Outcome.SUPERSEDED)
-            self.sleep(QUIET_SECONDS)
-            if self.source.list().is_superseded(version_id):
-                return Publication(Outcome.SUPERSEDED)
-        return self.publish()
-
-    def publish(self) -> Publication:
+    def publish(self, by: str = "", again: bool = True) -> Publication:
+        """Publish what is new; `again` looks again at a folder that has been refused as it is."""
         for _ in range(_ATTEMPTS):
             try:
-                return self._attempt(self.releases.current(), self.source.list())
+                return self._attempt(by, again)
             except (SourceChangedError, ConcurrentReleaseError):
                 continue
         raise PublishingContendedError(
             f"Something changed during each of {_ATTEMPTS} attempts to publish"
         )
 
-    def _attempt(self, current: CurrentRelease | None, listing: SourceListing) -> Publication:
-        files, problems, files_read = self._examine(current, listing)
-        if problems:
-            self._report(current, problems)
-            return Publication(
-                Outcome.REFUSED,
-                release=current.pointer.release if current else None,
-                files=len(listing.files),
-                files_read=files_read,
-                problems=problems,
-            )
+    def look(self) -> Sight:
+        return Sight(self.releases.pointer(), self.source.list(), self.inbox.newest())
+
+    def _attempt(self, by: str, again: bool) -> Publication:
+        sight = self.look()
+        if sight.pointer and sight.pointer.hold:
+            return Publication(Outcome.HELD, sight.release, len(sight.folder.files))
+        upload = sight.new_upload
+        if upload is not None:
+            publication = self._publish_zip(sight, upload, by)
+            if publication.outcome is not Outcome.REFUSED or not sight.new_folder:
+                return publication
+            # The zip is reported; the folder need not wait for a better one.
+            sight = replace(sight, upload=replace(upload, refused=True))
+        if not sight.new_folder:
+            if self.releases.refused_folder() is not None:
+                # What was refused has been taken back.
+                self.releases.clear_refusal()
+            return Publication(Outcome.UNCHANGED, sight.release, len(sight.folder.files))
+        if not again and self.releases.refused_folder() == sight.folder.mark:
+            return Publication(Outcome.REFUSED, sight.release, len(sight.folder.files), known=True)
+        return self._publish_folder(sight, by)
+
+    def _publish_zip(self, sight: Sight, upload: Upload, by: str) -> Publication:
+        try:
+            if upload.size > self.limits.total_bytes:
+                limit = f"{self.limits.total_bytes:,} are allowed"
+                raise RefusedError([Problem("", f"the zip holds {upload.size:,} bytes; {limit}")])
+            zipped = ZipSource(self.inbox.read(upload), self.limits)
+            return self._release(sight, zipped, zipped.list(), upload.key, by)
+        except RefusedError as error:
+            report = {**self._report(sight, error), "upload": upload.mark}
+            self.inbox.report_refusal(upload, report)
+            return Publication(Outcome.REFUSED, sight.release, problems=error.problems)
+
+    def _publish_folder(self, sight: Sight, by: str) -> Publication:
+        try:
+            publication = self._release(sight, self.source, sight.folder, "folder", by)
+        except RefusedError as error:
+            report = {**self._report(sight, error), "folder": sight.folder.mark}
+            self.releases.report_refusal(report)
+            files = len(sight.folder.files)
+            return Publication(Outcome.REFUSED, sight.release, files, problems=error.problems)
+        if self.releases.refused_folder() is not None:
+            self.releases.clear_refusal()
+        return publication
+
+    def _release(
+        self, sight: Sight, source: DagSource, listing: SourceListing, reason: str, by: str
+    ) -> Publication:
+        base = self._base(sight)
+        found = examine(source, listing, self.limits, base.manifest if base else None)
+        manifest = ReleaseManifest("", found.files, ignore_files=found.ignore_files)
         moment = self.now()
-        manifest = ReleaseManifest(release="", files=files)
-        if current and current.manifest and current.manifest.content_hash == manifest.content_hash:
-            release = current.pointer.release
-            if current.manifest.files != files:
-                # The same bytes were uploaded again. Object versions that nothing names any more
-                # are removed in time, so the release must name those that stay.
-                self.releases.refresh(ReleaseManifest(release, files))
-            outcome = Outcome.UNCHANGED
+        unchanged = base is not None and base.manifest.content_hash == manifest.content_hash
+        if base is not None and unchanged:
+            # The same content on another way: seen, but nothing that anybody has to load.
+            release = base.manifest.release
         else:
             release = release_id(moment, manifest.content_hash)
-            self.releases.add(ReleaseManifest(release, files))
-            pointer = ReleasePointer(release, moment.isoformat(timespec="seconds"))
-            self.releases.point_to(pointer, current.mark if current else None)
-            outcome = Outcome.PUBLISHED
-        self.releases.clear_refusal()
-        return Publication(outcome, release, files=len(files), files_read=files_read)
-
-    def _examine(
-        self, current: CurrentRelease | None, listing: SourceListing
-    ) -> tuple[dict[str, ReleaseFile], tuple[Problem, ...], int]:
-        """Each file's entry in the manifest; only versions that are new are read."""
-        known = {
-            (file.key, file.version_id): file
-            for file in (current.manifest.files.values() if current and current.manifest else ())
-        }
-        bad_paths = path_problems({file.path: file for file in listing.files})
-        files: dict[str, ReleaseFile] = {}
-        problems = [Problem(path, f"the path {reason}") for path, reason in bad_paths.items()]
-        unknown = []
-        for file in listing.files:
-            if entry := known.get((file.key, file.version_id)):
-                files[file.path] = entry
-            elif file.path not in bad_paths:
-                unknown.append(file)
-        with without_syntax_warnings(), ThreadPoolExecutor(_PARALLEL_READS) as pool:
-            for file, (entry, problem) in zip(unknown, pool.map(self._read, unknown), strict=True):
-                files[file.path] = entry
-                if problem:
-                    problems.append(problem)
-        return files, tuple(sorted(problems, key=lambda each: each.path)), len(unknown)
-
-    def _read(self, file: SourceFile) -> tuple[ReleaseFile, Problem | None]:
-        digest = hashlib.sha256()
-        size = 0
-        kept = bytearray()
-        for block in self.source.read(file):
-            digest.update(block)
-            size += len(block)
-            if is_python(file.path):
-                kept += block
-        entry = ReleaseFile(file.key, file.version_id, digest.hexdigest(), size)
-        problem = compile_problem(file.path, bytes(kept)) if is_python(file.path) else None
-        return entry, problem
-
-    def _report(self, current: CurrentRelease | None, problems: tuple[Problem, ...]) -> None:
-        self.releases.report_refusal(
-            {
-                "schema": 1,
-                "refused_at": self.now().isoformat(timespec="seconds"),
-                "current_release": current.pointer.release if current else None,
-                "problems": [
-                    {"path": each.path, "line": each.line, "reason": each.reason}
-                    for each in problems
-                ],
-            }
+            manifest = replace(manifest, release=release)
+            try:
+                releasing.store(self.releases, manifest, found.new, base)
+            except NoSuchReleaseError:
+                # What the current release has of the unchanged files is lost: read them all.
+                found = examine(source, listing, self.limits, None)
+                releasing.store(self.releases, manifest, found.new, None)
+        pointer = ReleasePointer(
+            release,
+            published_at=moment.isoformat(timespec="seconds"),
+            by=by,
+            reason=reason,
+            changes=releasing.changes(base.manifest.files if base else {}, found.files),
+            folder=sight.folder.mark,
+            upload=sight.upload_mark,
         )
+        self.releases.point_to(pointer, sight.current.mark if sight.current else None)
+        outcome = Outcome.UNCHANGED if unchanged else Outcome.PUBLISHED
+        return _publication(outcome, release, found)
+
+    def _base(self, sight: Sight) -> StoredRelease | None:
+        if sight.release is None:
+            return None
+        try:
+            return self.releases.release(sight.release)
+        except NoSuchReleaseError:
+            # Lost or unreadable: everything is read anew and becomes a release of its own, which is
+            # how the folder heals.
+            return None
+
+    def _report(self, sight: Sight, error: RefusedError) -> dict[str, Any]:
+        return {
+            "schema": 1,
+            "refused_at": self.now().isoformat(timespec="seconds"),
+            "current_release": sight.release,
+            "problems": [problem.as_document() for problem in error.problems],
+        }
+
+
+def _publication(outcome: Outcome, release: str, found: Examination) -> Publication:
+    return Publication(
+        outcome, release, len(found.files), found.read, warnings=tuple(found.warnings)
+    )

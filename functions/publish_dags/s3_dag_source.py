@@ -1,7 +1,7 @@
 """The DAGs folder in S3."""
 
-from collections.abc import Iterator
-from datetime import datetime
+import hashlib
+import json
 from typing import TYPE_CHECKING
 
 from publish_dags.ports import SourceChangedError, SourceFile, SourceListing
@@ -10,11 +10,9 @@ from shared.errors import AwsCallError, named_errors
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_BLOCK_BYTES = 1024 * 1024
 
-
-class NoSuchVersionError(AwsCallError):
-    """The version was removed for good."""
+class ContentGoneError(AwsCallError):
+    """The object holds another content by now, or none."""
 
 
 class S3DagSource:
@@ -24,34 +22,42 @@ class S3DagSource:
         self._prefix = prefix
 
     def list(self) -> SourceListing:
+        """One request per thousand files, however many versions of them there are."""
         files: list[SourceFile] = []
-        changes: dict[str, datetime] = {}
+        moments = []
         with named_errors("list the DAGs folder"):
-            pages = self._client.get_paginator("list_object_versions").paginate(
+            pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._prefix
             )
             for page in pages:
-                for version in page.get("Versions", []):
-                    changes[version["VersionId"]] = version["LastModified"]
-                    path = version["Key"].removeprefix(self._prefix)
-                    if version["IsLatest"] and not _is_ignored(path):
-                        files.append(SourceFile(path, version["Key"], version["VersionId"]))
-                for deletion in page.get("DeleteMarkers", []):
-                    changes[deletion["VersionId"]] = deletion["LastModified"]
-        return SourceListing(files, changes)
+                for entry in page.get("Contents", []):
+                    path = entry["Key"].removeprefix(self._prefix)
+                    if not is_no_file(path):
+                        files.append(SourceFile(path, entry["ETag"].strip('"'), entry["Size"]))
+                        moments.append(entry["LastModified"])
+        return SourceListing(files, listing_mark(files), max(moments, default=None))
 
-    def read(self, file: SourceFile) -> Iterator[bytes]:
-        gone = {"NoSuchVersion": NoSuchVersionError, "NoSuchKey": NoSuchVersionError}
+    def read(self, file: SourceFile) -> bytes:
+        gone = dict.fromkeys(("PreconditionFailed", "412", "NoSuchKey"), ContentGoneError)
         try:
             with named_errors(f"read {file.path}", gone):
                 response = self._client.get_object(
-                    Bucket=self._bucket, Key=file.key, VersionId=file.version_id
+                    Bucket=self._bucket,
+                    Key=f"{self._prefix}{file.path}",
+                    IfMatch=f'"{file.etag}"',
                 )
-                yield from response["Body"].iter_chunks(_BLOCK_BYTES)
-        except NoSuchVersionError as error:
+                data: bytes = response["Body"].read()
+        except ContentGoneError as error:
             raise SourceChangedError(str(error)) from error
+        return data
 
 
-def _is_ignored(path: str) -> bool:
+def is_no_file(path: str) -> bool:
     # Folders made in the console are empty objects; bytecode belongs to the machine it was made on.
     return path == "" or path.endswith("/") or "__pycache__" in path.split("/")
+
+
+def listing_mark(files: list[SourceFile]) -> str:
+    """Changes with the content only: the same files uploaded once more are no news."""
+    entries = sorted([file.path, file.etag, file.size] for file in files)
+    return hashlib.sha256(json.dumps(entries).encode()).hexdigest()

@@ -1,18 +1,26 @@
-"""Releases in S3: manifests, the pointer, and the report of a refusal."""
+"""Releases in S3: manifests, archives, the pointer and its history, the report of a refusal."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from publish_dags.ports import ConcurrentReleaseError, CurrentRelease
+from publish_dags.ports import (
+    ConcurrentReleaseError,
+    CurrentPointer,
+    NoSuchReleaseError,
+    StoredRelease,
+)
 from shared.errors import AwsCallError, named_errors
 from shared.release_manifest import (
+    Archive,
     ReleaseFormatError,
     ReleaseManifest,
     ReleasePointer,
+    archive_key,
     manifest_key,
     pointer_key,
 )
+from shared.release_pack import Pack, PackFormatError, pack
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -41,46 +49,46 @@ class S3ReleaseStore:
         self._bucket = bucket
         self._prefix = prefix
 
-    def current(self) -> CurrentRelease | None:
+    def pointer(self) -> CurrentPointer | None:
         try:
             body, mark = self._get(pointer_key(self._prefix))
         except NoSuchObjectError:
             return None
-        pointer = ReleasePointer.from_bytes(body)
-        return CurrentRelease(pointer, mark, self._manifest(pointer.release))
+        return CurrentPointer(ReleasePointer.from_bytes(body), mark)
 
-    def _manifest(self, release: str) -> ReleaseManifest | None:
+    def release(self, release: str) -> StoredRelease:
         try:
             body, _ = self._get(manifest_key(self._prefix, release))
-            return ReleaseManifest.from_bytes(body)
-        except (NoSuchObjectError, ReleaseFormatError):
-            # Lost or unreadable: everything is read anew and becomes a release of its own, which is
-            # how the folder heals.
-            return None
+            contents = Pack(body)
+            manifest = ReleaseManifest.from_document(contents.header)
+            return StoredRelease(manifest, dict(contents.blobs()))
+        except (NoSuchObjectError, ReleaseFormatError, PackFormatError) as error:
+            raise NoSuchReleaseError(f"Release {release} cannot be read: {error}") from error
 
-    def add(self, manifest: ReleaseManifest) -> None:
+    def archive(self, archive: Archive) -> Iterator[tuple[str, bytes]]:
+        try:
+            body, _ = self._get(archive_key(self._prefix, archive.name))
+            yield from Pack(body).blobs()
+        except (NoSuchObjectError, PackFormatError) as error:
+            raise NoSuchReleaseError(f"Archive {archive.name} cannot be read: {error}") from error
+
+    def add_archive(self, name: str, blobs: Mapping[str, bytes]) -> None:
+        self._add(archive_key(self._prefix, name), pack({"schema": 1}, blobs))
+
+    def add(self, release: StoredRelease) -> None:
+        key = manifest_key(self._prefix, release.manifest.release)
+        self._add(key, pack(release.manifest.as_document(), release.delta))
+
+    def _add(self, key: str, body: bytes) -> None:
         names = {_PRECONDITION_FAILED: ObjectExistsError, _CONFLICT: WriteConflictError}
         try:
-            with named_errors("store the release's manifest", names):
-                self._client.put_object(
-                    Bucket=self._bucket,
-                    Key=manifest_key(self._prefix, manifest.release),
-                    Body=manifest.to_bytes(),
-                    IfNoneMatch="*",
-                )
+            with named_errors(f"store {key}", names):
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*")
         except ObjectExistsError:
-            # The id holds the content's hash: the same content, stored within the same second.
+            # The name holds the content's hash: the same content, stored within the same second.
             return
         except WriteConflictError as error:
             raise ConcurrentReleaseError(str(error)) from error
-
-    def refresh(self, manifest: ReleaseManifest) -> None:
-        with named_errors("refresh the release's manifest"):
-            self._client.put_object(
-                Bucket=self._bucket,
-                Key=manifest_key(self._prefix, manifest.release),
-                Body=manifest.to_bytes(),
-            )
 
     def point_to(self, pointer: ReleasePointer, mark: str | None) -> None:
         names = dict.fromkeys((_PRECONDITION_FAILED, _CONFLICT, "NoSuchKey"), WriteConflictError)
@@ -96,6 +104,26 @@ class S3ReleaseStore:
         except WriteConflictError as error:
             raise ConcurrentReleaseError(str(error)) from error
 
+    def pointers(self, count: int) -> Sequence[ReleasePointer]:
+        """The bucket is versioned, so the pointer's versions are the history, lost with nothing."""
+        key = pointer_key(self._prefix)
+        with named_errors("list the pointer's versions"):
+            listed = self._client.list_object_versions(
+                Bucket=self._bucket, Prefix=key, MaxKeys=min(count, 1000)
+            )
+        pointers = []
+        for version in listed.get("Versions", [])[:count]:
+            body, _ = self._get(key, VersionId=version["VersionId"])
+            pointers.append(ReleasePointer.from_bytes(body))
+        return pointers
+
+    def refused_folder(self) -> str | None:
+        try:
+            body, _ = self._get(self._refusal_key)
+        except NoSuchObjectError:
+            return None
+        return str(json.loads(body).get("folder", ""))
+
     def report_refusal(self, report: Mapping[str, Any]) -> None:
         with named_errors("report the refusal"):
             self._client.put_object(
@@ -106,12 +134,6 @@ class S3ReleaseStore:
             )
 
     def clear_refusal(self) -> None:
-        """Delete the report if there is one: deleting nothing would leave a delete marker."""
-        try:
-            with named_errors("look for a refusal", {"404": NoSuchObjectError}):
-                self._client.head_object(Bucket=self._bucket, Key=self._refusal_key)
-        except NoSuchObjectError:
-            return
         with named_errors("clear the refusal"):
             self._client.delete_object(Bucket=self._bucket, Key=self._refusal_key)
 
@@ -119,7 +141,7 @@ class S3ReleaseStore:
     def _refusal_key(self) -> str:
         return f"{self._prefix}refused.json"
 
-    def _get(self, key: str) -> tuple[bytes, str]:
+    def _get(self, key: str, **arguments: Any) -> tuple[bytes, str]:
         with named_errors(f"read {key}", {"NoSuchKey": NoSuchObjectError}):
-            response = self._client.get_object(Bucket=self._bucket, Key=key)
+            response = self._client.get_object(Bucket=self._bucket, Key=key, **arguments)
             return response["Body"].read(), response["ETag"]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from publish_dags.limits import Limits
 from shared.settings import Environment
 
 
@@ -10,7 +11,9 @@ from shared.settings import Environment
 class PublishDagsSettings:
     bucket_name: str
     source_prefix: str
+    inbox_prefix: str
     release_prefix: str
+    limits: Limits
 
     @classmethod
     def from_environment(cls, values: Mapping[str, str]) -> "PublishDagsSettings":
@@ -18,5 +21,10 @@ class PublishDagsSettings:
         return cls(
             bucket_name=environment.text("DAG_BUCKET_NAME"),
             source_prefix=environment.text("SOURCE_PREFIX"),
+            inbox_prefix=environment.text("INBOX_PREFIX"),
             release_prefix=environment.text("RELEASE_PREFIX"),
+            limits=Limits.of_mib(
+                files=environment.whole_number("DAG_FILES_MAX_COUNT"),
+                total_mib=environment.whole_number("DAG_FILES_MAX_MIB"),
+            ),
         )

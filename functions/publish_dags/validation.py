@@ -1,41 +1,63 @@
 """What keeps a file out of a release, found without running any of it."""
 
+import ast
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from publish_dags.dag_ids import dag_ids
+from publish_dags.problems import Problem
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Why a file is refused, and where in it."""
+class Finding:
+    """What a look into one file has shown."""
 
-    path: str
-    reason: str
-    line: int | None = None
-
-    def __str__(self) -> str:
-        place = self.path if self.line is None else f"{self.path}, line {self.line}"
-        return f"{place}: {self.reason}"
+    problem: Problem | None = None
+    dags: Mapping[str, int] = field(default_factory=dict)
 
 
 def is_python(path: str) -> bool:
     return path.endswith(".py")
 
 
-def compile_problem(path: str, source: bytes) -> Problem | None:
-    """What is wrong with a Python file; compiling neither imports nor runs it.
+def examine_source(path: str, source: bytes) -> Finding:
+    """Compile a Python file and look for DAGs in it; neither imports nor runs it.
 
     The function's Python is the image's, so what compiles here compiles there.
     """
     try:
-        compile(source, path, "exec", dont_inherit=True)
+        # From the tree, so that the file is parsed once for both purposes.
+        tree = ast.parse(source, path)
+        compile(tree, path, "exec", dont_inherit=True)
     except SyntaxError as error:
-        return Problem(path, f"{type(error).__name__}: {error.msg}", error.lineno)
+        return Finding(Problem(path, f"{type(error).__name__}: {error.msg}", error.lineno))
     except (ValueError, RecursionError, MemoryError) as error:
         # Null bytes, or an expression nested too deeply for the parser.
-        return Problem(path, f"{type(error).__name__}: {error}")
-    return None
+        return Finding(Problem(path, f"{type(error).__name__}: {error}"))
+    if not _might_hold_a_dag(source):
+        return Finding()
+    return Finding(dags=dag_ids(tree))
+
+
+def _might_hold_a_dag(source: bytes) -> bool:
+    """Airflow's own question before it parses a file."""
+    lowered = source.lower()
+    return b"dag" in lowered and b"airflow" in lowered
+
+
+def doubled_dags(files: Mapping[str, Mapping[str, int]]) -> list[Problem]:
+    """DAG ids that two files claim: Airflow would show whichever it happened to parse last."""
+    first: dict[str, str] = {}
+    problems = []
+    for path in sorted(files):
+        for dag_id, line in files[path].items():
+            other = first.setdefault(dag_id, path)
+            if other != path:
+                place = f"{other}, line {files[other][dag_id]}"
+                problems.append(Problem(path, f"the DAG {dag_id!r} is also in {place}", line))
+    return problems
 
 
 @contextmanager

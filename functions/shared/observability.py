@@ -34,6 +34,7 @@ class MetricName(StrEnum):
     WORKERS_DIED = "WorkersDied"
     RELEASES_PUBLISHED = "ReleasesPublished"
     RELEASES_REFUSED = "ReleasesRefused"
+    RELEASES_PROMOTED = "ReleasesPromoted"
 
 
 class UnknownEventError(Exception):

@@ -1,19 +1,18 @@
 """The format of a DAG release: written by the publisher, read by the DAG bundle in the image.
 
 This file is the format's only definition. The image's package links to it, so it uses nothing but
-the standard library.
+the standard library, and so does `release_pack`, which says how both lie in S3.
 
-A *manifest* says which bytes a release consists of: for every file the S3 object and version that
-holds it, with its hash and size. A release's files never change. The *pointer* names the release
-that is current; moving it, atomically, is the whole of publishing and of rolling back.
+A *manifest* says what a release consists of: for every file its hash and size. A release never
+changes. The *pointer* names the release that is current; moving it, atomically, is the whole of
+publishing and of rolling back.
 """
 
-import gzip
 import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +21,7 @@ SCHEMA = 1
 # A release id becomes a directory name and an Airflow bundle version.
 _RELEASE_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{10}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 # What a Linux file system takes.
 MAX_PATH_BYTES = 1024
@@ -34,46 +34,75 @@ class ReleaseFormatError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFile:
-    """One file of a release: which object version holds it and what it must hash to."""
+    """One file of a release. What follows the size is the publisher's memory: it saves reading.
 
-    key: str
-    version_id: str
+    `etag` is what S3 calls the content, `dags` the DAGs found in it by line; a file that Airflow is
+    told to ignore has not been checked.
+    """
+
     sha256: str
+    size: int
+    etag: str = ""
+    checked: bool = True
+    dags: Mapping[str, int] = field(default_factory=dict)
+
+    def as_document(self) -> dict[str, Any]:
+        document: dict[str, Any] = {"sha256": self.sha256, "size": self.size}
+        if self.etag:
+            document["etag"] = self.etag
+        if not self.checked:
+            document["checked"] = False
+        if self.dags:
+            document["dags"] = dict(self.dags)
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An object that holds most of a release's files; `size` is theirs before compression."""
+
+    name: str
     size: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseManifest:
-    """All files of one release, by their path relative to the DAGs folder."""
+    """All files of one release, by their path relative to the DAGs folder.
+
+    Files that the archive lacks travel with the manifest. `ignore_files` are the texts of
+    .airflowignore files, so that the publisher need not fetch them to look at another file.
+    """
 
     release: str
     files: Mapping[str, ReleaseFile]
+    archive: Archive | None = None
+    ignore_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def content_hash(self) -> str:
         return content_hash({path: file.sha256 for path, file in self.files.items()})
 
-    def to_bytes(self) -> bytes:
-        document = {
+    def as_document(self) -> dict[str, Any]:
+        return {
             "schema": SCHEMA,
             "release": self.release,
-            "files": {path: asdict(file) for path, file in sorted(self.files.items())},
+            "archive": asdict(self.archive) if self.archive else None,
+            "ignore_files": dict(self.ignore_files),
+            "files": {path: file.as_document() for path, file in sorted(self.files.items())},
         }
-        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-        # No time stamp in the archive: the same manifest is always the same bytes.
-        return gzip.compress(text.encode(), mtime=0)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "ReleaseManifest":
+    def from_document(cls, document: Mapping[str, Any]) -> "ReleaseManifest":
+        _check_schema(document, "manifest")
         try:
-            text = gzip.decompress(data)
-        except (OSError, EOFError) as error:
-            raise ReleaseFormatError(f"The manifest is not a whole gzip file: {error}") from error
-        document = _document(text, "manifest")
-        try:
-            files = {path: ReleaseFile(**entry) for path, entry in document["files"].items()}
-            manifest = cls(release=document["release"], files=files)
-        except (KeyError, TypeError, AttributeError) as error:
+            archive = document["archive"]
+            manifest = cls(
+                release=document["release"],
+                files={path: ReleaseFile(**entry) for path, entry in document["files"].items()},
+                archive=Archive(**archive) if archive else None,
+                ignore_files=dict(document["ignore_files"]),
+            )
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ReleaseFormatError(
                 f"The manifest's fields are not as expected: {error}"
             ) from error
@@ -83,6 +112,8 @@ class ReleaseManifest:
     def _check(self) -> None:
         """A reader writes files at these paths, so it must not have to trust the writer."""
         check_release_id(self.release)
+        if self.archive:
+            check_release_id(self.archive.name)
         problems = path_problems(self.files)
         if problems:
             path, problem = next(iter(problems.items()))
@@ -96,10 +127,20 @@ class ReleaseManifest:
 
 @dataclass(frozen=True, slots=True)
 class ReleasePointer:
-    """Which release is current, and since when (ISO 8601)."""
+    """Which release is current, since when (ISO 8601), and how that came about.
+
+    `folder` and `upload` are what the DAGs folder and the newest zip were at that moment, seen or
+    overruled: what differs from them is new. With `hold` nothing new is published.
+    """
 
     release: str
     published_at: str
+    by: str = ""
+    reason: str = ""
+    folder: str = ""
+    upload: str = ""
+    hold: bool = False
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         return json.dumps({"schema": SCHEMA, **asdict(self)}).encode()
@@ -107,16 +148,21 @@ class ReleasePointer:
     @classmethod
     def from_bytes(cls, data: bytes) -> "ReleasePointer":
         document = _document(data, "pointer")
+        known = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
         try:
-            pointer = cls(release=document["release"], published_at=document["published_at"])
-        except KeyError as error:
-            raise ReleaseFormatError(f"The pointer lacks {error}") from error
+            pointer = cls(**known)
+        except TypeError as error:
+            raise ReleaseFormatError(f"The pointer is incomplete: {error}") from error
         check_release_id(pointer.release)
         return pointer
 
 
 def manifest_key(release_prefix: str, release: str) -> str:
-    return f"{release_prefix}{release}.json.gz"
+    return f"{release_prefix}{release}.gz"
+
+
+def archive_key(release_prefix: str, name: str) -> str:
+    return f"{release_prefix}archives/{name}.gz"
 
 
 def pointer_key(release_prefix: str) -> str:
@@ -159,7 +205,7 @@ def _path_problem(path: str) -> str | None:
         return "starts with a slash"
     if "\\" in path:
         return "holds a backslash"
-    if any(ord(character) < 32 or ord(character) == 127 for character in path):
+    if _CONTROL_CHARACTER.search(path):
         return "holds a control character"
     try:
         length = len(path.encode())
@@ -190,8 +236,12 @@ def _document(data: bytes, what: str) -> dict[str, Any]:
         raise ReleaseFormatError(f"The {what} is no JSON: {error}") from error
     if not isinstance(document, dict):
         raise ReleaseFormatError(f"The {what} is no JSON object")
+    _check_schema(document, what)
+    return document
+
+
+def _check_schema(document: Mapping[str, Any], what: str) -> None:
     if document.get("schema") != SCHEMA:
         raise ReleaseFormatError(
             f"The {what} has schema {document.get('schema')!r}; this version reads {SCHEMA}"
         )
-    return document

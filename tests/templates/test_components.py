@@ -184,13 +184,12 @@ def test_rotation_reaches_every_secret_and_may_write_it_when_it_runs() -> None:
                 "sqs:SendMessage",
             },
         ),
-        ("dag-processor", {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"}),
+        ("dag-processor", {"s3:GetObject", "s3:ListBucket"}),
         ("triggerer", {"s3:GetObject", "s3:ListBucket", "s3:PutObject"}),
         (
             "worker",
             {
                 "s3:GetObject",
-                "s3:GetObjectVersion",
                 "s3:ListBucket",
                 "s3:PutObject",
                 "sqs:ChangeMessageVisibility",
@@ -211,7 +210,6 @@ def test_rotation_reaches_every_secret_and_may_write_it_when_it_runs() -> None:
                 "rds:CreateDBSnapshot",
                 "rds:DescribeDBSnapshots",
                 "s3:GetObject",
-                "s3:GetObjectVersion",
                 "s3:ListBucket",
                 "s3:PutObject",
             },

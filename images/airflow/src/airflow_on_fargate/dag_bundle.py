@@ -8,7 +8,7 @@ import contextlib
 import logging
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from airflow.dag_processing.bundles.base import (
     BaseDagBundle,
@@ -23,8 +23,6 @@ from airflow_on_fargate.release_store import PointerSeen, S3ReleaseStore
 
 log = logging.getLogger(__name__)
 
-PARALLEL_FETCHES: Final = 16
-
 
 class ReleaseDagBundle(BaseDagBundle):
     """DAGs as `publish_dags` releases them."""
@@ -34,8 +32,8 @@ class ReleaseDagBundle(BaseDagBundle):
     def __init__(self, *, bucket_name: str, prefix: str = "releases/", **kwargs: Any) -> None:
         # Unknown arguments are Airflow's: later versions pass more.
         super().__init__(**kwargs)
-        self._store = S3ReleaseStore(bucket_name, prefix, PARALLEL_FETCHES)
-        self._cache = ReleaseCache(self.base_dir, self.versions_dir, self._store, PARALLEL_FETCHES)
+        self._store = S3ReleaseStore(bucket_name, prefix)
+        self._cache = ReleaseCache(self.base_dir, self.versions_dir, self._store)
         self._served: PointerSeen | None = None
         self._lease: BundleVersionLock | None = None
         self._touch_again: list[str] = []

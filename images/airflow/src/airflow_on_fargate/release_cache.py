@@ -1,89 +1,163 @@
 """Releases on local disk: content-addressed files, hard-linked into one folder per release.
 
-    <root>/manifests/<release>.json.gz
+    <root>/manifests/<release>.json
     <root>/blobs/<first two digits>/<sha256>
     <root>/versions/<release>/...            what Airflow reads; complete or absent, never half
 
-Only changed files are fetched. Whoever calls holds the bundle's lock, which spans processes.
+A release is one object in S3, with an archive beside it where there is much: what the disk lacks is
+taken from the first, and from the second only if that is not enough. Whoever calls holds the
+bundle's lock, which spans processes.
 """
 
+import errno
+import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
-from airflow_on_fargate.release_manifest import ReleaseFile, ReleaseManifest
-from airflow_on_fargate.release_store import S3ReleaseStore
+from airflow_on_fargate.release_manifest import ReleaseFormatError, ReleaseManifest
+from airflow_on_fargate.release_pack import Pack, PackFormatError
+from airflow_on_fargate.release_store import ReleaseIntegrityError, S3ReleaseStore
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class DiskFullError(Exception):
+    """The task's disk cannot hold the release."""
 
 
 class ReleaseCache:
     """The local copy of a store's releases under one folder."""
 
-    def __init__(
-        self, root: Path, versions: Path, store: S3ReleaseStore, parallel_fetches: int
-    ) -> None:
+    def __init__(self, root: Path, versions: Path, store: S3ReleaseStore) -> None:
         self._root = root
         self._versions = versions
         self._store = store
-        self._parallel_fetches = parallel_fetches
 
     def has(self, release: str) -> bool:
         """Whether the release's folder is there; it is complete then."""
         return (self._versions / release).is_dir()
 
     def manifest(self, release: str) -> ReleaseManifest:
-        """From disk, or from S3 and kept."""
-        path = self._root / "manifests" / f"{release}.json.gz"
-        if not path.exists():
-            _write(path, self._store.manifest_bytes(release))
-        return ReleaseManifest.from_bytes(path.read_bytes())
+        """From disk where the release has been materialised, from S3 otherwise."""
+        path = self._manifest_path(release)
+        if path.exists():
+            return ReleaseManifest.from_document(json.loads(path.read_bytes()))
+        return self._open(release)[0]
 
-    def materialise(self, release: str) -> ReleaseManifest:
-        """Make the release's folder, unless it is there."""
-        manifest = self.manifest(release)
+    def materialise(self, release: str) -> None:
+        """Make the release's folder, unless it is there. All of it, or none."""
         if self.has(release):
-            return manifest
-        self._fetch(manifest.files.values())
-        self._assemble(release, manifest)
-        self._drop_unused_blobs()
-        return manifest
-
-    def _fetch(self, files: Iterable[ReleaseFile]) -> None:
-        missing = {file.sha256: file for file in files if not self._blob(file.sha256).exists()}
-        if not missing:
             return
-        self._store.connect()
-        with ThreadPoolExecutor(self._parallel_fetches, thread_name_prefix="release") as threads:
-            # list() raises the first error; the blobs fetched until then stay and are used next
-            # time.
-            list(threads.map(self._fetch_one, missing.values()))
-
-    def _fetch_one(self, file: ReleaseFile) -> None:
-        # Read-only: a DAG that writes to its own folder must not change another release.
-        _write(self._blob(file.sha256), self._store.file_bytes(file), mode=0o444)
-
-    def _assemble(self, release: str, manifest: ReleaseManifest) -> None:
-        self._versions.mkdir(parents=True, exist_ok=True)
-        for left_over in self._versions.glob(".staging-*"):
-            shutil.rmtree(left_over, ignore_errors=True)
         staging = self._versions / f".staging-{release}"
-        staging.mkdir()
+        try:
+            self._versions.mkdir(parents=True, exist_ok=True)
+            for left_over in self._versions.glob(".staging-*"):
+                shutil.rmtree(left_over, ignore_errors=True)
+            self._make(release, staging)
+        except OSError as error:
+            shutil.rmtree(staging, ignore_errors=True)
+            if error.errno in _FULL:
+                raise self._disk_full(release) from error
+            raise
+        except PackFormatError as error:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise ReleaseIntegrityError(f"Release {release} is damaged in S3: {error}") from error
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+
+    def _make(self, release: str, staging: Path) -> None:
+        # First of all: folders of old releases may have been removed since the last time.
+        self._drop_unused()
+        manifest, pack = self._open(release)
+        # Plain text from here on: ten thousand Path objects take as long as their files.
+        places: dict[str, list[str]] = {}
         for path, file in manifest.files.items():
-            target = staging / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(self._blob(file.sha256), target)
+            places.setdefault(file.sha256, []).append(f"{staging}/{path}")
+        staging.mkdir()
+        for folder in {os.path.dirname(path) for path in manifest.files}:
+            (staging / folder).mkdir(parents=True, exist_ok=True)
+        lacking = {sha256 for sha256, targets in places.items() if not self._link(sha256, targets)}
+        if lacking:
+            self._unpack(pack, places, lacking)
+        if lacking and manifest.archive:
+            archive = Pack(self._store.archive_bytes(manifest.archive))
+            self._unpack(archive, places, lacking)
+        if lacking:
+            raise ReleaseIntegrityError(
+                f"{len(lacking)} files of release {release} are in none of its objects in S3"
+            )
+        document = json.dumps(manifest.as_document(), separators=(",", ":"))
+        _write(self._manifest_path(release), document.encode())
         staging.rename(self._versions / release)
 
-    def _drop_unused_blobs(self) -> None:
+    def _open(self, release: str) -> tuple[ReleaseManifest, Pack]:
+        try:
+            pack = Pack(self._store.release_bytes(release))
+            manifest = ReleaseManifest.from_document(pack.header)
+        except (PackFormatError, ReleaseFormatError) as error:
+            raise ReleaseIntegrityError(f"Release {release} is damaged in S3: {error}") from error
+        if manifest.release != release:
+            raise ReleaseIntegrityError(f"Release {release} is named {manifest.release} in S3")
+        return manifest, pack
+
+    def _unpack(self, pack: Pack, places: dict[str, list[str]], lacking: set[str]) -> None:
+        for sha256, data in pack.blobs():
+            if sha256 in lacking:
+                self._keep(sha256, data, places[sha256])
+                lacking.discard(sha256)
+
+    def _keep(self, sha256: str, data: bytes, targets: list[str]) -> None:
+        # Read-only: a DAG that writes to its own folder must not change another release. A blob
+        # appears by its name only when it is whole, as a link to the file in the staging folder.
+        first, *others = targets
+        with open(os.open(first, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444), "wb") as file:
+            file.write(data)
+        blob = self._blob(sha256)
+        try:
+            os.link(first, blob)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(blob), exist_ok=True)
+            os.link(first, blob)
+        for target in others:
+            os.link(first, target)
+
+    def _link(self, sha256: str, targets: list[str]) -> bool:
+        blob = self._blob(sha256)
+        try:
+            for target in targets:
+                os.link(blob, target)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _drop_unused(self) -> None:
         """Airflow's clean-up removes folders of old releases; a blob with one link is in none."""
         blobs = self._root / "blobs"
-        for blob in blobs.glob("*/*") if blobs.is_dir() else ():
-            if blob.stat().st_nlink == 1:
-                blob.unlink()
+        for folder in os.scandir(blobs) if blobs.is_dir() else ():
+            for blob in os.scandir(folder):
+                if blob.stat().st_nlink == 1:
+                    os.unlink(blob)
+        manifests = self._root / "manifests"
+        for manifest in manifests.glob("*.json") if manifests.is_dir() else ():
+            if not self.has(manifest.stem):
+                manifest.unlink()
 
-    def _blob(self, sha256: str) -> Path:
-        return self._root / "blobs" / sha256[:2] / sha256
+    def _disk_full(self, release: str) -> DiskFullError:
+        disk = shutil.disk_usage(self._root)
+        return DiskFullError(
+            f"No room for DAG release {release} under {self._root}: {disk.free:,} of "
+            f"{disk.total:,} bytes are free. Give the task more ephemeral storage, or keep large "
+            "data out of dags/"
+        )
+
+    def _manifest_path(self, release: str) -> Path:
+        return self._root / "manifests" / f"{release}.json"
+
+    def _blob(self, sha256: str) -> str:
+        return f"{self._root}/blobs/{sha256[:2]}/{sha256}"
 
 
 def files_to_touch(
@@ -110,10 +184,9 @@ def _sha(manifest: ReleaseManifest, path: str) -> str | None:
     return file.sha256 if file else None
 
 
-def _write(path: Path, data: bytes, mode: int = 0o644) -> None:
+def _write(path: Path, data: bytes) -> None:
     """Atomically, so that a reader or a killed process never leaves half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(data)
-    temporary.chmod(mode)
     temporary.replace(path)

@@ -1,16 +1,16 @@
-"""Releases in S3, as the DAG bundle sees them: the pointer, manifests, files. Read only.
+"""Releases in S3, as the DAG bundle sees them: the pointer, manifests, archives. Read only.
 
 Turns what S3 answers into errors that say what to look at; nothing here touches the local disk.
 """
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_on_fargate.release_manifest import (
-    ReleaseFile,
-    ReleaseManifest,
+    Archive,
+    ReleaseFormatError,
     ReleasePointer,
+    archive_key,
     manifest_key,
     pointer_key,
 )
@@ -21,7 +21,7 @@ class ReleaseUnavailableError(Exception):
 
 
 class ReleaseIntegrityError(Exception):
-    """A file is not what its manifest says."""
+    """What S3 gave is not what was published."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,9 @@ class UnchangedPointer:
 class S3ReleaseStore:
     """The releases under one prefix of one bucket."""
 
-    def __init__(self, bucket_name: str, prefix: str, connections: int, client: Any = None) -> None:
+    def __init__(self, bucket_name: str, prefix: str, client: Any = None) -> None:
         self._bucket = bucket_name
         self._prefix = f"{prefix.strip('/')}/"
-        self._connections = connections
         self._client_made = client
 
     @property
@@ -55,17 +54,12 @@ class S3ReleaseStore:
             self._client_made = boto3.client(
                 "s3",
                 config=Config(
-                    max_pool_connections=self._connections,
                     connect_timeout=5,
                     read_timeout=20,
                     retries={"mode": "standard", "max_attempts": 5},
                 ),
             )
         return self._client_made
-
-    def connect(self) -> None:
-        """Make the client now: boto3 cannot make one in several threads at once."""
-        _ = self._client
 
     def pointer(self, etag: str | None = None) -> PointerSeen | UnchangedPointer | None:
         """The current release; None while nothing has been published. One request, mostly a 304."""
@@ -74,27 +68,23 @@ class S3ReleaseStore:
         answer = self._get(key, f"the pointer {key}", allowed=("304", "NoSuchKey"), **condition)
         if isinstance(answer, str):
             return UnchangedPointer() if answer == "304" else None
-        pointer = ReleasePointer.from_bytes(answer["Body"].read())
+        try:
+            pointer = ReleasePointer.from_bytes(answer["Body"].read())
+        except ReleaseFormatError as error:
+            place = f"s3://{self._bucket}/{key}"
+            raise ReleaseIntegrityError(f"{place} is no pointer: {error}") from error
         return PointerSeen(pointer.release, answer["ETag"])
 
-    def manifest_bytes(self, release: str) -> bytes:
-        """The manifest of one release, as it was written."""
-        key = manifest_key(self._prefix, release)
-        data: bytes = self._get(key, f"the manifest of release {release}")["Body"].read()
-        manifest = ReleaseManifest.from_bytes(data)
-        if manifest.release != release:
-            raise ReleaseIntegrityError(f"{key} is the manifest of {manifest.release}")
-        return data
+    def release_bytes(self, release: str) -> bytes:
+        """The pack of a release: its manifest, and the files that its archive lacks."""
+        return self._bytes(manifest_key(self._prefix, release), f"release {release}")
 
-    def file_bytes(self, file: ReleaseFile) -> bytes:
-        """The bytes of one file, verified."""
-        answer = self._get(file.key, f"version {file.version_id} of it", VersionId=file.version_id)
-        data: bytes = answer["Body"].read()
-        if len(data) != file.size or hashlib.sha256(data).hexdigest() != file.sha256:
-            raise ReleaseIntegrityError(
-                f"s3://{self._bucket}/{file.key} (version {file.version_id}) is not the file that "
-                f"was published: {len(data)} bytes instead of {file.size}, or another hash"
-            )
+    def archive_bytes(self, archive: Archive) -> bytes:
+        """The pack that holds most files of the releases that name it."""
+        return self._bytes(archive_key(self._prefix, archive.name), f"archive {archive.name}")
+
+    def _bytes(self, key: str, what: str) -> bytes:
+        data: bytes = self._get(key, what)["Body"].read()
         return data
 
     def _get(self, key: str, what: str, allowed: tuple[str, ...] = (), **arguments: Any) -> Any:

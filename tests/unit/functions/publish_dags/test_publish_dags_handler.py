@@ -1,134 +1,66 @@
-"""The handler of publish_dags, with each of its sample events."""
+"""The handler of publish_dags, with each of its sample events, on a bucket in memory."""
 
-import io
 import json
-from datetime import UTC, datetime
 
 import pytest
-from botocore.response import StreamingBody
-from botocore.stub import ANY
+from dag_folder import DagFolder, dag
+from in_memory_s3 import error
 
 from publish_dags.handler import handler
+from publish_dags.ports import NoSuchReleaseError
+from shared import clients
 from shared.errors import AwsCallError
 from shared.observability import UnknownEventError
 from shared.settings import SettingError
 
-NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-SAMPLE_VERSION = "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e"
-SAMPLE_MARKER = "1QW9g1Z99LUNbvaaYVpW9xDlOLU.qxgF"
 
-
-@pytest.fixture(autouse=True)
-def settings(monkeypatch):
-    monkeypatch.setenv("DAG_BUCKET_NAME", "bucket")
+@pytest.fixture
+def folder(monkeypatch):
+    monkeypatch.setenv("DAG_BUCKET_NAME", "dags")
     monkeypatch.setenv("SOURCE_PREFIX", "dags/")
+    monkeypatch.setenv("INBOX_PREFIX", "inbox/")
     monkeypatch.setenv("RELEASE_PREFIX", "releases/")
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setenv("DAG_FILES_MAX_COUNT", "100")
+    monkeypatch.setenv("DAG_FILES_MAX_MIB", "1")
+    folder = DagFolder()
+    monkeypatch.setattr(clients, "s3", lambda: folder.s3)
+    monkeypatch.setattr("time.sleep", folder.s3.clock.sleep)
+    return folder
 
 
 @pytest.fixture
-def call(sample_event, context):
-    return lambda name: handler(sample_event(f"publish_dags/{name}"), context)
+def call(context, folder):
+    return lambda event: handler(event, context)
 
 
-class Bucket:
-    """What S3 will say, in the order in which it is asked."""
-
-    def __init__(self, stubbed):
-        self.s3 = stubbed("s3")
-
-    def listing(self, versions=(), markers=()):
-        def entry(item):
-            key, version_id = item
-            return {"Key": key, "VersionId": version_id, "IsLatest": True, "LastModified": NOW}
-
-        self.s3.add_response(
-            "list_object_versions",
-            {
-                "Versions": [entry(item) for item in versions],
-                "DeleteMarkers": [entry(item) for item in markers],
-            },
-            {"Bucket": "bucket", "Prefix": "dags/"},
-        )
-
-    def no_release(self):
-        self.s3.add_client_error("get_object", "NoSuchKey")
-
-    def file(self, data):
-        self.s3.add_response("get_object", {"Body": StreamingBody(io.BytesIO(data), len(data))})
-
-    def takes_release(self):
-        self.s3.add_response(
-            "put_object", {}, {"Bucket": "bucket", "Key": ANY, "Body": ANY, "IfNoneMatch": "*"}
-        )
-        self.s3.add_response(
-            "put_object",
-            {},
-            {
-                "Bucket": "bucket",
-                "Key": "releases/current.json",
-                "Body": ANY,
-                "IfNoneMatch": "*",
-            },
-        )
-        self.s3.add_client_error("head_object", "404")
-
-    def takes_refusal(self):
-        self.s3.add_response(
-            "put_object",
-            {},
-            {
-                "Bucket": "bucket",
-                "Key": "releases/refused.json",
-                "Body": ANY,
-                "ContentType": "application/json",
-            },
-        )
-
-
-@pytest.fixture
-def bucket(stubbed):
-    return Bucket(stubbed)
-
-
-def test_publishes_when_a_file_was_put(call, bucket, log_lines):
-    files = [("dags/classic.py", SAMPLE_VERSION)]
-    bucket.listing(files)
-    bucket.listing(files)
-    bucket.no_release()
-    bucket.listing(files)
-    bucket.file(b"x = 1\n")
-    bucket.takes_release()
-    result = call("object-created")
-    assert result["outcome"] == "published"
-    assert result["files"] == 1
+@pytest.mark.parametrize("name", ["object-created", "object-deleted"])
+def test_publishes_when_a_file_was_put_or_deleted(call, folder, sample_event, name, log_lines):
+    folder.change({"classic.py": dag("classic")})
+    result = call(sample_event(f"publish_dags/{name}"))
+    assert (result["outcome"], result["files"]) == ("published", 1)
     assert json.loads(json.dumps(result)) == result
     assert '"ReleasesPublished":[1.0]' in log_lines()
+    assert folder.pointer["by"] == sample_event(f"publish_dags/{name}")["detail"]["requester"]
 
 
-def test_publishes_when_a_file_was_deleted(call, bucket):
-    for _ in range(2):
-        bucket.listing(markers=[("dags/classic.py", SAMPLE_MARKER)])
-    bucket.no_release()
-    bucket.listing(markers=[("dags/classic.py", SAMPLE_MARKER)])
-    bucket.takes_release()
-    result = call("object-deleted")
-    assert (result["outcome"], result["files"]) == ("published", 0)
+def test_publishes_a_zip_when_it_was_put_into_the_inbox(call, folder, sample_event):
+    folder.upload({"a.py": dag("a")})
+    event = sample_event("publish_dags/object-created")
+    event["detail"]["object"]["key"] = "inbox/dags.zip"
+    assert call(event)["outcome"] == "published"
+    assert folder.pointer["reason"] == "inbox/dags.zip"
 
 
-def test_publishes_at_once_when_somebody_asks(call, bucket):
-    bucket.no_release()
-    bucket.listing()
-    bucket.takes_release()
-    assert call("direct")["outcome"] == "published"
+def test_publishes_at_once_when_somebody_asks(call, folder, sample_event):
+    folder.change({"a.py": ""})
+    before = folder.s3.clock.now()
+    assert call(sample_event("publish_dags/direct"))["outcome"] == "published"
+    assert folder.s3.clock.now() == before
 
 
-def test_reports_file_line_and_reason_when_a_file_does_not_compile(call, bucket, log_lines):
-    bucket.no_release()
-    bucket.listing([("dags/classic.py", SAMPLE_VERSION)])
-    bucket.file(b"x = 1\ndef f(:\n")
-    bucket.takes_refusal()
-    result = call("direct")
+def test_reports_file_line_and_reason_when_a_file_does_not_compile(call, folder, log_lines):
+    folder.change({"classic.py": "x = 1\ndef f(:\n"})
+    result = call({})
     assert result["outcome"] == "refused"
     assert result["problems"][0].startswith("classic.py, line 2: SyntaxError")
     lines = log_lines()
@@ -136,36 +68,75 @@ def test_reports_file_line_and_reason_when_a_file_does_not_compile(call, bucket,
     assert "ReleasesPublished" not in lines
 
 
-@pytest.mark.parametrize("key", ["releases/current.json", "other/dags/a.py"])
-def test_ignores_a_change_when_it_is_not_in_the_folder(key, sample_event, context, bucket):
+def test_counts_a_refusal_once_when_it_is_looked_at_regularly(
+    call, folder, sample_event, log_lines
+):
+    folder.change({"classic.py": "def"})
+    call({})
+    log_lines()
+    assert call(sample_event("publish_dags/reconciliation"))["outcome"] == "refused"
+    assert "ReleasesRefused" not in log_lines()
+
+
+def test_finds_what_no_event_brought_when_it_looks_regularly(call, folder, sample_event):
+    folder.change({"a.py": ""})
+    assert call(sample_event("publish_dags/reconciliation"))["outcome"] == "published"
+    assert call(sample_event("publish_dags/reconciliation"))["outcome"] == "unchanged"
+
+
+def test_promotes_and_tells_the_history_when_asked(call, folder, sample_event, log_lines):
+    first = folder.publish({"a.py": ""}).release
+    second = folder.publish({"a.py": "x = 1"}).release
+    result = call(sample_event("publish_dags/promote") | {"promote": first})
+    assert (result["outcome"], result["release"]) == ("promoted", first)
+    assert '"ReleasesPromoted":[1.0]' in log_lines()
+    history = call(sample_event("publish_dags/history"))["history"]
+    assert [each["release"] for each in history] == [first, second, first]
+    assert history[0]["reason"] == "promoted"
+    assert history[0]["by"] == "alice"
+
+
+def test_ends_a_hold_when_asked(call, folder):
+    first = folder.publish({"a.py": ""}).release
+    folder.publish({"a.py": "x = 1"})
+    call({"promote": first, "hold": True})
+    folder.change({"a.py": "x = 2"})
+    assert call({})["outcome"] == "held"
+    assert call({"resume": True})["outcome"] == "published"
+
+
+def test_raises_when_the_release_to_promote_is_not_there(call, folder):
+    with pytest.raises(NoSuchReleaseError):
+        call({"promote": "20260101T000000Z-0123456789"})
+
+
+@pytest.mark.parametrize(
+    "key", ["releases/current.json", "other/dags/a.py", "inbox/a.zip.refused.json", "inbox/a.py"]
+)
+def test_ignores_a_change_when_it_is_of_no_dag_file(key, call, sample_event, folder):
     event = sample_event("publish_dags/object-created")
     event["detail"]["object"]["key"] = key
-    assert handler(event, context) == {"outcome": "ignored"}
-
-
-def test_publishes_when_an_event_names_no_version(sample_event, context, bucket):
-    event = sample_event("publish_dags/object-created")
-    del event["detail"]["object"]["version-id"]
-    bucket.no_release()
-    bucket.listing()
-    bucket.takes_release()
-    assert handler(event, context)["outcome"] == "published"
+    assert call(event) == {"outcome": "ignored"}
+    assert folder.s3.requests == []
 
 
 @pytest.mark.parametrize("change", [{"source": "aws.ecs"}, {"detail-type": "Object Tags Added"}])
-def test_refuses_an_event_when_it_is_unknown(change, sample_event, context):
+def test_refuses_an_event_when_it_is_unknown(change, call, sample_event):
     with pytest.raises(UnknownEventError):
-        handler(sample_event("publish_dags/object-created") | change, context)
+        call(sample_event("publish_dags/object-created") | change)
 
 
-def test_raises_when_the_folder_cannot_be_listed(call, bucket):
-    bucket.no_release()
-    bucket.s3.add_client_error("list_object_versions", "AccessDenied")
+def test_raises_when_the_folder_cannot_be_listed(call, folder):
+    def fault(when, operation, key):
+        if operation == "list":
+            raise error("AccessDenied", 403)
+
+    folder.s3.fault = fault
     with pytest.raises(AwsCallError, match="Could not list the DAGs folder: AccessDenied"):
-        call("direct")
+        call({})
 
 
 def test_raises_when_a_setting_is_missing(call, monkeypatch):
     monkeypatch.delenv("SOURCE_PREFIX")
     with pytest.raises(SettingError, match="SOURCE_PREFIX"):
-        call("direct")
+        call({})

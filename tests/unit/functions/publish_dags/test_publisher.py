@@ -1,340 +1,276 @@
-"""Publishing: all or nothing, only what changed is read, nobody is overwritten."""
+"""Publishing: all or nothing, only what changed is read and stored, nobody is overwritten."""
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from threading import Thread
 
 import pytest
+from dag_folder import DagFolder, dag
+from in_memory_s3 import error
 
-from publish_dags.ports import (
-    ConcurrentReleaseError,
-    CurrentRelease,
-    SourceChangedError,
-    SourceFile,
-    SourceListing,
-)
-from publish_dags.publisher import QUIET_SECONDS, Outcome, Publisher, PublishingContendedError
-from shared.release_manifest import ReleaseFile, ReleaseManifest
-
-START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-
-
-class Clock:
-    def __init__(self):
-        self.moment = START
-        self.after_sleep = lambda: None
-
-    def now(self):
-        return self.moment
-
-    def sleep(self, seconds):
-        self.moment += timedelta(seconds=seconds)
-        self.after_sleep()
-
-
-class InMemoryDagSource:
-    """A versioned folder."""
-
-    def __init__(self, clock):
-        self.clock = clock
-        self.versions = {}
-        self.latest = {}
-        self.changes = {}
-        self.reads = []
-        self.before_read = lambda file: None
-
-    def put(self, path, data=b"x = 1\n"):
-        version = f"version-{len(self.changes)}"
-        self.versions[version] = data
-        self.latest[path] = version
-        self.changes[version] = self.clock.moment
-        return version
-
-    def delete(self, path):
-        del self.latest[path]
-        marker = f"marker-{len(self.changes)}"
-        self.changes[marker] = self.clock.moment
-        return marker
-
-    def list(self):
-        files = [SourceFile(path, f"dags/{path}", each) for path, each in self.latest.items()]
-        return SourceListing(files, dict(self.changes))
-
-    def read(self, file):
-        self.before_read(file)
-        self.reads.append(file.path)
-        data = self.versions[file.version_id]
-        yield data[:3]
-        yield data[3:]
-
-
-class InMemoryReleaseStore:
-    def __init__(self):
-        self.manifests = {}
-        self.pointer = None
-        self.mark = 0
-        self.refusal = None
-        self.before_move = lambda: None
-
-    def current(self):
-        if self.pointer is None:
-            return None
-        return CurrentRelease(
-            self.pointer, str(self.mark), self.manifests.get(self.pointer.release)
-        )
-
-    def add(self, manifest):
-        self.manifests.setdefault(manifest.release, manifest)
-
-    def refresh(self, manifest):
-        assert manifest.release in self.manifests
-        self.manifests[manifest.release] = manifest
-
-    def point_to(self, pointer, mark):
-        self.before_move()
-        if mark != (str(self.mark) if self.pointer else None):
-            raise ConcurrentReleaseError
-        # Readers may follow the pointer at once.
-        assert pointer.release in self.manifests
-        self.pointer = pointer
-        self.mark += 1
-
-    def report_refusal(self, report):
-        self.refusal = report
-
-    def clear_refusal(self):
-        self.refusal = None
+from publish_dags.limits import Limits
+from publish_dags.publisher import Outcome, PublishingContendedError
 
 
 @pytest.fixture
-def clock():
-    return Clock()
+def folder():
+    return DagFolder()
 
 
-@pytest.fixture
-def publisher(clock):
-    return Publisher(InMemoryDagSource(clock), InMemoryReleaseStore(), clock.now, clock.sleep)
+def many(count, size=200):
+    """Files that compression does not make small."""
+    return {
+        f"team_{number % 20}/dag_{number}.py": dag(f"d{number}", "#" + "".join(
+            hashlib.sha256(f"{number}.{part}".encode()).hexdigest() for part in range(size // 64)
+        ))
+        for number in range(count)
+    }  # fmt: skip
 
 
-def later(publisher, clock, publish=True):
-    clock.sleep(60)
-    publisher.source.reads.clear()
-    return publisher.publish() if publish else None
-
-
-def test_publishes_all_files_when_there_is_no_release_yet(publisher):
-    version = publisher.source.put("a.py")
-    publisher.source.put("sub/data.csv", b"not,python")
-    publication = publisher.publish()
+def test_publishes_all_files_when_there_is_no_release_yet(folder):
+    publication = folder.publish({"a.py": "x = 1\n", "sub/data.csv": "not,python"})
     assert publication.outcome is Outcome.PUBLISHED
     assert publication.files == publication.files_read == 2
-    manifest = publisher.releases.manifests[publication.release]
-    assert manifest.files["a.py"] == ReleaseFile(
-        "dags/a.py", version, hashlib.sha256(b"x = 1\n").hexdigest(), 6
+    assert publication.release.startswith("20260301T120100Z-")
+    assert folder.current_files == {"a.py": b"x = 1\n", "sub/data.csv": b"not,python"}
+    assert folder.pointer["reason"] == "folder"
+    assert folder.pointer["changes"] == {
+        "added": 2, "changed": 0, "removed": 0, "paths": ["+ a.py", "+ sub/data.csv"],
+    }  # fmt: skip
+
+
+def test_publishes_an_empty_release_when_there_are_no_files(folder):
+    assert folder.publish().outcome is Outcome.PUBLISHED
+    assert folder.current_files == {}
+    assert folder.publish().outcome is Outcome.UNCHANGED
+
+
+def test_publishes_when_the_last_file_was_deleted(folder):
+    folder.publish({"a.py": ""})
+    assert folder.publish({"a.py": None}).outcome is Outcome.PUBLISHED
+    assert folder.current_files == {}
+
+
+def test_publishes_when_a_file_is_renamed(folder):
+    folder.publish({"a.py": "x = 1"})
+    assert folder.publish({"a.py": None, "b.py": "x = 1"}).outcome is Outcome.PUBLISHED
+    assert folder.current_files == {"b.py": b"x = 1"}
+
+
+@pytest.mark.parametrize("count", [100, 3000])
+def test_requests_do_not_grow_with_the_files_when_one_of_many_changes(folder, count):
+    folder.publish(many(count))
+    folder.s3.requests.clear()
+    publication = folder.publish({"team_7/dag_7.py": dag("d7", "x = 2")})
+    assert (publication.files, publication.files_read) == (count, 1)
+    asked = [request for request in folder.s3.requests if request != ("list", "dags/")]
+    release = f"releases/{publication.release}.gz"
+    former = next(key for operation, key in asked if key.endswith(".gz"))
+    assert asked == [
+        ("get", "releases/current.json"), ("list", "inbox/"), ("get", former),
+        ("get", "dags/team_7/dag_7.py"), ("put", release), ("put", "releases/current.json"),
+        ("get", "releases/refused.json"),
+    ]  # fmt: skip
+    # What was stored is the difference, not the folder.
+    assert len(folder.s3.data(release)) < 200 * count
+    assert folder.current_files["team_7/dag_7.py"] == dag("d7", "x = 2")
+
+
+def test_asks_for_pointer_listings_and_report_when_nothing_has_changed(folder):
+    folder.publish(many(10))
+    folder.s3.requests.clear()
+    assert folder.publish().outcome is Outcome.UNCHANGED
+    assert folder.s3.requests == [
+        ("get", "releases/current.json"), ("list", "dags/"), ("list", "inbox/"),
+        ("get", "releases/refused.json"),
+    ]  # fmt: skip
+
+
+def test_stores_no_archive_when_the_folder_is_small(folder):
+    folder.publish({"a.py": "x = 1"})
+    assert folder.s3.keys("releases/archives/") == []
+
+
+def test_goes_on_with_the_archive_until_the_difference_is_a_sizeable_share(folder):
+    files = many(1000, 2000)
+    folder.publish(files)
+    archives = []
+    for part in range(10):
+        chunk = list(files)[part * 60 : part * 60 + 60]
+        release = folder.publish({path: files[path] + b"# changed\n" for path in chunk}).release
+        archives.append(folder.manifest(release)["archive"]["name"])
+    # 60 of 1,000 files a time: a quarter is exceeded every fifth time.
+    assert len(set(archives)) == 3
+    assert len(folder.s3.keys("releases/archives/")) == 3
+    assert len(folder.current_files) == 1000
+    assert all(
+        data.endswith(b"# changed\n") for data in map(folder.current_files.get, list(files)[:600])
     )
-    assert publisher.releases.pointer.release == manifest.release
-    assert manifest.release.startswith("20260301T120000Z-")
-    assert publisher.releases.pointer.published_at == "2026-03-01T12:00:00+00:00"
 
 
-def test_publishes_an_empty_release_when_there_are_no_files(publisher):
-    publication = publisher.publish()
-    assert publication.outcome is Outcome.PUBLISHED
-    assert publisher.releases.manifests[publication.release].files == {}
-    assert publisher.publish().outcome is Outcome.UNCHANGED
+def test_makes_a_new_archive_when_most_of_the_old_one_is_gone(folder):
+    files = many(1000, 2000)
+    folder.publish(files)
+    folder.publish(dict.fromkeys(list(files)[:700]))
+    assert len(folder.s3.keys("releases/archives/")) == 2
+    assert len(folder.current_files) == 300
 
 
-def test_publishes_an_empty_release_when_the_last_file_was_deleted(publisher, clock):
-    publisher.source.put("a.py")
-    publisher.publish()
-    publisher.source.delete("a.py")
-    assert later(publisher, clock).outcome is Outcome.PUBLISHED
+def test_publishes_nothing_when_the_same_content_was_uploaded_again(folder):
+    first = folder.publish({"a.py": "x = 1"})
+    again = folder.publish({"a.py": "x = 1"})
+    assert (again.outcome, again.release) == (Outcome.UNCHANGED, first.release)
+    assert len(folder.s3.keys("releases/2")) == 1
 
 
-def test_reads_only_the_changed_file_when_one_of_many_changes(publisher, clock):
-    for number in range(50):
-        publisher.source.put(f"dag_{number}.py")
-    publisher.publish()
-    publisher.source.put("dag_7.py", b"x = 2\n")
-    publication = later(publisher, clock)
-    assert publication.outcome is Outcome.PUBLISHED
-    assert publisher.source.reads == ["dag_7.py"]
-    assert publication.files == 50
-
-
-def test_publishes_nothing_when_nothing_has_changed(publisher, clock):
-    publisher.source.put("a.py")
-    first = publisher.publish()
-    second = later(publisher, clock)
-    assert second.outcome is Outcome.UNCHANGED
-    assert second.release == first.release
-    assert publisher.source.reads == []
-    assert len(publisher.releases.manifests) == 1
-
-
-def test_keeps_the_release_but_names_the_new_versions_when_the_same_is_uploaded_again(
-    publisher, clock
-):
-    publisher.source.put("a.py")
-    first = publisher.publish()
-    version = publisher.source.put("a.py")
-    second = later(publisher, clock)
-    assert (second.outcome, second.release) == (Outcome.UNCHANGED, first.release)
-    # The old version is noncurrent now and will be removed one day.
-    assert publisher.releases.manifests[first.release].files["a.py"].version_id == version
-
-
-def test_publishes_when_a_file_is_renamed(publisher, clock):
-    publisher.source.put("a.py")
-    publisher.publish()
-    publisher.source.delete("a.py")
-    publisher.source.put("b.py")
-    assert later(publisher, clock).outcome is Outcome.PUBLISHED
-
-
-def test_refuses_and_leaves_the_current_release_when_a_file_does_not_compile(publisher, clock):
-    publisher.source.put("good.py")
-    first = publisher.publish()
-    publisher.source.put("bad.py", b"def f(:\n")
-    publisher.source.put("worse.py", b"return\n")
-    publisher.source.put("not_python.txt", b"def f(:\n")
-    publication = later(publisher, clock)
+def test_refuses_and_leaves_the_current_release_when_a_file_does_not_compile(folder):
+    first = folder.publish({"good.py": ""})
+    publication = folder.publish(
+        {"bad.py": "x = 1\ndef f(:\n", "worse.py": "return\n", "not_python.txt": "def f(:\n"}
+    )
     assert publication.outcome is Outcome.REFUSED
-    assert publication.release == first.release
-    assert [problem.path for problem in publication.problems] == ["bad.py", "worse.py"]
-    assert publisher.releases.pointer.release == first.release
-    assert len(publisher.releases.manifests) == 1
-    report = publisher.releases.refusal
+    assert publication.release == folder.pointer["release"] == first.release
+    assert [(each.path, each.line) for each in publication.problems] == [
+        ("bad.py", 2), ("worse.py", 1),
+    ]  # fmt: skip
+    report = folder.report()
     assert report["current_release"] == first.release
-    assert report["refused_at"] == "2026-03-01T12:01:00+00:00"
-    assert report["problems"][0] == {
-        "path": "bad.py",
-        "line": 1,
-        "reason": publication.problems[0].reason,
-    }
+    assert report["problems"][0]["path"] == "bad.py"
+    assert report["problems"][0]["line"] == 2
 
 
-def test_refuses_when_there_is_no_release_yet(publisher):
-    publisher.source.put("bad.py", b"def f(:\n")
-    assert publisher.publish().outcome is Outcome.REFUSED
-    assert publisher.releases.pointer is None
-    assert publisher.releases.manifests == {}
+def test_refuses_when_there_is_no_release_yet(folder):
+    assert folder.publish({"bad.py": "def f(:\n"}).outcome is Outcome.REFUSED
+    assert folder.s3.keys("releases/") == ["releases/refused.json"]
 
 
 @pytest.mark.parametrize("path", ["../a.py", "/a.py", "a//b.py", "x\ny.py"])
-def test_refuses_without_reading_when_a_path_leads_out_of_the_folder(publisher, path):
-    publisher.source.put(path)
-    publication = publisher.publish()
+def test_refuses_without_reading_when_a_path_leads_out_of_the_folder(folder, path):
+    publication = folder.publish({path: ""})
     assert publication.outcome is Outcome.REFUSED
     assert publication.problems[0].reason.startswith("the path ")
-    assert publisher.source.reads == []
+    assert ("get", f"dags/{path}") not in folder.s3.requests
 
 
-def test_publishes_and_clears_the_report_when_a_refused_file_is_mended(publisher, clock):
-    publisher.source.put("a.py", b"def f(:\n")
-    publisher.publish()
-    publisher.source.put("a.py")
-    assert later(publisher, clock).outcome is Outcome.PUBLISHED
-    assert publisher.releases.refusal is None
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [(Limits(2, 1000), "3 files; 2 are allowed"), (Limits(9, 20), "bytes in all files; 20 are")],
+)
+def test_refuses_without_reading_when_a_limit_is_exceeded(limits, reason):
+    folder = DagFolder(limits=limits)
+    publication = folder.publish({"a.py": "x = 1111", "b.py": "x = 2222", "c.py": "x = 3333"})
+    assert publication.outcome is Outcome.REFUSED
+    assert reason in str(publication.problems[0])
+    assert ("get", "dags/a.py") not in folder.s3.requests
 
 
-def test_clears_the_report_when_a_refused_file_is_taken_back(publisher, clock):
-    publisher.source.put("a.py")
-    publisher.publish()
-    publisher.source.put("bad.py", b"def f(:\n")
-    later(publisher, clock)
-    publisher.source.delete("bad.py")
-    assert later(publisher, clock).outcome is Outcome.UNCHANGED
-    assert publisher.releases.refusal is None
+def test_refuses_when_two_files_claim_the_same_dag(folder):
+    folder.publish({"a.py": dag("sales")})
+    publication = folder.publish({"b.py": dag("sales")})
+    assert publication.outcome is Outcome.REFUSED
+    assert str(publication.problems[0]) == ("b.py, line 3: the DAG 'sales' is also in a.py, line 3")
 
 
-def test_starts_over_with_the_new_sight_when_another_has_published_meanwhile(publisher, clock):
-    publisher.source.put("a.py")
-    other = Publisher(publisher.source, publisher.releases, clock.now, clock.sleep)
-
-    def interfere():
-        publisher.releases.before_move = lambda: None
-        publisher.source.put("b.py")
-        clock.sleep(1)
-        other.publish()
-
-    publisher.releases.before_move = interfere
-    publication = publisher.publish()
-    # The other had published both files already: the older sight did not overwrite it.
-    assert publication.outcome is Outcome.UNCHANGED
-    assert set(publisher.releases.current().manifest.files) == {"a.py", "b.py"}
-
-
-def test_starts_over_when_a_file_disappears_while_it_is_read(publisher):
-    publisher.source.put("a.py")
-    publisher.source.put("b.py")
-
-    def disappear(file):
-        publisher.source.before_read = lambda file: None
-        publisher.source.delete("b.py")
-        raise SourceChangedError
-
-    publisher.source.before_read = disappear
-    publication = publisher.publish()
+def test_accepts_a_file_when_airflow_is_told_to_ignore_it(folder):
+    publication = folder.publish(
+        {
+            ".airflowignore": "old/\n",
+            "a.py": dag("sales"),
+            "old/a.py": dag("sales"),
+            "old/b.py": "def",
+        }
+    )
     assert publication.outcome is Outcome.PUBLISHED
-    assert publication.files == 1
+    assert [each.path for each in publication.warnings] == ["old/b.py"]
 
 
-def test_gives_up_when_everything_changes_during_each_attempt(publisher):
-    publisher.source.put("a.py")
-
-    def contend():
-        publisher.releases.mark += 1
-        raise ConcurrentReleaseError
-
-    publisher.releases.before_move = contend
-    with pytest.raises(PublishingContendedError, match="each of 5 attempts"):
-        publisher.publish()
-    assert publisher.releases.pointer is None
+def test_looks_at_a_file_again_when_it_is_ignored_no_longer(folder):
+    folder.publish({".airflowignore": "old/\n", "old/b.py": "def"})
+    publication = folder.publish({".airflowignore": "other/\n"})
+    assert publication.outcome is Outcome.REFUSED
+    assert [each.path for each in publication.problems] == ["old/b.py"]
 
 
-def test_heals_when_the_current_manifest_is_lost(publisher, clock):
-    publisher.source.put("a.py")
-    publisher.publish()
-    publisher.releases.manifests.clear()
-    publication = later(publisher, clock)
-    assert publication.outcome is Outcome.PUBLISHED
-    assert publication.release in publisher.releases.manifests
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"a" * 70_000, b"[z-a]\n!\n"])
+def test_refuses_when_the_ignore_file_cannot_be_read(folder, text):
+    assert folder.publish({".airflowignore": text}).outcome is Outcome.REFUSED
 
 
-def test_publishes_after_a_quiet_while_when_a_change_is_the_last(publisher, clock):
-    version = publisher.source.put("a.py")
-    assert publisher.publish_change(version).outcome is Outcome.PUBLISHED
-    assert clock.moment == START + timedelta(seconds=QUIET_SECONDS)
+@pytest.mark.parametrize("mended", [{"a.py": "x = 1"}, {"a.py": None}])
+def test_clears_the_report_when_what_was_refused_is_mended_or_taken_back(folder, mended):
+    folder.publish({"b.py": ""})
+    folder.publish({"a.py": "def f(:\n"})
+    folder.publish(mended)
+    assert folder.s3.keys("releases/refused") == []
 
 
-def test_leaves_it_to_the_later_change_when_there_is_one(publisher, clock):
-    first = publisher.source.put("a.py")
-    clock.sleep(1)
-    last = publisher.source.delete("a.py")
-    assert publisher.publish_change(first).outcome is Outcome.SUPERSEDED
-    assert publisher.publish_change(last).outcome is Outcome.PUBLISHED
+def test_does_not_look_again_when_the_folder_was_refused_as_it_is(folder):
+    folder.publish({"a.py": "def f(:\n"})
+    folder.s3.requests.clear()
+    publication = folder.publisher().publish(again=False)
+    assert (publication.outcome, publication.known) == (Outcome.REFUSED, True)
+    assert ("get", "dags/a.py") not in folder.s3.requests
 
 
-def test_leaves_it_to_the_later_change_when_it_comes_in_the_quiet_while(publisher, clock):
-    version = publisher.source.put("a.py")
-    clock.after_sleep = lambda: publisher.source.put("b.py")
-    assert publisher.publish_change(version).outcome is Outcome.SUPERSEDED
-    assert publisher.releases.pointer is None
+@pytest.mark.parametrize("damage", [None, b"", b"rubbish"])
+@pytest.mark.parametrize("what", ["releases/2", "releases/archives/"])
+def test_heals_when_what_is_stored_of_the_current_release_is_lost(folder, damage, what):
+    files = many(600, 1000)
+    folder.publish(files)
+    for key in folder.s3.keys(what):
+        folder.s3.delete(key) if damage is None else folder.s3.put(key, damage)
+    changed = {path: data + b"# changed\n" for path, data in list(files.items())[:300]}
+    assert folder.publish(changed).outcome is Outcome.PUBLISHED
+    assert folder.current_files == files | changed
 
 
-@pytest.mark.parametrize("version", [None, "removed-for-good"])
-def test_publishes_when_the_version_of_a_change_is_not_known(publisher, version):
-    publisher.source.put("a.py")
-    assert publisher.publish_change(version).outcome is Outcome.PUBLISHED
+def test_starts_over_when_another_publishes_meanwhile(folder):
+    folder.change({"a.py": ""})
+
+    def interfere(when, operation, key):
+        if (when, operation, key) == ("before", "put", "releases/current.json"):
+            folder.s3.fault = lambda *_: None
+            folder.publish({"b.py": ""})
+
+    folder.s3.fault = interfere
+    assert folder.publisher().publish().outcome is Outcome.UNCHANGED
+    assert set(folder.current_files) == {"a.py", "b.py"}
 
 
-def test_makes_one_release_of_a_burst_when_every_change_calls(publisher, clock):
-    versions = []
-    for number in range(100):
-        versions.append(publisher.source.put(f"dag_{number}.py"))
-        clock.sleep(0.05)
-    outcomes = [publisher.publish_change(version).outcome for version in versions]
-    assert outcomes == [Outcome.SUPERSEDED] * 99 + [Outcome.PUBLISHED]
-    (manifest,) = publisher.releases.manifests.values()
-    assert isinstance(manifest, ReleaseManifest)
-    assert len(manifest.files) == 100
+@pytest.mark.parametrize("now", [None, b"x = 2"])
+def test_starts_over_when_a_file_changes_while_it_is_read(folder, now):
+    folder.change({"a.py": "", "b.py": ""})
+
+    def interfere(when, operation, key):
+        if (when, operation, key) == ("before", "get", "dags/b.py"):
+            folder.s3.fault = lambda *_: None
+            folder.change({"b.py": now})
+
+    folder.s3.fault = interfere
+    assert folder.publisher().publish().outcome is Outcome.PUBLISHED
+    assert folder.current_files == {"a.py": b""} | ({"b.py": now} if now else {})
+
+
+def test_gives_up_when_everything_changes_during_each_attempt(folder):
+    folder.change({"a.py": ""})
+
+    def contend(when, operation, key):
+        if (when, operation, key) == ("before", "put", "releases/current.json"):
+            raise error("PreconditionFailed", 412)
+
+    folder.s3.fault = contend
+    with pytest.raises(PublishingContendedError, match="each of 10 attempts"):
+        folder.publisher().publish()
+
+
+def test_loses_nothing_when_ten_publish_at_once(folder):
+    folder.change({f"a{number}.py": "" for number in range(10)})
+    threads = [Thread(target=lambda: folder.publisher().publish()) for _ in range(10)]
+    for number, thread in enumerate(threads):
+        folder.s3.put(f"dags/b{number}.py", b"")
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # Each had finished looking after its own file was put; the last to look saw all of them.
+    assert folder.publisher().publish().outcome in (Outcome.UNCHANGED, Outcome.PUBLISHED)
+    assert len(folder.current_files) == 20
+    assert folder.publisher().publish().outcome is Outcome.UNCHANGED

@@ -4,7 +4,8 @@ import warnings
 
 import pytest
 
-from publish_dags.validation import Problem, compile_problem, without_syntax_warnings
+from publish_dags.problems import Problem
+from publish_dags.validation import examine_source, without_syntax_warnings
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,8 @@ from publish_dags.validation import Problem, compile_problem, without_syntax_war
     ],
 )
 def test_tells_line_and_reason_when_a_file_does_not_compile(source, line, reason):
-    problem = compile_problem("a.py", source)
+    problem = examine_source("a.py", source).problem
+    assert problem is not None
     assert reason in problem.reason
     if line is not None:
         assert problem.line == line
@@ -37,21 +39,21 @@ def test_tells_line_and_reason_when_a_file_does_not_compile(source, line, reason
     ],
 )
 def test_finds_nothing_when_a_file_compiles(source):
-    assert compile_problem("a.py", source) is None
+    assert examine_source("a.py", source).problem is None
 
 
 @pytest.mark.parametrize(
     "source", [b"x = " + b"(" * 5000 + b")" * 5000, b"x = " + b"-" * 100_000 + b"1"]
 )
 def test_survives_when_an_expression_is_nested_too_deeply(source):
-    assert compile_problem("a.py", source) is not None
+    assert examine_source("a.py", source) is not None
 
 
 def test_prints_no_warning_when_a_dag_has_a_stray_backslash():
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         with without_syntax_warnings():
-            assert compile_problem("a.py", b"x = '\\d'\n") is None
+            assert examine_source("a.py", b"x = '\\d'\n").problem is None
     assert seen == []
 
 

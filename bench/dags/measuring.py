@@ -1,0 +1,126 @@
+"""The steps that every system goes through, with seconds and requests."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from botocore.httpsession import URLLib3Session
+
+from bench.dags.systems import SOURCE, System
+
+ROUNDS = 10
+
+
+@dataclass
+class Record:
+    system: str
+    files: int
+    step: str
+    seconds: float
+    requests: int
+
+    def as_document(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Requests:
+    """Counts what leaves this process, whoever sends it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        send = URLLib3Session.send
+
+        def counting(session: URLLib3Session, request: Any) -> Any:
+            self.count += 1
+            return send(session, request)
+
+        URLLib3Session.send = counting  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            URLLib3Session.send = send  # type: ignore[method-assign]
+
+
+def content(number: int, version: int) -> bytes:
+    """A file of some two kilobytes, always of one size."""
+    return f"# DAG {number:06} version {version:06}\n".encode() + b"VALUE = 1  # as DAGs are\n" * 80
+
+
+def key(number: int) -> str:
+    return f"{SOURCE}team_{number % 50}/file_{number}.py"
+
+
+def upload(s3: Any, bucket: str, files: int) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(
+            pool.map(
+                lambda n: s3.put_object(Bucket=bucket, Key=key(n), Body=content(n, 0)), range(files)
+            )
+        )
+
+
+def measure(system: System, s3: Any, bucket: str, files: int) -> list[Record]:
+    """First, unchanged, one changed, rollback, start of a task; uploads are not counted."""
+    records: list[Record] = []
+
+    def timed(step: str, action: Callable[[], object]) -> None:
+        requests = Requests()
+        begun = time.perf_counter()
+        with requests.counted():
+            action()
+        seconds = round(time.perf_counter() - begun, 4)
+        records.append(Record(system.name, files, step, seconds, requests.count))
+
+    if system.name == "releases":
+        timed("publish-first", system.publish)
+    timed("first", system.refresh)
+    timed("unchanged", system.refresh)
+    # S3 and the provider's bundle compare whole seconds.
+    time.sleep(1.1)
+    s3.put_object(Bucket=bucket, Key=key(0), Body=content(0, 1) + b"# longer\n")
+    if system.name == "releases":
+        timed("publish-one-changed", system.publish)
+    timed("one-changed", system.refresh)
+    timed("task-start", system.start_task)
+    time.sleep(1.1)
+
+    def roll_back() -> None:
+        system.roll_back(key(0), content(0, 0))
+        system.refresh()
+
+    timed("rollback", roll_back)
+    return records
+
+
+def count_errors(system: System, s3: Any, bucket: str, files: int) -> dict[str, Any]:
+    """Two files change together, and a refresh falls between the two uploads."""
+    stale = mixed = 0
+    for version in range(2, ROUNDS + 2):
+        s3.put_object(Bucket=bucket, Key=key(1), Body=content(1, version))
+        # Releases wait for quiet, so nothing is published between two uploads this close.
+        system.refresh()
+        first, second = _versions(system, version)
+        mixed += first != second
+        s3.put_object(Bucket=bucket, Key=key(2), Body=content(2, version))
+        system.publish()
+        system.refresh()
+        stale += _versions(system, version) != (True, True)
+    return {
+        "system": system.name, "files": files, "step": "errors", "rounds": ROUNDS,
+        "stale": stale, "mixed": mixed,
+    }  # fmt: skip
+
+
+def _versions(system: System, version: int) -> tuple[bool, bool]:
+    """Whether each of the two files is of this version in what the system serves."""
+    first, second = (
+        (system.folder / key(n).removeprefix(SOURCE)).read_bytes() == content(n, version)
+        for n in (1, 2)
+    )
+    return first, second

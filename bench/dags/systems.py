@@ -1,0 +1,169 @@
+"""The three ways of delivery, each reduced to: follow the bucket, serve a folder, start a task."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from airflow.providers.amazon.aws.bundles.s3 import S3DagBundle
+
+from airflow_on_fargate.dag_bundle import ReleaseDagBundle
+from publish_dags.limits import Limits
+from publish_dags.promotion import Promoter
+from publish_dags.publisher import Publisher
+from publish_dags.s3_dag_source import S3DagSource
+from publish_dags.s3_inbox import S3Inbox
+from publish_dags.s3_release_store import S3ReleaseStore
+
+SOURCE = "dags/"
+
+
+class System(Protocol):
+    name: str
+
+    def publish(self) -> None:
+        """What has to happen after an upload before readers can see it."""
+
+    def refresh(self) -> None: ...
+
+    def start_task(self) -> None: ...
+
+    def roll_back(self, key: str, former: bytes) -> None:
+        """Bring back the state before the last change, which was of this object."""
+
+    @property
+    def folder(self) -> Path: ...
+
+
+class Releases:
+    name = "releases"
+
+    def __init__(self, s3: Any, bucket: str) -> None:
+        self._arguments: dict[str, Any] = {"name": f"{bucket}-releases", "bucket_name": bucket}
+        self._bundle: ReleaseDagBundle | None = None
+        self.publisher = Publisher(
+            source=S3DagSource(s3, bucket, SOURCE),
+            inbox=S3Inbox(s3, bucket, "inbox/"),
+            releases=S3ReleaseStore(s3, bucket, "releases/"),
+            limits=Limits.of_mib(files=20_000, total_mib=128),
+            now=lambda: datetime.now(UTC),
+        )
+
+    def publish(self) -> None:
+        self.publisher.publish()
+
+    def refresh(self) -> None:
+        if self._bundle is None:
+            self._bundle = ReleaseDagBundle(**self._arguments)
+            self._bundle.initialize()
+        else:
+            self._bundle.refresh()
+
+    def start_task(self) -> None:
+        assert self._bundle is not None
+        version = self._bundle.get_current_version()
+        assert version is not None
+        ReleaseDagBundle(**self._arguments, version=version.version).initialize()
+
+    def roll_back(self, key: str, former: bytes) -> None:
+        Promoter(self.publisher).promote("previous", "bench", hold=False)
+
+    @property
+    def folder(self) -> Path:
+        assert self._bundle is not None
+        return self._bundle.path
+
+
+class ProviderBundle:
+    name = "s3dagbundle"
+
+    def __init__(self, s3: Any, bucket: str) -> None:
+        self._s3, self._bucket = s3, bucket
+        self._arguments: dict[str, Any] = {
+            "name": f"{bucket}-provider",
+            "bucket_name": bucket,
+            "prefix": SOURCE,
+        }
+        self._bundle: S3DagBundle | None = None
+
+    def publish(self) -> None:
+        """Readers look at the folder itself."""
+
+    def refresh(self) -> None:
+        if self._bundle is None:
+            self._bundle = S3DagBundle(**self._arguments)
+            self._bundle.initialize()
+        else:
+            self._bundle.refresh()
+
+    def start_task(self) -> None:
+        S3DagBundle(**self._arguments).initialize()
+
+    def roll_back(self, key: str, former: bytes) -> None:
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=former)
+
+    @property
+    def folder(self) -> Path:
+        assert self._bundle is not None
+        return Path(self._bundle.path)
+
+
+class Sidecar:
+    """`aws s3 sync --delete` beside Airflow, by its own rule: size, and whether S3 is newer."""
+
+    name = "sidecar"
+
+    def __init__(self, s3: Any, bucket: str, folder: Path) -> None:
+        self._s3, self._bucket, self._folder = s3, bucket, folder
+
+    def publish(self) -> None:
+        """Readers look at the folder itself."""
+
+    def refresh(self) -> None:
+        there: dict[str, Any] = {}
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=SOURCE
+        )
+        for page in pages:
+            for entry in page.get("Contents", []):
+                there[entry["Key"].removeprefix(SOURCE)] = entry
+        # The AWS CLI's default is ten requests at once.
+        with ThreadPoolExecutor(10) as pool:
+            list(
+                pool.map(
+                    self._fetch,
+                    [path for path, entry in there.items() if self._differs(path, entry)],
+                )
+            )
+        for path in self._folder.rglob("*"):
+            if path.is_file() and str(path.relative_to(self._folder)) not in there:
+                path.unlink()
+
+    def _differs(self, path: str, entry: Any) -> bool:
+        try:
+            local = (self._folder / path).stat()
+        except FileNotFoundError:
+            return True
+        # Whole seconds are all that S3 gives.
+        newer: bool = int(entry["LastModified"].timestamp()) > local.st_mtime
+        return bool(local.st_size != entry["Size"]) or newer
+
+    def _fetch(self, path: str) -> None:
+        answer = self._s3.get_object(Bucket=self._bucket, Key=f"{SOURCE}{path}")
+        target = self._folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(answer["Body"].read())
+        # As the CLI does: the local file is as old as the object.
+        moment = int(answer["LastModified"].timestamp())
+        os.utime(target, (moment, moment))
+
+    def start_task(self) -> None:
+        """A task takes what the last sync left, whichever that was."""
+
+    def roll_back(self, key: str, former: bytes) -> None:
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=former)
+
+    @property
+    def folder(self) -> Path:
+        return self._folder

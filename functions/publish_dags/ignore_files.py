@@ -1,0 +1,87 @@
+"""Which files Airflow is told not to parse, by .airflowignore files in their glob syntax.
+
+The rules are read as Airflow 3.3 reads them, oddities included, with the library that it uses: what
+is ignored there must not keep a release from being published here.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+IGNORE_FILE = ".airflowignore"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    pattern: GitIgnoreSpecPattern
+    relative_to: PurePosixPath | None
+    directories_only: bool
+
+
+def is_ignore_file(path: str) -> bool:
+    return PurePosixPath(path).name == IGNORE_FILE
+
+
+def rule_problem(text: str) -> str | None:
+    """Why Airflow could not read the rules: it would stop parsing every file."""
+    try:
+        _rules(text, PurePosixPath("."))
+    except (ValueError, re.error) as error:
+        return str(error)
+    return None
+
+
+def ignored(paths: Iterable[str], ignore_files: Mapping[str, str]) -> frozenset[str]:
+    """Those of the paths that Airflow will not parse."""
+    if not ignore_files:
+        return frozenset()
+    rules = {
+        PurePosixPath(path).parent: _rules(text, PurePosixPath(path).parent)
+        for path, text in ignore_files.items()
+    }
+    known: dict[PurePosixPath, bool] = {PurePosixPath("."): False}
+    return frozenset(path for path in paths if _is_ignored(PurePosixPath(path), rules, known))
+
+
+def _is_ignored(
+    path: PurePosixPath,
+    rules: Mapping[PurePosixPath, list[_Rule]],
+    known: dict[PurePosixPath, bool],
+) -> bool:
+    for folder in reversed(path.parents):
+        if folder not in known:
+            # Airflow does not look into a folder that is ignored, so nothing in it can be saved.
+            known[folder] = known[folder.parent] or _matches(folder, True, rules)
+    return known[path.parent] or _matches(path, False, rules)
+
+
+def _matches(
+    path: PurePosixPath, is_folder: bool, rules: Mapping[PurePosixPath, list[_Rule]]
+) -> bool:
+    matched = False
+    for folder in reversed(path.parents):
+        for rule in rules.get(folder, ()):
+            if rule.directories_only and not is_folder:
+                continue
+            relative = path.relative_to(rule.relative_to) if rule.relative_to else path.name
+            text = f"{relative}/" if is_folder else str(relative)
+            include = rule.pattern.include
+            if include is not None and rule.pattern.match_file(text) is not None:
+                matched = include
+    return matched
+
+
+def _rules(text: str, folder: PurePosixPath) -> list[_Rule]:
+    lines = [re.sub(r"\s*#.*", "", line) for line in text.split("\n")]
+    return [_rule(line, folder) for line in lines if line and line.strip() != "/"]
+
+
+def _rule(pattern: str, folder: PurePosixPath) -> _Rule:
+    anchored = pattern.startswith("/") or "/" in pattern.rstrip("/")
+    stem = pattern.lstrip("!").rstrip()
+    return _Rule(
+        GitIgnoreSpecPattern(pattern), folder if anchored else None, stem != stem.rstrip("/")
+    )

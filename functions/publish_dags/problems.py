@@ -1,0 +1,31 @@
+"""What keeps a release from being published, or should be known about one that is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a file is refused, and where in it. Without a path it is about the release as a whole."""
+
+    path: str
+    reason: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        if not self.path:
+            return self.reason
+        place = self.path if self.line is None else f"{self.path}, line {self.line}"
+        return f"{place}: {self.reason}"
+
+    def as_document(self) -> dict[str, Any]:
+        return {"path": self.path, "line": self.line, "reason": self.reason}
+
+
+class RefusedError(Exception):
+    """The files cannot become a release."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = tuple(sorted(problems, key=lambda each: (each.path, each.line or 0)))

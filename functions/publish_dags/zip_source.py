@@ -1,0 +1,95 @@
+"""A zip as the source of a release: whoever made it may be careless, or hostile.
+
+Nothing is unpacked to disk and no name becomes a path here; what is read is bounded by the limits.
+"""
+
+import hashlib
+import io
+import stat
+import struct
+import zipfile
+import zlib
+
+from publish_dags.limits import Limits
+from publish_dags.ports import SourceFile, SourceListing
+from publish_dags.problems import Problem, RefusedError
+from publish_dags.s3_dag_source import is_no_file, listing_mark
+from shared.release_manifest import path_problems
+
+_ENCRYPTED = 0x1
+_NAMES_ARE_UTF8 = 0x800
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_CENTRAL_ENTRY = b"PK\x01\x02"
+
+# What zipfile raises on input made to break it.
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError,
+    NotImplementedError, RuntimeError, OverflowError, IndexError, KeyError,
+)  # fmt: skip
+
+
+class ZipSource:
+    def __init__(self, data: bytes, limits: Limits) -> None:
+        self._data = data
+        self._limits = limits
+        self._contents: dict[str, bytes] = {}
+
+    def list(self) -> SourceListing:
+        """RefusedError, with every reason, unless each entry can be a file of a release."""
+        # Opening makes an object of each entry: first see that there are not millions.
+        if self._data.count(_CENTRAL_ENTRY) > 2 * self._limits.files + 1000:
+            raise RefusedError([Problem("", f"more than {self._limits.files:,} files")])
+        try:
+            with zipfile.ZipFile(io.BytesIO(self._data)) as archive:
+                self._contents = self._read_all(archive)
+        except _BROKEN as error:
+            raise RefusedError([Problem("", f"no zip that can be read: {error}")]) from error
+        files = [
+            SourceFile(path, f"sha256:{hashlib.sha256(data).hexdigest()}", len(data))
+            for path, data in sorted(self._contents.items())
+        ]
+        return SourceListing(files, listing_mark(files))
+
+    def read(self, file: SourceFile) -> bytes:
+        return self._contents[file.path]
+
+    def _read_all(self, archive: zipfile.ZipFile) -> dict[str, bytes]:
+        entries = [entry for entry in archive.infolist() if not _is_no_file(entry)]
+        problems = [p for entry in entries if (p := _entry_problem(entry))]
+        names = [entry.filename for entry in entries]
+        seen: set[str] = set()
+        for name in names:
+            if name in seen:
+                problems.append(Problem(name, "is there twice"))
+            seen.add(name)
+        paths = path_problems(dict.fromkeys(names))
+        problems += [Problem(name, f"the path {reason}") for name, reason in paths.items()]
+        # Declared sizes: zipfile never gives more than these, and the checksum shows a lie.
+        problems += self._limits.problems(
+            [SourceFile(e.filename, "", e.file_size) for e in entries]
+        )
+        if problems:
+            raise RefusedError(problems)
+        return {entry.filename: archive.read(entry) for entry in entries}
+
+
+def _is_no_file(entry: zipfile.ZipInfo) -> bool:
+    return is_no_file(entry.filename) or entry.filename.startswith("__MACOSX/")
+
+
+def _entry_problem(entry: zipfile.ZipInfo) -> Problem | None:
+    name = entry.filename
+    mode = entry.external_attr >> 16
+    if "\0" in entry.orig_filename:
+        return Problem(name, "the path holds a null byte")
+    if stat.S_ISLNK(mode):
+        return Problem(name, "is a link")
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+        return Problem(name, "is neither a file nor a folder")
+    if entry.flag_bits & _ENCRYPTED:
+        return Problem(name, "is encrypted")
+    if entry.compress_type not in _METHODS:
+        return Problem(name, "is compressed by another method than deflate")
+    if not name.isascii() and not entry.flag_bits & _NAMES_ARE_UTF8:
+        return Problem(name, "its name is not ASCII and the zip does not say that it is UTF-8")
+    return None

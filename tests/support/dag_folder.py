@@ -1,0 +1,96 @@
+"""The publisher with its own adapters, on a bucket in memory."""
+
+import gzip
+import io
+import json
+import zipfile
+from typing import Any
+
+from in_memory_s3 import BUCKET, InMemoryS3
+
+from publish_dags.limits import Limits
+from publish_dags.publisher import Publication, Publisher
+from publish_dags.s3_dag_source import S3DagSource
+from publish_dags.s3_inbox import S3Inbox
+from publish_dags.s3_release_store import S3ReleaseStore
+
+RELEASES = "releases/"
+LIMITS = Limits(files=20_000, total_bytes=64 * 1024 * 1024)
+
+
+def dag(dag_id: str, text: str = "") -> bytes:
+    return f'from airflow.sdk import DAG\n{text}\nDAG("{dag_id}")\n'.encode()
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+    return data.getvalue()
+
+
+class DagFolder:
+    """A bucket, and who publishes what is in it."""
+
+    def __init__(self, s3: InMemoryS3 | None = None, limits: Limits = LIMITS) -> None:
+        self.s3 = s3 or InMemoryS3()
+        self.limits = limits
+
+    def publisher(self) -> Publisher:
+        """A new one, as in another execution environment."""
+        client: Any = self.s3
+        return Publisher(
+            source=S3DagSource(client, BUCKET, "dags/"),
+            inbox=S3Inbox(client, BUCKET, "inbox/"),
+            releases=S3ReleaseStore(client, BUCKET, RELEASES),
+            limits=self.limits,
+            now=self.s3.clock.now,
+        )
+
+    def publish(self, files: dict[str, bytes | str | None] | None = None) -> Publication:
+        """Change files (None deletes), a minute later, and publish."""
+        self.change(files or {})
+        return self.publisher().publish()
+
+    def change(self, files: dict[str, bytes | str | None]) -> None:
+        self.s3.clock.sleep(60)
+        for path, data in files.items():
+            if data is None:
+                self.s3.delete(f"dags/{path}")
+            else:
+                self.s3.put(f"dags/{path}", data.encode() if isinstance(data, str) else data)
+
+    def become(self, files: dict[str, str]) -> str:
+        """Make the folder exactly this, publish, and return the release."""
+        gone = {key.removeprefix("dags/"): None for key in self.s3.keys("dags/")}
+        publication = self.publish({**gone, **files})
+        assert publication.release is not None, publication
+        return publication.release
+
+    def upload(self, files: dict[str, bytes], name: str = "dags.zip") -> None:
+        self.s3.clock.sleep(60)
+        self.s3.put(f"inbox/{name}", zipped(files))
+
+    @property
+    def pointer(self) -> dict[str, Any]:
+        return json.loads(self.s3.data(f"{RELEASES}current.json"))
+
+    def manifest(self, release: str) -> dict[str, Any]:
+        data = self.s3.data(f"{RELEASES}{release}.gz")
+        return json.loads(gzip.decompress(data).split(b"\n", 1)[0])
+
+    @property
+    def current_files(self) -> dict[str, bytes]:
+        """Path and bytes of the current release, as a reader with nothing on disk gets them."""
+        releases = self.publisher().releases
+        pointer = releases.pointer()
+        assert pointer is not None
+        stored = releases.release(pointer.pointer.release)
+        blobs = dict(stored.delta)
+        if stored.manifest.archive:
+            blobs |= dict(releases.archive(stored.manifest.archive))
+        return {path: blobs[file.sha256] for path, file in stored.manifest.files.items()}
+
+    def report(self, key: str = f"{RELEASES}refused.json") -> dict[str, Any]:
+        return json.loads(self.s3.data(key))

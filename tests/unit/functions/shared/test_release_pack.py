@@ -1,0 +1,49 @@
+"""How a release lies in S3: whole and verified, or refused."""
+
+import gzip
+import hashlib
+
+import pytest
+
+from shared.release_pack import Pack, PackFormatError, pack
+
+BLOBS = {hashlib.sha256(data).hexdigest(): data for data in (b"", b"one\n", bytes(100_000))}
+
+
+def read(data):
+    opened = Pack(data)
+    return opened.header, dict(opened.blobs())
+
+
+def test_gives_back_what_was_packed():
+    assert read(pack({"a": "ø"}, BLOBS)) == ({"a": "ø"}, BLOBS)
+
+
+def test_gives_the_same_bytes_when_the_order_is_another():
+    other = dict(reversed(BLOBS.items()))
+    assert pack({}, BLOBS) == pack({}, other)
+
+
+@pytest.mark.parametrize("length", range(0, len(pack({}, BLOBS)), 7))
+def test_refuses_when_it_is_truncated_anywhere(length):
+    with pytest.raises(PackFormatError):
+        read(pack({}, BLOBS)[:length])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"", b"{}\n", b"[]\n", b"no json\n", b'{"blobs": [["x"]]}\n', b'{"blobs": [["x", 1]]}\na',
+        b'{"blobs": [["x", 5]]}\na', b'{"blobs": 3}\n',
+    ],
+)  # fmt: skip
+def test_refuses_when_its_text_is_not_as_expected(text):
+    with pytest.raises(PackFormatError):
+        read(gzip.compress(text))
+
+
+def test_refuses_when_a_bit_has_turned():
+    data = bytearray(pack({}, BLOBS))
+    data[len(data) // 2] ^= 1
+    with pytest.raises(PackFormatError):
+        read(bytes(data))
