@@ -16,7 +16,9 @@ def up(workspace: Workspace) -> None:
         CommandError: a step failed; whatever this call had started is ended again.
     """
     steps = Steps()
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: whoever starts us in the background has it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     started_here = not emulator.is_running(workspace)
     try:
         if started_here:

@@ -16,8 +16,9 @@ def forget_statistics_of_callbacks() -> None:
     """
     from airflow.dag_processing.manager import DagFileProcessorManager
 
-    original = DagFileProcessorManager.handle_parsing_result
-    if getattr(original, "mended", False):
+    # Other versions, such as the one that an upgrade comes from, have no such method.
+    original = getattr(DagFileProcessorManager, "handle_parsing_result", None)
+    if original is None or getattr(original, "mended", False):
         return
 
     def handle_parsing_result(self: Any, file: Any, *arguments: Any, **named: Any) -> Any:

@@ -10,9 +10,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from airflow.dag_processing.bundles import base
 from airflow.dag_processing.bundles.base import (
     BaseDagBundle,
-    BundleVersion,
     BundleVersionLock,
     get_bundle_tracking_file,
 )
@@ -47,10 +47,14 @@ class ReleaseDagBundle(BaseDagBundle):
         """
         return Path(self.versions_dir, self.version) if self.version else self.base_dir / "current"
 
-    def get_current_version(self) -> BundleVersion | None:
-        """The release that `path` serves now. The pointer in S3 may already name another."""
+    def get_current_version(self) -> Any:
+        """The release that `path` serves now. The pointer in S3 may already name another.
+
+        A BundleVersion since Airflow 3.3; its bare name before, from which an upgrade may come.
+        """
         release = self.version or (self._served.release if self._served else None)
-        return BundleVersion(version=release) if release else None
+        version_class = getattr(base, "BundleVersion", str)
+        return version_class(release) if release else None
 
     def initialize(self) -> None:
         """Make `path` usable."""
