@@ -15,7 +15,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status env test test-unit test-templates test-emulator test-e2e test-upgrade lint format bench-scaling bench-dags
+.PHONY: help install up down status env test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade lint format bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ status: install  ## what runs, stack by stack and task by task
 env: install  ## print shell exports: endpoint, credentials, stack outputs, UI (eval "$$(make -s env)")
 	@$(LOCAL) env
 
-test: lint test-unit test-templates test-emulator test-e2e  ## every test, from lint to the end-to-end deployment
+test: lint test-unit test-templates test-emulator test-e2e  ## every test of CI, from lint to the end-to-end deployment
 
 test-unit: install  ## functions, in-image package, local commands
 	$(BIN)/python -m pytest tests/unit/functions tests/unit/local tests/unit/bench
@@ -45,14 +45,17 @@ test-unit: install  ## functions, in-image package, local commands
 test-templates: install  ## cfn-lint, sam validate, the templates' interface and inventory
 	$(BIN)/python -m pytest tests/templates
 
-test-emulator: install  ## the contract tests of the embedded AWS, and the image against PostgreSQL
-	$(BIN)/python -m pytest tests/integration/embedded_aws
+test-emulator: install  ## contracts of the embedded AWS, commands and their faults, the image and PostgreSQL
+	$(BIN)/python -m pytest tests/integration/embedded_aws tests/integration/run_airflow_command tests/integration/test_schema_change.py
 	.venv/airflow/bin/python -m pytest tests/integration/image
 
 test-e2e: install  ## the real thing: deploy, run DAGs, update, delete
 	$(BIN)/python -m pytest tests/e2e
 
-test-upgrade: install  ## an Airflow of the release before, upgraded, failing and rolled back
+test-rotation: install  ## every secret replaced while a task runs through it (not part of test: ten minutes)
+	$(BIN)/python -m pytest tests/rotation
+
+test-upgrade: install  ## an older Airflow upgraded, failing, rolled back (not part of test: ten minutes)
 	@$(PYTHON) local/install.py airflow-previous
 	$(BIN)/python -m pytest tests/upgrade
 

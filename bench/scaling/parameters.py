@@ -39,8 +39,8 @@ class Parameters:
     # RunTask to the first message: lognormal. With 0.25 the 95th percentile is 1.51 medians.
     launch_median: float = 75.0
     launch_spread: float = 0.25
-    # Mean age of a count that GetQueueAttributes returns (0 to twice that, each count by itself).
-    # CloudWatch shows a minute three times as late after its end.
+    # Mean age of a count that GetQueueAttributes returns (0 to twice that, each count by itself),
+    # and how late CloudWatch shows a minute after its end: the same, because no source says more.
     metric_lag: float = 10.0
     alarm_period: float = 60.0
     # Percent of ours on Spot.
@@ -54,7 +54,7 @@ class Parameters:
 
     @property
     def cloudwatch_lag(self) -> float:
-        return 3 * self.metric_lag
+        return self.metric_lag
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:

@@ -23,7 +23,8 @@ from bench.scaling.targets import Verdict, verdicts
 from bench.scaling.workloads import WORKLOADS, workload
 
 TUNING_SEEDS = (101, 102, 103, 104, 105)
-TEST_SEEDS = (1001, 1002, 1003, 1004, 1005)
+# Not used before the policies, the workloads and the model were fixed.
+TEST_SEEDS = (2001, 2002, 2003, 2004, 2005)
 OURS = ("ours", "ours-foresight")
 _SWEPT = (*OURS, "mwaa-now", "keda")
 _SWEEP_WORKLOADS = ("hourly-fan-out", "mix")
@@ -186,6 +187,12 @@ spoils nothing. Tasks that Spot interrupts are counted as interrupted, whoever s
 How often MWAA looks at its metrics is not published: once a minute is assumed, and a minimum of
 zero workers for all. In `ours-foresight` the simulation plays the scheduler's part of publishing
 the forecast; in the product nothing writes `fleet/forecast.json` yet.
+
+The ratios to MWAA hang on how late CloudWatch is. No source says, so its lag is taken as that of
+the queue's own counts. An earlier version took three times that, and smaller errors of the forecast
+for two workloads, after targets had been missed without; both were taken back, and these seeds were
+first used after that. The tuning seeds are {", ".join(map(str, TUNING_SEEDS))}; seeds 1001 to 1005
+were looked at while tuning, and count as such.
 
 What bounds the missed targets, as far as was found out: the zero-wait optimum moves running tasks
 between workers, while a real worker stays for the longest of its tasks (in a burst of 16

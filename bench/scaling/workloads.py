@@ -68,15 +68,15 @@ def _poisson(random: Random, end: float, every: float, median: float) -> list[Ta
     return tasks
 
 
-def _about(random: Random, usual: float, spread: float = 0.15) -> int:
+def _about(random: Random, usual: float) -> int:
     """A run's size: never quite the usual one. The forecast of a run is the size of another."""
-    return max(1, round(usual * random.uniform(1 - spread, 1 + spread)))
+    return max(1, round(usual * random.uniform(0.85, 1.15)))
 
 
 def midnight_burst(random: Random) -> Workload:
     """Everything at midnight: 500 tasks of some two minutes, out of silence, and silence again."""
     tasks = _burst(random, HOUR, 500, 120, 0.7)
-    return Workload("midnight-burst", tasks, [DueRun(HOUR, _about(random, 500, 0.1))])
+    return Workload("midnight-burst", tasks, [DueRun(HOUR, _about(random, 500))])
 
 
 def hourly_fan_out(random: Random) -> Workload:
@@ -84,7 +84,7 @@ def hourly_fan_out(random: Random) -> Workload:
     tasks, due = [], []
     for hour in range(1, 9):
         tasks += _burst(random, hour * HOUR, 1000, 60, 0.6)
-        due.append(DueRun(hour * HOUR, _about(random, 1000, 0.05)))
+        due.append(DueRun(hour * HOUR, _about(random, 1000)))
     return Workload("hourly-fan-out", tasks, due)
 
 
