@@ -140,6 +140,7 @@ def _template(stacks: StackDriver, bundle: bytes) -> dict[str, Any]:
     name = f"faults-{uuid.uuid4().hex[:6]}"
     key = stacks.upload(bundle).rsplit("/", 1)[-1]
     environment = {
+        "ROTATION_TASK_ROLE_ARN": "arn:aws:iam::000000000000:role/rotation",
         "STACK_NAME": name,
         "POWERTOOLS_SERVICE_NAME": "run-airflow-command",
         "POWERTOOLS_METRICS_NAMESPACE": "AirflowOnFargate",
