@@ -194,7 +194,8 @@ for two workloads, after targets had been missed without; both were taken back, 
 first used after that. The tuning seeds are {", ".join(map(str, TUNING_SEEDS))}; seeds 1001 to 1005
 were looked at while tuning, and count as such.
 
-What bounds the missed targets, as far as was found out: the zero-wait optimum moves running tasks
+What is thought to bound missed targets (explanations found with the earlier seeds, not tested one
+by one; they do not cover every miss): the zero-wait optimum moves running tasks
 between workers, while a real worker stays for the longest of its tasks (in a burst of 16
 lognormal durations nearly three times the mean); 48 s of leaving (30 idle, a poll, ECS's stop)
 follow each. In `six-hour-tasks` slots become free sooner than a worker starts: who waits longer,

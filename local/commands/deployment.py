@@ -1,7 +1,6 @@
 """Build and deploy the templates with the real SAM CLI, against the embedded AWS."""
 
 import hashlib
-import json
 import subprocess
 import threading
 from pathlib import Path
@@ -179,8 +178,3 @@ def _watch(workspace: Workspace, steps: Steps, done: threading.Event) -> None:
             is_nested = event["ResourceType"] == "AWS::CloudFormation::Stack"
             if fresh and is_nested and not event["ResourceStatus"].endswith("IN_PROGRESS"):
                 steps.detail(f"{event['LogicalResourceId']:<18} {event['ResourceStatus']}")
-
-
-def dump_outputs(workspace: Workspace) -> str:
-    """The outputs as JSON, for programs."""
-    return json.dumps(outputs(workspace), indent=2)
