@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from dry_deployment import DryStack, deploy
 from template_files import ROOT_DIR, all_templates
 
 from publish_dags.settings import PublishDagsSettings
 from run_airflow_command.settings import RunAirflowCommandSettings
 from scale_workers.settings import ScaleWorkersSettings
+from shared.observability import MetricName, Telemetry
 
 FUNCTIONS = {
     "PreflightStack": "CheckPrerequisitesFunction",
@@ -201,3 +204,35 @@ def test_deployment_never_starts_the_old_image_again_when_it_fails(
     }
     assert properties["AvailabilityZoneRebalancing"] == rebalancing
     assert ("LoadBalancers" in properties) == (service == "ApiServerService")
+
+
+def test_alarms_watch_what_the_functions_emit_when_they_count(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {each.value: each for each in MetricName}
+    services = {environment(stack)["POWERTOOLS_SERVICE_NAME"] for stack in FUNCTIONS}
+    alarms = [
+        properties
+        for stack in deploy().everything()
+        for name, resource in stack.resources.items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+        and (properties := stack.properties(name))["Namespace"] == "AirflowOnFargate"
+    ]
+
+    assert alarms
+    for alarm in alarms:
+        wanted = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "AirflowOnFargate")
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", wanted["service"])
+        context = cast(LambdaContext, SimpleNamespace(aws_request_id="1"))
+        telemetry = Telemetry(wanted["Stack"], context)
+        telemetry.count(names[alarm["MetricName"]])
+        telemetry.flush()
+        emitted = json.loads(capsys.readouterr().out)
+
+        (directive,) = emitted["_aws"]["CloudWatchMetrics"]
+        assert directive["Namespace"] == alarm["Namespace"]
+        assert directive["Metrics"][0]["Name"] == alarm["MetricName"]
+        assert {name: emitted[name] for name in directive["Dimensions"][0]} == wanted
+        assert wanted["service"] in services
+        assert alarm["AlarmActions"] == ["<airflow/MonitoringStack/NotificationTopic>"]

@@ -58,6 +58,11 @@ def test_inventory_is_as_listed_when_nothing_is_chosen() -> None:
             {"IngressStack/HttpsListener": "AWS::ElasticLoadBalancingV2::Listener"},
             id="certificate",
         ),
+        pytest.param(
+            {"NotificationEmail": "team@example.com"},
+            {"MonitoringStack/EmailSubscription": "AWS::SNS::Subscription"},
+            id="e-mail",
+        ),
         pytest.param({"IngressScheme": "internal"}, {}, id="internal"),
         pytest.param({"AirflowBaseUrl": "http://localhost:8080"}, {}, id="address"),
     ],
@@ -71,6 +76,7 @@ def test_inventory_grows_by_the_toggles_own_when_it_is_chosen(
 def test_inventory_lacks_the_cleaning_when_history_is_kept_for_ever() -> None:
     expected = expected_inventory()
     del expected["AirflowStack/CommandSchedulesStack/DatabaseCleaning"]
+    del expected["AirflowStack/CommandSchedulesStack/MaintenanceFailedAlarm"]
 
     assert inventory(deploy(DatabaseRetentionDays="0")) == expected
 

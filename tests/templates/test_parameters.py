@@ -23,8 +23,8 @@ def preflight_problems(stack: DryStack) -> list[str]:
     ("parameters", "change"),
     [
         ({"VpcId": "vpc-1"}, "set PublicSubnetIds"),
-        ({"VpcId": "vpc-1"}, "set PrivateSubnetIds"),
-        ({"VpcId": "vpc-1", "PublicSubnetIds": SUBNETS}, "set PrivateSubnetIds"),
+        ({"VpcId": "vpc-1"}, r"and PrivateSubnetIds \("),
+        ({"VpcId": "vpc-1", "PublicSubnetIds": SUBNETS}, r"and PrivateSubnetIds \("),
         ({"PublicSubnetIds": SUBNETS}, "set VpcId"),
         ({"PrivateSubnetIds": SUBNETS}, "set VpcId"),
         (
