@@ -1,5 +1,6 @@
 """The Celery configuration and the life cycle's hold on Celery and kombu."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -59,6 +60,42 @@ def test_worker_and_scheduler_get_it_when_airflow_makes_its_apps(
         f"publish {bool(function)}",
         "init True",
     ]
+
+
+PRINT_OPTIONS = """
+from airflow.providers.common.compat.sdk import conf
+# As Airflow 3.2 answers for a section that only variables and a provider know.
+type(conf).getsection = lambda *_, **__: None
+from airflow.configuration import conf as core
+type(core).getsection = lambda *_, **__: None
+from airflow.providers.celery.executors.celery_executor_utils import app, create_celery_app
+for celery in (app, create_celery_app(core)):
+    print(celery.conf.broker_transport_options)
+"""
+
+
+def test_queue_and_visibility_arrive_when_airflow_does_not_see_the_section(tmp_path: Path) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(SOURCE),
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CELERY__RESULT_BACKEND": "db+postgresql://user:x@127.0.0.1:1/db",
+        "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__PREDEFINED_QUEUES": '{"default": {"url": "u"}}',
+        "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__REGION": "us-east-1",
+    }
+    configuration.apply(environment)
+    result = subprocess.run(
+        [sys.executable, "-c", PRINT_OPTIONS], env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    worker, scheduler = map(ast.literal_eval, result.stdout.splitlines()[-2:])
+    expected = {
+        "visibility_timeout": 43200,
+        "predefined_queues": {"default": {"url": "u"}},
+        "region": "us-east-1",
+    }
+    assert worker == scheduler == expected
 
 
 def consumer(client: object = None) -> SimpleNamespace:

@@ -6,16 +6,46 @@ Importing this module also connects what belongs to the process: the wake-up whe
 (the scheduler), the life cycle where a Celery worker starts.
 """
 
+import json
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from sqlalchemy.pool import NullPool
 
 from airflow_on_fargate import wakeup, worker
 
+_TRANSPORT_PREFIX: Final = "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__"
+
+
+def transport_options(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The broker's options that variables give, whatever Airflow makes of them.
+
+    Airflow 3.2 does not see a section that only a provider defines when nothing but variables set
+    it: its scheduler would create a queue of its own, with a visibility that SQS refuses.
+    """
+    return {
+        name.removeprefix(_TRANSPORT_PREFIX).lower(): _decoded(value)
+        for name, value in environment.items()
+        if name.startswith(_TRANSPORT_PREFIX)
+    }
+
+
+def _decoded(value: str) -> Any:
+    """Numbers and objects as such; everything else is text."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
 CELERY_CONFIG: dict[str, Any] = {
     **DEFAULT_CELERY_CONFIG,
+    "broker_transport_options": {
+        **DEFAULT_CELERY_CONFIG["broker_transport_options"],
+        **transport_options(os.environ),
+    },
     # Each prefork child would hold a connection for ever: 10 workers of 16 are more than a small
     # database has.
     "database_engine_options": {
