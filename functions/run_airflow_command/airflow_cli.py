@@ -48,6 +48,7 @@ AIRFLOW_GROUPS = frozenset(
 # Commands of the image's own entrypoint.
 OWN_COMMANDS = frozenset(
     {
+        "clean-database",
         "ensure-admin-user",
         "ensure-result-backend",
         "restore-schema",
@@ -79,10 +80,11 @@ _REFUSED = {
 }
 
 # Two of these at once, of the same or of two kinds, would change or empty the same tables.
-# Not upgrade-schema and restore-schema: each waits in the database for the end of the other, and a
-# refusal in a rollback would strand the stack.
-_CHANGES_THE_SCHEMA = frozenset(
+# Not upgrade-schema and restore-schema: a refusal in a rollback would strand the stack. In the
+# database all of them, those two as well, wait for each other's end (`database_turn` in the image).
+_CHANGES_THE_DATABASE = frozenset(
     {
+        ("clean-database",),
         ("db", "clean"),
         ("db", "downgrade"),
         ("db", "drop-archived"),
@@ -115,7 +117,7 @@ def problem_of(command: tuple[str, ...]) -> str | None:
 
 def lock_of(command: tuple[str, ...]) -> str | None:
     """The lock that the command needs; None when it may run beside any other."""
-    locked = any(words in _CHANGES_THE_SCHEMA for words in _beginnings(command))
+    locked = any(words in _CHANGES_THE_DATABASE for words in _beginnings(command))
     return DATABASE_LOCK if locked else None
 
 

@@ -24,17 +24,7 @@ def _database_cleaning(retention_days: int, now: datetime) -> list[str]:
             "history shall be kept, or run the command itself with a date of your choice"
         )
     before = (now - timedelta(days=retention_days)).replace(microsecond=0)
-    return [
-        "db",
-        "clean",
-        "--clean-before-timestamp",
-        before.isoformat(),
-        "--yes",
-        # Otherwise it exits with 0 whatever happened.
-        "--error-on-cleanup-failure",
-        # Rows that are kept in archive tables take the same room.
-        "--skip-archive",
-    ]
+    return ["clean-database", before.isoformat()]
 
 
 _COMMANDS: Mapping[str, Callable[[int, datetime], list[str]]] = {

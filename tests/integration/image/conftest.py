@@ -9,6 +9,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +53,15 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     processes.registry().stop_all()
 
 
-@pytest.fixture
-def metadata(postgres: Any) -> Iterator[Any]:
-    """URL of a metadata database with one table, as its master."""
+@contextmanager
+def database_of_airflow(postgres: Any) -> Iterator[Any]:
+    """URL of an empty metadata database, as its master; all that was made with it goes."""
     from sqlalchemy.engine import make_url
 
     postgres.execute(
         "CREATE ROLE airflow LOGIN CREATEDB CREATEROLE PASSWORD 'first';\n"
         "CREATE DATABASE airflow OWNER airflow;\n"
     )
-    postgres.execute("CREATE TABLE connection (password text);", "airflow")
-    postgres.execute("ALTER TABLE connection OWNER TO airflow;", "airflow")
     yield make_url(f"postgresql+psycopg2://airflow:first@127.0.0.1:{postgres.port}/airflow")
     postgres.execute(
         "DROP DATABASE IF EXISTS result_backend WITH (FORCE);\n"
@@ -71,6 +70,15 @@ def metadata(postgres: Any) -> Iterator[Any]:
     postgres.execute(
         "DROP ROLE IF EXISTS result_backend, result_backend_2, airflow_in_rotation, airflow;"
     )
+
+
+@pytest.fixture
+def metadata(postgres: Any) -> Iterator[Any]:
+    """URL of a metadata database with one table, as its master."""
+    with database_of_airflow(postgres) as url:
+        postgres.execute("CREATE TABLE connection (password text);", "airflow")
+        postgres.execute("ALTER TABLE connection OWNER TO airflow;", "airflow")
+        yield url
 
 
 @pytest.fixture

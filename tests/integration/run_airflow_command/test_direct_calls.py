@@ -62,7 +62,7 @@ def test_maintenance_runs_the_command_with_its_date_when_the_schedule_calls(
     result = harness.invoke({"maintenance": "db-clean", "wait": True})
 
     # The stand-in takes the last word for a script, and there is none of this name.
-    assert result["command"][:3] == ["db", "clean", "--clean-before-timestamp"]
+    assert result["command"][0] == "clean-database"
     assert result["status"] == "FAILED"
 
     def logged() -> bool:

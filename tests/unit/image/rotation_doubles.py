@@ -1,6 +1,7 @@
 """A stack's secrets and services in memory, that remember what running tasks hold."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -55,4 +56,4 @@ def surroundings(
     services: Any = MemoryServices(on_restart)
     workers: Any = MemoryWorkers()
     record = slept.append if slept is not None else lambda _seconds: None
-    return Surroundings(found, services, workers, say=lambda _text: None, sleep=record)
+    return Surroundings(found, services, workers, nullcontext, say=lambda _text: None, sleep=record)

@@ -2,11 +2,17 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
-from airflow_on_fargate import configuration, entrypoint
-from run_airflow_command.airflow_cli import _REFUSED, AIRFLOW_GROUPS, OWN_COMMANDS
+from airflow_on_fargate import configuration, database_cleaning, database_turn, entrypoint
+from run_airflow_command.airflow_cli import (
+    _CHANGES_THE_DATABASE,
+    _REFUSED,
+    AIRFLOW_GROUPS,
+    OWN_COMMANDS,
+)
 from run_airflow_command.maintenance import command_of
 
 # In a process of its own, with the image's settings: the parser is built from them at import.
@@ -50,12 +56,17 @@ def test_own_commands_hide_none_of_airflows_when_compared():
     assert not OWN_COMMANDS & AIRFLOW_GROUPS
 
 
-def test_maintenance_is_understood_by_the_real_parser_when_parsed():
-    from datetime import UTC, datetime
+def test_commands_take_turns_in_the_image_when_the_function_lets_one_run_alone():
+    airflows = {words for words in _CHANGES_THE_DATABASE if words[0] not in OWN_COMMANDS}
+    assert airflows == database_turn.CHANGES_SCHEMA | database_turn.CHANGES_ROWS
 
+
+def test_cleaning_is_understood_by_the_real_parser_when_parsed():
     from airflow.cli import cli_parser
 
-    words = command_of("db-clean", 30, datetime.now(UTC))
+    command, moment = command_of("db-clean", 30, datetime.now(UTC))
+    assert command in entrypoint.OWN_COMMANDS
+    words = database_cleaning._db_clean(datetime.fromisoformat(moment))
     arguments = cli_parser.get_parser().parse_args(words)
     assert arguments.yes
     assert arguments.error_on_cleanup_failure

@@ -29,7 +29,7 @@ def became(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     ("arguments", "command"),
     [
         (["celery", "worker"], ["airflow", "celery", "worker"]),
-        (["db", "migrate"], ["airflow", "db", "migrate"]),
+        (["db", "check"], ["airflow", "db", "check"]),
         (["scheduler"], ["airflow", "scheduler"]),
         (["api-server"], ["airflow", "api-server", "--proxy-headers"]),
         (["dag-processor"], ["airflow_on_fargate.component", "dag-processor"]),
@@ -56,7 +56,7 @@ def test_waits_for_the_schema_when_the_component_needs_it(
     assert waited == [True]
 
 
-@pytest.mark.parametrize("arguments", [["celery", "worker"], ["db", "migrate"], ["dags", "list"]])
+@pytest.mark.parametrize("arguments", [["celery", "worker"], ["db", "check"], ["dags", "list"]])
 def test_does_not_wait_when_the_command_has_no_database_or_makes_it(
     arguments: list[str], became: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +75,17 @@ def test_forgets_old_signs_of_life_when_it_starts(became: list[str]) -> None:
 def test_says_what_is_expected_when_given_nothing() -> None:
     with pytest.raises(SystemExit, match="arguments of an Airflow command"):
         entrypoint.main([])
+
+
+@pytest.mark.parametrize("words", [["db", "migrate"], ["rotate-fernet-key"]])
+def test_waits_for_its_turn_when_the_whole_database_changes(
+    words: list[str], became: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_on_fargate.database_turn.run", lambda given: len(given))
+    with pytest.raises(SystemExit) as exit_:
+        entrypoint.main(words)
+    assert exit_.value.code == len(words)
+    assert became == []
 
 
 @pytest.mark.parametrize(

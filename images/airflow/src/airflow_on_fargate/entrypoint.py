@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 
-from airflow_on_fargate import configuration, heartbeat, token_keys
+from airflow_on_fargate import configuration, database_turn, heartbeat, token_keys
 
 # These use the metadata database and exit when its schema is not theirs. Waiting instead means that
 # no order of an upgrade or of its rollback can strand the stack.
@@ -16,6 +16,7 @@ WAIT_FOR_SCHEMA = frozenset({"api-server", "scheduler", "dag-processor", "trigge
 
 # Command -> the function of this package that, given the other arguments, runs it.
 OWN_COMMANDS = {
+    "clean-database": "database_cleaning:main",
     "ensure-admin-user": "admin_user:main",
     "ensure-result-backend": "result_backend:main",
     "restore-schema": "schema_change:restore",
@@ -35,6 +36,8 @@ def main(arguments: list[str]) -> None:
         module, _, function = OWN_COMMANDS[command].partition(":")
         run = getattr(importlib.import_module(f"airflow_on_fargate.{module}"), function)
         sys.exit(run(*arguments[1:]))
+    if database_turn.is_for(arguments):
+        sys.exit(database_turn.run(arguments))
     for name in heartbeat.COMPONENTS | {heartbeat.WAITING_FOR_SCHEMA}:
         heartbeat.clear(name)
     if command in WAIT_FOR_SCHEMA:

@@ -10,18 +10,15 @@ Nothing is stopped and nothing is changed when the schema is already the one ask
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from airflow_on_fargate import database_snapshot, schema
+from airflow_on_fargate import database_snapshot, database_turn, schema
 from airflow_on_fargate.quiescence import Quiescence
 from airflow_on_fargate.schema import Heads
 from airflow_on_fargate.upgrade_state import UpgradeState
 
-# Any number that is always the same: two changes side by side take turns on it.
-ADVISORY_LOCK: Final = 4_150_917_203
 # Table of heads -> the command that brings its tables down, which `db downgrade` does for its own
 # tables only.
 DOWNGRADES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -115,7 +112,8 @@ def restore(*words: str) -> int:
 
 def _exit_code_of(act: Callable[["SchemaChange"], str]) -> int:
     try:
-        with one_at_a_time(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]):
+        # One may still migrate, longer than its time limit, when its rollback begins.
+        with database_turn.taken(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]):
             print(act(_on_aws()))
     except (RefusedError, database_snapshot.SnapshotError) as refusal:
         print(refusal, flush=True)
@@ -146,19 +144,6 @@ def heads_from(words: Sequence[str]) -> Heads | None:
 def described(heads: Heads) -> str:
     """Heads in words, for people and for logs."""
     return ", ".join(f"{t} {'+'.join(sorted(found)) or 'empty'}" for t, found in heads.items())
-
-
-@contextmanager
-def one_at_a_time(connection_url: str) -> Iterator[None]:
-    """Take turns, longer than a time limit: one may still migrate when its rollback begins."""
-    from sqlalchemy import create_engine, text
-    from sqlalchemy.pool import NullPool
-
-    engine = create_engine(connection_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        # Closing the connection releases it, also when this process dies.
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
-        yield
 
 
 def _on_aws() -> SchemaChange:

@@ -8,7 +8,7 @@ from run_airflow_command.airflow_cli import DATABASE_LOCK, lock_of
 @pytest.mark.parametrize(
     "command",
     ["db migrate", "db downgrade --to-version 3.1.0 --yes", "db clean --yes", "fab-db migrate",
-     "rotate-fernet-key"],
+     "rotate-fernet-key", "clean-database 2026-01-01"],
 )  # fmt: skip
 def test_needs_the_lock_when_it_changes_the_database_as_a_whole(command):
     assert lock_of(tuple(command.split())) == DATABASE_LOCK

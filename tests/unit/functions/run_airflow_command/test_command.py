@@ -80,7 +80,7 @@ def test_reads_a_record_when_it_was_written_here(sample_event):
         CommandRecord("request-2", ("dags", "list"), None),
         CommandRecord(
             "request-3",
-            ("db", "clean"),
+            ("clean-database", "2026-01-01T00:00:00+00:00"),
             size=TaskSize(1024, 2048),
             started_at=NOW,
             task_arn="arn:task",

@@ -177,10 +177,7 @@ def test_computes_the_date_and_says_so_when_the_schedule_cleans_the_database(
 ):
     call("maintenance-db-clean")
     ((record, _),) = wired.runner.started
-    assert record.command == (
-        "db", "clean", "--clean-before-timestamp", "2026-01-30T12:00:00+00:00", "--yes",
-        "--error-on-cleanup-failure", "--skip-archive",
-    )  # fmt: skip
+    assert record.command == ("clean-database", "2026-01-30T12:00:00+00:00")
     handler(stopped_event(context.aws_request_id, exit_code=0), context)
     lines = log_lines()
     assert "MaintenanceSucceeded" in lines

@@ -29,8 +29,9 @@ PROCEDURES: Final[dict[str, Callable[[Surroundings, float | None], None]]] = {
     "result-backend-password": passwords.rotate_result_backend_password,
     "admin-password": passwords.rotate_admin_password,
 }
-# Any number that is always the same, and not that of `admin_user`.
-ADVISORY_LOCK: Final = 4_150_917_203
+# Any number that is always the same, and no other lock's: a rotation may wait for hours, and an
+# upgrade's rollback must not wait for it.
+ADVISORY_LOCK: Final = 4_150_917_204
 
 
 def main(*arguments: str) -> int:

@@ -27,10 +27,11 @@ def rotate_fernet_key(surroundings: Surroundings, _wait_seconds: float | None) -
 
     def encrypt_anew(value: str) -> None:
         surroundings.say("Encrypting connections, variables and triggers with the new key")
-        done = subprocess.run(
-            [sys.executable, "-m", "airflow", "rotate-fernet-key"],
-            env={**os.environ, "AIRFLOW__CORE__FERNET_KEY": value},
-        )
+        with surroundings.turn():
+            done = subprocess.run(
+                [sys.executable, "-m", "airflow", "rotate-fernet-key"],
+                env={**os.environ, "AIRFLOW__CORE__FERNET_KEY": value},
+            )
         if done.returncode:
             raise RotationError(f"airflow rotate-fernet-key ended with {done.returncode}")
         if seed := surroundings.secrets.get("fernet-key-seed"):

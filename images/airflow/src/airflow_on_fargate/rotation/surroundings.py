@@ -10,9 +10,11 @@ import secrets
 import string
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_on_fargate import database_turn
 from airflow_on_fargate.rotation.errors import RotationError
 from airflow_on_fargate.rotation.services import Services
 from airflow_on_fargate.rotation.workers import Workers
@@ -49,6 +51,8 @@ class Surroundings:
     secrets: Mapping[str, Secret]
     services: Services
     workers: Workers
+    # The turn to change the metadata database as a whole.
+    turn: Callable[[], AbstractContextManager[None]]
     say: Callable[[str], None] = lambda text: print(text, flush=True)
     sleep: Callable[[float], None] = time.sleep
 
@@ -69,6 +73,7 @@ class Surroundings:
             {name: Secret(secretsmanager, arn) for name, arn in arns.items()},
             Services(ecs, where["cluster"]),
             Workers(ecs, where["cluster"], where["worker_family"]),
+            lambda: database_turn.taken(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]),
         )
 
     def database_url(self) -> Any:
