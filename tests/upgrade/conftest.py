@@ -76,6 +76,12 @@ class Stack:
         uri = airflow_image.uri(edition)
         deployment.deploy(self.workspace, Transcript(), {"AirflowImageUri": uri})  # type: ignore[arg-type]
 
+    def bring_to(self, edition: Edition) -> None:
+        """Deploy, unless the test before this one did."""
+        if set(self.images().values()) != {airflow_image.uri(edition)}:
+            self.deploy(edition)
+            smoke.wait_healthy(self.outputs)
+
     def fail_to_deploy(self, edition: Edition) -> str:
         """Deploy what must fail; returns the reasons."""
         with pytest.raises(CommandError) as failure:

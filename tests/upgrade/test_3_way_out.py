@@ -1,7 +1,7 @@
 """An older image on a newer schema: refused, and the ways out that the refusal names."""
 
 from commands import smoke
-from commands.airflow_image import PREVIOUS
+from commands.airflow_image import CURRENT, PREVIOUS
 from tests.upgrade.conftest import SERVING, Stack
 
 # The head of FAB's tables before the one that both images have.
@@ -9,6 +9,7 @@ FAB_BEFORE = "6709f7a774b9"
 
 
 def test_older_image_is_refused_with_the_way_out_when_deployed_deliberately(stack: Stack) -> None:
+    stack.bring_to(CURRENT)
     before = stack.heads()
     reasons = stack.fail_to_deploy(PREVIOUS)
 
@@ -21,6 +22,7 @@ def test_older_image_is_refused_with_the_way_out_when_deployed_deliberately(stac
 
 def test_old_version_serves_when_the_way_out_is_taken(stack: Stack) -> None:
     """The explicit way down, by hand, of both tables; the older image brings FAB's up again."""
+    stack.bring_to(CURRENT)
     older = stack.needed_heads(PREVIOUS)["alembic_version"][0]
     stack.command("restore-schema", f"alembic_version={older}", f"alembic_version_fab={FAB_BEFORE}")
     assert stack.heads() == {"alembic_version": [older], "alembic_version_fab": [FAB_BEFORE]}
