@@ -93,6 +93,35 @@ def test_no_fernet_key_is_made_when_one_is_brought() -> None:
     assert arn in str(scheduler.properties("ExecutionRole"))
 
 
+@pytest.mark.parametrize(
+    ("parameter", "resource", "component", "variable", "rotated"),
+    [
+        ("OwnJwtSecretArn", "JwtSecret", "ApiServer", "AIRFLOW__API_AUTH__JWT_SECRET", "jwt-key"),
+        ("OwnApiSecretKeySecretArn", "ApiSecretKeySecret", "ApiServer", "AIRFLOW__API__SECRET_KEY",
+         "api-secret-key"),
+        ("OwnAdminPasswordSecretArn", "AdminPasswordSecret", "Command", "ADMIN_PASSWORD",
+         "admin-password"),
+    ],
+)  # fmt: skip
+def test_secret_is_used_and_rotated_in_place_when_it_is_brought(
+    parameter: str, resource: str, component: str, variable: str, rotated: str
+) -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mine-AbCdEf"
+    stack = deploy(**{parameter: arn})
+
+    missing = set(expected_inventory()) - set(inventory(stack))
+    assert missing == {f"SecretsStack/{resource}"}
+    airflow = stack.child("AirflowStack")
+    task = airflow.child(f"{component}Stack")
+    (container,) = task.properties("TaskDefinition")["ContainerDefinitions"]
+    assert {"Name": variable, "ValueFrom": arn} in container["Secrets"]
+    assert arn in str(task.properties("ExecutionRole"))
+    (command,) = airflow.child("CommandStack").properties("TaskDefinition")["ContainerDefinitions"]
+    (plan,) = [one["Value"] for one in command["Environment"] if one["Name"] == "ROTATION"]
+    assert f'"{rotated}":"{arn}"' in str(plan)
+    assert arn in str(airflow.child("RotationStack").properties("TaskRole"))
+
+
 def test_inventory_lacks_the_network_when_a_vpc_is_brought() -> None:
     expected = {
         name: kind
