@@ -1,7 +1,8 @@
 """python -m bench.dags --files 10 1000 10000 --json OUT [--svg OUT] [--table OUT]
 
 Runs in the Airflow environment (make bench-dags), against the S3 of an embedded AWS of its own or
-the one at --endpoint-url. Trust request counts and ratios more than seconds.
+the one at --endpoint-url. Trust request counts and ratios more than seconds. Releases are measured
+three times where a step takes seconds at most, and the median is shown.
 """
 
 import argparse

@@ -25,6 +25,9 @@ class System(Protocol):
     def publish(self) -> None:
         """What has to happen after an upload before readers can see it."""
 
+    def forget(self) -> None:
+        """Begin anew, with an empty disk."""
+
     def refresh(self) -> None: ...
 
     def start_task(self) -> None: ...
@@ -40,7 +43,8 @@ class Releases:
     name = "releases"
 
     def __init__(self, s3: Any, bucket: str) -> None:
-        self._arguments: dict[str, Any] = {"name": f"{bucket}-releases", "bucket_name": bucket}
+        self._arguments: dict[str, Any] = {"bucket_name": bucket}
+        self._times = 0
         self._bundle: ReleaseDagBundle | None = None
         self.publisher = Publisher(
             source=S3DagSource(s3, bucket, SOURCE),
@@ -52,6 +56,12 @@ class Releases:
 
     def publish(self) -> None:
         self.publisher.publish()
+
+    def forget(self) -> None:
+        # Another folder: a file system is slow to make files where as many were just deleted.
+        self._times += 1
+        self._arguments["name"] = f"{self._arguments['bucket_name']}-{self._times}"
+        self._bundle = None
 
     def refresh(self) -> None:
         if self._bundle is None:
@@ -90,6 +100,9 @@ class ProviderBundle:
     def publish(self) -> None:
         """Readers look at the folder itself."""
 
+    def forget(self) -> None:
+        """Measured once, on an empty disk."""
+
     def refresh(self) -> None:
         if self._bundle is None:
             self._bundle = S3DagBundle(**self._arguments)
@@ -119,6 +132,9 @@ class Sidecar:
 
     def publish(self) -> None:
         """Readers look at the folder itself."""
+
+    def forget(self) -> None:
+        """Measured once, on an empty disk."""
 
     def refresh(self) -> None:
         there: dict[str, Any] = {}
