@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from run_airflow_command.command import CommandRecord, overrides
 from run_airflow_command.ports import SeenTask, TaskNotStartedError
-from shared.errors import error_code, error_message, named_errors
+from shared.errors import AwsCallError, error_code, error_message, named_errors
 from shared.fargate import StoppedTask, TaskPlacement, family
 
 if TYPE_CHECKING:
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 _WAITS_SECONDS = (5, 10, 15, 20, 30, 40)
 # DescribeTasks' limit.
 _DESCRIBED_AT_ONCE = 100
+
+
+class NoSuchClusterError(AwsCallError):
+    """The cluster is gone, and all tasks with it."""
+
+
+_NO_CLUSTER = {"ClusterNotFoundException": NoSuchClusterError}
 
 
 class EcsTaskRunner:
@@ -61,8 +68,15 @@ class EcsTaskRunner:
                 cluster=self._placement.cluster_arn, task=task_arn, reason=reason
             )
 
+    def remaining(self) -> list[str]:
+        try:
+            tasks = list(self._describe(self._arns()))
+        except NoSuchClusterError:
+            return []
+        return [task["taskArn"] for task in tasks if task["lastStatus"] != "STOPPED"]
+
     def _arns(self) -> list[str]:
-        """All tasks of the family, for the case that the start was cut off before it knew its own.
+        """All tasks of the family: of a start that was cut off before it knew its own, too.
 
         ListTasks can filter by startedBy as well, but then by nothing else, and a stopped task
         would not be found.
@@ -70,7 +84,7 @@ class EcsTaskRunner:
         arns: list[str] = []
         paginator = self._client.get_paginator("list_tasks")
         for status in ("RUNNING", "STOPPED"):
-            with named_errors("list the commands' tasks"):
+            with named_errors("list the commands' tasks", _NO_CLUSTER):
                 for page in paginator.paginate(
                     cluster=self._placement.cluster_arn,
                     family=self._family,

@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from run_airflow_command import upgrade
+from run_airflow_command import retirement, upgrade
 from run_airflow_command.airflow_cli import InvalidCommandError
 from run_airflow_command.commands import CommandBusyError
 from run_airflow_command.direct_call import DirectCall, direct_call, is_direct_call
@@ -53,7 +53,15 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
 def _custom_resource(
     request: CustomResourceRequest, context: LambdaContext, telemetry: Telemetry
 ) -> None:
+    def remaining_seconds() -> float:
+        return context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
+
     def work(request: CustomResourceRequest) -> Answer | AnswerLater:
+        if retirement.is_the_end(request):
+            settings = RunAirflowCommandSettings.from_environment(os.environ)
+            commands = commands_from(settings, context, telemetry)
+            stopped = retirement.stop_all(commands.runner, remaining_seconds, commands.sleep)
+            telemetry.logger.info("Stopped the commands that still ran", count=stopped)
         # What a migration or a user was made for is gone with the database.
         if request.request_type == "Delete":
             return SUCCESS

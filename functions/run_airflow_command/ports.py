@@ -44,6 +44,9 @@ class TaskRunner(Protocol):
 
     def stop(self, task_arn: str, reason: str) -> None: ...
 
+    def remaining(self) -> Sequence[str]:
+        """The tasks of all commands that have not stopped yet."""
+
 
 class CommandStore(Protocol):
     """Remembers commands from their start to their answer, and which of them may still run."""

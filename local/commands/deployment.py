@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from commands import airflow_image
 from commands.steps import Steps
@@ -108,6 +108,32 @@ def failure_reasons(workspace: Workspace) -> list[str]:
             if event["ResourceStatus"].endswith("FAILED") and reason:
                 reasons.append((event["Timestamp"], f"{event['LogicalResourceId']}: {reason}"))
     return list(dict.fromkeys(text for _, text in sorted(reasons)))[:12]
+
+
+def delete(workspace: Workspace) -> set[str]:
+    """Delete the stack; returns what its events name as kept, `<type> <physical id>`.
+
+    Raises:
+        CommandError: with the reasons of the resources that could not be deleted.
+    """
+    client = workspace.client("cloudformation")
+    stack_id = client.describe_stacks(StackName=stack_name())["Stacks"][0]["StackId"]
+    client.delete_stack(StackName=stack_id)
+    try:
+        client.get_waiter("stack_delete_complete").wait(
+            StackName=stack_id, WaiterConfig={"Delay": 1, "MaxAttempts": 600}
+        )
+    except WaiterError as error:
+        raise CommandError("\n".join([str(error), *failure_reasons(workspace)])) from None
+    # By their ids: CloudFormation knows no deleted stack by its name.
+    summaries = client.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"]
+    return {
+        f"{event['ResourceType']} {event['PhysicalResourceId']}"
+        for summary in summaries
+        if stack_id in (summary["StackId"], summary.get("RootId"))
+        for event in client.describe_stack_events(StackName=summary["StackId"])["StackEvents"]
+        if event["ResourceStatus"] == "DELETE_SKIPPED"
+    }
 
 
 def source_fingerprint() -> str:

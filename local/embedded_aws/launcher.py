@@ -28,6 +28,7 @@ SUBJECTS = (
     "task_logs",
     "run_task",
     "tasks",
+    "clusters",
     "services",
     "service_resources",
     "service_names",

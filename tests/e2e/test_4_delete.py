@@ -7,16 +7,20 @@ from commands.workspace import stack_name
 from tests.e2e.conftest import Deployed
 
 
-def test_delete_leaves_only_what_a_policy_retains(deployed: Deployed):
+def test_delete_leaves_only_what_it_names_when_it_ends(deployed: Deployed):
     aws = deployed.workspace.client
-    kept_buckets = {
+    buckets = {
         deployed.outputs[name] for name in ("DagBucketName", "LogBucketName", "StateBucketName")
     }
-    aws("cloudformation").delete_stack(StackName=stack_name())
-    aws("cloudformation").get_waiter("stack_delete_complete").wait(
-        StackName=stack_name(), WaiterConfig={"Delay": 1, "MaxAttempts": 300}
-    )
+    fernet_key = _secret_of(deployed, "AIRFLOW__CORE__FERNET_KEY")
 
+    kept = deployment.delete(deployed.workspace)
+
+    assert kept == {
+        *(f"AWS::S3::Bucket {bucket}" for bucket in buckets),
+        f"AWS::SecretsManager::Secret {fernet_key}",
+    }
+    assert aws("secretsmanager").get_secret_value(SecretId=fernet_key)["SecretString"]
     assert deployment.all_stacks(deployed.workspace) == []
     assert aws("ecs").list_clusters()["clusterArns"] == []
     assert aws("lambda").list_functions()["Functions"] == []
@@ -25,8 +29,18 @@ def test_delete_leaves_only_what_a_policy_retains(deployed: Deployed):
     assert aws("rds").describe_db_instances()["DBInstances"] == []
     assert aws("scheduler").list_schedules()["Schedules"] == []
     assert aws("cloudwatch").describe_alarms()["MetricAlarms"] == []
-    buckets = {bucket["Name"] for bucket in aws("s3").list_buckets()["Buckets"]}
-    assert {b for b in buckets if b.startswith(stack_name())} <= kept_buckets
+    left = {bucket["Name"] for bucket in aws("s3").list_buckets()["Buckets"]}
+    assert {b for b in left if b.startswith(stack_name())} == buckets
+
+
+def _secret_of(deployed: Deployed, variable: str) -> str:
+    """The secret that the scheduler has this variable from."""
+    described = deployed.workspace.client("ecs").describe_task_definition(
+        taskDefinition=f"{stack_name()}-scheduler"
+    )
+    (container,) = described["taskDefinition"]["containerDefinitions"]
+    (arn,) = [one["valueFrom"] for one in container["secrets"] if one["name"] == variable]
+    return str(arn)
 
 
 def test_down_leaves_no_process_when_it_ends(deployed: Deployed):

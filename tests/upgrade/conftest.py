@@ -104,7 +104,8 @@ class Stack:
     def needed_heads(self, edition: Edition) -> dict[str, list[str]]:
         return self._look(edition)[1]
 
-    def _look(self, edition: Edition) -> list[dict[str, list[str]]]:
+    def database_url(self) -> str:
+        """As the command's task has it."""
         secrets = self.workspace.client("secretsmanager")
         definition = self.task_definition("command")
         (arn,) = [
@@ -112,12 +113,18 @@ class Stack:
             for one in definition["containerDefinitions"][0]["secrets"]
             if one["name"] == "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
         ]
-        url = secrets.get_secret_value(SecretId=arn)["SecretString"]
-        done = subprocess.run(
-            [venv_python(edition.environment), "-c", LOOK], check=True, capture_output=True,
-            text=True, env={**os.environ, "URL": url, "PYTHONPATH": str(airflow_image.SOURCE)},
+        return str(secrets.get_secret_value(SecretId=arn)["SecretString"])
+
+    def python(self, edition: Edition, program: str) -> subprocess.Popen[str]:
+        """A program in an Airflow's interpreter, with the in-image package and the database."""
+        return subprocess.Popen(
+            [venv_python(edition.environment), "-c", program], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "URL": self.database_url(), "PYTHONPATH": str(airflow_image.SOURCE)},
         )  # fmt: skip
-        looked: list[dict[str, list[str]]] = json.loads(done.stdout)
+
+    def _look(self, edition: Edition) -> list[dict[str, list[str]]]:
+        output, _ = self.python(edition, LOOK).communicate(timeout=60)
+        looked: list[dict[str, list[str]]] = json.loads(output)
         return looked
 
     def services(self) -> dict[str, dict[str, Any]]:
@@ -156,13 +163,18 @@ class Stack:
         found: dict[str, Any] = described["taskDefinition"]
         return found
 
-    def command(self, *words: str) -> None:
-        """Run a command as a person would, and wait for the end of its task."""
+    def start_command(self, *words: str) -> dict[str, str]:
+        """Start a command as a person would."""
         name = self.outputs["RunAirflowCommandFunctionName"]
         answer = self.workspace.client("lambda").invoke(
             FunctionName=name, Payload=json.dumps({"command": words}).encode()
         )
-        request_id = json.load(answer["Payload"])["requestId"]
+        started: dict[str, str] = json.load(answer["Payload"])
+        return started
+
+    def command(self, *words: str) -> None:
+        """Run a command, and wait for the end of its task."""
+        request_id = self.start_command(*words)["requestId"]
         key = {"Bucket": self.outputs["StateBucketName"], "Key": f"commands/{request_id}.answered"}
 
         def answered() -> dict[str, Any] | None:

@@ -49,6 +49,9 @@ class InMemoryTaskRunner:
             if task.arn == task_arn:
                 self.tasks[request_id] = replace(task, stopping=True)
 
+    def remaining(self):
+        return [task.arn for task in self.tasks.values() if task.stopped is None]
+
     def becomes(self, request_id, **changes):
         self.tasks[request_id] = replace(self.tasks[request_id], **changes)
 

@@ -224,3 +224,17 @@ def test_gives_ecs_the_reason_when_a_task_is_stopped(runner, stubber):
         "stop_task", {}, {"cluster": "cluster", "task": TASK, "reason": "It takes too long"}
     )
     runner.stop(TASK, "It takes too long")
+
+
+def test_tasks_that_are_stopping_remain_when_all_are_listed(runner, stubber):
+    for arns in ([TASK], ["stopping", "stopped"]):
+        stubber.add_response("list_tasks", {"taskArns": arns})
+    stopping = described(taskArn="stopping", desiredStatus="STOPPED", lastStatus="STOPPING")
+    stopped = described(taskArn="stopped", desiredStatus="STOPPED", lastStatus="STOPPED")
+    stubber.add_response("describe_tasks", {"tasks": [described(), stopping, stopped]})
+    assert runner.remaining() == [TASK, "stopping"]
+
+
+def test_nothing_remains_when_the_cluster_is_gone(runner, stubber):
+    stubber.add_client_error("list_tasks", "ClusterNotFoundException", "Cluster not found.")
+    assert runner.remaining() == []

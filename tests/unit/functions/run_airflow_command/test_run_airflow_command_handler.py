@@ -78,6 +78,27 @@ def test_answers_success_at_once_when_deleted(call, wired, channel):
     assert wired.runner.started == []
 
 
+def test_commands_are_stopped_first_when_the_stack_is_deleted(
+    sample_event, context, wired, channel
+):
+    handler({"command": ["dags", "list"], "requestId": "mine"}, context)
+    event = sample_event("run_airflow_command/custom-resource-delete")
+    event["ResourceProperties"]["CommandOnRollback"] = ["restore-schema"]
+    stop = wired.runner.stop
+    # ECS tells of the end while we wait.
+    wired.runner.stop = lambda arn, reason: (stop(arn, reason), wired.runner.ends("mine"))
+    handler(event, context)
+    assert [reason for _, reason in wired.runner.stops] == ["The stack is being deleted"]
+    assert channel.answer["Status"] == "SUCCESS"
+
+
+def test_other_commands_go_on_when_one_command_is_deleted(call, context, wired, channel):
+    handler({"command": ["dags", "list"], "requestId": "mine"}, context)
+    call("custom-resource-delete")
+    assert wired.runner.stops == []
+    assert channel.answer["Status"] == "SUCCESS"
+
+
 def test_answers_failed_at_once_when_the_task_cannot_be_started(call, wired, channel, log_lines):
     wired.runner.error = TaskNotStartedError("ClusterNotFoundException: Cluster not found.")
     call("custom-resource-create")
