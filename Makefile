@@ -15,7 +15,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status env test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade lint format bench-scaling bench-dags
+.PHONY: help install up down status env test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet lint format bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,7 @@ test-templates: install  ## cfn-lint, sam validate, the templates' interface and
 	$(BIN)/python -m pytest tests/templates
 
 test-emulator: install  ## contracts of the embedded AWS, commands and their faults, the image and PostgreSQL
-	$(BIN)/python -m pytest tests/integration/embedded_aws tests/integration/run_airflow_command tests/integration/test_schema_change.py
+	$(BIN)/python -m pytest tests/integration/embedded_aws tests/integration/run_airflow_command tests/integration/fleet tests/integration/test_schema_change.py
 	.venv/airflow/bin/python -m pytest tests/integration/image
 
 test-e2e: install  ## the real thing: deploy, run DAGs, update, delete
@@ -58,6 +58,9 @@ test-rotation: install  ## every secret replaced while a task runs through it (n
 test-upgrade: install  ## an older Airflow upgraded, failing, rolled back (not part of test: ten minutes)
 	@$(PYTHON) local/install.py airflow-previous
 	$(BIN)/python -m pytest tests/upgrade
+
+test-fleet: install  ## the worker fleet on real parts: stranding, drains, interruption, faults (not part of test)
+	$(BIN)/python -m pytest -s tests/fleet
 
 lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
 	$(BIN)/ruff check .

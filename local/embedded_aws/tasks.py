@@ -1,13 +1,14 @@
 """What ministack's tasks lack of Fargate's: whole container definitions, health, a real StopTask.
 
 ministack 1.5.33 answers StopTask with STOPPED and exit code 0 before anything has ended, drops
-a container's entryPoint, healthCheck and stopTimeout, and leaves the other containers running
-when an essential one has ended.
+a container's entryPoint, healthCheck and stopTimeout, leaves the other containers running when
+an essential one has ended, and cuts its times to whole seconds.
 """
 
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ def install(settings: Settings) -> None:
     _hand_over_whole_definitions()
     _name_the_end_as_ecs_does()
     _end_whole_tasks()
+    _tell_milliseconds()
     _record_health(settings)
     # The API's StopTask, and the one that ministack's service scheduler calls.
     ecs.stock._ACTION_MAP["StopTask"] = partial(stop_task, stop_code="UserInitiated")
@@ -137,6 +139,17 @@ def _end_whole_tasks() -> None:
         containers.discard_task(task["taskArn"])
 
     ecs.stock._cleanup_task_resources = clean_up_everything
+
+
+def _tell_milliseconds() -> None:
+    whole_seconds = ecs.stock._ts_to_epoch
+
+    def with_milliseconds(value: Any) -> Any:
+        if not isinstance(whole_seconds(value), int) or not isinstance(value, str):
+            return value
+        return datetime.fromisoformat(value).timestamp()
+
+    ecs.stock._ts_to_epoch = with_milliseconds
 
 
 def _record_health(settings: Settings) -> None:

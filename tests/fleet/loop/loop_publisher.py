@@ -1,0 +1,23 @@
+"""Publish a plan of messages as Airflow's scheduler would: `loop_publisher.py FIRST < plan.json`.
+
+The plan is a list of [seconds to wait before, seconds that the task takes]; one line is printed for
+each message: `sent`, its number (from FIRST on), and when.
+"""
+
+import json
+import sys
+import time
+
+
+def main() -> None:
+    from airflow.providers.celery.executors.celery_executor import app
+
+    for number, (pause, seconds) in enumerate(json.load(sys.stdin), int(sys.argv[1])):
+        time.sleep(pause)
+        sent = time.time()
+        app.send_task("loop.work", (number, seconds), queue="default", ignore_result=True)
+        print("sent", number, f"{sent:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

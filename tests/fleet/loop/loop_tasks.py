@@ -1,0 +1,32 @@
+"""What a worker of the stranding loop runs: the shipped Celery configuration, and one plain task.
+
+Beside the in-image package on PYTHONPATH, so that `airflow celery worker` runs as it is shipped.
+"""
+
+import os
+import time
+from typing import Any
+
+from celery import shared_task
+from celery.signals import celeryd_init
+
+from airflow_on_fargate import worker
+from airflow_on_fargate.celery_config import CELERY_CONFIG as SHIPPED
+
+CELERY_CONFIG: dict[str, Any] = {**SHIPPED, "imports": ["loop_tasks"]}
+
+if "LOOP_WITHOUT_LIFE_CYCLE" in os.environ:
+    from airflow_on_fargate.worker import kombu_mends
+
+    celeryd_init.disconnect(worker._attach)
+    kombu_mends.apply()
+
+
+@shared_task(name="loop.work", ignore_result=True)
+def work(number: int, seconds: float) -> None:
+    """Leave one line for each run: one short write, which no other process's write can split."""
+    line = f"{number} {time.time():.3f} {os.getpid()}\n".encode()
+    file = os.open(os.environ["LOOP_RUNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.write(file, line)
+    os.close(file)
+    time.sleep(seconds)
