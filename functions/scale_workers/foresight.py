@@ -1,7 +1,8 @@
 """Start workers before the work is there: Airflow knows its schedule.
 
 The scheduler publishes which runs are due and how many slots those before them used
-(`airflow_on_fargate.forecast` in the image); the scaler needs no database. From that and from the launch time that it has learned it follows when to start how many.
+(`airflow_on_fargate.forecast` in the image); the scaler needs no database. From that and from the
+launch time that it has learned it follows when to start how many.
 
 What a wrong forecast costs is bounded: never more than `budget` workers are started ahead, each
 waits for its first task only until `GRACE_SECONDS` after the run is due, and each due run is
