@@ -1,7 +1,8 @@
 """Start workers before the work is there: Airflow knows its schedule.
 
-The scheduler publishes which runs are due and how many slots each used before; the scaler needs no
-database. From that and from the launch time that it has learned it follows when to start how many.
+The scheduler publishes which runs are due and how many slots those before them used
+(`airflow_on_fargate.forecast` in the image); the scaler needs no database. From that and from the
+launch time that it has learned it follows when to start how many.
 
 What a wrong forecast costs is bounded: never more than `budget` workers are started ahead, each
 waits for its first task only until `GRACE_SECONDS` after the run is due, and each due run is
@@ -15,13 +16,14 @@ from typing import Any
 
 # A run's first task is queued some seconds after the run is due.
 GRACE_SECONDS = 20
-# A forecast older than that is of a scheduler that no longer runs, or no longer publishes.
-_LIFETIME_SECONDS = 2 * 3600
+# The scheduler repeats a forecast every five minutes. One older than that is of a scheduler that no
+# longer runs, or no longer publishes: what it announces may have been paused since.
+_LIFETIME_SECONDS = 900
 
 
 @dataclass(frozen=True)
 class DueRun:
-    """A run that will come, and the slots that it will use."""
+    """A run that will come, or a later part of one, and the slots that it will use in addition."""
 
     due: float
     slots: int

@@ -234,3 +234,35 @@ def test_worker_has_the_longest_goodbye_when_it_is_stopped() -> None:
     assert container("worker")["Command"] == ["celery", "worker"]
     assert {container(each)["Name"] for each in STACKS} == {"airflow"}
     assert {definition(each)["Family"] for each in STACKS} == {f"airflow-{each}" for each in STACKS}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "announces"), [({}, False), ({"WorkerAheadMaxCount": "5"}, True)]
+)
+def test_only_the_scheduler_announces_runs_when_workers_start_ahead(
+    ahead: dict[str, str], announces: bool
+) -> None:
+    told = {}
+    for component, name in STACKS.items():
+        stack = deploy(**ahead).child("AirflowStack").child(name)
+        (only,) = stack.properties("TaskDefinition")["ContainerDefinitions"]
+        values = {each["Name"]: each["Value"] for each in only["Environment"]}
+        policies = {
+            policy["PolicyName"]: policy["PolicyDocument"]["Statement"]
+            for policy in stack.properties("TaskRole")["Policies"]
+        }
+        told[component] = (values.get("WORKER_FORECAST_OBJECT"), policies.get("announce-runs"))
+    address, statements = told.pop("scheduler")
+    assert set(told.values()) == {(None, None)}
+    if not announces:
+        assert (address, statements) == (None, None)
+        return
+    assert address
+    assert statements == [
+        {
+            "Effect": "Allow",
+            "Action": "s3:PutObject",
+            "Resource": address.replace("s3://", "arn:<partition>:s3:::"),
+        }
+    ]
+    assert address.endswith("/fleet/forecast.json")

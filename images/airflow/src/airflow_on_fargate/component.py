@@ -1,11 +1,12 @@
-"""Airflow's command line for the dag-processor and the triggerer, with what they need of ours.
+"""Airflow's command line for the scheduler, the dag-processor and the triggerer, with what they
+need of ours.
 
 Run as `python -m airflow_on_fargate.component dag-processor`.
 """
 
 import sys
 
-from airflow_on_fargate import airflow_mends, heartbeat
+from airflow_on_fargate import airflow_mends, forecast, heartbeat
 
 
 def main() -> None:
@@ -13,7 +14,10 @@ def main() -> None:
     from airflow.__main__ import main as airflow
 
     component = sys.argv[1]
-    heartbeat.mirror_job_heartbeats(component)
+    if component in heartbeat.MIRRORED:
+        heartbeat.mirror_job_heartbeats(component)
+    if component == "scheduler":
+        forecast.install()
     if component == "dag-processor":
         airflow_mends.forget_statistics_of_callbacks()
     airflow()

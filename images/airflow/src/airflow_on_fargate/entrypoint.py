@@ -56,7 +56,7 @@ def airflow_command(arguments: list[str]) -> list[str]:
     if command == "api-server" and "--proxy-headers" not in arguments:
         # Behind a load balancer always; FORWARDED_ALLOW_IPS says whose headers count.
         return ["airflow", *arguments, "--proxy-headers"]
-    if command in heartbeat.MIRRORED:
+    if command == "scheduler" or command in heartbeat.MIRRORED:
         return ["airflow_on_fargate.component", *arguments]
     return ["airflow", *arguments]
 

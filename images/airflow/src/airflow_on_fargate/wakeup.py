@@ -26,8 +26,12 @@ class WakeUp:
         self,
         call: Callable[[int], None],
         min_seconds_between_calls: float = MIN_SECONDS_BETWEEN_CALLS,
+        name: str = "wake-up",
+        trouble: str = "The worker scaler was not woken; the queue's alarm will",
     ) -> None:
         self._call = call
+        self._name = name
+        self._trouble = trouble
         self._pause = min_seconds_between_calls
         self._wanted = threading.Event()
         # Publishes since the last call. Counted without a lock, which could hold a publish: a lost
@@ -44,14 +48,14 @@ class WakeUp:
             self._published += 1
             self._wanted.set()
         except Exception:
-            log.exception("The worker scaler could not be signalled")
+            log.exception("The thread %s could not be signalled", self._name)
 
     def _start_thread(self) -> None:
         # On first use, because a thread does not survive the forks of a starting scheduler.
         with self._start:
             if self._process_id != os.getpid():
                 self._process_id = os.getpid()
-                threading.Thread(target=self._run, daemon=True, name="wake-up").start()
+                threading.Thread(target=self._run, daemon=True, name=self._name).start()
 
     def _run(self) -> None:
         while True:
@@ -62,7 +66,7 @@ class WakeUp:
             try:
                 self._call(published)
             except Exception as error:
-                log.warning("The worker scaler was not woken; the queue's alarm will: %s", error)
+                log.warning("%s: %s", self._trouble, error)
             time.sleep(max(0.0, self._pause - (time.monotonic() - started)))
 
 

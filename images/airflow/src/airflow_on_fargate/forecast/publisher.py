@@ -1,0 +1,166 @@
+"""Keeps `fleet/forecast.json` up to date from within the scheduler, without being in its way.
+
+The scheduler's own heartbeat sets an event; a daemon thread does the rest at most once a minute,
+with a database session of its own. A scheduler whose loop hangs gives no heartbeat, so its forecast
+grows old and the scaler stops believing it. Whatever goes wrong costs the forecast, nothing else:
+work that was not announced is served as it comes.
+"""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from airflow_on_fargate.forecast import history
+from airflow_on_fargate.forecast.waves import WAVE_SECONDS, WAVES, Entry, Waves, entries
+from airflow_on_fargate.wakeup import WakeUp
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 60.0
+HORIZON: Final = timedelta(minutes=15)
+# An unchanged forecast is written again before the scaler takes it for a dead scheduler's.
+RENEWAL_SECONDS: Final = 300.0
+# A scheduler that has given no heartbeat for so long publishes no more; the next one takes over.
+_ALIVE: Final = timedelta(seconds=60)
+
+Look = Callable[[datetime], Sequence[Entry] | None]
+
+
+class Publisher:
+    """Writes what has changed. `look` returns None where another scheduler publishes."""
+
+    def __init__(
+        self,
+        look: Look,
+        put: Callable[[bytes], None],
+        tell: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._look = look
+        self._put = put
+        self._tell = tell
+        self._clock = clock
+        self._written: Sequence[Entry] | None = None
+        self._written_at = 0.0
+
+    def publish(self) -> None:
+        """One look. The scaler is told of runs that it does not know of yet."""
+        now = self._clock()
+        found = self._look(datetime.fromtimestamp(now, UTC))
+        if found is None:
+            self._written = None
+            return
+        known = [entry for entry in self._written or () if entry.due > now]
+        changed = self._written is None or list(found) != known
+        old = bool(found) and now - self._written_at >= RENEWAL_SECONDS
+        if not changed and not old:
+            return
+        forecast = {"published_at": now, "runs": [entry.to_json() for entry in found]}
+        self._put(json.dumps(forecast).encode())
+        if changed and found:
+            self._tell()
+        self._written, self._written_at = found, now
+
+
+class DatabaseLook:
+    """What comes, from Airflow's database. Histories are kept until their DAG's next run."""
+
+    def __init__(self, own_job: Callable[[], int | None], session: Callable[[], Any]) -> None:
+        self._own_job = own_job
+        self._session = session
+        self._histories: dict[str, tuple[datetime, Mapping[str, Waves]]] = {}
+
+    def __call__(self, now: datetime) -> Sequence[Entry] | None:
+        with self._session() as session:
+            if history.leader(session, now - _ALIVE) != self._own_job():
+                self._histories.clear()
+                return None
+            since = now - timedelta(seconds=WAVES * WAVE_SECONDS)
+            runs = history.runs_to_come(session, now, since, now + HORIZON)
+            session.commit()
+            self._read(session, dict(runs))
+        return entries(
+            [
+                (moment.timestamp(), self._histories[dag_id][1])
+                for dag_id, moment in runs
+                if dag_id in self._histories
+            ],
+            now.timestamp(),
+            (now + HORIZON).timestamp(),
+        )
+
+    def _read(self, session: Any, latest: Mapping[str, datetime]) -> None:
+        """Histories of the DAGs that are to come: once for each run, not once a minute."""
+        self._histories = {dag: kept for dag, kept in self._histories.items() if dag in latest}
+        unread = [
+            dag_id
+            for dag_id, moment in latest.items()
+            if dag_id not in self._histories or self._histories[dag_id][0] != moment
+        ]
+        wanted = unread[: history.MOST_HISTORIES]
+        for dag_id, waves in history.waves_of(session, wanted).items():
+            self._histories[dag_id] = (latest[dag_id], waves)
+
+
+def install(environment: Mapping[str, str] = os.environ) -> None:
+    """Publish with every heartbeat of this process's scheduler, where the stack wants it."""
+    url = environment.get("WORKER_FORECAST_OBJECT")
+    function_name = environment.get("WORKER_SCALER_FUNCTION_NAME")
+    if not url or not function_name:
+        return
+    from airflow.jobs.job import Job
+    from airflow.utils.session import create_session
+    from sqlalchemy import event
+
+    try:
+        put, tell = _calls(url, function_name)
+    except Exception:
+        log.exception("No clients for AWS: nothing is foretold to the fleet")
+        return
+    job_ids: list[int] = []
+    look = DatabaseLook(
+        own_job=lambda: job_ids[-1] if job_ids else None,
+        session=lambda: create_session(scoped=False),
+    )
+    publisher = Publisher(look, put, tell)
+    thread = WakeUp(
+        lambda _: publisher.publish(),
+        LOOK_SECONDS,
+        name="forecast",
+        trouble="What is due could not be foretold; it is served when it comes",
+    )
+
+    def on_heartbeat(_mapper: Any, _connection: Any, job: Job) -> None:
+        if job.job_type == "SchedulerJob":
+            job_ids[:] = [job.id]
+            thread.signal()
+
+    event.listen(Job, "after_update", on_heartbeat)
+
+
+def _calls(url: str, function_name: str) -> tuple[Callable[[bytes], None], Callable[[], None]]:
+    """Write the object; have the scaler look, which is what it does with an empty event."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
+    s3, functions = boto3.client("s3", config=config), boto3.client("lambda", config=config)
+    place = urlsplit(url)
+
+    def put(body: bytes) -> None:
+        s3.put_object(
+            Bucket=place.netloc,
+            Key=place.path.lstrip("/"),
+            Body=body,
+            ContentType="application/json",
+        )
+
+    def tell() -> None:
+        functions.invoke(FunctionName=function_name, InvocationType="Event", Payload=b"{}")
+
+    return put, tell

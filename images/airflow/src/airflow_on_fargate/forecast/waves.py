@@ -1,0 +1,69 @@
+"""How many slots a run takes when, from how many its predecessors took: arithmetic, no database.
+
+A run rarely takes all its slots at once: one task fetches, then a hundred load. So a forecast is a
+list of waves: at some seconds after the start, so many slots more than ever before in this run.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median_high
+from typing import Any, Final
+
+WAVE_SECONDS: Final = 60
+# Later waves are left to the scaler, which sees them when they come.
+WAVES: Final = 15
+# Runs that are due within so many seconds share an entry: ten thousand at midnight are one line.
+_GRAIN_SECONDS: Final = 10
+# No more entries than that, some 60 KB. The farthest are dropped, and come back when near.
+_MOST_ENTRIES: Final = 1000
+
+# Run -> wave -> the most slots that were in use at once during it.
+Peaks = Mapping[str, Mapping[int, int]]
+# Of one queue: for each wave the slots by which it exceeds all before.
+Waves = tuple[int, ...]
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """So many slots of one queue are wanted from `due` (seconds since the epoch) on."""
+
+    due: float
+    queue: str
+    slots: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"due": self.due, "slots": self.slots, "queue": self.queue}
+
+
+def usual_waves(peaks: Peaks) -> Waves:
+    """The waves of the usual run: wave by wave the (upper) median of what the runs took until then.
+
+    The median, because one run with a backfill's worth of tasks, or none, says little of the next.
+    """
+    reached = []
+    for by_wave in peaks.values():
+        highest = [0]
+        for wave in range(WAVES):
+            highest.append(max(highest[-1], by_wave.get(wave, 0)))
+        reached.append(highest)
+    if not reached:
+        return ()
+    usual = [median_high(run[wave] for run in reached) for wave in range(WAVES + 1)]
+    return tuple(after - before for before, after in pairwise(usual))
+
+
+def entries(
+    runs: Iterable[tuple[float, Mapping[str, Waves]]], now: float, until: float
+) -> Sequence[Entry]:
+    """Entries after `now` and up to `until`, of runs given as (due, waves by queue)."""
+    slots: dict[tuple[float, str], int] = defaultdict(int)
+    for due, by_queue in runs:
+        for queue, waves in by_queue.items():
+            for number, size in enumerate(waves):
+                moment = due + number * WAVE_SECONDS
+                if size and now < moment <= until:
+                    slots[moment // _GRAIN_SECONDS * _GRAIN_SECONDS, queue] += size
+    found = sorted(Entry(moment, queue, size) for (moment, queue), size in slots.items())
+    return found[:_MOST_ENTRIES]
