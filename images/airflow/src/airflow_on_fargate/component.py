@@ -1,4 +1,4 @@
-"""Airflow's command line for the dag-processor and the triggerer, with what they need of ours.
+"""Airflow's command line for components that need something of ours.
 
 Run as `python -m airflow_on_fargate.component dag-processor`.
 """
@@ -13,9 +13,13 @@ def main() -> None:
     from airflow.__main__ import main as airflow
 
     component = sys.argv[1]
-    heartbeat.mirror_job_heartbeats(component)
+    if component in heartbeat.MIRRORED:
+        heartbeat.mirror_job_heartbeats(component)
     if component == "dag-processor":
         airflow_mends.forget_statistics_of_callbacks()
+        airflow_mends.drop_parses_that_a_release_overtook()
+    if component == "api-server":
+        airflow_mends.create_runs_of_one_release()
     airflow()
 
 
