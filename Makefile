@@ -3,7 +3,7 @@
 # make test    every test, the end-to-end deployment included
 #
 # Everything installs what it needs into .venv/. Settings: PYTHON (an interpreter, 3.11 to 3.13),
-# LOCAL_AWS_PORT, LOCAL_UI_PORT, LOCAL_DATABASE_PORT, LOCAL_STATE_DIR.
+# LOCAL_AWS_PORT, LOCAL_UI_PORT, LOCAL_DATABASE_PORT, LOCAL_STATE_DIR, CHROME (the UI test's browser).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -15,7 +15,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status env test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet lint format bench-scaling bench-dags
+.PHONY: help install up down status env browser test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases lint format bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ status: install  ## what runs, stack by stack and task by task
 env: install  ## print shell exports: endpoint, credentials, stack outputs, UI (eval "$$(make -s env)")
 	@$(LOCAL) env
 
+browser: install  ## the browser of the UI's test: found, or installed where root runs on Debian
+	@$(LOCAL) browser
+
 test: lint test-unit test-templates test-emulator test-e2e  ## every test of CI, from lint to the end-to-end deployment
 
 test-unit: install  ## functions, in-image package, local commands
@@ -49,7 +52,7 @@ test-emulator: install  ## contracts of the embedded AWS, commands and their fau
 	$(BIN)/python -m pytest tests/integration/embedded_aws tests/integration/run_airflow_command tests/integration/fleet tests/integration/test_schema_change.py
 	.venv/airflow/bin/python -m pytest tests/integration/image
 
-test-e2e: install  ## the real thing: deploy, run DAGs, update, delete
+test-e2e: install browser  ## the real thing: deploy, run DAGs, update, delete
 	$(BIN)/python -m pytest tests/e2e
 
 test-rotation: install  ## every secret replaced while a task runs through it (not part of test: ten minutes)
@@ -61,6 +64,9 @@ test-upgrade: install  ## an older Airflow upgraded, failing, rolled back (not p
 
 test-fleet: install  ## the worker fleet on real parts: stranding, drains, interruption, faults (not part of test)
 	$(BIN)/python -m pytest -s tests/fleet
+
+test-releases: install  ## 200 releases while DAGs run (not part of test: a quarter of an hour)
+	$(BIN)/python -m pytest -s tests/releases
 
 lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
 	$(BIN)/ruff check .

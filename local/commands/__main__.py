@@ -1,14 +1,15 @@
-"""`python -m commands up|down|status|env`, as the Makefile calls it."""
+"""`python -m commands up|down|status|env|browser`, as the Makefile calls it."""
 
 import sys
 
+from commands.browser import browser
 from commands.down import down
 from commands.env import env
 from commands.status import status
 from commands.up import up
 from commands.workspace import CommandError, Workspace
 
-COMMANDS = {"up": up, "down": down, "status": status, "env": env}
+COMMANDS = {"up": up, "down": down, "status": status, "env": env, "browser": browser}
 
 
 def main(arguments: list[str]) -> None:

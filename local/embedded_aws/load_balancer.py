@@ -30,6 +30,7 @@ def install(settings: Settings) -> None:
     alb._forward_to_tg = _forward_to_healthy
     # The browser's port stands for the listener's: it has to stay in the Host header.
     alb._target_host_header = lambda host, listener_port: host
+    _forward_the_port(settings.ui_port)
     _name_load_balancers(f"127.0.0.1:{settings.ui_port}")
 
 
@@ -141,6 +142,17 @@ async def _forward_to_healthy(
 
 def _answer(status: int, message: str) -> tuple[int, dict[str, str], bytes]:
     return status, {"Content-Type": "application/json"}, json.dumps({"message": message}).encode()
+
+
+def _forward_the_port(port: int) -> None:
+    """X-Forwarded-Port is the browser's too: what redirects by it would lead to a port where
+    nobody listens, as Airflow does after signing in."""
+    target_headers = alb._target_headers
+
+    def target_headers_with_port(*arguments: Any, **named: Any) -> dict[str, str]:
+        return {**target_headers(*arguments, **named), "x-forwarded-port": str(port)}
+
+    alb._target_headers = target_headers_with_port
 
 
 def _name_load_balancers(address: str) -> None:

@@ -135,6 +135,7 @@ def test_requests_reach_healthy_tasks_when_a_stack_has_a_load_balancer(
     assert echo["headers"]["host"] == outputs["Name"]
     assert echo["headers"]["x-forwarded-for"] == "127.0.0.1"
     assert echo["headers"]["x-forwarded-proto"] == "http"
+    assert echo["headers"]["x-forwarded-port"] == outputs["Name"].split(":")[1]
     assert fetch(f"{url}/teapot/1") == (418, "by rule")
 
     connection = http.client.HTTPConnection(outputs["Name"], timeout=10)

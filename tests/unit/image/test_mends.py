@@ -81,3 +81,64 @@ def test_what_the_mend_reaches_into_is_there_when_airflow_describes_a_file() -> 
     file = DagFileInfo(rel_path=Path("a.py"), bundle_name="releases", bundle_path=Path("/dags"))
     assert file.bundle_version is None
     assert "_file_stats" in {field.name for field in attrs.fields(DagFileProcessorManager)}
+
+
+@pytest.mark.parametrize(
+    ("served", "release", "callbacks", "dropped"),
+    [
+        ("new", None, False, True),
+        ("old", None, False, False),
+        ("new", "old", False, False),
+        ("new", None, True, False),
+    ],
+    ids=["overtaken", "nothing new", "callback of a release", "callback"],
+)
+def test_parse_begins_anew_when_a_release_overtook_it(
+    monkeypatch: pytest.MonkeyPatch,
+    served: str,
+    release: str | None,
+    callbacks: bool,
+    dropped: bool,
+) -> None:
+    from pathlib import Path
+
+    from airflow.dag_processing.manager import DagFileInfo, DagFileProcessorManager
+
+    def refresh(manager: Any, _: Any) -> None:
+        manager._bundle_versions["releases"] = served
+
+    monkeypatch.setattr(DagFileProcessorManager, "_refresh_dag_bundles", refresh)
+    airflow_mends.drop_parses_that_a_release_overtook()
+    manager = DagFileProcessorManager(max_runs=1)
+    manager._bundle_versions["releases"] = "old"
+    file = DagFileInfo(rel_path=Path("a.py"), bundle_name="releases", bundle_version=release)
+    process = _Parse(callbacks)
+    manager._processors[file] = process  # type: ignore[assignment]
+
+    manager._refresh_dag_bundles(known_files={})
+
+    assert process.ended == (["kill", "close"] if dropped else [])
+    assert (file in manager._processors) is not dropped
+    assert (file in manager._file_queue) is dropped
+
+
+class _Parse:
+    """Like Airflow's process that parses a file, as far as it matters here."""
+
+    def __init__(self, had_callbacks: bool) -> None:
+        self.had_callbacks = had_callbacks
+        self.ended: list[str] = []
+
+    def kill(self, _: int) -> None:
+        self.ended.append("kill")
+
+    def close(self) -> None:
+        self.ended.append("close")
+
+
+def test_what_is_dropped_is_made_of_what_airflow_has() -> None:
+    from airflow.dag_processing.processor import DagFileProcessorProcess
+
+    assert "had_callbacks" in {field.name for field in attrs.fields(DagFileProcessorProcess)}
+    assert callable(DagFileProcessorProcess.kill)
+    assert callable(DagFileProcessorProcess.close)

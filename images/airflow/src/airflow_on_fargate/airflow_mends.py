@@ -3,6 +3,7 @@
 Each says what happens without it and where it is reported.
 """
 
+import signal
 from typing import Any
 
 
@@ -30,3 +31,65 @@ def forget_statistics_of_callbacks() -> None:
 
     handle_parsing_result.mended = True  # type: ignore[attr-defined]
     DagFileProcessorManager.handle_parsing_result = handle_parsing_result
+
+
+def drop_parses_that_a_release_overtook() -> None:
+    """Keep a parse that began under one release from being recorded as the next one's.
+
+    What a parse finds is recorded with the release that is served when it ends. One that is under
+    way at the switch has read old files, or some of each: until the file was parsed once more, new
+    runs had the structure of one release and the code of the other.
+    """
+    from airflow.dag_processing.manager import DagFileProcessorManager
+
+    original = getattr(DagFileProcessorManager, "_refresh_dag_bundles", None)
+    if original is None or getattr(original, "mended", False):
+        return
+
+    def _refresh_dag_bundles(self: Any, known_files: Any) -> None:
+        before = dict(self._bundle_versions)
+        original(self, known_files)
+        for file, process in list(self._processors.items()):
+            switched = self._bundle_versions.get(file.bundle_name) != before.get(file.bundle_name)
+            # A callback is of its own run's release, and is told once only.
+            if switched and file.bundle_version is None and not process.had_callbacks:
+                del self._processors[file]
+                process.kill(signal.SIGKILL)
+                process.close()
+                self._add_files_to_queue([file], mode="front")
+
+    _refresh_dag_bundles.mended = True  # type: ignore[attr-defined]
+    DagFileProcessorManager._refresh_dag_bundles = _refresh_dag_bundles
+
+
+def create_runs_of_one_release() -> None:
+    """Keep a run from getting the tasks of one release and the code of the next.
+
+    The API server reads a DAG, and a moment later writes a run with its tasks and with the release
+    that is current by then; a parse that is recorded in between makes a run whose tasks its release
+    may not have. A parse locks the DAG's row to write: with that row locked first, the DAG is read
+    once more. The scheduler holds this lock already.
+    """
+    from airflow.serialization.definitions import dag as definitions
+
+    original = getattr(definitions, "_create_orm_dagrun", None)
+    if original is None or getattr(original, "mended", False):
+        return
+
+    def _create_orm_dagrun(*, dag: Any, session: Any, **named: Any) -> Any:
+        from airflow.models.dag import DagModel
+        from airflow.models.serialized_dag import SerializedDagModel
+        from sqlalchemy import select
+
+        row = select(DagModel.dag_id).where(DagModel.dag_id == dag.dag_id)
+        session.execute(row.with_for_update(read=True))
+        newest = SerializedDagModel.latest_item_select_object(dag.dag_id)
+        # What this session has read before must not stand in for what is there now.
+        found = session.scalar(newest, execution_options={"populate_existing": True})
+        if found:
+            found._SerializedDagModel__data_cache = None
+            dag = found.dag
+        return original(dag=dag, session=session, **named)
+
+    _create_orm_dagrun.mended = True  # type: ignore[attr-defined]
+    definitions._create_orm_dagrun = _create_orm_dagrun

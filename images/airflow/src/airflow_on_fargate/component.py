@@ -1,5 +1,4 @@
-"""Airflow's command line for the scheduler, the dag-processor and the triggerer, with what they
-need of ours.
+"""Airflow's command line for components that need something of ours.
 
 Run as `python -m airflow_on_fargate.component dag-processor`.
 """
@@ -20,6 +19,9 @@ def main() -> None:
         forecast.install()
     if component == "dag-processor":
         airflow_mends.forget_statistics_of_callbacks()
+        airflow_mends.drop_parses_that_a_release_overtook()
+    if component == "api-server":
+        airflow_mends.create_runs_of_one_release()
     airflow()
 
 

@@ -55,8 +55,8 @@ def airflow_command(arguments: list[str]) -> list[str]:
     command = arguments[0]
     if command == "api-server" and "--proxy-headers" not in arguments:
         # Behind a load balancer always; FORWARDED_ALLOW_IPS says whose headers count.
-        return ["airflow", *arguments, "--proxy-headers"]
-    if command == "scheduler" or command in heartbeat.MIRRORED:
+        arguments = [*arguments, "--proxy-headers"]
+    if command in {"api-server", "scheduler"} | heartbeat.MIRRORED:
         return ["airflow_on_fargate.component", *arguments]
     return ["airflow", *arguments]
 
