@@ -58,7 +58,7 @@ test-e2e: install browser  ## the real thing: deploy, run DAGs, update, delete
 test-rotation: install  ## every secret replaced while a task runs through it (not part of test: ten minutes)
 	$(BIN)/python -m pytest tests/rotation
 
-test-upgrade: install  ## an older Airflow upgraded, failing, rolled back (not part of test: ten minutes)
+test-upgrade: install  ## an older Airflow upgraded, failing, rolled back, deleted (not part of test: twenty minutes)
 	@$(PYTHON) local/install.py airflow-previous
 	$(BIN)/python -m pytest tests/upgrade
 
