@@ -4,6 +4,7 @@ nothing wrong is served. After each fault the next publisher brings what lies in
 import pytest
 from dag_folder import DagFolder, dag
 from in_memory_s3 import error
+from s3_faults import KilledError, at, raising
 
 from publish_dags.burst import QUIET_SECONDS, BurstPublisher
 from publish_dags.publisher import Outcome
@@ -12,10 +13,6 @@ from shared.errors import AwsCallError
 
 OLD = {"a.py": dag("a"), "b.csv": b"x = 1\n" * 60_000}
 NEW = {"a.py": dag("a", "x = 2"), "b.csv": b"x = 2\n" * 60_000}
-
-
-class KilledError(BaseException):
-    """Not an Exception: nothing must be able to handle it."""
 
 
 def publishing_requests():
@@ -40,25 +37,6 @@ STEPS = [
     # Its last answer is all there is to it.
     if (when, number) != ("after", len(publishing_requests()) - 1)
 ]
-
-
-def at(number, when, action):
-    """Do it at the n-th request."""
-    seen = {"before": 0, "after": 0}
-
-    def fault(moment, operation, key):
-        seen[moment] += 1
-        if moment == when and seen[moment] == number + 1:
-            action()
-
-    return fault
-
-
-def raising(exception):
-    def act():
-        raise exception
-
-    return act
 
 
 @pytest.mark.parametrize(("when", "number"), STEPS)
