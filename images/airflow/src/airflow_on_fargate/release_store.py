@@ -4,6 +4,7 @@ which are all that is written.
 Turns what S3 answers into errors that say what to look at; nothing here touches the local disk.
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from airflow_on_fargate.release_manifest import (
     manifest_key,
     pointer_key,
 )
+
+_READS = 3
 
 
 class ReleaseUnavailableError(Exception):
@@ -98,8 +101,18 @@ class S3ReleaseStore:
         )
 
     def _bytes(self, key: str, what: str) -> bytes:
-        data: bytes = self._get(key, what)["Body"].read()
-        return data
+        from botocore.exceptions import BotoCoreError
+
+        # The SDK repeats a request, but nothing whose answer breaks off half way.
+        for _ in range(_READS - 1):
+            body = self._get(key, what)["Body"]
+            with contextlib.suppress(BotoCoreError):
+                return bytes(body.read())
+        try:
+            return bytes(self._get(key, what)["Body"].read())
+        except BotoCoreError as error:
+            place = f"s3://{self._bucket}/{key}"
+            raise ReleaseUnavailableError(f"{place}: {what} breaks off: {error}") from error
 
     def _get(self, key: str, what: str, allowed: tuple[str, ...] = (), **arguments: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
