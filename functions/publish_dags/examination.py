@@ -29,6 +29,7 @@ class Examination:
     files: dict[str, ReleaseFile] = field(default_factory=dict)
     new: dict[str, bytes] = field(default_factory=dict)
     ignore_files: dict[str, str] = field(default_factory=dict)
+    imports: dict[str, Mapping[str, int]] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
     read: int = 0
 
@@ -60,6 +61,8 @@ def examine(
                 unknown.append(file)
             else:
                 result.files[file.path] = entry
+                if base and file.path in base.imports and file.path not in unparsed:
+                    result.imports[file.path] = base.imports[file.path]
         for file, (entry, data, finding) in zip(unknown, pool.map(look, unknown), strict=True):
             result.files[file.path] = entry
             result.new[entry.sha256] = data
@@ -67,6 +70,8 @@ def examine(
                 problems.append(finding.problem)
             elif finding.problem:
                 result.warnings.append(finding.problem)
+            elif finding.imports and file.path not in unparsed:
+                result.imports[file.path] = finding.imports
     result.read = len(unknown)
     parsed: Mapping[str, Mapping[str, int]] = {
         path: entry.dags for path, entry in result.files.items() if path not in unparsed

@@ -8,16 +8,21 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from publish_dags import messages
 from publish_dags.burst import BurstPublisher
 from publish_dags.promotion import Promoter
 from publish_dags.publisher import Outcome, Publication, Publisher
+from publish_dags.retention import Retention
 from publish_dags.s3_claim import S3Claim
 from publish_dags.s3_dag_source import S3DagSource
 from publish_dags.s3_inbox import S3Inbox, is_upload
-from publish_dags.s3_release_store import S3ReleaseStore
+from publish_dags.s3_release_shelf import S3ReleaseShelf
 from publish_dags.settings import PublishDagsSettings
+from publish_dags.sns_notifier import SnsNotifier
 from shared import clients
+from shared.errors import AwsCallError
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
+from shared.release_reports import IMPORT_ERRORS_SUFFIX
 
 _CHANGES = ("Object Created", "Object Deleted")
 _MAX_HISTORY = 100
@@ -25,81 +30,145 @@ _MAX_HISTORY = 100
 
 @observed
 def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[str, Any]:
-    settings = PublishDagsSettings.from_environment(os.environ)
-    publisher = _publisher(settings)
+    call = _Call(PublishDagsSettings.from_environment(os.environ), telemetry)
     by = str(event.get("by", ""))
     if "promote" in event:
-        return _promote(publisher, event, by, telemetry)
+        return call.promote(str(event["promote"]), by, bool(event.get("hold", False)))
     if "history" in event:
-        count = min(int(event["history"]), _MAX_HISTORY)
-        return {"history": Promoter(publisher).history(count)}
+        return call.history(int(event["history"]))
     if event.get("resume"):
-        Promoter(publisher).resume(by)
-        return _report(publisher.publish(by), telemetry)
+        return call.resume(by)
+    if event.get("retire"):
+        return call.retire()
     if set(event) <= {"by"}:
-        return _report(publisher.publish(by), telemetry)
+        return call.publish(by)
     if event.get("source") == "reconciliation":
-        return _report(publisher.publish("reconciliation", again=False), telemetry)
+        return {**call.publish("reconciliation", again=False), **call.retire()}
     if event.get("source") != "aws.s3" or event.get("detail-type") not in _CHANGES:
         raise UnknownEventError(event)
-    return _change(settings, publisher, event, telemetry)
-
-
-def _change(
-    settings: PublishDagsSettings, publisher: Publisher, event: Event, telemetry: Telemetry
-) -> dict[str, Any]:
     detail = S3EventBridgeNotificationEvent(event).detail
-    key = detail.object.key
-    telemetry.logger.append_keys(changed_key=key)
-    in_inbox = key.startswith(settings.inbox_prefix) and is_upload(key)
-    if not key.startswith(settings.source_prefix) and not in_inbox:
-        # Releases and reports lie in the same bucket: publishing because of them would never end.
-        telemetry.logger.info("Neither in the DAGs folder nor a zip in the inbox")
-        return {"outcome": "ignored"}
-    claim = S3Claim(clients.s3(), settings.bucket_name, settings.release_prefix)
-    burst = BurstPublisher(publisher, claim, time.sleep)
-    return _report(burst.publish_change(str(detail.get("requester", ""))), telemetry)
+    return call.change(detail.object.key, str(detail.get("requester", "")))
 
 
-def _promote(publisher: Publisher, event: Event, by: str, telemetry: Telemetry) -> dict[str, Any]:
-    hold = bool(event.get("hold", False))
-    pointer = Promoter(publisher).promote(str(event["promote"]), by, hold)
-    telemetry.count(MetricName.RELEASES_PROMOTED)
-    result: dict[str, Any] = {
-        "outcome": "promoted",
-        "release": pointer.release,
-        "hold": hold,
-        "changes": dict(pointer.changes),
-    }
-    telemetry.logger.info("Promoted a release", by=by, **result)
-    return result
+class _Call:
+    def __init__(self, settings: PublishDagsSettings, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        bucket = settings.bucket_name
+        self._releases = S3ReleaseShelf(clients.s3(), bucket, settings.release_prefix)
+        self._publisher = Publisher(
+            source=S3DagSource(clients.s3(), bucket, settings.source_prefix),
+            inbox=S3Inbox(clients.s3(), bucket, settings.inbox_prefix),
+            releases=self._releases,
+            limits=settings.limits,
+            now=lambda: datetime.now(UTC),
+        )
 
+    def publish(self, by: str, again: bool = True) -> dict[str, Any]:
+        return self._report(self._publisher.publish(by, again))
 
-def _report(publication: Publication, telemetry: Telemetry) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "outcome": publication.outcome.value,
-        "release": publication.release,
-        "files": publication.files,
-        "filesRead": publication.files_read,
-        "problems": [str(problem) for problem in publication.problems],
-        "warnings": [str(problem) for problem in publication.warnings],
-    }
-    if publication.outcome is Outcome.REFUSED and not publication.known:
-        telemetry.logger.error("Refused to publish", **result)
-        telemetry.count(MetricName.RELEASES_REFUSED)
-    else:
-        telemetry.logger.info("Looked at what lies in the bucket", **result)
-    if publication.outcome is Outcome.PUBLISHED:
-        telemetry.count(MetricName.RELEASES_PUBLISHED)
-    return result
+    def change(self, key: str, by: str) -> dict[str, Any]:
+        """Something in the bucket has changed, perhaps by ourselves."""
+        settings = self._settings
+        self._telemetry.logger.append_keys(changed_key=key)
+        if key.startswith(settings.release_prefix) and key.endswith(IMPORT_ERRORS_SUFFIX):
+            name = key.removeprefix(settings.release_prefix)
+            return self._import_errors(name.removesuffix(IMPORT_ERRORS_SUFFIX))
+        in_inbox = key.startswith(settings.inbox_prefix) and is_upload(key)
+        if not key.startswith(settings.source_prefix) and not in_inbox:
+            # Releases and reports lie in the same bucket: to publish for them would never end.
+            self._telemetry.logger.info("Neither in the DAGs folder nor a zip in the inbox")
+            return {"outcome": "ignored"}
+        claim = S3Claim(clients.s3(), settings.bucket_name, settings.release_prefix)
+        burst = BurstPublisher(self._publisher, claim, time.sleep)
+        return self._report(burst.publish_change(by))
 
+    def promote(self, release: str, by: str, hold: bool) -> dict[str, Any]:
+        pointer = Promoter(self._publisher).promote(release, by, hold)
+        self._telemetry.count(MetricName.RELEASES_PROMOTED)
+        result: dict[str, Any] = {
+            "outcome": "promoted",
+            "release": pointer.release,
+            "hold": hold,
+            "changes": dict(pointer.changes),
+        }
+        self._telemetry.logger.info("Promoted a release", by=by, **result)
+        return result
 
-def _publisher(settings: PublishDagsSettings) -> Publisher:
-    bucket = settings.bucket_name
-    return Publisher(
-        source=S3DagSource(clients.s3(), bucket, settings.source_prefix),
-        inbox=S3Inbox(clients.s3(), bucket, settings.inbox_prefix),
-        releases=S3ReleaseStore(clients.s3(), bucket, settings.release_prefix),
-        limits=settings.limits,
-        now=lambda: datetime.now(UTC),
-    )
+    def resume(self, by: str) -> dict[str, Any]:
+        Promoter(self._publisher).resume(by)
+        return self.publish(by)
+
+    def history(self, count: int) -> dict[str, Any]:
+        return {"history": Promoter(self._publisher).history(min(count, _MAX_HISTORY))}
+
+    def retire(self) -> dict[str, Any]:
+        """Take away old releases that no run needs."""
+        settings = self._settings
+        retirement = Retention(
+            self._releases, self._releases, settings.releases_kept, settings.release_days
+        ).retire()
+        if retirement.blocked:
+            self._telemetry.logger.warning("Removed no release", reason=retirement.blocked)
+            self._telemetry.count(MetricName.RELEASE_RETENTION_BLOCKED)
+        elif retirement.releases or retirement.archives:
+            self._telemetry.logger.info(
+                "Removed releases", releases=retirement.releases, archives=retirement.archives
+            )
+        self._telemetry.count(MetricName.RELEASES_REMOVED, len(retirement.releases))
+        return {"removed": list(retirement.releases), "removalBlocked": retirement.blocked}
+
+    def _report(self, publication: Publication) -> dict[str, Any]:
+        telemetry = self._telemetry
+        result: dict[str, Any] = {
+            "outcome": publication.outcome.value,
+            "release": publication.release,
+            "files": publication.files,
+            "filesRead": publication.files_read,
+            "problems": [str(problem) for problem in publication.problems],
+            "warnings": [str(problem) for problem in publication.warnings],
+        }
+        stack = self._settings.stack_name
+        if publication.outcome is Outcome.REFUSED and not publication.known:
+            telemetry.logger.error("Refused to publish", **result)
+            telemetry.count(MetricName.RELEASES_REFUSED)
+            self._tell(messages.of_refusal(stack, publication.release, publication.problems))
+        elif publication.warnings:
+            telemetry.logger.warning("Looked at what lies in the bucket", **result)
+        else:
+            telemetry.logger.info("Looked at what lies in the bucket", **result)
+        if publication.outcome is Outcome.PUBLISHED:
+            telemetry.count(MetricName.RELEASES_PUBLISHED)
+            telemetry.count(MetricName.RELEASE_WARNINGS, len(publication.warnings))
+        if publication.new_warnings:
+            self._tell(messages.of_warnings(stack, publication))
+        return result
+
+    def _import_errors(self, release: str) -> dict[str, Any]:
+        """Airflow reports, beside a release, what it cannot import of it."""
+        report = self._releases.import_errors(release)
+        if report is None:
+            self._telemetry.logger.info("The report is gone, or of another kind")
+            return {"outcome": "ignored"}
+        result: dict[str, Any] = {
+            "outcome": "reported",
+            "release": report.release,
+            "importErrors": report.total,
+        }
+        if report.total:
+            failures = [f"{each.path}: {each.error}" for each in report.failures]
+            self._telemetry.logger.warning("Airflow cannot import", failures=failures, **result)
+        else:
+            self._telemetry.logger.info("Airflow can import every file again", **result)
+        self._telemetry.count(MetricName.RELEASE_IMPORT_ERRORS, report.total)
+        if report.announce:
+            self._tell(messages.of_import_errors(self._settings.stack_name, report))
+        return result
+
+    def _tell(self, message: messages.Message) -> None:
+        """A release does not depend on whether somebody hears of it."""
+        try:
+            SnsNotifier(clients.sns(), self._settings.notification_topic_arn).tell(message)
+        except AwsCallError as error:
+            self._telemetry.logger.warning("Nobody was notified", reason=str(error))
+            self._telemetry.count(MetricName.NOTIFICATIONS_FAILED)

@@ -61,6 +61,23 @@ class CurrentPointer:
 
 
 @dataclass(frozen=True)
+class Inventory:
+    """What is stored of releases, with the moments of storing; all moments are the store's own."""
+
+    releases: Mapping[str, datetime]
+    archives: Mapping[str, datetime]
+    now: datetime
+
+
+@dataclass(frozen=True)
+class UseReported:
+    """When the report was stored, and what it says."""
+
+    at: datetime
+    releases: Mapping[str, datetime | None]
+
+
+@dataclass(frozen=True)
 class StoredRelease:
     """A release's manifest and the files that travel with it, by hash."""
 
@@ -102,8 +119,14 @@ class ReleaseStore(Protocol):
     def point_to(self, pointer: ReleasePointer, mark: str | None) -> None:
         """Move the pointer, if it is still the marked one; ConcurrentReleaseError otherwise."""
 
-    def pointers(self, count: int) -> Sequence[ReleasePointer]:
-        """The last pointers, the newest first."""
+    def pointers(self, count: int) -> Iterator[ReleasePointer]:
+        """The last pointers, the newest first; each is read when it is asked for."""
+
+    def environment(self) -> frozenset[str] | None:
+        """The packages that can be imported where DAGs run; None if that is not known."""
+
+    def kept(self) -> frozenset[str]:
+        """The releases that can become current."""
 
     def refused_folder(self) -> str | None:
         """The mark of the folder that was refused last, while that stands."""
@@ -111,3 +134,22 @@ class ReleaseStore(Protocol):
     def report_refusal(self, report: Mapping[str, Any]) -> None: ...
 
     def clear_refusal(self) -> None: ...
+
+
+class ReleaseShelf(Protocol):
+    """The same store, for whoever takes old releases away."""
+
+    def inventory(self) -> Inventory: ...
+
+    def in_use(self) -> UseReported | None:
+        """What Airflow last reported; None when nothing that can be understood."""
+
+    def current_since(self, moment: datetime) -> frozenset[str] | None:
+        """What was current at that moment and since; None when too much has happened to tell."""
+
+    def archive_of(self, release: str) -> str | None:
+        """The archive that a release needs; NoSuchReleaseError when that cannot be told."""
+
+    def remove_release(self, release: str) -> None: ...
+
+    def remove_archive(self, name: str) -> None: ...

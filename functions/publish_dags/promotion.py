@@ -27,6 +27,9 @@ class Promoter:
         for _ in range(_ATTEMPTS):
             sight = self.publisher.look()
             wanted = self._previous(sight.release) if release == _PREVIOUS else release
+            retiring = sight.pointer.retiring if sight.pointer else ()
+            if wanted in retiring:
+                raise NoSuchReleaseError(f"Release {wanted} is not kept any more")
             after = releases.release(wanted).manifest
             pointer = ReleasePointer(
                 wanted,
@@ -37,6 +40,7 @@ class Promoter:
                 changes=self._changes(sight.release, after.files),
                 folder=sight.folder.mark,
                 upload=sight.upload_mark,
+                retiring=retiring,
             )
             try:
                 releases.point_to(pointer, sight.current.mark if sight.current else None)
@@ -54,21 +58,34 @@ class Promoter:
 
     def history(self, count: int) -> list[dict[str, Any]]:
         """The newest first: what became current when, how, through whom, and what it changed."""
-        return [
-            {
+        kept = self._kept()
+        entries: list[dict[str, Any]] = []
+        for each in self.publisher.releases.pointers(2 * count):
+            entry = {
                 "release": each.release,
                 "at": each.published_at,
                 "by": each.by,
                 "reason": each.reason,
                 "hold": each.hold,
                 "changes": dict(each.changes),
+                "kept": each.release in kept,
             }
-            for each in self.publisher.releases.pointers(count)
-        ]
+            # The pointer was written once more to say what is retiring: nothing that happened.
+            if not entries or entries[-1] != entry:
+                entries.append(entry)
+            if len(entries) == count:
+                break
+        return entries
+
+    def _kept(self) -> frozenset[str]:
+        releases = self.publisher.releases
+        current = releases.pointer()
+        return releases.kept().difference(current.pointer.retiring if current else ())
 
     def _previous(self, current: str | None) -> str:
         for pointer in self.publisher.releases.pointers(_LOOK_BACK):
             if pointer.release != current:
+                # Not kept any more, perhaps: that is said rather than an older one taken instead.
                 return pointer.release
         raise NoSuchReleaseError("There is no release before the current one")
 

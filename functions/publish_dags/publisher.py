@@ -15,6 +15,7 @@ from typing import Any
 
 from publish_dags import releasing
 from publish_dags.examination import Examination, examine
+from publish_dags.imports import missing, unresolved
 from publish_dags.limits import Limits
 from publish_dags.ports import (
     ConcurrentReleaseError,
@@ -51,7 +52,7 @@ class Outcome(StrEnum):
 class Publication:
     """What an attempt to publish has come to. `release` is the current one afterwards.
 
-    `known` says of a refusal that it was reported before.
+    `known` says of a refusal that it was reported before; the history tells which warnings are new.
     """
 
     outcome: Outcome
@@ -60,6 +61,7 @@ class Publication:
     files_read: int = 0
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    new_warnings: tuple[Problem, ...] = ()
     known: bool = False
 
 
@@ -172,7 +174,10 @@ class Publisher:
     ) -> Publication:
         base = self._base(sight)
         found = examine(source, listing, self.limits, base.manifest if base else None)
-        manifest = ReleaseManifest("", found.files, ignore_files=found.ignore_files)
+        manifest = ReleaseManifest(
+            "", found.files, ignore_files=found.ignore_files, imports=found.imports
+        )
+        found.warnings += self._missing(found)
         moment = self.now()
         unchanged = base is not None and base.manifest.content_hash == manifest.content_hash
         if base is not None and unchanged:
@@ -185,20 +190,41 @@ class Publisher:
                 releasing.store(self.releases, manifest, found.new, base)
             except NoSuchReleaseError:
                 # What the current release has of the unchanged files is lost: read them all.
-                found = examine(source, listing, self.limits, None)
+                found = replace(
+                    examine(source, listing, self.limits, None), warnings=found.warnings
+                )
                 releasing.store(self.releases, manifest, found.new, None)
         pointer = ReleasePointer(
             release,
             published_at=moment.isoformat(timespec="seconds"),
             by=by,
             reason=reason,
-            changes=releasing.changes(base.manifest.files if base else {}, found.files),
+            changes=releasing.changes(
+                base.manifest.files if base else {}, found.files, found.warnings
+            ),
             folder=sight.folder.mark,
             upload=sight.upload_mark,
+            retiring=sight.pointer.retiring if sight.pointer else (),
         )
         self.releases.point_to(pointer, sight.current.mark if sight.current else None)
         outcome = Outcome.UNCHANGED if unchanged else Outcome.PUBLISHED
-        return _publication(outcome, release, found)
+        said = sight.pointer.changes.get("warnings", ()) if sight.pointer else ()
+        new = tuple(each for each in found.warnings if str(each) not in said)
+        return Publication(
+            outcome,
+            release,
+            len(found.files),
+            found.read,
+            warnings=tuple(found.warnings),
+            # The pointer names the first of them only.
+            new_warnings=new if len(said) < releasing.NAMED_WARNINGS else (),
+        )
+
+    def _missing(self, found: Examination) -> list[Problem]:
+        """What the image lacks, as the running Airflow says; nothing as long as it says nothing."""
+        asked = unresolved(found.imports, found.files)
+        environment = self.releases.environment() if asked else None
+        return [] if environment is None else missing(asked, environment)
 
     def _base(self, sight: Sight) -> StoredRelease | None:
         if sight.release is None:
@@ -217,9 +243,3 @@ class Publisher:
             "current_release": sight.release,
             "problems": [problem.as_document() for problem in error.problems],
         }
-
-
-def _publication(outcome: Outcome, release: str, found: Examination) -> Publication:
-    return Publication(
-        outcome, release, len(found.files), found.read, warnings=tuple(found.warnings)
-    )

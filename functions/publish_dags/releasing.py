@@ -7,9 +7,11 @@ publishing one changed file of ten thousand stores that file and a manifest, and
 empty disk fetches pointer, manifest and archive. docs/decisions/0004 has the numbers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from publish_dags.ports import NoSuchReleaseError, ReleaseStore, StoredRelease
+from publish_dags.problems import Problem
 from shared.release_manifest import Archive, ReleaseFile, ReleaseManifest
 
 # Up to this, or this share of all files, the difference travels with the manifest. A release that
@@ -19,6 +21,7 @@ _SHARE = 4
 
 # A history entry names so many files.
 _NAMED_PATHS = 50
+NAMED_WARNINGS = 20
 
 
 def store(
@@ -40,9 +43,7 @@ def store(
         delta = {}
     elif archive is None:
         delta = _collect(releases, needed, new, base)
-    release = StoredRelease(
-        ReleaseManifest(manifest.release, manifest.files, archive, manifest.ignore_files), delta
-    )
+    release = StoredRelease(replace(manifest, archive=archive), delta)
     releases.add(release)
     return release
 
@@ -88,17 +89,22 @@ def _sizes(files: Mapping[str, ReleaseFile]) -> dict[str, int]:
 
 
 def changes(
-    before: Mapping[str, ReleaseFile], after: Mapping[str, ReleaseFile]
+    before: Mapping[str, ReleaseFile],
+    after: Mapping[str, ReleaseFile],
+    warnings: Sequence[Problem] = (),
 ) -> dict[str, object]:
-    """What a release changed, for its history: counts, and the first paths."""
+    """What a release changed, for its history: counts, the first paths, the first warnings."""
     added = sorted(after.keys() - before.keys())
     removed = sorted(before.keys() - after.keys())
     changed = sorted(p for p in after.keys() & before.keys() if after[p].sha256 != before[p].sha256)
     signs = [("+", added), ("~", changed), ("-", removed)]
     paths = [f"{sign} {path}" for sign, group in signs for path in group]
-    return {
+    told: dict[str, object] = {
         "added": len(added),
         "changed": len(changed),
         "removed": len(removed),
         "paths": paths[:_NAMED_PATHS],
     }
+    if warnings:
+        told["warnings"] = [str(problem) for problem in warnings[:NAMED_WARNINGS]]
+    return told

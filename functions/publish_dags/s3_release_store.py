@@ -1,7 +1,8 @@
 """Releases in S3: manifests, archives, the pointer and its history, the report of a refusal."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from publish_dags.ports import (
@@ -21,14 +22,23 @@ from shared.release_manifest import (
     pointer_key,
 )
 from shared.release_pack import Pack, PackFormatError, pack
+from shared.release_reports import (
+    EnvironmentReport,
+    ImportErrorReport,
+    environment_key,
+    import_errors_key,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectVersionTypeDef
 
 # S3 answers 412 when the condition does not hold and 409 when another write is under way; a pointer
 # that was to be replaced but is gone is 404.
 _PRECONDITION_FAILED = "PreconditionFailed"
 _CONFLICT = "ConditionalRequestConflict"
+
+_SUFFIX = ".gz"
 
 
 class NoSuchObjectError(AwsCallError):
@@ -104,18 +114,54 @@ class S3ReleaseStore:
         except WriteConflictError as error:
             raise ConcurrentReleaseError(str(error)) from error
 
-    def pointers(self, count: int) -> Sequence[ReleasePointer]:
+    def pointers(self, count: int) -> Iterator[ReleasePointer]:
         """The bucket is versioned, so the pointer's versions are the history, lost with nothing."""
-        key = pointer_key(self._prefix)
+        for version in self._versions(count):
+            yield self._pointer_version(version)
+
+    def kept(self) -> frozenset[str]:
+        return frozenset(self._stored(f"{self._prefix}2"))
+
+    def environment(self) -> frozenset[str] | None:
+        try:
+            body, _ = self._get(environment_key(self._prefix))
+            return EnvironmentReport.from_bytes(body).packages
+        except (NoSuchObjectError, ReleaseFormatError):
+            return None
+
+    def import_errors(self, release: str) -> ImportErrorReport | None:
+        """What Airflow last reported of a release, if that can be understood."""
+        try:
+            body, _ = self._get(import_errors_key(self._prefix, release))
+            return ImportErrorReport.from_bytes(body)
+        except (NoSuchObjectError, ReleaseFormatError):
+            return None
+
+    def _versions(self, count: int) -> list["ObjectVersionTypeDef"]:
+        """Of the pointer, the newest first."""
         with named_errors("list the pointer's versions"):
             listed = self._client.list_object_versions(
-                Bucket=self._bucket, Prefix=key, MaxKeys=min(count, 1000)
+                Bucket=self._bucket, Prefix=pointer_key(self._prefix), MaxKeys=min(count, 1000)
             )
-        pointers = []
-        for version in listed.get("Versions", [])[:count]:
-            body, _ = self._get(key, VersionId=version["VersionId"])
-            pointers.append(ReleasePointer.from_bytes(body))
-        return pointers
+        return listed.get("Versions", [])[:count]
+
+    def _pointer_version(self, version: "ObjectVersionTypeDef") -> ReleasePointer:
+        body, _ = self._get(pointer_key(self._prefix), VersionId=version["VersionId"])
+        return ReleasePointer.from_bytes(body)
+
+    def _stored(self, prefix: str) -> dict[str, datetime]:
+        """Releases, or archives, by name."""
+        found = {}
+        with named_errors("list releases"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=prefix
+            )
+            for page in pages:
+                for entry in page.get("Contents", []):
+                    name = entry["Key"].rpartition("/")[2]
+                    if name.endswith(_SUFFIX):
+                        found[name.removesuffix(_SUFFIX)] = entry["LastModified"]
+        return found
 
     def refused_folder(self) -> str | None:
         try:

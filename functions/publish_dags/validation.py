@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from publish_dags.dag_ids import dag_ids
+from publish_dags.imports import certain_imports
 from publish_dags.problems import Problem
 
 
@@ -16,6 +17,7 @@ class Finding:
 
     problem: Problem | None = None
     dags: Mapping[str, int] = field(default_factory=dict)
+    imports: Mapping[str, int] = field(default_factory=dict)
 
 
 def is_python(path: str) -> bool:
@@ -36,9 +38,10 @@ def examine_source(path: str, source: bytes) -> Finding:
     except (ValueError, RecursionError, MemoryError) as error:
         # Null bytes, or an expression nested too deeply for the parser.
         return Finding(Problem(path, f"{type(error).__name__}: {error}"))
+    imports = certain_imports(tree)
     if not _might_hold_a_dag(source):
-        return Finding()
-    return Finding(dags=dag_ids(tree))
+        return Finding(imports=imports)
+    return Finding(dags=dag_ids(tree), imports=imports)
 
 
 def _might_hold_a_dag(source: bytes) -> bool:

@@ -35,6 +35,13 @@ class MetricName(StrEnum):
     RELEASES_PUBLISHED = "ReleasesPublished"
     RELEASES_REFUSED = "ReleasesRefused"
     RELEASES_PROMOTED = "ReleasesPromoted"
+    RELEASE_WARNINGS = "ReleaseWarnings"
+    # Files of the current release that Airflow cannot import, whenever their number changes.
+    RELEASE_IMPORT_ERRORS = "ReleaseImportErrors"
+    NOTIFICATIONS_FAILED = "NotificationsFailed"
+    RELEASES_REMOVED = "ReleasesRemoved"
+    # Something is old enough to go, and stays because Airflow does not say what its runs need.
+    RELEASE_RETENTION_BLOCKED = "ReleaseRetentionBlocked"
 
 
 class UnknownEventError(Exception):

@@ -69,14 +69,16 @@ class Archive:
 class ReleaseManifest:
     """All files of one release, by their path relative to the DAGs folder.
 
-    Files that the archive lacks travel with the manifest. `ignore_files` are the texts of
-    .airflowignore files, so that the publisher need not fetch them to look at another file.
+    Files that the archive lacks travel with the manifest. The rest is the publisher's memory, so
+    that it need not read a file to look at another: `ignore_files` are the texts of .airflowignore
+    files, `imports` the packages that each file asks for, by line.
     """
 
     release: str
     files: Mapping[str, ReleaseFile]
     archive: Archive | None = None
     ignore_files: Mapping[str, str] = field(default_factory=dict)
+    imports: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def content_hash(self) -> str:
@@ -88,6 +90,7 @@ class ReleaseManifest:
             "release": self.release,
             "archive": asdict(self.archive) if self.archive else None,
             "ignore_files": dict(self.ignore_files),
+            "imports": {path: dict(names) for path, names in sorted(self.imports.items())},
             "files": {path: file.as_document() for path, file in sorted(self.files.items())},
         }
 
@@ -101,6 +104,8 @@ class ReleaseManifest:
                 files={path: ReleaseFile(**entry) for path, entry in document["files"].items()},
                 archive=Archive(**archive) if archive else None,
                 ignore_files=dict(document["ignore_files"]),
+                # Earlier publishers did not look for them.
+                imports=dict(document.get("imports", {})),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ReleaseFormatError(
@@ -130,7 +135,8 @@ class ReleasePointer:
     """Which release is current, since when (ISO 8601), and how that came about.
 
     `folder` and `upload` are what the DAGs folder and the newest zip were at that moment, seen or
-    overruled: what differs from them is new. With `hold` nothing new is published.
+    overruled: what differs from them is new. With `hold` nothing new is published. What is
+    `retiring` may be gone already: it must not become current again.
     """
 
     release: str
@@ -141,6 +147,7 @@ class ReleasePointer:
     upload: str = ""
     hold: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
+    retiring: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         return json.dumps({"schema": SCHEMA, **asdict(self)}).encode()
@@ -150,7 +157,7 @@ class ReleasePointer:
         document = _document(data, "pointer")
         known = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
         try:
-            pointer = cls(**known)
+            pointer = cls(**{**known, "retiring": tuple(known.get("retiring", ()))})
         except TypeError as error:
             raise ReleaseFormatError(f"The pointer is incomplete: {error}") from error
         check_release_id(pointer.release)

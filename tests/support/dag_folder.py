@@ -4,15 +4,19 @@ import gzip
 import io
 import json
 import zipfile
+from datetime import datetime
 from typing import Any
 
 from in_memory_s3 import BUCKET, InMemoryS3
 
 from publish_dags.limits import Limits
 from publish_dags.publisher import Publication, Publisher
+from publish_dags.retention import Retention
 from publish_dags.s3_dag_source import S3DagSource
 from publish_dags.s3_inbox import S3Inbox
+from publish_dags.s3_release_shelf import S3ReleaseShelf
 from publish_dags.s3_release_store import S3ReleaseStore
+from shared.release_reports import InUseReport, in_use_key
 
 RELEASES = "releases/"
 LIMITS = Limits(files=20_000, total_bytes=64 * 1024 * 1024)
@@ -47,6 +51,15 @@ class DagFolder:
             limits=self.limits,
             now=self.s3.clock.now,
         )
+
+    def retention(self, count: int = 2, days: int = 30) -> Retention:
+        client: Any = self.s3
+        shelf = S3ReleaseShelf(client, BUCKET, RELEASES)
+        return Retention(shelf, shelf, count, days)
+
+    def report_use(self, releases: dict[str, datetime | None] | None = None) -> None:
+        """As the dag-processor does, at this moment."""
+        self.s3.put(in_use_key(RELEASES), InUseReport(releases or {}).to_bytes())
 
     def publish(self, files: dict[str, bytes | str | None] | None = None) -> Publication:
         """Change files (None deletes), a minute later, and publish."""

@@ -62,7 +62,9 @@ class InMemoryS3:
     def delete(self, key: str) -> None:
         with self._lock:
             self._count += 1
-            self.objects[key].append(Version(self._count, None, self.clock.now()))
+            # S3 marks as deleted also what never was.
+            versions = self.objects.setdefault(key, [])
+            versions.append(Version(self._count, None, self.clock.now()))
 
     def keys(self, prefix: str = "") -> list[str]:
         return sorted(
@@ -76,7 +78,7 @@ class InMemoryS3:
 
     def get_object(
         self, *, Bucket: str, Key: str, VersionId: str | None = None,
-        IfMatch: str | None = None, IfNoneMatch: str | None = None,
+        IfMatch: str | None = None, IfNoneMatch: str | None = None, Range: str = "bytes=0-",
     ) -> dict[str, Any]:  # fmt: skip
         def answer() -> dict[str, Any]:
             if Bucket != BUCKET:
@@ -87,12 +89,10 @@ class InMemoryS3:
             if IfNoneMatch == found.etag:
                 raise error("304", 304)
             return {
-                "Body": io.BytesIO(found.data or b""),
+                "Body": io.BytesIO((found.data or b"")[_range(Range)]),
                 "ETag": found.etag,
                 "LastModified": found.moment,
-                "ResponseMetadata": {
-                    "HTTPHeaders": {"date": f"{self.clock.now():%a, %d %b %Y %H:%M:%S GMT}"}
-                },
+                **self._date(),
             }
 
         return self._request("get", Key, answer)
@@ -143,6 +143,16 @@ class InMemoryS3:
 
         return self._request("list", Prefix, answer)
 
+    def list_objects_v2(self, *, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:
+        def answer() -> dict[str, Any]:
+            return {**self._page(self.keys(Prefix)[:MaxKeys]), **self._date()}
+
+        return self._request("list", Prefix, answer)
+
+    def _date(self) -> dict[str, Any]:
+        date = f"{self.clock.now():%a, %d %b %Y %H:%M:%S GMT}"
+        return {"ResponseMetadata": {"HTTPHeaders": {"date": date}}}
+
     def get_paginator(self, operation: str) -> "InMemoryS3":
         assert operation == "list_objects_v2"
         return self
@@ -178,6 +188,11 @@ class InMemoryS3:
             answered = answer()
         self.fault("after", operation, key)
         return answered
+
+
+def _range(text: str) -> slice:
+    first, _, last = text.removeprefix("bytes=").partition("-")
+    return slice(int(first), int(last) + 1 if last else None)
 
 
 def error(code: str, status: int) -> ClientError:

@@ -184,7 +184,7 @@ def test_rotation_reaches_every_secret_and_may_write_it_when_it_runs() -> None:
                 "sqs:SendMessage",
             },
         ),
-        ("dag-processor", {"s3:GetObject", "s3:ListBucket"}),
+        ("dag-processor", {"s3:GetObject", "s3:ListBucket", "s3:PutObject"}),
         ("triggerer", {"s3:GetObject", "s3:ListBucket", "s3:PutObject"}),
         (
             "worker",

@@ -47,13 +47,20 @@ def test_rate_schedule_is_made_when_a_stack_declares_one(stacks: StackDriver) ->
         ("inbox/a.zip", True),
         ("inbox/a.zip.refused.json", False),
         ("releases/current.json", False),
+        ("releases/in-use.json", False),
+        ("releases/20260102T030405Z-0123456789.gz", False),
+        ("releases/20260102T030405Z-0123456789.import-errors.json", True),
     ],
 )
-def test_rule_matches_dag_files_and_zips_only(
+def test_rule_matches_only_what_calls_for_the_publisher(
     embedded_aws: EmbeddedAws, key: str, matches: bool
 ) -> None:
     events = embedded_aws.client("events")
-    pattern = '{"detail": {"object": {"key": [{"prefix": "dags/"}, {"wildcard": "inbox/*.zip"}]}}}'
+    keys = (
+        '{"prefix": "dags/"}, {"wildcard": "inbox/*.zip"},'
+        ' {"wildcard": "releases/*.import-errors.json"}'
+    )
+    pattern = f'{{"detail": {{"object": {{"key": [{keys}]}}}}}}'
     event = (
         '{"id": "1", "account": "1", "source": "aws.s3", "time": "2026-01-01T00:00:00Z",'
         ' "region": "us-east-1", "resources": [], "detail-type": "Object Created",'

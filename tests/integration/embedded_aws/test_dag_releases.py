@@ -3,20 +3,23 @@
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from publish_dags import retention
 from publish_dags.burst import BurstPublisher
 from publish_dags.limits import Limits
-from publish_dags.ports import SourceChangedError
+from publish_dags.ports import NoSuchReleaseError, SourceChangedError
 from publish_dags.promotion import Promoter
 from publish_dags.publisher import Outcome, Publisher
 from publish_dags.s3_claim import S3Claim
 from publish_dags.s3_dag_source import S3DagSource
 from publish_dags.s3_inbox import S3Inbox
+from publish_dags.s3_release_shelf import S3ReleaseShelf
 from publish_dags.s3_release_store import S3ReleaseStore
+from shared.release_reports import InUseReport, in_use_key
 
 from .conftest import EmbeddedAws
 
@@ -104,6 +107,33 @@ def test_rolls_back_and_tells_the_history_when_asked(folder: Folder) -> None:
     assert folder.publisher().publish().outcome is Outcome.UNCHANGED
     history = [(each["release"], each["reason"]) for each in promoter.history(3)]
     assert history == [(first, "promoted"), (second, "folder"), (first, "folder")]
+
+
+def test_removes_what_no_run_needs_when_airflow_has_reported(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All happens within seconds here: nothing is "lately current" but what is current.
+    monkeypatch.setattr(retention, "_GRACE", timedelta(0))
+    big = bytes(range(256)) * 2000
+    releases = []
+    for number in range(4):
+        folder.put("dags/a.py", b"x = %d" % number)
+        folder.put("dags/big.txt", big if number else big[::-1])
+        releases.append(folder.publisher().publish().release)
+    shelf = S3ReleaseShelf(folder.s3, folder.bucket, "releases/")
+    keeping_two = retention.Retention(shelf, shelf, count=2, days=30)
+    assert "has not reported yet" in keeping_two.retire().blocked
+    folder.put(in_use_key("releases/"), InUseReport({str(releases[1]): None}).to_bytes())
+    assert keeping_two.retire().releases == (releases[0],)
+    assert shelf.kept() == set(releases[1:])
+    assert shelf.archive_of(str(releases[3])) == releases[1]
+    with pytest.raises(NoSuchReleaseError, match="not kept any more"):
+        Promoter(folder.publisher()).promote(str(releases[0]), "alice", hold=False)
+    # What was removed lies there as an old version, for whoever needs it after all.
+    versions = folder.s3.list_object_versions(
+        Bucket=folder.bucket, Prefix=f"releases/{releases[0]}.gz"
+    )
+    assert len(versions["Versions"]) == len(versions["DeleteMarkers"]) == 1
 
 
 def test_reports_a_refusal_and_clears_it_when_mended(folder: Folder) -> None:

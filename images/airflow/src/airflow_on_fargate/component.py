@@ -5,7 +5,7 @@ Run as `python -m airflow_on_fargate.component dag-processor`.
 
 import sys
 
-from airflow_on_fargate import airflow_mends, forecast, heartbeat
+from airflow_on_fargate import airflow_mends, forecast, heartbeat, release_watch
 
 
 def main() -> None:
@@ -20,6 +20,7 @@ def main() -> None:
     if component == "dag-processor":
         airflow_mends.forget_statistics_of_callbacks()
         airflow_mends.drop_parses_that_a_release_overtook()
+        release_watch.install()
     if component == "api-server":
         airflow_mends.create_runs_of_one_release()
     airflow()

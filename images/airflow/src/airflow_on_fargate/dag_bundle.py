@@ -7,6 +7,7 @@ the release that its run started with and gets exactly that, whatever has been p
 import contextlib
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from airflow_on_fargate.release_cache import ReleaseCache, files_to_touch
 from airflow_on_fargate.release_store import PointerSeen, S3ReleaseStore
 
 log = logging.getLogger(__name__)
+
+# Called after each refresh in this process with the release that is served then. Only what the
+# dag-processor puts here, see release_watch.
+refreshed: list[Callable[[str | None], None]] = []
 
 
 class ReleaseDagBundle(BaseDagBundle):
@@ -68,6 +73,11 @@ class ReleaseDagBundle(BaseDagBundle):
         """Follow the pointer."""
         if self.version:
             raise RuntimeError(f"release {self.version} is pinned and cannot be refreshed")
+        self._follow()
+        for observer in refreshed:
+            observer(self._served.release if self._served else None)
+
+    def _follow(self) -> None:
         pointer = self._store.pointer(self._served.etag if self._served else None)
         if isinstance(pointer, PointerSeen) and not self._serves(pointer.release):
             self._switch_to(pointer)

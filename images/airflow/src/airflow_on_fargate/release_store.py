@@ -1,8 +1,10 @@
-"""Releases in S3, as the DAG bundle sees them: the pointer, manifests, archives. Read only.
+"""Releases in S3, as Airflow sees them: the pointer, manifests, archives; and reports about them,
+which are all that is written.
 
 Turns what S3 answers into errors that say what to look at; nothing here touches the local disk.
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,8 @@ from airflow_on_fargate.release_manifest import (
     manifest_key,
     pointer_key,
 )
+
+_READS = 3
 
 
 class ReleaseUnavailableError(Exception):
@@ -41,7 +45,7 @@ class S3ReleaseStore:
 
     def __init__(self, bucket_name: str, prefix: str, client: Any = None) -> None:
         self._bucket = bucket_name
-        self._prefix = f"{prefix.strip('/')}/"
+        self.prefix = f"{prefix.strip('/')}/"
         self._client_made = client
 
     @property
@@ -63,7 +67,7 @@ class S3ReleaseStore:
 
     def pointer(self, etag: str | None = None) -> PointerSeen | UnchangedPointer | None:
         """The current release; None while nothing has been published. One request, mostly a 304."""
-        key = pointer_key(self._prefix)
+        key = pointer_key(self.prefix)
         condition = {"IfNoneMatch": etag} if etag else {}
         answer = self._get(key, f"the pointer {key}", allowed=("304", "NoSuchKey"), **condition)
         if isinstance(answer, str):
@@ -77,15 +81,38 @@ class S3ReleaseStore:
 
     def release_bytes(self, release: str) -> bytes:
         """The pack of a release: its manifest, and the files that its archive lacks."""
-        return self._bytes(manifest_key(self._prefix, release), f"release {release}")
+        return self._bytes(manifest_key(self.prefix, release), f"release {release}")
 
     def archive_bytes(self, archive: Archive) -> bytes:
         """The pack that holds most files of the releases that name it."""
-        return self._bytes(archive_key(self._prefix, archive.name), f"archive {archive.name}")
+        return self._bytes(archive_key(self.prefix, archive.name), f"archive {archive.name}")
+
+    def report(self, key: str) -> bytes | None:
+        """What was last reported under this key, if anything."""
+        answer = self._get(key, f"the report {key}", allowed=("NoSuchKey",))
+        if isinstance(answer, str):
+            return None
+        data: bytes = answer["Body"].read()
+        return data
+
+    def put_report(self, key: str, data: bytes) -> None:
+        self._client.put_object(
+            Bucket=self._bucket, Key=key, Body=data, ContentType="application/json"
+        )
 
     def _bytes(self, key: str, what: str) -> bytes:
-        data: bytes = self._get(key, what)["Body"].read()
-        return data
+        from botocore.exceptions import BotoCoreError
+
+        # The SDK repeats a request, but nothing whose answer breaks off half way.
+        for _ in range(_READS - 1):
+            body = self._get(key, what)["Body"]
+            with contextlib.suppress(BotoCoreError):
+                return bytes(body.read())
+        try:
+            return bytes(self._get(key, what)["Body"].read())
+        except BotoCoreError as error:
+            place = f"s3://{self._bucket}/{key}"
+            raise ReleaseUnavailableError(f"{place}: {what} breaks off: {error}") from error
 
     def _get(self, key: str, what: str, allowed: tuple[str, ...] = (), **arguments: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError

@@ -1,21 +1,22 @@
 """The fault table: wherever a publisher is killed, throttled or overtaken, nothing is lost and
 nothing wrong is served. After each fault the next publisher brings what lies in the folder."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from dag_folder import DagFolder, dag
 from in_memory_s3 import error
+from s3_faults import KilledError, at, raising
 
 from publish_dags.burst import QUIET_SECONDS, BurstPublisher
+from publish_dags.promotion import Promoter
 from publish_dags.publisher import Outcome
 from publish_dags.s3_claim import CLAIM_LASTS, S3Claim
 from shared.errors import AwsCallError
 
 OLD = {"a.py": dag("a"), "b.csv": b"x = 1\n" * 60_000}
 NEW = {"a.py": dag("a", "x = 2"), "b.csv": b"x = 2\n" * 60_000}
-
-
-class KilledError(BaseException):
-    """Not an Exception: nothing must be able to handle it."""
 
 
 def publishing_requests():
@@ -40,25 +41,6 @@ STEPS = [
     # Its last answer is all there is to it.
     if (when, number) != ("after", len(publishing_requests()) - 1)
 ]
-
-
-def at(number, when, action):
-    """Do it at the n-th request."""
-    seen = {"before": 0, "after": 0}
-
-    def fault(moment, operation, key):
-        seen[moment] += 1
-        if moment == when and seen[moment] == number + 1:
-            action()
-
-    return fault
-
-
-def raising(exception):
-    def act():
-        raise exception
-
-    return act
 
 
 @pytest.mark.parametrize(("when", "number"), STEPS)
@@ -103,6 +85,26 @@ def test_finds_its_own_work_when_the_answer_to_the_pointer_was_lost():
     folder.s3.fault = fault
     assert folder.publisher().publish().outcome is Outcome.UNCHANGED
     assert folder.current_files == NEW
+
+
+@pytest.mark.parametrize("skew", [timedelta(days=-400), timedelta(days=400)])
+def test_what_was_published_last_counts_when_the_clock_is_wrong(skew):
+    folder = DagFolder()
+    true = folder.s3.clock.now
+    releases = []
+    for number in range(5):
+        folder.change({"a.py": dag("a", f"x = {number}")})
+        # Every other publisher runs where the clock is wrong: only the ids show it.
+        wrong = replace(folder.publisher(), now=lambda n=number: true() + skew * (n % 2))
+        releases.append(wrong.publish().release)
+    assert sorted(releases) != releases
+    assert folder.current_files == {"a.py": dag("a", "x = 4")}
+    history = Promoter(folder.publisher()).history(9)
+    assert [each["release"] for each in history] == releases[::-1]
+    folder.s3.clock.sleep(3600)
+    folder.report_use()
+    assert set(folder.retention(count=2).retire().releases) == set(releases[:3])
+    assert Promoter(folder.publisher()).promote("previous", "x", False).release == releases[3]
 
 
 def burst(folder):

@@ -11,7 +11,22 @@ from publish_dags.ports import NoSuchReleaseError
 from shared import clients
 from shared.errors import AwsCallError
 from shared.observability import UnknownEventError
+from shared.release_reports import EnvironmentReport, ImportErrorReport, ImportFailure
 from shared.settings import SettingError
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:notifications"
+
+
+class Topic:
+    def __init__(self):
+        self.messages = []
+        self.fault = None
+
+    def publish(self, *, TopicArn, Subject, Message):
+        if self.fault:
+            raise self.fault
+        assert TopicArn == TOPIC
+        self.messages.append((Subject, Message))
 
 
 @pytest.fixture
@@ -22,8 +37,13 @@ def folder(monkeypatch):
     monkeypatch.setenv("RELEASE_PREFIX", "releases/")
     monkeypatch.setenv("DAG_FILES_MAX_COUNT", "100")
     monkeypatch.setenv("DAG_FILES_MAX_MIB", "1")
+    monkeypatch.setenv("DAG_RELEASES_KEPT", "2")
+    monkeypatch.setenv("DAG_RELEASE_DAYS", "30")
+    monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
     folder = DagFolder()
     monkeypatch.setattr(clients, "s3", lambda: folder.s3)
+    folder.topic = Topic()
+    monkeypatch.setattr(clients, "sns", lambda: folder.topic)
     monkeypatch.setattr("time.sleep", folder.s3.clock.sleep)
     return folder
 
@@ -140,3 +160,100 @@ def test_raises_when_a_setting_is_missing(call, monkeypatch):
     monkeypatch.delenv("SOURCE_PREFIX")
     with pytest.raises(SettingError, match="SOURCE_PREFIX"):
         call({})
+
+
+def test_tells_the_topic_when_files_are_refused(call, folder, sample_event):
+    folder.change({"bad.py": "x = 1\ndef f(:\n", "worse.py": "def"})
+    call({})
+    subject, text = folder.topic.messages[0]
+    assert subject == "DAG files refused: airflow"
+    assert "bad.py, line 2: SyntaxError" in text
+    assert "There is no release yet." in text
+    # Known by now: nobody is told every quarter of an hour.
+    call(sample_event("publish_dags/reconciliation"))
+    assert len(folder.topic.messages) == 1
+
+
+def test_tells_little_when_much_is_refused(call, folder):
+    folder.change({f"{'very_' * 40}long_{n}.py": "def" for n in range(99)})
+    call({})
+    _, text = folder.topic.messages[0]
+    assert "and 79 more" in text
+    assert len(text) < 8_000
+
+
+@pytest.mark.parametrize("source", ["def", "import pandas"])
+def test_goes_on_when_nobody_can_be_told(call, folder, source, log_lines):
+    folder.s3.put("releases/environment.json", EnvironmentReport(frozenset()).to_bytes())
+    folder.topic.fault = error("AuthorizationError", 403)
+    folder.change({"a.py": source})
+    assert call({})["outcome"] == ("refused" if source == "def" else "published")
+    lines = log_lines()
+    assert "Nobody was notified" in lines
+    assert '"NotificationsFailed":[1.0]' in lines
+
+
+def test_tells_once_of_a_package_that_the_image_lacks(call, folder, log_lines):
+    folder.s3.put("releases/environment.json", EnvironmentReport(frozenset()).to_bytes())
+    folder.change({"a.py": "import pandas"})
+    warning = "a.py, line 1: imports 'pandas', which the image does not have"
+    assert call({})["warnings"] == [warning]
+    assert '"ReleaseWarnings":[1.0]' in log_lines()
+    folder.change({"b.py": ""})
+    assert call({})["warnings"] == [warning]
+    assert [subject for subject, _ in folder.topic.messages] == [
+        "DAG release with warnings: airflow"
+    ]
+    assert warning in folder.topic.messages[0][1]
+    assert call({"history": 5})["history"][0]["changes"]["warnings"] == [warning]
+
+
+def import_errors(folder, sample_event, call, **values):
+    release = "20260102T030405Z-0123456789"
+    failure = ImportFailure("team/a.py", "ModuleNotFoundError", "No module named 'pw=secret'", 3)
+    report = ImportErrorReport(release, failures=(failure,) * values["total"], **values)
+    folder.s3.put(f"releases/{release}.import-errors.json", report.to_bytes())
+    event = sample_event("publish_dags/object-created")
+    event["detail"]["object"]["key"] = f"releases/{release}.import-errors.json"
+    return call(event)
+
+
+def test_tells_file_line_and_kind_when_airflow_cannot_import(call, folder, sample_event, log_lines):
+    result = import_errors(folder, sample_event, call, total=1, announced=1, announce=True)
+    assert (result["outcome"], result["importErrors"]) == ("reported", 1)
+    subject, text = folder.topic.messages[0]
+    assert subject == "DAG files that Airflow cannot import: airflow"
+    assert "team/a.py, line 3: ModuleNotFoundError" in text
+    lines = log_lines()
+    assert '"ReleaseImportErrors":[1.0]' in lines
+    # What an exception says may be anything.
+    assert "secret" not in text + lines
+
+
+def test_tells_nobody_when_the_report_does_not_ask_for_it(call, folder, sample_event, log_lines):
+    import_errors(folder, sample_event, call, total=2, announced=1, announce=False)
+    import_errors(folder, sample_event, call, total=0, announced=1, announce=False)
+    assert folder.topic.messages == []
+    assert "Airflow can import every file again" in log_lines()
+
+
+@pytest.mark.parametrize("body", [None, b"", b"[]", b'{"schema": 1}'])
+def test_ignores_a_report_when_it_is_gone_or_unknown(call, folder, sample_event, body):
+    event = sample_event("publish_dags/object-created")
+    event["detail"]["object"]["key"] = "releases/20260102T030405Z-0123456789.import-errors.json"
+    if body is not None:
+        folder.s3.put(event["detail"]["object"]["key"], body)
+    assert call(event) == {"outcome": "ignored"}
+
+
+def test_removes_old_releases_when_it_looks_regularly(call, folder, sample_event, log_lines):
+    for number in range(4):
+        folder.publish({"a.py": dag("a", f"x = {number}")})
+    folder.s3.clock.sleep(3600)
+    result = call(sample_event("publish_dags/reconciliation"))
+    assert "has not reported" in result["removalBlocked"]
+    assert '"ReleaseRetentionBlocked":[1.0]' in log_lines()
+    folder.report_use()
+    assert len(call(sample_event("publish_dags/reconciliation"))["removed"]) == 2
+    assert '"ReleasesRemoved":[2.0]' in log_lines()
+    assert call({"retire": True}) == {"removed": [], "removalBlocked": ""}

@@ -1,0 +1,69 @@
+"""What people are told, in few words. Nothing from inside a file: an exception's text, or a line of
+code, may hold what should not be mailed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from publish_dags.problems import Problem
+from publish_dags.publisher import Publication
+from shared.release_reports import ImportErrorReport
+
+# Of a message; SNS takes much more, but nobody reads it.
+_MOST_LINES = 20
+_MOST_CHARACTERS = 300
+
+# What SNS allows of a subject.
+_SUBJECT_CHARACTERS = 100
+
+
+@dataclass(frozen=True)
+class Message:
+    subject: str
+    text: str
+
+
+def of_refusal(stack: str, release: str | None, problems: Sequence[Problem]) -> Message:
+    stays = f"Release {release} stays current." if release else "There is no release yet."
+    lines = _first([str(problem) for problem in problems])
+    return _message(
+        stack,
+        "DAG files refused",
+        [*lines, "", stays, "The whole report: releases/refused.json, or beside the zip."],
+    )
+
+
+def of_warnings(stack: str, publication: Publication) -> Message:
+    lines = _first([str(problem) for problem in publication.new_warnings])
+    return _message(
+        stack,
+        "DAG release with warnings",
+        [f"Release {publication.release} is current.", *lines],
+    )
+
+
+def of_import_errors(stack: str, report: ImportErrorReport) -> Message:
+    lines = _first(
+        [
+            f"{each.path}{f', line {each.line}' if each.line else ''}: {each.error}"
+            for each in report.failures
+        ],
+        report.total,
+    )
+    return _message(
+        stack,
+        "DAG files that Airflow cannot import",
+        [f"Release {report.release}, {report.total:,} files:", *lines, "",
+         "More is in Airflow's import errors."],
+    )  # fmt: skip
+
+
+def _message(stack: str, subject: str, lines: Sequence[str]) -> Message:
+    named = f"{subject}: {stack}".encode("ascii", "replace").decode()
+    return Message(named[:_SUBJECT_CHARACTERS], "\n".join(lines))
+
+
+def _first(lines: Sequence[str], total: int | None = None) -> list[str]:
+    """As many as somebody reads, each on one line."""
+    shown = [" ".join(line.split())[:_MOST_CHARACTERS] for line in lines[:_MOST_LINES]]
+    more = (total or len(lines)) - len(shown)
+    return [*shown, f"and {more:,} more"] if more else shown

@@ -1,0 +1,1 @@
+../../../../functions/shared/release_reports.py
