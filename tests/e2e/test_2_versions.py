@@ -1,0 +1,154 @@
+"""A run stays on the release that it started with while the next one goes live.
+
+The first task of a run holds it until the second release, with changed code, a changed module and
+changed structure, is what Airflow shows. Everything that the run does from then on (the rest of
+that task with an import that comes late, a failing try and its retry, a task after it, tasks
+cleared when the run is long over) has to be the first release's.
+"""
+
+import json
+from string import Template
+from typing import Any
+
+import requests
+
+from commands import smoke
+from commands.airflow_api import SECONDS, AirflowApi
+from tests.e2e.conftest import Deployed
+
+DAG_ID = "kept"
+GO = "kept_go"
+DAG = Template('''
+"""What a run sees of its release: this file, two modules beside it, a text file."""
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG, Variable, get_current_context, task
+from kept_modules import early
+
+def seen():
+    from kept_modules import late
+
+    text = Path(__file__).with_name("kept_modules") / "text.txt"
+    return ["$release", early.RELEASE, late.RELEASE, text.read_text()]
+
+with DAG("kept", schedule=None, tags=["$release"]):
+
+    @task
+    def first():
+        while Variable.get("kept_go", default="no") != "yes":
+            time.sleep(0.5)
+        return seen()
+
+    @task(retries=1, retry_delay=timedelta(seconds=1))
+    def $second():
+        if get_current_context()["ti"].try_number == 1:
+            raise RuntimeError(f"failing once, as {seen()}")
+        return seen()
+
+    @task
+    def third():
+        return seen()
+
+    first() >> $second() >> third()
+''')
+TASKS = {"one": {"first", "second", "third"}, "two": {"first", "between", "third"}}
+
+
+def publish(deployed: Deployed, release: str) -> None:
+    """All files of a release at once: a zip would take the place of what the other tests put."""
+    second = (TASKS[release] - {"first", "third"}).pop()
+    files = {
+        "kept_modules/__init__.py": "",
+        "kept_modules/early.py": f"RELEASE = {release!r}\n",
+        "kept_modules/late.py": f"RELEASE = {release!r}\n",
+        "kept_modules/text.txt": release,
+        # The last, so that a release that holds it holds all.
+        f"{DAG_ID}.py": DAG.substitute(release=release, second=second),
+    }
+    s3 = deployed.workspace.client("s3")
+    for path, text in files.items():
+        s3.put_object(
+            Bucket=deployed.outputs["DagBucketName"], Key=f"dags/{path}", Body=text.encode()
+        )
+
+
+def shown(deployed: Deployed, api: AirflowApi, release: str) -> Any:
+    """The bundle version, once Airflow shows the DAG as this release has it.
+
+    Both are asked: the API reads a DAG and its tags one after the other, and a parse may fall in
+    between.
+    """
+    body = deployed.workspace.client("s3").get_object(
+        Bucket=deployed.outputs["DagBucketName"], Key="releases/current.json"
+    )["Body"]
+    current = json.loads(body.read())["release"]
+    dag = api.dags().get(DAG_ID, {"bundle_version": None, "tags": []})
+    same = dag["bundle_version"] == current and [t["name"] for t in dag["tags"]] == [release]
+    return current if same else None
+
+
+def task_of(api: AirflowApi, run_id: str, name: str) -> dict[str, Any]:
+    (found,) = [t for t in api.task_instances(DAG_ID, run_id) if t["task_id"] == name]
+    return found
+
+
+def seen(api: AirflowApi, run_id: str) -> dict[str, list[str]]:
+    """What each task of a run returned, as it stands after its last try."""
+    path = f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances"
+    return {
+        t["task_id"]: json.loads(value) if isinstance(value, str) else value
+        for t in api.task_instances(DAG_ID, run_id)
+        for value in [api.get(f"{path}/{t['task_id']}/xcomEntries/return_value")["value"]]
+    }
+
+
+def ended(api: AirflowApi, run_id: str) -> bool:
+    return api.run(DAG_ID, run_id)["state"] in ("success", "failed")
+
+
+def post(api: AirflowApi, path: str, body: dict[str, Any]) -> requests.Response:
+    answer = api.session.post(f"{api.base_url}/api/v2/{path}", json=body, timeout=SECONDS)
+    answer.raise_for_status()
+    return answer
+
+
+def test_run_stays_on_its_release_when_the_next_goes_live_under_it(deployed: Deployed) -> None:
+    api = deployed.api()
+    publish(deployed, "one")
+    one = smoke.wait_until(lambda: shown(deployed, api, "one"), 60, "the first release")
+    old = api.trigger(DAG_ID)
+    smoke.wait_until(
+        lambda: task_of(api, old, "first")["state"] == "running", 120, "the start of the first task"
+    )
+    publish(deployed, "two")
+    two = smoke.wait_until(lambda: shown(deployed, api, "two"), 60, "the second release")
+    post(api, "variables", {"key": GO, "value": "yes"})
+    new = api.trigger(DAG_ID)
+    smoke.wait_until(lambda: ended(api, old) and ended(api, new), 120, "the end of both runs")
+
+    for run_id, version, release in ((old, one, "one"), (new, two, "two")):
+        run = api.run(DAG_ID, run_id)
+        assert (run["state"], run["bundle_version"]) == ("success", version)
+        assert seen(api, run_id) == {name: [release] * 4 for name in TASKS[release]}
+    retried = task_of(api, old, "second")
+    assert retried["try_number"] == 2
+    first_try = api.log({**retried, "try_number": 1})
+    assert "failing once, as ['one', 'one', 'one', 'one']" in first_try
+
+    # Cleared when the run is over and its release is not current: without a word about versions, as
+    # the UI's button does it.
+    post(
+        api, f"dags/{DAG_ID}/clearTaskInstances",
+        {"dry_run": False, "dag_run_id": old, "task_ids": ["second"], "only_failed": False,
+         "include_downstream": True},
+    )  # fmt: skip
+    assert not ended(api, old)
+    smoke.wait_until(lambda: ended(api, old), 120, "the end of the cleared tasks")
+
+    run = api.run(DAG_ID, old)
+    assert (run["state"], run["bundle_version"]) == ("success", one)
+    assert seen(api, old) == {name: ["one"] * 4 for name in TASKS["one"]}
+    tries = {t["task_id"]: t["try_number"] for t in api.task_instances(DAG_ID, old)}
+    assert tries == {"first": 1, "second": 3, "third": 2}
