@@ -101,6 +101,8 @@ class Observation:
     # and take nothing more.
     workers: tuple[WorkerSeen, ...] = ()
     draining: int = 0
+    # Those others' ARNs: of a launch before a deployment nobody waits for the rest.
+    draining_arns: frozenset[str] = frozenset()
     # Messages that the wake-up announces: the queue need not count them yet.
     published: int = 0
     forecast: Forecast = field(default=NO_FORECAST)
@@ -216,7 +218,7 @@ def decide(
 
 def _remember(observation: Observation, state: FleetState, concurrency: int) -> FleetState:
     now = observation.now
-    listed = {worker.arn for worker in observation.workers}
+    listed = _listed(observation)
     launches = tuple(
         launch
         for launch in state.launches
@@ -231,7 +233,11 @@ def _remember(observation: Observation, state: FleetState, concurrency: int) -> 
     if news:
         state = state.learn([seconds for _, seconds in news], news[-1][0])
     running = any(worker.running_since is not None for worker in observation.workers)
-    announced = tuple((at, count) for at, count in state.announced if now - at < _ANNOUNCED_SECONDS)
+    # Who leaves by itself has been asking for messages for as long as counts need to show one.
+    lifetime = (
+        SETTLING_SECONDS if observation.trigger is Trigger.WORKER_LEFT else _ANNOUNCED_SECONDS
+    )
+    announced = tuple((at, count) for at, count in state.announced if now - at < lifetime)
     if observation.published:
         announced = (*announced, (now, observation.published))
     burst_until = state.burst_until if now < state.burst_until else 0.0
@@ -267,9 +273,13 @@ def _pause_after_deaths(state: FleetState) -> float:
     return state.deaths[-1] + min(_FIRST_PAUSE_SECONDS * 2.0**excess, _LONGEST_PAUSE_SECONDS)
 
 
+def _listed(observation: Observation) -> frozenset[str]:
+    return observation.draining_arns.union(worker.arn for worker in observation.workers)
+
+
 def _unlisted(observation: Observation, state: FleetState) -> int:
     """Workers that were launched and that ECS does not list yet."""
-    listed = {worker.arn for worker in observation.workers}
+    listed = _listed(observation)
     return sum(
         sum(1 for arn in launch.arns if arn not in listed) if launch.arns else launch.count
         for launch in state.launches

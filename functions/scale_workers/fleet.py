@@ -223,6 +223,7 @@ class Fleet:
                 for task in ours
             ),
             draining=len(tasks) - len(ours),
+            draining_arns=frozenset(task.arn for task in tasks if task.revision != revision),
             published=published,
             forecast=self.forecasts.get() if self.config.foresight_budget else NO_FORECAST,
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import deployment, emulator, smoke
+from commands import airflow_image, deployment, emulator, smoke
 from commands.workspace import Workspace
 from tests.fleet.stack import Stack
 
@@ -28,9 +28,10 @@ def new_workspace(folder: Path) -> Workspace:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """An embedded AWS on which nothing is deployed."""
+    """An embedded AWS on which nothing is deployed, but the image is there."""
     workspace = new_workspace(tmp_path_factory.mktemp("fleet"))
     emulator.start(workspace)
+    airflow_image.push(workspace)
     yield workspace
     emulator.end(workspace)
 

@@ -142,6 +142,25 @@ class Stack:
 
         wait_until(gone, seconds, "the end of the last worker", interval=0.5)
 
+    @property
+    def settings_of_worker(self) -> dict[str, str]:
+        """The environment of the worker's last revision."""
+        found = self.client("ecs").describe_task_definition(taskDefinition=FAMILY)
+        (container,) = found["taskDefinition"]["containerDefinitions"]
+        return {each["name"]: each["value"] for each in container["environment"]}
+
+    def worker_log(self, worker: dict[str, Any]) -> str:
+        described = self.client("ecs").describe_task_definition(
+            taskDefinition=worker["taskDefinitionArn"]
+        )
+        (container,) = described["taskDefinition"]["containerDefinitions"]
+        events = self.client("logs").get_log_events(
+            logGroupName=container["logConfiguration"]["options"]["awslogs-group"],
+            logStreamName=f"worker/airflow/{worker['taskArn'].rsplit('/', 1)[-1]}",
+            startFromHead=True,
+        )["events"]
+        return "\n".join(event["message"] for event in events)
+
     def stop(self, worker: dict[str, Any]) -> None:
         """As Spot does: SIGTERM, and SIGKILL when the stop timeout of 120 s is over."""
         self.client("ecs").stop_task(

@@ -39,7 +39,10 @@ class WorkerSettings:
 
 
 class PlainWorkers:
-    """A cluster, a queue, a bucket and a log group, all of one new name; task definitions of it."""
+    """A cluster, a queue, a bucket and a log group, all of one new name; task definitions of it.
+
+    The image must have been pushed.
+    """
 
     def __init__(self, workspace: Workspace, folder: Path, settings: WorkerSettings) -> None:
         self.workspace = workspace
@@ -49,7 +52,6 @@ class PlainWorkers:
         self._folder = folder
         self._runs = folder / f"{self.name}.runs"
         self._sent = folder / f"{self.name}.sent"
-        airflow_image.push(workspace)
         self.client("s3").create_bucket(Bucket=self.name)
         self.client("logs").create_log_group(logGroupName=self.name)
         self.client("ecs").create_cluster(clusterName=self.name)

@@ -12,11 +12,15 @@ import time
 def main() -> None:
     from airflow.providers.celery.executors.celery_executor import app
 
+    from airflow_on_fargate import wakeup
+
     for number, (pause, seconds) in enumerate(json.load(sys.stdin), int(sys.argv[1])):
         time.sleep(pause)
         sent = time.time()
         app.send_task("loop.work", (number, seconds), queue="default", ignore_result=True)
         print("sent", number, f"{sent:.3f}", flush=True)
+    # A scheduler lives on: time for the wake-up's last call.
+    time.sleep(2 * wakeup.MIN_SECONDS_BETWEEN_CALLS)
 
 
 if __name__ == "__main__":

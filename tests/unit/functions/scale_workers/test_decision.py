@@ -161,6 +161,21 @@ def test_keeps_slots_free_when_there_is_work_and_spares_are_wanted():
     assert launches(config=config) == 0
 
 
+def test_does_not_wait_for_a_launch_when_a_deployment_has_made_its_workers_drain():
+    launch = Launch("token", 1, NOW - 10, arns=("old",))
+    state = FleetState(launches=(launch,))
+    assert launches(Trigger.WAKE_UP, state=state, visible=1) == 0
+    drains = {"draining": 1, "draining_arns": frozenset({"old"})}
+    assert launches(Trigger.WAKE_UP, state=state, visible=1, **drains) == 1
+
+
+@pytest.mark.parametrize(("age", "expected"), [(29, 1), (31, 0)])
+def test_replaces_no_worker_when_it_left_and_was_there_for_all_that_was_announced(age, expected):
+    state = FleetState(announced=((NOW - age, 1),))
+    assert launches(Trigger.WORKER_LEFT, state=state) == expected
+    assert launches(Trigger.TICK, state=state) == 1
+
+
 def test_starts_no_more_than_fargate_lets_when_very_many_are_missing():
     assert launches(config=FleetConfig(0, 1000, 1), visible=1000) == 100
 

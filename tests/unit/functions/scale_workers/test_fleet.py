@@ -178,6 +178,7 @@ def test_sorts_the_workers_when_it_observes_them(fleet):
         ("running", NOW.timestamp() - 45),
     ]
     assert observation.draining == 2
+    assert observation.draining_arns == {"old", "older and pending"}
     assert observation.in_flight == 4
 
 

@@ -1,0 +1,199 @@
+"""The fleet without the rest of the stack: nested/workers.yaml as it is shipped, and real workers.
+
+Scaler, wake-up, alarm, tick, events and custom resource are those of the product; the workers are
+Airflow's, with the in-image package; what they run are plain Celery tasks (see plain_workers).
+"""
+
+import io
+import json
+import os
+import subprocess
+import time
+import zipfile
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from botocore.exceptions import ClientError
+from plain_workers import Arrivals, PlainWorkers, WorkerSettings
+
+from commands.steps import wait_until
+from commands.workspace import ROOT, Workspace
+
+CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+ARN = "arn:aws:{}:us-east-1:000000000000:{}"
+# The scaler, killed once: in the middle of a call, or between two.
+KILLED = """
+import os
+from botocore.client import BaseClient
+from scale_workers.handler import handler
+
+call = BaseClient._make_api_call
+
+def killed_once(client, operation, arguments):
+    def die():
+        try:
+            os.close(os.open(os.environ["KILL_MARK"], os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return
+        os._exit(1)
+
+    if operation == "RunTask" and os.environ["KILL"] == "before RunTask":
+        die()
+    answer = call(client, operation, arguments)
+    if operation == "RunTask" and os.environ["KILL"] == "after RunTask":
+        die()
+    return answer
+
+BaseClient._make_api_call = killed_once
+"""
+
+
+@cache
+def scaler_files() -> dict[str, bytes]:
+    """The function's files as `sam build` makes them."""
+    with TemporaryDirectory() as artifacts:
+        subprocess.run(
+            ["make", "-s", "build-ScaleWorkersFunction", f"ARTIFACTS_DIR={artifacts}"],
+            cwd=ROOT / "functions",
+            env={**os.environ, "PYTHON": str(ROOT / ".venv" / "uv" / "bin" / "python")},
+            check=True,
+        )
+        files = sorted(path for path in Path(artifacts).rglob("*") if path.is_file())
+        return {str(path.relative_to(artifacts)): path.read_bytes() for path in files}
+
+
+def bundle(**more: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in {**scaler_files(), **more}.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+class SmallFleet:
+    """A stack of nested/workers.yaml, with what it needs made by hand."""
+
+    def __init__(
+        self, workspace: Workspace, folder: Path, settings: WorkerSettings, **parameters: str
+    ) -> None:
+        self.plain = PlainWorkers(workspace, folder, settings)
+        self.good = self.plain.register()
+        self._folder = folder
+        self._function = f"{self.plain.name}-scale-workers"
+        self._stack = f"{self.plain.name}-workers"
+        self.plain.client("s3").put_object(Bucket=self.plain.name, Key="code", Body=bundle())
+        text = (ROOT / "nested" / "workers.yaml").read_text()
+        self._template = text.replace(
+            "CodeUri: ../functions/", f"CodeUri: s3://{self.plain.name}/code"
+        )
+        self._parameters = {
+            "RootStackName": self.plain.name,
+            "ClusterArn": ARN.format("ecs", f"cluster/{self.plain.name}"),
+            "ClusterName": self.plain.name,
+            "TaskSubnetIds": "subnet-1",
+            "TaskSecurityGroupId": "sg-1",
+            "AssignPublicIp": "DISABLED",
+            "StateBucketName": self.plain.name,
+            "WorkerQueueUrl": self.plain.queue_url,
+            "WorkerQueueArn": ARN.format("sqs", self.plain.name),
+            "WorkerQueueName": self.plain.name,
+            "WorkerTaskDefinitionArn": self.good,
+            "WorkerTaskRoleArn": ARN.format("iam", "role/worker"),
+            "WorkerExecutionRoleArn": ARN.format("iam", "role/execution"),
+            "WorkerConcurrency": str(settings.concurrency),
+            **parameters,
+        }
+        self._change("create", "stack_create_complete")
+
+    def deploy(self, **parameters: str) -> None:
+        """Update the stack, as a deployment does."""
+        self._parameters |= parameters
+        self._change("update", "stack_update_complete")
+
+    def _change(self, verb: str, state: str) -> None:
+        cloudformation = self.plain.client("cloudformation")
+        getattr(cloudformation, f"{verb}_stack")(
+            StackName=self._stack, TemplateBody=self._template, Capabilities=CAPABILITIES,
+            Parameters=[
+                {"ParameterKey": name, "ParameterValue": value}
+                for name, value in self._parameters.items()
+            ],
+        )  # fmt: skip
+        cloudformation.get_waiter(state).wait(
+            StackName=self._stack, WaiterConfig={"Delay": 1, "MaxAttempts": 90}
+        )
+
+    def kill_scaler(self, moment: str) -> None:
+        """End the function's process once, "before RunTask" or "after RunTask"."""
+        functions = self.plain.client("lambda")
+        found = functions.get_function_configuration(FunctionName=self._function)
+        variables = found["Environment"]["Variables"]
+        self._mark = self._folder / f"{self.plain.name}.killed"
+        variables |= {"KILL": moment, "KILL_MARK": str(self._mark)}
+        functions.update_function_code(
+            FunctionName=self._function, ZipFile=bundle(**{"killed.py": KILLED})
+        )
+        functions.update_function_configuration(
+            FunctionName=self._function, Handler="killed.handler",
+            Environment={"Variables": variables},
+        )  # fmt: skip
+
+    @property
+    def was_killed(self) -> bool:
+        return self._mark.exists()
+
+    def publish(self, *arrivals: tuple[float, float]) -> "subprocess.Popen[str]":
+        """Publish messages; the scaler is woken as the scheduler wakes it."""
+        plan: Arrivals = list(arrivals)
+        return self.plain.publish(plan, self._function)
+
+    def wait_for_runs(self, count: int, seconds: float) -> None:
+        wait_until(lambda: len(self.plain.runs()) >= count, seconds, f"{count} runs")
+
+    def wait_for_no_worker(self, seconds: float) -> None:
+        wait_until(lambda: not self.plain.active(), seconds, "the last worker's end", interval=0.5)
+
+    def counts(self) -> dict[str, int]:
+        """What must be zero in the end: messages lost, run twice, left in the queue."""
+        runs = [number for number, _ in self.plain.runs()]
+        visible, in_flight = self.plain.depth()
+        return {
+            "lost": len(self.plain.sent().keys() - set(runs)) - visible - in_flight,
+            "twice": len(runs) - len(set(runs)),
+            "stranded": visible + in_flight,
+        }
+
+    def state(self) -> dict[str, Any]:
+        try:
+            answer = self.plain.client("s3").get_object(
+                Bucket=self.plain.name, Key="fleet/state.json"
+            )
+        except ClientError:
+            return {}
+        found: dict[str, Any] = json.load(answer["Body"])
+        return found
+
+    def scaler_log(self) -> list[dict[str, Any]]:
+        """What the function has logged, its metrics among it."""
+        found = self.plain.client("lambda").get_function_configuration(FunctionName=self._function)
+        pages = (
+            self.plain.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName=found["LoggingConfig"]["LogGroup"])
+        )
+        lines = [event["message"] for page in pages for event in page["events"]]
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def metric(self, name: str) -> int:
+        """How often the scaler has counted something, by its embedded metrics."""
+        values = [line[name] for line in self.scaler_log() if "_aws" in line and name in line]
+        return int(sum(sum(value) if isinstance(value, list) else value for value in values))
+
+
+NOTHING_WRONG = {"lost": 0, "twice": 0, "stranded": 0}
+
+
+def seconds_since(begun: float) -> float:
+    return time.time() - begun

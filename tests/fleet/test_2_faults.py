@@ -1,0 +1,201 @@
+"""The fleet's own template on real workers: what it does when something goes wrong, or nothing."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plain_workers import WorkerSettings
+
+from commands.steps import wait_until
+from commands.workspace import Workspace
+from tests.fleet.small_fleet import NOTHING_WRONG, SmallFleet, scaler_files
+
+SHIPPED = WorkerSettings(concurrency=2, idle_seconds=30)
+# Leaves soon, where idling is not what the test is about.
+BRISK = WorkerSettings(concurrency=2, idle_seconds=3, poll_seconds=2)
+Facts = dict[str, Any]
+
+
+def from_zero_to_zero(workspace: Workspace, folder: Path) -> Facts:
+    fleet = SmallFleet(workspace, folder, SHIPPED)
+    fleet.publish((0, 1)).wait()
+    fleet.wait_for_runs(1, 180)
+    ended = time.time() + 1
+    fleet.wait_for_no_worker(300)
+    workers = fleet.plain.tasks()
+    return {
+        "looks": [line["trigger"] for line in fleet.scaler_log() if "trigger" in line],
+        "workers": len(workers),
+        "exit codes": {worker["containers"][0]["exitCode"] for worker in workers},
+        "seconds to zero": max(worker["stoppedAt"].timestamp() for worker in workers) - ended,
+        **fleet.counts(),
+    }
+
+
+def killed(moment: str) -> Callable[[Workspace, Path], Facts]:
+    def scenario(workspace: Workspace, folder: Path) -> Facts:
+        fleet = SmallFleet(workspace, folder, BRISK, WorkerMaxCount="4")
+        fleet.kill_scaler(moment)
+        # Five tasks are three workers.
+        fleet.publish(*[(0, 2.0)] * 5).wait()
+        fleet.wait_for_runs(5, 240)
+        # The launch that was cut off is looked at again, and no longer open.
+        wait_until(
+            lambda: all(launch["arns"] for launch in fleet.state().get("launches", [])),
+            150, "the end of the launch", interval=1,
+        )  # fmt: skip
+        fleet.wait_for_no_worker(120)
+        return {
+            "killed": fleet.was_killed,
+            "workers": len(fleet.plain.tasks()),
+            **fleet.counts(),
+        }
+
+    return scenario
+
+
+def crash_loop(workspace: Workspace, folder: Path) -> Facts:
+    fleet = SmallFleet(workspace, folder, BRISK)
+    fleet.deploy(WorkerTaskDefinitionArn=fleet.plain.register(command=["no-such-command"]))
+    begun = time.time()
+    # Somebody calls every five seconds.
+    fleet.publish(*[(5, 0.5)] * 24).wait()
+    launched = len(fleet.plain.tasks())
+    facts = {
+        "minutes": round((time.time() - begun) / 60, 1),
+        "launched": launched,
+        "paused": fleet.metric("WorkerLaunchesPaused"),
+        "died": fleet.metric("WorkersDied"),
+    }
+    mended = time.time()
+    fleet.deploy(WorkerTaskDefinitionArn=fleet.plain.register())
+    fleet.wait_for_runs(24, 240)
+    first = fleet.plain.tasks()[launched]["createdAt"].timestamp()
+    fleet.wait_for_no_worker(120)
+    return {**facts, "seconds to the next launch": first - mended, **fleet.counts()}
+
+
+def minimum(workspace: Workspace, folder: Path) -> Facts:
+    fleet = SmallFleet(workspace, folder, BRISK, WorkerMinCount="1", WorkerMaxCount="3")
+    # A burst brings more workers than the minimum; they leave again, the one stays.
+    fleet.publish(*[(0, 3.0)] * 6).wait()
+    fleet.wait_for_runs(6, 240)
+    wait_until(lambda: len(fleet.plain.active()) == 1, 90, "the burst's workers to leave")
+    launched = len(fleet.plain.tasks())
+    # More than ten times the idle timeout, and a tick in between.
+    time.sleep(75)
+    facts = {
+        "workers of the burst": launched,
+        "launched while idle": len(fleet.plain.tasks()) - launched,
+        "workers while idle": len(fleet.plain.active()),
+        **fleet.counts(),
+    }
+    fleet.deploy(WorkerMinCount="0")
+    return facts
+
+
+def deployment(workspace: Workspace, folder: Path) -> Facts:
+    fleet = SmallFleet(workspace, folder, BRISK)
+    fleet.publish((0, 60)).wait()
+    fleet.wait_for_runs(1, 180)
+    (old,) = fleet.plain.active()
+    fleet.deploy(WorkerTaskDefinitionArn=(new := fleet.plain.register()))
+    # Until it has looked, it may still take what comes.
+    wait_until(lambda: "(drain)" in fleet.plain.log(old["taskArn"]), 30, "the old worker to drain")
+    fleet.publish((0, 1)).wait()
+    sent = fleet.plain.sent()[1]
+    fleet.wait_for_runs(2, 60)
+    second = dict(fleet.plain.runs())[1]
+    fleet.wait_for_no_worker(120)
+    tasks = {task["taskArn"]: task for task in fleet.plain.tasks()}
+    others = [task for arn, task in tasks.items() if arn != old["taskArn"]]
+    return {
+        "seconds until RunTask": others[0]["createdAt"].timestamp() - sent,
+        "old exit code": tasks[old["taskArn"]]["containers"][0]["exitCode"],
+        "new revisions": [task["taskDefinitionArn"] == new for task in others],
+        "seconds until the new task ran": second - sent,
+        **fleet.counts(),
+    }
+
+
+SCENARIOS: dict[str, Callable[[Workspace, Path], Facts]] = {
+    "crash loop": crash_loop,
+    "killed before RunTask": killed("before RunTask"),
+    "killed after RunTask": killed("after RunTask"),
+    "minimum": minimum,
+    "from zero to zero": from_zero_to_zero,
+    "deployment": deployment,
+}
+
+
+@pytest.fixture(scope="module")
+def facts(
+    workspace: Workspace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Facts]]:
+    """All scenarios side by side, because each mostly waits: what each has found."""
+    scaler_files()
+    folder = tmp_path_factory.mktemp("scenarios")
+    with ThreadPoolExecutor(len(SCENARIOS)) as pool:
+        running: dict[str, Future[Facts]] = {
+            name: pool.submit(scenario, workspace, folder) for name, scenario in SCENARIOS.items()
+        }
+
+        def found(name: str) -> Facts:
+            result = running[name].result()
+            print(f"\n{name}: {result}")
+            return result
+
+        yield found
+
+
+def assert_nothing_wrong(found: Facts) -> None:
+    assert {name: found[name] for name in NOTHING_WRONG} == NOTHING_WRONG
+
+
+Found = Callable[[str], Facts]
+
+
+def test_one_worker_comes_and_leaves_when_one_message_is_queued(facts: Found) -> None:
+    found = facts("from zero to zero")
+    assert_nothing_wrong(found)
+    assert found["workers"] == 1
+    assert found["exit codes"] == {0}
+    assert found["seconds to zero"] <= 300
+
+
+@pytest.mark.parametrize("moment", ["before RunTask", "after RunTask"])
+def test_no_worker_is_lost_or_doubled_when_the_scaler_is_killed(facts: Found, moment: str) -> None:
+    found = facts(f"killed {moment}")
+    assert found["killed"]
+    assert found["workers"] == 3
+    assert_nothing_wrong(found)
+
+
+def test_launches_back_off_and_go_on_when_an_image_crashes_and_is_mended(facts: Found) -> None:
+    found = facts("crash loop")
+    # A launch for each of 24 calls, and more, where nothing backs off.
+    assert found["launched"] <= 10
+    assert found["died"] == found["launched"]
+    assert found["paused"] > 0
+    assert found["seconds to the next launch"] < 15
+    assert_nothing_wrong(found)
+
+
+def test_minimum_stays_and_is_not_replaced_when_it_idles(facts: Found) -> None:
+    found = facts("minimum")
+    assert found["workers while idle"] == 1
+    assert found["launched while idle"] == 0
+    assert_nothing_wrong(found)
+
+
+def test_old_worker_finishes_and_a_new_one_comes_at_once_when_a_revision_is_deployed(
+    facts: Found,
+) -> None:
+    found = facts("deployment")
+    assert found["old exit code"] == 0
+    assert found["new revisions"] == [True]
+    assert found["seconds until RunTask"] < 5
+    assert_nothing_wrong(found)

@@ -1,0 +1,134 @@
+"""The whole stack: from no worker to work and back, how soon, and what tasks of Airflow go through.
+
+In the order of the tests, on one stack.
+"""
+
+import time
+from typing import Any
+
+from commands.steps import wait_until
+from tests.fleet.stack import Stack, now, percentile, seconds_of
+
+SAMPLES = 24
+MOST_SECONDS_TO_ZERO = 300
+
+
+def test_a_worker_comes_and_leaves_when_a_task_is_queued_and_nobody_is_there(stack: Stack) -> None:
+    stack.wait_for_no_worker(240)
+    begun = now()
+    run_id = stack.start(1)
+    task = stack.wait_for(run_id, {"success", "failed"}, 120)
+    assert (task["state"], task["try_number"]) == ("success", 1)
+
+    stack.wait_for_no_worker(MOST_SECONDS_TO_ZERO)
+    workers = stack.launched_since(begun)
+    last_end = max(worker["stoppedAt"].timestamp() for worker in workers)
+    to_zero = last_end - seconds_of(task["end_date"])
+    print(f"\nseconds from the task's end to zero workers: {to_zero:.0f}, launched {len(workers)}")
+
+    assert to_zero <= MOST_SECONDS_TO_ZERO
+    assert {worker["containers"][0]["exitCode"] for worker in workers} == {0}
+    assert len(workers) == 1
+    assert stack.depth() == (0, 0)
+    assert len(stack.tries(run_id)) == 1
+
+
+def test_a_worker_is_asked_for_within_a_second_when_a_task_is_queued(stack: Stack) -> None:
+    """What starts is no worker but `airflow version`: it ends at once, and none exists again."""
+    stack.wait_for_no_worker(240)
+    before = stack.state_object("fleet/drain.json")["current"]
+    stack.make_current(stack.revision_with(command=["version"]))
+    runs = []
+    try:
+        samples = [_sample(stack, runs) for _ in range(SAMPLES)]
+    finally:
+        stack.make_current(before)
+        for run_id in runs:
+            stack.give_up(run_id)
+    p50, p95 = percentile(samples, 0.5), percentile(samples, 0.95)
+    print(
+        f"\nqueued → RunTask, {len(samples)} samples: p50 {p50:.2f} s, p95 {p95:.2f} s, "
+        f"longest {max(samples):.2f} s"
+    )
+    assert p95 <= 1.0
+
+
+def _sample(stack: Stack, runs: list[str]) -> float:
+    """Seconds from the moment that the database has for "queued" to RunTask."""
+    stack.wait_for_no_worker(60)
+    stack.forget_state()  # or the scaler would wait for the message that is about to be purged
+    begun = now()
+    run_id = stack.start(0)
+    runs.append(run_id)
+
+    def launched() -> dict[str, Any] | None:
+        found = stack.launched_since(begun)
+        return found[0] if found else None
+
+    worker = wait_until(launched, 60, "a launch", interval=0.1)
+    assert isinstance(worker, dict)
+    stack.client("sqs").purge_queue(QueueUrl=stack.settings["QUEUE_URL"])
+    stack.forget_state()
+    queued = stack.task(run_id)["queued_when"]
+    # Longer than the wake-up's own pause between two calls, which is no part of this.
+    time.sleep(2)
+    return float(worker["createdAt"].timestamp() - seconds_of(queued))
+
+
+def test_old_worker_finishes_its_task_when_a_revision_is_deployed_meanwhile(stack: Stack) -> None:
+    stack.wait_for_no_worker(240)
+    long_run = stack.start(150)
+    stack.wait_for(long_run, {"running"}, 120)
+    (old,) = stack.workers()
+
+    # What only the workers are told: nothing else is replaced.
+    idle = int(stack.settings_of_worker["WORKER_IDLE_TIMEOUT_SECONDS"])
+    stack.deploy(WorkerIdleTimeoutSeconds=str(idle + 1))
+    wait_until(lambda: "(drain)" in stack.worker_log(old), 60, "the old worker to drain")
+    begun = now()
+    short_run = stack.start(1)
+    short = stack.wait_for(short_run, {"success", "failed"}, 90)
+    assert stack.task(long_run)["state"] == "running"
+    long = stack.wait_for(long_run, {"success", "failed"}, 200)
+
+    (first_try,), (short_try,) = stack.tries(long_run), stack.tries(short_run)
+    new = {w["taskArn"].rsplit("/", 1)[-1]: w for w in stack.launched_since(begun)}
+    print(f"\nseconds until the new revision ran a task: {short_try['at'] - begun:.0f}")
+    assert (long["state"], long["try_number"]) == ("success", 1)
+    assert (short["state"], short["try_number"]) == ("success", 1)
+    assert old["taskArn"].endswith(first_try["worker"])
+    assert new[short_try["worker"]]["taskDefinitionArn"] != old["taskDefinitionArn"]
+    stack.wait_for_no_worker(120)
+    (ended,) = [w for w in stack.all_workers() if w["taskArn"] == old["taskArn"]]
+    assert ended["containers"][0]["exitCode"] == 0
+    assert stack.depth() == (0, 0)
+
+
+def test_task_is_retried_soon_when_its_worker_is_interrupted(stack: Stack) -> None:
+    stack.wait_for_no_worker(240)
+    # Two slots: the one can end within the 95 seconds, the other cannot.
+    short_run, long_run = stack.start(60), stack.start(600, 1)
+    stack.wait_for(short_run, {"running"}, 120)
+    stack.wait_for(long_run, {"running"}, 60)
+    workers = {stack.tries(run_id)[0]["worker"] for run_id in (short_run, long_run)}
+    assert len(workers) == 1
+    (worker,) = stack.workers()
+
+    interrupted = now()
+    stack.stop(worker)
+    stack.wait_for(long_run, {"up_for_retry", "scheduled", "queued", "running", "success"}, 5)
+    wait_until(lambda: stack.task(long_run)["state"] != "running", 130, "the retry", interval=0.5)
+    reported = now() - interrupted
+    long = stack.wait_for(long_run, {"success", "failed"}, 120)
+    short = stack.wait_for(short_run, {"success", "failed"}, 5)
+
+    print(f"\nseconds from SIGTERM to the task's new state: {reported:.0f}")
+    assert reported < 115
+    assert (long["state"], long["try_number"]) == ("success", 2)
+    assert (short["state"], short["try_number"]) == ("success", 1)
+    first, second = stack.tries(long_run)
+    assert second["worker"] != first["worker"]
+    (ended,) = [w for w in stack.all_workers() if w["taskArn"] == worker["taskArn"]]
+    assert ended["containers"][0]["exitCode"] == 0
+    stack.wait_for_no_worker(120)
+    assert stack.depth() == (0, 0)
