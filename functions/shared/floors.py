@@ -59,3 +59,15 @@ def floor_at(now: float, floors: Sequence[Floor], minimum: int) -> tuple[int, fl
     complete = now + (_HORIZON_DAYS - 1) * 86400
     changes = (edge for edge in edges if edge <= complete and count_at(edge) != count)
     return count, next(changes, None)
+
+
+def floor_ahead(
+    now: float, floors: Sequence[Floor], minimum: int, *, ahead: float
+) -> tuple[int, float | None]:
+    """The same, of a floor that already holds so many seconds before it begins."""
+    if not floors:
+        return minimum, None
+    held = [floor_at(now + offset, floors, minimum) for offset in (0.0, ahead)]
+    (_, ends), (_, begins) = held
+    changes = [ends, None if begins is None else begins - ahead]
+    return max(count for count, _ in held), min((at for at in changes if at), default=None)
