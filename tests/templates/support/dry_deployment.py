@@ -144,6 +144,8 @@ class DryStack:
             case "Fn::FindInMap", [name, first, second]:
                 mapping = self.template.section("Mappings")[self.resolve(name)]
                 return mapping[self.resolve(first)][self.resolve(second)]
+            case "Fn::Select", [int(index), {"Ref": str(name)}] if name in self.parameters:
+                return self._ref(name)[index]
             case "Fn::Select" | "Fn::GetAZs" | "Fn::Cidr", _:
                 return f"<{function[4:]} {argument}>"
         raise NotImplementedError(f"{self.path}: {function} of {argument}")
