@@ -99,7 +99,8 @@ def profiles() -> dict[str, dict[str, str]]:
     config = tomllib.loads((ROOT_DIR / "samconfig.toml").read_text())
     return {
         name: dict(
-            pair.split("=", 1)
+            # SAM takes the quotes off.
+            pair.replace("'", "").split("=", 1)
             for pair in commands["deploy"]["parameters"].get("parameter_overrides", [])
         )
         for name, commands in config.items()
