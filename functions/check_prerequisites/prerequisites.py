@@ -20,6 +20,8 @@ from shared.fargate_sizes import MEMORY_BY_CPU, describe
 
 COMPONENTS = ("ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Worker")
 
+WORKER_NUMBERS = ("WorkerMinCount", "WorkerMaxCount", "WorkerConcurrency", "WorkerAheadMaxCount")
+
 # The longest name derived from the stack's is the scaler's, "<stack>-scale-workers"; those of
 # load balancers and target groups, and of what the user adds, want room as well.
 MAX_STACK_NAME_LENGTH = 40
@@ -89,7 +91,7 @@ def _stack_name_problems(parameters: Parameters) -> Iterator[str]:
 
 def _number_problems(parameters: Parameters) -> Iterator[str]:
     sizes = [f"{component}{size}" for component in COMPONENTS for size in ("Cpu", "MemoryMib")]
-    for name in [*sizes, "WorkerMinCount", "WorkerMaxCount", "WorkerConcurrency"]:
+    for name in [*sizes, *WORKER_NUMBERS]:
         if parameters.number(name) is None:
             yield f"{name} is {parameters.text(name)!r}: give a whole number, such as 1024."
 

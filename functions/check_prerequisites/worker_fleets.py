@@ -17,6 +17,7 @@ PARAMETERS = {
     "concurrency": "WorkerConcurrency",
     "min_count": "WorkerMinCount",
     "max_count": "WorkerMaxCount",
+    "ahead_max_count": "WorkerAheadMaxCount",
 }
 
 
@@ -74,6 +75,12 @@ def _count_problems(fleet: WorkerFleet, parameters: Mapping[str, int | None]) ->
         yield (
             f"{where} would have at least {minimum} and at most {maximum} workers: raise its "
             "maxCount or lower its minCount."
+        )
+    if fleet.ahead_max_count and parameters["WorkerAheadMaxCount"] == 0:
+        yield (
+            f"{where} would start workers ahead of the schedule, but WorkerAheadMaxCount is 0, so "
+            "the schedule is not announced: raise WorkerAheadMaxCount, or leave its aheadMaxCount "
+            "out."
         )
     if highest_floor(fleet.floors) > maximum:
         yield (

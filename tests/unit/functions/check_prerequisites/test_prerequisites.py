@@ -156,6 +156,12 @@ def test_names_the_parameter_when_the_template_does_not_pass_it(properties):
             "maxCount or lower the floor.",
         ),
         (
+            '{"heavy": {"aheadMaxCount": 2}}',
+            "WorkerFleets: heavy would start workers ahead of the schedule, but "
+            "WorkerAheadMaxCount is 0, so the schedule is not announced: raise "
+            "WorkerAheadMaxCount, or leave its aheadMaxCount out.",
+        ),
+        (
             "{heavy: {}}",
             "WorkerFleets is no JSON at line 1, column 2 (Expecting property name enclosed in "
             "double quotes): mend it, or set it to {}.",
