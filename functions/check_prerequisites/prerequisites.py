@@ -9,19 +9,23 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from check_prerequisites.worker_fleets import (
+    PARAMETERS,
+    WORKER_BASE_MIB,
+    WORKER_SLOT_MIB,
+    fleet_problems,
+    needed_memory_mib,
+)
 from shared.fargate_sizes import MEMORY_BY_CPU, describe
 
 COMPONENTS = ("ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Worker")
+
+WORKER_NUMBERS = ("WorkerMinCount", "WorkerMaxCount", "WorkerConcurrency", "WorkerAheadMaxCount")
 
 # The longest name derived from the stack's is the scaler's, "<stack>-scale-workers"; those of
 # load balancers and target groups, and of what the user adds, want room as well.
 MAX_STACK_NAME_LENGTH = 40
 _STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-
-# A worker with two idle slots was measured at 447 MiB; a running task is two more processes (its
-# supervisor and its runner) before it has imported anything of its own.
-WORKER_BASE_MIB = 512
-WORKER_SLOT_MIB = 256
 
 # The load balancer and the database want two Availability Zones.
 MIN_SUBNETS = 2
@@ -66,6 +70,7 @@ def find_problems(values: Mapping[str, Any]) -> list[str]:
         *_fargate_problems(parameters),
         *_worker_count_problems(parameters),
         *_worker_memory_problems(parameters),
+        *_worker_fleet_problems(parameters),
         *_subnet_problems(parameters),
     ]
 
@@ -86,7 +91,7 @@ def _stack_name_problems(parameters: Parameters) -> Iterator[str]:
 
 def _number_problems(parameters: Parameters) -> Iterator[str]:
     sizes = [f"{component}{size}" for component in COMPONENTS for size in ("Cpu", "MemoryMib")]
-    for name in [*sizes, "WorkerMinCount", "WorkerMaxCount", "WorkerConcurrency"]:
+    for name in [*sizes, *WORKER_NUMBERS]:
         if parameters.number(name) is None:
             yield f"{name} is {parameters.text(name)!r}: give a whole number, such as 1024."
 
@@ -128,13 +133,19 @@ def _worker_memory_problems(parameters: Parameters) -> Iterator[str]:
     if concurrency == 0:
         yield "WorkerConcurrency is 0, so no task could ever run: raise it to at least 1."
     elif memory is not None and concurrency is not None:
-        needed = WORKER_BASE_MIB + WORKER_SLOT_MIB * concurrency
+        needed = needed_memory_mib(concurrency)
         if memory < needed:
             yield (
                 f"WorkerMemoryMib is {memory}, but {concurrency} tasks at once (WorkerConcurrency) "
                 f"need at least {needed}, {WORKER_BASE_MIB} for the worker and {WORKER_SLOT_MIB} "
                 "for each task: raise WorkerMemoryMib or lower WorkerConcurrency."
             )
+
+
+def _worker_fleet_problems(parameters: Parameters) -> Iterator[str]:
+    defaults = {name: parameters.number(name) for name in PARAMETERS.values()}
+    names, fleets = parameters.text("WorkerQueueNames"), parameters.text("WorkerFleets")
+    yield from fleet_problems(names, fleets, defaults)
 
 
 def _subnet_problems(parameters: Parameters) -> Iterator[str]:

@@ -11,6 +11,8 @@ from enum import Enum
 
 from scale_workers.fleet_state import FleetState, Launch
 from scale_workers.foresight import NO_FORECAST, Forecast, Outlook, outlook
+from scale_workers.upkeep import upkeep
+from shared.floors import Floor, floor_ahead
 
 # A worker that has been running for less may not be seen in the queue's counts yet.
 SETTLING_SECONDS = 30.0
@@ -54,7 +56,8 @@ class Trigger(Enum):
 
 @dataclass(frozen=True)
 class FleetConfig:
-    """How many workers there may be, how many tasks each runs, and how generous to be."""
+    """How many workers of one queue there may be, how many tasks each runs, and how generous to
+    be."""
 
     minimum: int
     maximum: int
@@ -65,6 +68,11 @@ class FleetConfig:
     spot_share: int = 0
     # Most workers that are started ahead of what the schedule announces.
     foresight_budget: int = 0
+    # At certain hours the minimum is higher.
+    floors: tuple[Floor, ...] = ()
+    # A worker that has run for longer is told to drain.
+    max_age_seconds: float = math.inf
+    queue: str = "default"
 
     def __post_init__(self) -> None:
         if (
@@ -85,6 +93,11 @@ class WorkerSeen:
     requested_at: float
     running_since: float | None = None
     on_spot: bool = False
+    # It was started to fill the minimum; with another size than the fleet has now; its health check
+    # has failed for minutes.
+    standing: bool = False
+    outdated: bool = False
+    unhealthy: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +116,8 @@ class Observation:
     draining: int = 0
     # Those others' ARNs: of a launch before a deployment nobody waits for the rest.
     draining_arns: frozenset[str] = frozenset()
+    # Those others, as far as they are unhealthy: they finish nothing any more.
+    hanging: tuple[WorkerSeen, ...] = ()
     # Messages that the wake-up announces: the queue need not count them yet.
     published: int = 0
     forecast: Forecast = field(default=NO_FORECAST)
@@ -117,6 +132,10 @@ class Action:
     look_at: float | None = None
     # Workers die as soon as they start: somebody has to see why.
     backing_off: bool = False
+    # Workers that take nothing more, by ARN: all that are listed still, whenever they were told.
+    drain: tuple[str, ...] = ()
+    # Workers to stop.
+    stop: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -128,10 +147,11 @@ def decide(
 ) -> tuple[Action, FleetState]:
     """Start workers for the messages that nobody is going to take.
 
-    Input: an observation, what was remembered, the configuration. Output: launches and the time of
-    the next look, and what to remember. The caller stores the new state *before* it acts, on the
-    condition that nobody else has stored one meanwhile; who loses starts over with the winner's
-    state. As launches are part of the state, two calls at once cannot start the same workers twice.
+    Input: an observation, what was remembered, the configuration. Output: launches, who has to go
+    and the time of the next look, and what to remember. The caller stores the new state *before* it
+    acts, on the condition that nobody else has stored one meanwhile; who loses starts over with the
+    winner's state. As launches are part of the state, two calls at once cannot start the same
+    workers twice.
 
     1. *Remember.* Launch times are learned from workers that have come to run. A launch is
        forgotten once ECS lists its workers, or should have. A launch that nobody has finished is
@@ -161,9 +181,11 @@ def decide(
        settling workers, which cannot be leaving yet, are believed to have free slots. There is no
        storm: the next looks find the new workers pending or settling, or the messages gone.
 
-    5. *Limits.* Never more than the maximum, never fewer than the minimum. Draining workers do not
-       count: they may take six hours to leave, and new work must not wait for them. Not more than
-       100 at one look, the bucket of Fargate's launches.
+    5. *Limits.* Never more than the maximum, never fewer than the minimum, or than the floor that
+       holds a launch time from now: its workers are there when it begins. Draining workers do not
+       count: they may take six hours to leave, and new work must not wait for them. Unhealthy ones
+       do, but have no slots. Not more than 100 at one look, the bucket of Fargate's launches. Who
+       has to go, by age, size or health or because a floor is over, is found by `upkeep`.
 
     6. *Spot.* So many that the configured share of all is on Spot, and none for ten minutes after
        Spot was refused. (The caller starts what Spot refuses on demand, at once.)
@@ -175,12 +197,21 @@ def decide(
     8. *Again* in a minute while there is work or a worker, or a launch is owed. One zero proves
        nothing, the queue's counts being late, so after a wake-up or an alarm in any case. After a
        wake-up that announces more than a worker can hold while workers run, every 8 s until the
-       counts show all of it. Otherwise when the next run's workers have to be started.
+       counts show all of it. Otherwise when the next run's workers have to be started, or a floor
+       begins or ends.
     """
     now = observation.now
     known_burst = now < state.burst_until
     state = _remember(observation, state, config.concurrency)
     coming = _outlook(observation, state, config)
+    minimum, floor_changes = floor_ahead(
+        now, config.floors, config.minimum, ahead=_slowest_launch(state)
+    )
+    config = replace(config, minimum=min(minimum, config.maximum), floors=())
+    going, state = upkeep(observation, state, config)
+    staying = tuple(worker for worker in observation.workers if worker.arn not in going.drain)
+    draining = observation.draining + len(observation.workers) - len(staying)
+    observation = replace(observation, workers=staying, draining=draining)
     repeated = tuple(
         launch
         for launch in state.launches
@@ -207,13 +238,19 @@ def decide(
 
     busy = observation.visible + observation.in_flight + observation.delayed
     announced = observation.trigger in (Trigger.WAKE_UP, Trigger.ALARM)
-    look_at = coming.look_at
+    look_at = min(coming.look_at or math.inf, floor_changes or math.inf)
     if announced or busy or present or observation.draining or owed or repeated:
         # Only who has seen the burst begin looks that often: whoever else is woken need not.
         watching = not known_burst or observation.trigger is Trigger.REQUEST
         soon = _BURST_LOOK_SECONDS if now < state.burst_until and watching else _TICK_SECONDS
-        look_at = min(now + soon, math.inf if look_at is None else look_at)
-    return Action((*repeated, *launches), look_at, backing_off), state
+        look_at = min(now + soon, look_at)
+    return Action(
+        (*repeated, *launches),
+        look_at if look_at < math.inf else None,
+        backing_off,
+        going.drain,
+        going.stop,
+    ), state
 
 
 def _remember(observation: Observation, state: FleetState, concurrency: int) -> FleetState:
@@ -290,11 +327,16 @@ def _outlook(observation: Observation, state: FleetState, config: FleetConfig) -
     return outlook(
         observation.forecast,
         observation.now,
-        slowest=state.launch_seconds_at(_SLOWEST, _USUAL_LAUNCH_SECONDS) + _PROCESS_START_SECONDS,
+        slowest=_slowest_launch(state),
         quickest=state.launch_seconds_at(0.0, 0.0),
         concurrency=config.concurrency,
         budget=min(config.foresight_budget, config.maximum),
     )
+
+
+def _slowest_launch(state: FleetState) -> float:
+    """From RunTask to the first poll, of all but the slowest."""
+    return state.launch_seconds_at(_SLOWEST, _USUAL_LAUNCH_SECONDS) + _PROCESS_START_SECONDS
 
 
 def _needed(
@@ -302,10 +344,15 @@ def _needed(
 ) -> tuple[int, FleetState]:
     """Workers to start besides those that are there or on their way, before any limit."""
     now, slots = observation.now, config.concurrency
-    running = [each.running_since for each in observation.workers if each.running_since is not None]
+    running = [
+        each.running_since
+        for each in observation.workers
+        if each.running_since is not None and not each.unhealthy
+    ]
     settling = sum(1 for since in running if now - since < SETTLING_SECONDS)
     older = len(running) - settling
-    pending = len(observation.workers) - len(running) + _unlisted(observation, state)
+    pending = sum(1 for each in observation.workers if each.running_since is None)
+    pending += _unlisted(observation, state)
 
     charged = max(0, observation.in_flight - settling * slots)
     free_older = max(0, older * slots - charged)
@@ -340,18 +387,19 @@ def _launches(
     share = min(template.count, max(0, total * config.spot_share // 100 - on_spot))
     if state.spot_refused_at and observation.now - state.spot_refused_at < _SPOT_PAUSE_SECONDS:
         share = 0
+    fleet = config.queue
     return tuple(
-        replace(template, token=_token(observation, state, spot), count=size, on_spot=spot)
+        replace(template, token=_token(observation, state, fleet, spot), count=size, on_spot=spot)
         for size, spot in ((share, True), (template.count - share, False))
         if size
     )
 
 
-def _token(observation: Observation, state: FleetState, on_spot: bool) -> str:
+def _token(observation: Observation, state: FleetState, fleet: str, on_spot: bool) -> str:
     """The same for two looks that decide from the same sight, should the state be lost between
     them. The window ends its life, which for ECS is a day."""
     window = str(int(observation.now // _LISTING_SECONDS))
     arns = sorted(worker.arn for worker in observation.workers)
     known = [launch.token for launch in state.launches]
-    sight = "\n".join([window, str(on_spot), *arns, *known])
+    sight = "\n".join([fleet, window, str(on_spot), *arns, *known])
     return hashlib.sha256(sight.encode()).hexdigest()[:32]

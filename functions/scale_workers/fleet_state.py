@@ -48,6 +48,9 @@ class FleetState:
     burst_until: float = 0.0
     # Since when messages have been seen waiting beside slots that look free.
     idle_slots_since: float = 0.0
+    # Workers that were told to drain, and those that were unhealthy at the last look: since when.
+    told: tuple[str, ...] = ()
+    unhealthy: tuple[tuple[str, float], ...] = ()
 
     def launch_seconds_at(self, share: float, default: float) -> float:
         """A quantile of the learned launch times; the default until there are some."""
@@ -77,6 +80,8 @@ class FleetState:
         for name in ("launch_seconds", "deaths"):
             known[name] = tuple(float(value) for value in known.get(name, ()))
         known["announced"] = tuple((float(at), int(n)) for at, n in known.get("announced", ()))
+        known["told"] = tuple(str(arn) for arn in known.get("told", ()))
+        known["unhealthy"] = tuple((str(a), float(at)) for a, at in known.get("unhealthy", ()))
         known["launches"] = tuple(
             Launch(**{**launch, "arns": tuple(launch["arns"])})
             for launch in known.get("launches", ())

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.worker_fleets import DEFAULT_QUEUE
+
 # A run's first task is queued some seconds after the run is due.
 GRACE_SECONDS = 20
 # The scheduler repeats a forecast every five minutes. One older than that is of a scheduler that no
@@ -37,9 +39,16 @@ class Forecast:
     runs: Sequence[DueRun] = ()
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Forecast":
-        """Raises KeyError, TypeError or ValueError for anything that is no forecast."""
-        runs = [DueRun(float(run["due"]), int(run["slots"])) for run in values["runs"]]
+    def from_json(cls, values: Mapping[str, Any], queue: str) -> "Forecast":
+        """What one queue's fleet has to expect; a run that names no queue is the default's.
+
+        Raises KeyError, TypeError or ValueError for anything that is no forecast.
+        """
+        runs = [
+            DueRun(float(run["due"]), int(run["slots"]))
+            for run in values["runs"]
+            if run.get("queue", DEFAULT_QUEUE) == queue
+        ]
         if any(run.slots < 0 or not math.isfinite(run.due) for run in runs):
             raise ValueError("A run is due at some time and needs no slots or more")
         return cls(float(values["published_at"]), runs)

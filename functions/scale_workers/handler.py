@@ -2,19 +2,21 @@
 
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scale_workers.calls import pause_wanted, published_by, trigger_of
+from scale_workers.calls import pause_wanted, published_by, queue_of, trigger_of
 from scale_workers.decision import Trigger
 from scale_workers.ecs_worker_tasks import EcsWorkerTasks
 from scale_workers.fleet import Fleet, Look
+from scale_workers.fleets import Fleets, Looks
 from scale_workers.s3_current_revision import S3CurrentRevision
 from scale_workers.s3_fleet_state import S3FleetState, S3Forecasts
-from scale_workers.settings import ScaleWorkersSettings
+from scale_workers.settings import FleetSettings, ScaleWorkersSettings
 from scale_workers.sqs_work_queue import SqsWorkQueue
 from shared import clients
 from shared.custom_resource import (
@@ -28,6 +30,7 @@ from shared.eventbridge_tick import EventBridgeTick, TickTarget
 from shared.fargate import StoppedTask, family, family_and_revision, is_stopped_task_event
 from shared.https_answer_channel import HttpsAnswerChannel
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
+from shared.worker_fleets import DEFAULT_QUEUE
 
 # What an answer may take when CloudFormation's bucket is slow.
 _ANSWER_SECONDS = 75
@@ -46,12 +49,19 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
         telemetry.logger.info("Not a worker of this fleet")
         return None
     if trigger is Trigger.WORKER_DIED:
-        _report_death(StoppedTask.from_event(EventBridgeEvent(event).detail), telemetry)
-    fleet = _fleet(settings, context)
+        _report_death(_stopped_task(event), telemetry)
+    fleets = _fleets(settings, context)
     paused = pause_wanted(event)
     if paused is not None:
-        return _report(fleet.pause(paused), telemetry)
-    return _report(fleet.look_after(trigger, published_by(event)), telemetry)
+        return _report(fleets.pause(paused, queue_of(event)), telemetry)
+    if is_stopped_task_event(event):
+        queue = _stopped_task(event).started_by or DEFAULT_QUEUE
+        if queue in settings.fleets:
+            return _report(fleets.look_after(trigger, {queue: 0}), telemetry)
+        telemetry.logger.info("A worker of a queue that is no more", queue=queue)
+        return None
+    published = published_by(event, settings.fleets)
+    return _report(fleets.look_after(trigger, published), telemetry)
 
 
 def _custom_resource(
@@ -61,20 +71,24 @@ def _custom_resource(
         return context.get_remaining_time_in_millis() / 1000 - _ANSWER_SECONDS
 
     def work(request: CustomResourceRequest) -> Answer:
-        fleet = _fleet(ScaleWorkersSettings.from_environment(os.environ), context)
+        fleets = _fleets(ScaleWorkersSettings.from_environment(os.environ), context)
         if request.request_type == "Delete":
-            fleet.retire(remaining_seconds)
+            fleets.retire(remaining_seconds)
         else:
             revision = family_and_revision(request.properties["TaskDefinitionArn"])
-            _report(fleet.deploy(revision), telemetry)
+            _report(fleets.deploy(revision), telemetry)
         return SUCCESS
 
     fulfil(request, work, HttpsAnswerChannel(), telemetry.logger)
 
 
 def _is_worker(event: Event, settings: ScaleWorkersSettings) -> bool:
-    task = StoppedTask.from_event(EventBridgeEvent(event).detail)
+    task = _stopped_task(event)
     return family(task.task_definition_arn) == family(settings.task_definition_arn)
+
+
+def _stopped_task(event: Event) -> StoppedTask:
+    return StoppedTask.from_event(EventBridgeEvent(event).detail)
 
 
 def _report_death(task: StoppedTask, telemetry: Telemetry) -> None:
@@ -88,10 +102,16 @@ def _report_death(task: StoppedTask, telemetry: Telemetry) -> None:
     telemetry.count(MetricName.WORKERS_DIED)
 
 
-def _report(look: Look | None, telemetry: Telemetry) -> dict[str, Any]:
-    if look is None:
+def _report(looks: Looks | None, telemetry: Telemetry) -> dict[str, Any]:
+    if looks is None:
         telemetry.logger.info("The fleet is retired")
         return {"retired": True}
+    return {
+        "fleets": {queue: _report_look(queue, look, telemetry) for queue, look in looks.items()}
+    }
+
+
+def _report_look(queue: str, look: Look, telemetry: Telemetry) -> dict[str, Any]:
     observation, action = look.observation, look.action
     running = sum(worker.running_since is not None for worker in observation.workers)
     seen: dict[str, Any] = {
@@ -103,10 +123,12 @@ def _report(look: Look | None, telemetry: Telemetry) -> dict[str, Any]:
         "running": running,
         "draining": observation.draining,
         "launched": len(look.started),
+        "toldToDrain": len(action.drain),
+        "stopped": len(action.stop),
         "lookAgain": action.look_at is not None,
         "backingOff": action.backing_off,
     }
-    telemetry.logger.info("Looked after the fleet", **seen)
+    telemetry.logger.info("Looked after the fleet", queue=queue, **seen)
     telemetry.count(MetricName.WORKERS_LAUNCHED, len(look.started))
     if look.failures:
         telemetry.logger.error("Workers were not started", failures=list(look.failures))
@@ -114,10 +136,13 @@ def _report(look: Look | None, telemetry: Telemetry) -> dict[str, Any]:
     if action.backing_off:
         telemetry.logger.error("Workers die as soon as they start: launches pause")
         telemetry.count(MetricName.WORKER_LAUNCHES_PAUSED)
+    if action.stop:
+        telemetry.logger.error("Workers hang and are stopped", task_arns=list(action.stop))
+        telemetry.count(MetricName.WORKERS_STOPPED, len(action.stop))
     return seen
 
 
-def _fleet(settings: ScaleWorkersSettings, context: LambdaContext) -> Fleet:
+def _fleets(settings: ScaleWorkersSettings, context: LambdaContext) -> Fleets:
     def now() -> datetime:
         return datetime.now(UTC)
 
@@ -127,15 +152,37 @@ def _fleet(settings: ScaleWorkersSettings, context: LambdaContext) -> Fleet:
         function_arn=context.invoked_function_arn,
         role_arn=settings.tick_role_arn,
     )
-    return Fleet(
-        config=settings.config,
+    current = S3CurrentRevision(clients.s3(), settings.state_bucket_name)
+    fleets = {
+        queue: _fleet(queue, each, settings, current, now)
+        for queue, each in settings.fleets.items()
+    }
+    return Fleets(
+        fleets=fleets,
         default_revision=family_and_revision(settings.task_definition_arn),
-        queue=SqsWorkQueue(clients.sqs(), settings.queue_url),
-        workers=EcsWorkerTasks(clients.ecs(), settings.placement, settings.task_definition_arn),
-        current=S3CurrentRevision(clients.s3(), settings.state_bucket_name),
-        states=S3FleetState(clients.s3(), settings.state_bucket_name),
-        forecasts=S3Forecasts(clients.s3(), settings.state_bucket_name),
+        workers=fleets[DEFAULT_QUEUE].workers,
+        current=current,
         tick=EventBridgeTick(clients.scheduler(), target, now),
         now=now,
         sleep=time.sleep,
+    )
+
+
+def _fleet(
+    queue: str,
+    fleet: FleetSettings,
+    settings: ScaleWorkersSettings,
+    current: S3CurrentRevision,
+    now: Callable[[], datetime],
+) -> Fleet:
+    return Fleet(
+        config=fleet.config,
+        queue=SqsWorkQueue(clients.sqs(), fleet.queue_url),
+        workers=EcsWorkerTasks(
+            clients.ecs(), settings.placement, settings.task_definition_arn, queue, fleet.size
+        ),
+        current=current,
+        states=S3FleetState(clients.s3(), settings.state_bucket_name, queue),
+        forecasts=S3Forecasts(clients.s3(), settings.state_bucket_name, queue),
+        now=now,
     )

@@ -19,6 +19,15 @@ class QueueDepth:
 
 
 @dataclass(frozen=True)
+class WorkerSize:
+    """What is said of a worker when it is started; None where its task definition says it."""
+
+    cpu: int | None = None
+    memory_mib: int | None = None
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True)
 class WorkerTask:
     """A worker's task. `started_at` is None while it has not started to run."""
 
@@ -27,6 +36,11 @@ class WorkerTask:
     requested_at: datetime
     started_at: datetime | None
     on_spot: bool = False
+    # It fills the minimum; it was started with another size than its fleet has; its health check
+    # fails.
+    standing: bool = False
+    outdated: bool = False
+    unhealthy: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,11 +58,13 @@ class WorkQueue(Protocol):
 
 
 class WorkerTasks(Protocol):
+    """The workers of one fleet."""
+
     def active(self) -> Sequence[WorkerTask]:
-        """The workers of all revisions that have not been told to stop."""
+        """The fleet's workers of all revisions that have not been told to stop."""
 
     def remaining(self) -> Sequence[str]:
-        """The ARNs of all workers that still exist, stopping ones included."""
+        """The ARNs of the workers of all fleets that still exist, stopping ones included."""
 
     def launch(self, launch: Launch, revision: str) -> LaunchResult:
         """Start workers; with a token that was used before, the same ones again."""
@@ -59,12 +75,16 @@ class WorkerTasks(Protocol):
 class CurrentRevision(Protocol):
     """The one place that says which revision (`family:number`) is current.
 
-    Workers read it too: one that is of another revision drains.
+    Workers read it too: one that is of another revision, or is named as one to drain, drains.
     """
 
     def get(self) -> str | None: ...
 
-    def set(self, revision: str) -> None: ...
+    def set(self, revision: str) -> None:
+        """Workers named before are forgotten: they are of another revision."""
+
+    def drain(self, queue: str, task_ids: Sequence[str]) -> None:
+        """Name the workers of a fleet that shall drain, in place of those named before."""
 
 
 class StateConflictError(Exception):

@@ -1,4 +1,4 @@
-"""The scaler's memory, and what the scheduler foresees: two S3 objects in JSON."""
+"""A fleet's memory, and what the scheduler foresees: two S3 objects in JSON."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,6 @@ from shared.errors import AwsCallError, named_errors
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_STATE_KEY = "fleet/state.json"
 _FORECAST_KEY = "fleet/forecast.json"
 
 
@@ -26,13 +25,14 @@ class _OutdatedError(AwsCallError):
 class S3FleetState:
     """Written only in place of the version that was read: of two writers one is refused."""
 
-    def __init__(self, client: "S3Client", bucket: str) -> None:
+    def __init__(self, client: "S3Client", bucket: str, queue: str) -> None:
         self._client = client
         self._bucket = bucket
+        self._key = f"fleet/{queue}/state.json"
 
     def load(self) -> tuple[FleetState, str | None]:
         try:
-            body, version = _read(self._client, self._bucket, _STATE_KEY)
+            body, version = _read(self._client, self._bucket, self._key)
         except NoSuchObjectError:
             return FleetState(), None
         try:
@@ -51,7 +51,7 @@ class S3FleetState:
             with named_errors("store the fleet's state", outdated):
                 response = self._client.put_object(
                     Bucket=self._bucket,
-                    Key=_STATE_KEY,
+                    Key=self._key,
                     Body=json.dumps(state.to_json()).encode(),
                     **condition,
                 )
@@ -61,15 +61,16 @@ class S3FleetState:
 
 
 class S3Forecasts:
-    def __init__(self, client: "S3Client", bucket: str) -> None:
+    def __init__(self, client: "S3Client", bucket: str, queue: str) -> None:
         self._client = client
         self._bucket = bucket
+        self._queue = queue
 
     def get(self) -> Forecast:
         """No forecast, or one that cannot be read, is as good as an empty one."""
         try:
             body, _ = _read(self._client, self._bucket, _FORECAST_KEY)
-            return Forecast.from_json(json.loads(body))
+            return Forecast.from_json(json.loads(body), self._queue)
         except (NoSuchObjectError, ValueError, TypeError, KeyError, AttributeError):
             return NO_FORECAST
 

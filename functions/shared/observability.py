@@ -32,6 +32,8 @@ class MetricName(StrEnum):
     WORKER_LAUNCHES_FAILED = "WorkerLaunchesFailed"
     WORKER_LAUNCHES_PAUSED = "WorkerLaunchesPaused"
     WORKERS_DIED = "WorkersDied"
+    # Those that hung.
+    WORKERS_STOPPED = "WorkersStopped"
     RELEASES_PUBLISHED = "ReleasesPublished"
     RELEASES_REFUSED = "ReleasesRefused"
     RELEASES_PROMOTED = "ReleasesPromoted"

@@ -50,7 +50,7 @@ def deploy(workspace: Workspace, steps: Steps, overrides: dict[str, str] | None 
         CommandError: with the reasons of the resources that failed.
     """
     parameters = {**_profile_parameters(workspace), **(overrides or {})}
-    pairs = [f"{name}={value}" for name, value in parameters.items()]
+    pairs = [f"{name}={_quoted(value)}" for name, value in parameters.items()]
     done = threading.Event()
     watcher = threading.Thread(target=_watch, args=(workspace, steps, done), daemon=True)
     watcher.start()
@@ -159,6 +159,11 @@ def _profile_parameters(workspace: Workspace) -> dict[str, str]:
     parameters["AirflowBaseUrl"] = workspace.ui_url
     parameters["AirflowImageUri"] = airflow_image.uri()
     return parameters
+
+
+def _quoted(value: str) -> str:
+    """As SAM reads it: without quotes around them, those inside a value end it."""
+    return f"'{value}'" if '"' in value and not value.startswith("'") else value
 
 
 def _sam(workspace: Workspace, *arguments: str) -> None:

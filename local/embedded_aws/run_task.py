@@ -1,6 +1,7 @@
-"""RunTask's refusals, its clientToken and the default group; ministack 1.5.33 has none of them.
+"""RunTask's refusals, its clientToken, the default group and sizes that are overridden.
 
-It also creates a missing cluster silently and runs a task whose override names no container.
+ministack 1.5.33 has none of them: it shows the task definition's CPU and memory. It also creates a
+missing cluster silently and runs a task whose override names no container.
 """
 
 import json
@@ -35,11 +36,25 @@ def install(settings: Settings) -> None:
         # A task that no service started belongs to the group of its family, and rules filter on it.
         definition = ecs.stock._task_defs[ecs.stock._resolve_td_key(data["taskDefinition"])]
         response: ecs.Response = run({"group": f"family:{definition['family']}", **data})
+        response = _with_size(response, data.get("overrides", {}))
         if token and response[0] < 400:
             _answered[token] = (asked, response)
         return response
 
     ecs.stock._ACTION_MAP["RunTask"] = run_task
+
+
+def _with_size(response: ecs.Response, overrides: dict[str, Any]) -> ecs.Response:
+    """What the overrides say of the whole task holds, here and whenever it is described."""
+    size = {name: overrides[name] for name in ("cpu", "memory") if name in overrides}
+    status, headers, body = response
+    if not size or status >= 400:
+        return response
+    answer = json.loads(body)
+    for task in answer["tasks"]:
+        task.update(size)
+        ecs.stock._tasks[task["taskArn"]].update(size)
+    return status, headers, json.dumps(answer).encode()
 
 
 def _refusal(data: dict[str, Any]) -> ecs.Response | None:

@@ -17,7 +17,6 @@ STACKS = {
 }
 EVERYWHERE = {
     "AIRFLOW__API__BASE_URL",
-    "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__PREDEFINED_QUEUES",
     "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__REGION",
     "AIRFLOW__CELERY__WORKER_CONCURRENCY",
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
@@ -26,6 +25,7 @@ EVERYWHERE = {
     "COMPONENT",
     "DAG_BUCKET_NAME",
     "DAG_RELEASE_PREFIX",
+    "WORKER_QUEUE_URL",
 }
 TRUSTED = {
     "AIRFLOW__API__SECRET_KEY": "ApiSecretKeySecret",
@@ -105,13 +105,24 @@ def test_environment_differs_only_in_its_own_part_when_components_are_compared()
     ]
 
     assert all(each == common[0] for each in common)
-    queues = "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__PREDEFINED_QUEUES"
-    assert list(json.loads(common[0][queues])) == ["default"]
+    assert common[0]["WORKER_QUEUE_URL"] == "<airflow/BrokerStack/WorkerQueue.QueueUrl>"
     assert json.loads(common[0]["AIRFLOW__SECRETS__BACKEND_KWARGS"]) == {
         "connections_prefix": "airflow/connections",
         "variables_prefix": "airflow/variables",
         "config_prefix": "airflow/config",
     }
+
+
+def test_only_scheduler_and_worker_learn_of_queues_when_there_are_several() -> None:
+    airflow = deploy(WorkerQueueNames="heavy").child("AirflowStack")
+    told = {}
+    for component, stack in STACKS.items():
+        (only,) = airflow.child(stack).properties("TaskDefinition")["ContainerDefinitions"]
+        variables = {each["Name"]: each["Value"] for each in only["Environment"]}
+        if "WORKER_QUEUE_NAMES" in variables:
+            told[component] = (variables["WORKER_QUEUE_NAMES"], variables["WORKER_QUEUE_PREFIX"])
+
+    assert told == dict.fromkeys(("scheduler", "worker"), ("heavy", "airflow-queue-"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from dry_deployment import DryStack, deploy
-from template_files import ROOT_DIR, all_templates
+from template_files import ROOT_DIR, all_templates, root
 
 from publish_dags.settings import PublishDagsSettings
 from run_airflow_command.settings import RunAirflowCommandSettings
@@ -70,6 +70,17 @@ def test_environment_is_exactly_what_the_settings_read_when_a_function_starts(
     settings.from_environment(recorder)
 
     assert recorder.asked | STANDARD == set(recorder)
+
+
+def test_environment_fits_into_a_function_when_the_fleets_are_described_at_length() -> None:
+    # What tokens stand for is longer: 150 characters are more than any ARN of this stack has.
+    values = environment("WorkersStack")
+    lengths = [len(name) + (150 if "<" in value else len(value)) for name, value in values.items()]
+    parameters = root().parameters
+    free = [parameters[name]["MaxLength"] for name in ("WorkerFleets", "WorkerQueueNames")]
+    most = sum(lengths) + sum(free)
+
+    assert most < 4096
 
 
 @pytest.mark.parametrize("stack", FUNCTIONS)

@@ -73,6 +73,37 @@ def test_inventory_grows_by_the_toggles_own_when_it_is_chosen(
     assert inventory(deploy(**parameters)) == expected_inventory() | added
 
 
+def test_every_queue_has_its_alarm_when_there_are_several() -> None:
+    added = {
+        "BrokerStack/WorkerQueueheavy": "AWS::SQS::Queue",
+        "BrokerStack/WorkerQueuegpu1": "AWS::SQS::Queue",
+        "WorkersStack/QueueAlarmsStack": NESTED_STACK,
+        "WorkersStack/QueueAlarmsStack/QueuedAlarmheavy": "AWS::CloudWatch::Alarm",
+        "WorkersStack/QueueAlarmsStack/QueuedAlarmgpu1": "AWS::CloudWatch::Alarm",
+        "WorkersStack/QueueAlarmsStack/QueuedPermissionheavy": "AWS::Lambda::Permission",
+        "WorkersStack/QueueAlarmsStack/QueuedPermissiongpu1": "AWS::Lambda::Permission",
+    }
+
+    stack = deploy(WorkerQueueNames="heavy,gpu-1")
+
+    assert inventory(stack) == expected_inventory() | added
+    queue = stack.child("BrokerStack").properties("WorkerQueuegpu1")
+    alarms = stack.child("WorkersStack").child("QueueAlarmsStack")
+    alarm = alarms.properties("QueuedAlarmgpu1")
+    assert queue["QueueName"] == "airflow-queue-gpu-1"
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": "airflow-queue-gpu-1"}]
+    permission = alarms.properties("QueuedPermissiongpu1")
+    assert permission["SourceArn"].endswith(f":alarm:{alarm['AlarmName']}")
+
+
+def test_queues_are_alike_when_there_are_several() -> None:
+    broker = deploy(WorkerQueueNames="heavy").child("BrokerStack")
+    default, heavy = (broker.properties(name) for name in ("WorkerQueue", "WorkerQueueheavy"))
+    del heavy["QueueName"]
+
+    assert heavy == default
+
+
 def test_inventory_lacks_the_cleaning_when_history_is_kept_for_ever() -> None:
     expected = expected_inventory()
     del expected["AirflowStack/CommandSchedulesStack/DatabaseCleaning"]

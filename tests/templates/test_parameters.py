@@ -59,6 +59,9 @@ def test_rules_say_what_to_change_when_texts_contradict_each_other(
         {"DatabaseBackupRetentionDays": 36},
         {"LogRetentionDays": 31},
         {"AdminEmail": "admin"},
+        {"WorkerQueueNames": "heavy, gpu"},
+        {"WorkerQueueNames": ""},
+        {"WorkerFleets": "x" * 2001},
     ],
     ids=str,
 )
@@ -73,6 +76,8 @@ def test_parameter_is_refused_when_its_value_is_out_of_bounds(parameters: dict[s
         ({"WorkerMinCount": 5, "WorkerMaxCount": 3}, "WorkerMinCount"),
         ({"SchedulerCpu": 256, "SchedulerMemoryMib": 8192}, "SchedulerMemoryMib"),
         ({"WorkerConcurrency": 64}, "WorkerMemoryMib"),
+        ({"WorkerFleets": '{"heavy": {}}'}, "add it to WorkerQueueNames"),
+        ({"WorkerQueueNames": "heavy,default"}, "WorkerQueueNames"),
         (
             {"VpcId": "vpc-1", "PublicSubnetIds": SUBNETS, "PrivateSubnetIds": "subnet-1"},
             "PrivateSubnetIds",
@@ -94,7 +99,8 @@ def profiles() -> dict[str, dict[str, str]]:
     config = tomllib.loads((ROOT_DIR / "samconfig.toml").read_text())
     return {
         name: dict(
-            pair.split("=", 1)
+            # SAM takes the quotes off.
+            pair.replace("'", "").split("=", 1)
             for pair in commands["deploy"]["parameters"].get("parameter_overrides", [])
         )
         for name, commands in config.items()

@@ -25,6 +25,8 @@ STATE = {
     ("secrets.yaml", "ApiSecretKeySecret"): ("Delete", "Delete"),
     ("secrets.yaml", "AdminPasswordSecret"): ("Delete", "Delete"),
     ("broker.yaml", "WorkerQueue"): ("Delete", "Delete"),
+    # One turn of a loop: made only where there are further queues.
+    ("broker.yaml", "WorkerQueuenone"): ("Delete", "Delete"),
     ("broker.yaml", "WorkerDeadLetterQueue"): ("Delete", "Delete"),
 }
 GENERATED = {

@@ -60,6 +60,21 @@ def test_override_replaces_command_and_adds_environment_when_task_is_run(ecs: Ec
     assert ecs.output(task) == ["1 two 3"]
 
 
+def test_size_is_that_of_the_overrides_when_they_have_one(ecs: Ecs) -> None:
+    definition = ecs.register("sleep 60")
+    override = {"name": "main", "environment": [{"name": "A", "value": "1"}]}
+    overrides = {"cpu": "1024", "memory": "3072", "containerOverrides": [override]}
+    arn = ecs.run(definition, overrides=overrides, startedBy="heavy")
+    task = ecs.reached(arn, "RUNNING")
+
+    assert (task["cpu"], task["memory"]) == ("1024", "3072")
+    # The scaler knows its workers by these.
+    assert task["startedBy"] == "heavy"
+    assert task["overrides"]["containerOverrides"] == [override]
+    alike = ecs.reached(ecs.run(definition), "RUNNING")
+    assert (alike["cpu"], alike["memory"]) == ("256", "512")
+
+
 def test_entry_point_replaces_that_of_the_image_when_the_definition_has_one(ecs: Ecs) -> None:
     definition = ecs.register("text", entryPoint=["echo", "prefixed"])
 

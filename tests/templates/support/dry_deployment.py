@@ -58,9 +58,18 @@ class DryStack:
         """The resources that would be made."""
         return {
             name: resource
-            for name, resource in self.template.resources.items()
+            for name, resource in self._unrolled["Resources"].items()
             if self._holds(resource.get("Condition"))
         }
+
+    @cached_property
+    def _unrolled(self) -> dict[str, Any]:
+        lists = {
+            name: str(self.parameters[name]).split(",")
+            for name, definition in self.template.parameters.items()
+            if definition["Type"] == "CommaDelimitedList"
+        }
+        return self.template.unrolled_over(lists) if lists else self.template.unrolled
 
     def properties(self, name: str) -> dict[str, Any]:
         resolved: dict[str, Any] = self.resolve(self.resources[name].get("Properties", {}))
@@ -79,7 +88,7 @@ class DryStack:
         if name not in self._made:
             self._made[name] = DryStack(
                 f"{self.path}/{name}",
-                self.template.children()[name],
+                self.template.child(self.resources[name]),
                 self.properties(name).get("Parameters", {}),
             )
         return self._made[name]
@@ -135,6 +144,8 @@ class DryStack:
             case "Fn::FindInMap", [name, first, second]:
                 mapping = self.template.section("Mappings")[self.resolve(name)]
                 return mapping[self.resolve(first)][self.resolve(second)]
+            case "Fn::Select", [int(index), {"Ref": str(name)}] if name in self.parameters:
+                return self._ref(name)[index]
             case "Fn::Select" | "Fn::GetAZs" | "Fn::Cidr", _:
                 return f"<{function[4:]} {argument}>"
         raise NotImplementedError(f"{self.path}: {function} of {argument}")
@@ -203,6 +214,8 @@ def check_value(name: str, definition: Mapping[str, Any], value: Any) -> None:
     pattern = definition.get("AllowedPattern")
     if pattern is not None and not re.fullmatch(pattern, text):
         raise ParameterError(f"{name} is {text!r}, which does not match {pattern}")
+    if len(text) > definition.get("MaxLength", len(text)):
+        raise ParameterError(f"{name} has more than {definition['MaxLength']} characters")
     if definition["Type"] == "Number":
         if not definition.get("MinValue", float("-inf")) <= float(text):
             raise ParameterError(f"{name} is {text}, below {definition['MinValue']}")

@@ -1,5 +1,6 @@
 """The templates as they are written, and as CloudFormation sees them once loops are unrolled."""
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -40,7 +41,15 @@ class TemplateFile:
     @cached_property
     def unrolled(self) -> dict[str, Any]:
         """With every Fn::ForEach replaced by what it repeats."""
-        template = Template(str(self.path), cfn_yaml.load(str(self.path)))
+        return self.unrolled_over({})
+
+    def unrolled_over(self, lists: Mapping[str, list[str]]) -> dict[str, Any]:
+        """The same for certain values of parameters that are looped over, instead of defaults."""
+        loaded = cfn_yaml.load(str(self.path))
+        for name, node in loaded.get("Resources", {}).items():
+            if name.startswith("Fn::ForEach::") and isinstance(node[1], dict):
+                node[1] = lists.get(node[1]["Ref"], node[1])
+        template = Template(str(self.path), loaded)
         problems = template.transform()
         if problems:
             raise ValueError("; ".join(str(problem) for problem in problems))
@@ -63,10 +72,11 @@ class TemplateFile:
 
     def children(self) -> dict[str, "TemplateFile"]:
         """The templates of its nested stacks, by the stacks' logical ids."""
-        return {
-            name: template_file(self.path.parent / stack["Properties"]["TemplateURL"])
-            for name, stack in self.of_type(NESTED_STACK).items()
-        }
+        return {name: self.child(stack) for name, stack in self.of_type(NESTED_STACK).items()}
+
+    def child(self, stack: dict[str, Any]) -> "TemplateFile":
+        """The template of a nested stack."""
+        return template_file(self.path.parent / stack["Properties"]["TemplateURL"])
 
 
 def plain(value: Any) -> Any:

@@ -110,6 +110,39 @@ def test_bundle_list_is_left_alone_when_there_is_no_bucket() -> None:
     assert "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST" not in configuration.settings_for({})
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("", {"default": "stack-Queue-1"}),
+        (
+            "heavy,gpu-1",
+            {
+                "default": "stack-Queue-1",
+                "heavy": "stack-queue-heavy",
+                "gpu-1": "stack-queue-gpu-1",
+            },
+        ),
+    ],
+)
+def test_queues_are_found_beside_the_default_one_when_they_are_named(
+    names: str, expected: dict[str, str]
+) -> None:
+    place = "https://sqs.eu-central-1.amazonaws.com/111122223333"
+    settings = configuration.settings_for(
+        {
+            "WORKER_QUEUE_URL": f"{place}/stack-Queue-1",
+            "WORKER_QUEUE_NAMES": names,
+            "WORKER_QUEUE_PREFIX": "stack-queue-",
+        }
+    )
+    queues = json.loads(settings["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__PREDEFINED_QUEUES"])
+    assert queues == {name: {"url": f"{place}/{queue}"} for name, queue in expected.items()}
+
+
+def test_queues_are_left_to_the_task_definition_when_it_names_no_address() -> None:
+    assert not [name for name in configuration.settings_for({}) if "PREDEFINED_QUEUES" in name]
+
+
 @pytest.mark.parametrize("folder", [None, "s3://logs/logs"])
 def test_logs_go_to_s3_when_a_place_is_given(folder: str | None) -> None:
     environment = {"AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": folder} if folder else {}

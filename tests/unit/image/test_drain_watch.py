@@ -10,9 +10,16 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from airflow_on_fargate.worker.drain_watch import DrainWatch, S3DrainObject, own_task_definition
+from airflow_on_fargate.worker.drain_watch import (
+    DrainWatch,
+    Identity,
+    Orders,
+    S3DrainObject,
+    own_identity,
+)
 
 OWN = "stack-worker:7"
+ME = Identity(OWN, "0a1b")
 
 
 class InMemoryObject:
@@ -36,7 +43,7 @@ class InMemoryObject:
 
 
 def watch(stored: InMemoryObject) -> DrainWatch:
-    return DrainWatch(OWN, S3DrainObject("s3://state/fleet/drain.json", stored).read)
+    return DrainWatch(ME, S3DrainObject("s3://state/fleet/drain.json", stored).read)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +56,24 @@ def test_drains_when_another_task_definition_is_current(current: str, drains: bo
     assert looking.drain_wanted is drains
 
 
-@pytest.mark.parametrize("body", [None, "not JSON", "{}", '{"current": 7}'])
+@pytest.mark.parametrize(
+    ("drain", "drains"),
+    [
+        ({"default": ["0a1b"]}, True),
+        ({"default": [], "heavy": ["ffff", "0a1b"]}, True),
+        ({"default": ["ffff"]}, False),
+        ({}, False),
+    ],
+)
+def test_drains_when_it_is_named(drain: dict[str, list[str]], drains: bool) -> None:
+    looking = watch(InMemoryObject(json.dumps({"current": OWN, "drain": drain})))
+    looking.look()
+    assert looking.drain_wanted is drains
+
+
+@pytest.mark.parametrize(
+    "body", [None, "not JSON", "{}", '{"current": 7}', f'{{"current": "{OWN}", "drain": ["0a1b"]}}']
+)
 def test_stays_when_the_object_says_nothing(body: str | None) -> None:
     looking = watch(InMemoryObject(body))
     looking.look()
@@ -83,14 +107,14 @@ def test_stops_looking_when_it_has_found_out() -> None:
     looks: list[int] = []
     found = threading.Event()
 
-    def read() -> str | None:
+    def read() -> Orders | None:
         looks.append(1)
         if len(looks) == 3:
             found.set()
-            return "stack-worker:8"
+            return Orders("stack-worker:8")
         return None
 
-    looking = DrainWatch(OWN, read, look_seconds=0.01)
+    looking = DrainWatch(ME, read, look_seconds=0.01)
     looking.start()
     assert found.wait(5)
     for thread in threading.enumerate():
@@ -123,11 +147,13 @@ def test_refuses_an_object_when_it_is_no_s3_url(url: str) -> None:
         S3DrainObject(url, object())
 
 
-def test_reads_its_own_task_definition_when_ecs_answers(
+def test_knows_its_own_definition_and_id_when_ecs_answers(
     serve_json: Callable[[dict[str, str]], str],
 ) -> None:
-    address = serve_json({"Family": "stack-worker", "Revision": "7", "TaskARN": "arn:x"})
-    assert own_task_definition(f"{address}/v4/abc") == OWN
+    address = serve_json(
+        {"Family": "stack-worker", "Revision": "7", "TaskARN": "arn:aws:ecs:x:1:task/c/0a1b"}
+    )
+    assert own_identity(f"{address}/v4/abc") == ME
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ class Calls:
 
     def __init__(self) -> None:
         self.times: list[float] = []
-        self.published: list[int] = []
+        self.published: list[dict[str, int]] = []
         self._changed = threading.Condition()
 
-    def __call__(self, published: int) -> None:
+    def __call__(self, published: dict[str, int]) -> None:
         with self._changed:
             self.times.append(time.monotonic())
             self.published.append(published)
@@ -41,11 +41,12 @@ def test_calls_once_more_after_the_pause_when_signalled_many_times() -> None:
     wake_up = WakeUp(calls, min_seconds_between_calls=0.3)
     wake_up.signal()
     assert calls.wait_for(1)
-    for _ in range(1000):
+    for _ in range(500):
         wake_up.signal()
+        wake_up.signal("heavy")
     assert calls.wait_for(2)
     assert calls.times[1] - calls.times[0] >= 0.29
-    assert calls.published == [1, 1000]
+    assert calls.published == [{"default": 1}, {"default": 500, "heavy": 500}]
     # Nothing is left over: the trailing call covered all thousand.
     assert not wake_up._wanted.is_set()
 
@@ -53,7 +54,7 @@ def test_calls_once_more_after_the_pause_when_signalled_many_times() -> None:
 def test_returns_at_once_when_the_call_hangs() -> None:
     entered, release = threading.Event(), threading.Event()
 
-    def hang(published: int) -> None:
+    def hang(published: dict[str, int]) -> None:
         entered.set()
         release.wait(LONG)
 
@@ -70,7 +71,7 @@ def test_returns_at_once_when_the_call_hangs() -> None:
 def test_calls_again_when_a_call_failed() -> None:
     calls = Calls()
 
-    def fail(published: int) -> None:
+    def fail(published: dict[str, int]) -> None:
         calls(published)
         raise ConnectionError("no route")
 
@@ -99,14 +100,14 @@ def test_publish_wakes_the_function_when_installed() -> None:
     try:
         with patch("boto3.client", return_value=Client()):
             install("stack-scale-workers")
-        after_task_publish.send(sender="execute_workload")
+        after_task_publish.send(sender="execute_workload", exchange="", routing_key="heavy")
         assert invoked.wait(LONG)
     finally:
         after_task_publish.receivers = receivers
     assert arguments == {
         "FunctionName": "stack-scale-workers",
         "InvocationType": "Event",
-        "Payload": b'{"source": "scheduler", "published": 1}',
+        "Payload": b'{"source": "scheduler", "published": {"heavy": 1}}',
     }
 
 

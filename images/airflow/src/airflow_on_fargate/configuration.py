@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 DEFAULT_AIRFLOW_HOME: Final = "/opt/airflow"
 DAG_BUNDLE_NAME: Final = "releases"
 DAG_BUNDLE_REFRESH_SECONDS: Final = 5
+# Airflow's own name of the queue for tasks that name none.
+DEFAULT_QUEUE: Final = "default"
 
 DEFAULTS: Final[Mapping[str, str]] = {
     # --- core ---
@@ -118,11 +120,25 @@ def settings_for(environment: Mapping[str, str]) -> dict[str, str]:
             urlsplit(environment.get("AIRFLOW__API__BASE_URL", "")).scheme == "https"
         ),
     }
+    if url := environment.get("WORKER_QUEUE_URL"):
+        settings["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__PREDEFINED_QUEUES"] = predefined_queues(
+            url,
+            environment.get("WORKER_QUEUE_NAMES", ""),
+            environment.get("WORKER_QUEUE_PREFIX", ""),
+        )
     if bucket := environment.get("DAG_BUCKET_NAME"):
         settings["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = dag_bundle_config_list(
             bucket, environment.get("DAG_RELEASE_PREFIX") or "releases/"
         )
     return settings
+
+
+def predefined_queues(default_url: str, names: str, prefix: str) -> str:
+    """[celery_broker_transport_options] predefined_queues: the default queue, and those of `names`,
+    with commas between, in the same account and region as `<prefix><name>`."""
+    place, _, _ = default_url.rpartition("/")
+    further = {name: {"url": f"{place}/{prefix}{name}"} for name in names.split(",") if name}
+    return json.dumps({DEFAULT_QUEUE: {"url": default_url}, **further})
 
 
 def dag_bundle_config_list(bucket_name: str, release_prefix: str) -> str:

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from airflow_on_fargate.configuration import DEFAULT_QUEUE
+
 log = logging.getLogger(__name__)
 
 MIN_SECONDS_BETWEEN_CALLS: Final = 2.0
@@ -24,7 +26,7 @@ class WakeUp:
 
     def __init__(
         self,
-        call: Callable[[int], None],
+        call: Callable[[dict[str, int]], None],
         min_seconds_between_calls: float = MIN_SECONDS_BETWEEN_CALLS,
         name: str = "wake-up",
         trouble: str = "The worker scaler was not woken; the queue's alarm will",
@@ -34,18 +36,19 @@ class WakeUp:
         self._trouble = trouble
         self._pause = min_seconds_between_calls
         self._wanted = threading.Event()
-        # Publishes since the last call. Counted without a lock, which could hold a publish: a lost
-        # one costs nothing, because the queue counts it some seconds later.
-        self._published = 0
+        # Publishes since the last call, by queue. Counted without a lock, which could hold a
+        # publish: a lost one costs nothing, because the queue counts it some seconds later.
+        self._published: dict[str, int] = {}
         self._start = threading.Lock()
         self._process_id: int | None = None
 
-    def signal(self) -> None:
+    def signal(self, queue: str = DEFAULT_QUEUE) -> None:
         """Ask for a call; returns at once, and never raises."""
         try:
             if self._process_id != os.getpid():
                 self._start_thread()
-            self._published += 1
+            published = self._published
+            published[queue] = published.get(queue, 0) + 1
             self._wanted.set()
         except Exception:
             log.exception("The thread %s could not be signalled", self._name)
@@ -61,7 +64,7 @@ class WakeUp:
         while True:
             self._wanted.wait()
             self._wanted.clear()
-            published, self._published = self._published, 0
+            published, self._published = self._published, {}
             started = time.monotonic()
             try:
                 self._call(published)
@@ -79,13 +82,14 @@ def install(function_name: str) -> None:
         return
     wake_up = WakeUp(invoke)
 
-    def on_publish(**_: Any) -> None:
-        wake_up.signal()
+    def on_publish(routing_key: str | None = None, **_: Any) -> None:
+        # Celery's name for the queue, where queues are made as they are needed.
+        wake_up.signal(routing_key or DEFAULT_QUEUE)
 
     after_task_publish.connect(on_publish, weak=False)
 
 
-def _invocation_of(function_name: str) -> Callable[[int], None] | None:
+def _invocation_of(function_name: str) -> Callable[[dict[str, int]], None] | None:
     """An asynchronous invocation. The client is made now: the first task should not wait for it."""
     import boto3
     from botocore.config import Config
@@ -99,7 +103,7 @@ def _invocation_of(function_name: str) -> Callable[[int], None] | None:
         log.exception("No client for Lambda: only the queue's alarm will wake the fleet")
         return None
 
-    def invoke(published: int) -> None:
+    def invoke(published: dict[str, int]) -> None:
         payload = json.dumps({"source": "scheduler", "published": published}).encode()
         client.invoke(FunctionName=function_name, InvocationType="Event", Payload=payload)
 

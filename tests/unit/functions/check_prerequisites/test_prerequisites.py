@@ -125,6 +125,65 @@ def test_names_the_parameter_when_the_template_does_not_pass_it(properties):
         find_problems(properties)
 
 
+@pytest.mark.parametrize(
+    ("fleets", "expected"),
+    [
+        (
+            '{"heavy": {"cpu": 4096, "memoryMib": 4096}}',
+            "WorkerFleets: heavy would have CPU 4096 and 4096 MiB. Fargate does not sell 4096 MiB "
+            "with CPU 4096: choose 8192 to 30720 in steps of 1024, or another CPU.",
+        ),
+        (
+            '{"heavy": {"cpu": 4096}}',
+            "WorkerFleets: heavy would have CPU 4096 and 4096 MiB. Fargate does not sell 4096 MiB "
+            "with CPU 4096: choose 8192 to 30720 in steps of 1024, or another CPU.",
+        ),
+        (
+            '{"heavy": {"concurrency": 100}}',
+            "WorkerFleets: heavy would have 4096 MiB for 100 tasks at once, which need at least "
+            "26112, 512 for the worker and 256 for each task: raise its memoryMib or lower its "
+            "concurrency.",
+        ),
+        (
+            '{"heavy": {"minCount": 3, "maxCount": 2}}',
+            "WorkerFleets: heavy would have at least 3 and at most 2 workers: raise its maxCount "
+            "or lower its minCount.",
+        ),
+        (
+            '{"default": {"floors": [{"days": "sat", "from": "08:00", "to": "18:00", '
+            '"timezone": "UTC", "workers": 11}]}}',
+            "WorkerFleets: default has a floor of 11 workers, but may have at most 10: raise its "
+            "maxCount or lower the floor.",
+        ),
+        (
+            '{"heavy": {"aheadMaxCount": 2}}',
+            "WorkerFleets: heavy would start workers ahead of the schedule, but "
+            "WorkerAheadMaxCount is 0, so the schedule is not announced: raise "
+            "WorkerAheadMaxCount, or leave its aheadMaxCount out.",
+        ),
+        (
+            "{heavy: {}}",
+            "WorkerFleets is no JSON at line 1, column 2 (Expecting property name enclosed in "
+            "double quotes): mend it, or set it to {}.",
+        ),
+    ],
+)
+def test_says_what_to_change_when_a_fleet_is_impossible(properties, fleets, expected):
+    changes = {"WorkerQueueNames": "heavy", "WorkerFleets": fleets}
+    assert find_problems({**properties, **changes}) == [expected]
+
+
+def test_finds_nothing_when_a_fleet_is_possible(properties):
+    fleets = '{"heavy": {"cpu": 4096, "memoryMib": 16384, "concurrency": 2, "maxCount": 5}}'
+    changes = {"WorkerQueueNames": "heavy", "WorkerFleets": fleets}
+    assert find_problems({**properties, **changes}) == []
+
+
+def test_tells_it_once_when_a_parameter_is_wrong_for_every_fleet(properties):
+    changes = {"WorkerQueueNames": "heavy", "WorkerMinCount": "11", "WorkerFleets": "{}"}
+    assert len(find_problems({**properties, **changes})) == 1
+
+
 def test_makes_the_role_when_nothing_is_wrong(properties):
     roles = InMemoryServiceLinkedRoles()
     check(properties, roles)

@@ -1,17 +1,22 @@
-"""Looking after the fleet, deploying it, retiring it."""
+"""Looking after the fleet of one queue, deploying it, retiring it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from scale_workers.decision import FleetConfig, Trigger
-from scale_workers.fleet import RETIRED, Fleet, WorkersRemainError
+from scale_workers.fleet import UNHEALTHY, Fleet
 from scale_workers.fleet_state import FleetState
+from scale_workers.fleets import RETIRED, Fleets, WorkersRemainError
 from scale_workers.foresight import DueRun, Forecast
 from scale_workers.ports import LaunchResult, QueueDepth, StateConflictError, WorkerTask
+from shared.floors import Floor
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+CONFIG = FleetConfig(minimum=0, maximum=10, concurrency=8)
 
 
 @dataclass
@@ -34,6 +39,7 @@ class InMemoryWorkerTasks:
     listed: bool = True
     stopping_polls: int = 1
     stopped: list[str] = field(default_factory=list)
+    reasons: set[str] = field(default_factory=set)
     launches: dict[str, LaunchResult] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     spot_capacity: int = 1000
@@ -61,17 +67,22 @@ class InMemoryWorkerTasks:
     def stop(self, task_arn, reason):
         assert task_arn not in self.stopped, "stopped twice"
         self.stopped.append(task_arn)
+        self.reasons.add(reason)
 
 
 @dataclass
 class InMemoryCurrentRevision:
     revision: str | None = "airflow-worker:7"
+    drained: dict[str, list[str]] = field(default_factory=dict)
 
     def get(self):
         return self.revision
 
     def set(self, revision):
         self.revision = revision
+
+    def drain(self, queue, task_ids):
+        self.drained[queue] = list(task_ids)
 
 
 @dataclass
@@ -131,20 +142,59 @@ def clock():
     return Clock()
 
 
+@dataclass
+class OneFleet:
+    """The default queue's fleet, and all that it needs."""
+
+    now: Callable
+    sleep: Callable
+    config: FleetConfig = CONFIG
+    queue: InMemoryWorkQueue = field(default_factory=InMemoryWorkQueue)
+    workers: InMemoryWorkerTasks = field(default_factory=InMemoryWorkerTasks)
+    current: InMemoryCurrentRevision = field(default_factory=InMemoryCurrentRevision)
+    states: InMemoryStates = field(default_factory=InMemoryStates)
+    forecasts: InMemoryForecasts = field(default_factory=InMemoryForecasts)
+    tick: InMemoryTick = field(default_factory=InMemoryTick)
+
+    def fleet(self):
+        return Fleet(
+            config=self.config,
+            queue=self.queue,
+            workers=self.workers,
+            current=self.current,
+            states=self.states,
+            forecasts=self.forecasts,
+            now=self.now,
+        )
+
+    def fleets(self):
+        return Fleets(
+            fleets={"default": self.fleet()},
+            default_revision="airflow-worker:7",
+            workers=self.workers,
+            current=self.current,
+            tick=self.tick,
+            now=self.now,
+            sleep=self.sleep,
+        )
+
+    def look_after(self, trigger, published=0):
+        looks = self.fleets().look_after(trigger, {"default": published} if published else None)
+        return looks and looks["default"]
+
+    def deploy(self, revision):
+        return self.fleets().deploy(revision)["default"]
+
+    def pause(self, paused):
+        return self.fleets().pause(paused)["default"]
+
+    def retire(self, remaining_seconds):
+        self.fleets().retire(remaining_seconds)
+
+
 @pytest.fixture
 def fleet(clock):
-    return Fleet(
-        config=FleetConfig(minimum=0, maximum=10, concurrency=8),
-        default_revision="airflow-worker:7",
-        queue=InMemoryWorkQueue(),
-        workers=InMemoryWorkerTasks(),
-        current=InMemoryCurrentRevision(),
-        states=InMemoryStates(),
-        forecasts=InMemoryForecasts(),
-        tick=InMemoryTick(),
-        now=clock.now,
-        sleep=clock.sleep,
-    )
+    return OneFleet(clock.now, clock.sleep)
 
 
 def worker(name, revision="airflow-worker:7", age=None):
@@ -293,7 +343,7 @@ def test_starts_none_when_paused_and_some_again_when_no_longer(fleet):
 def test_looks_until_the_counts_show_a_burst_when_it_comes_upon_running_workers(fleet, clock):
     fleet.workers.tasks = [worker("running", age=3600)]
     fleet.queue.visible = 5
-    late = Fleet(**{**fleet.__dict__, "sleep": lambda seconds: counted(seconds)})
+    late = replace(fleet, sleep=lambda seconds: counted(seconds))
 
     def counted(seconds):
         clock.sleep(seconds)
@@ -376,7 +426,7 @@ def test_stops_a_worker_as_well_when_it_was_started_during_the_retirement(fleet,
             fleet.workers.tasks.append(worker("late"))
             fleet.workers.stopping_polls = 2
 
-    late = Fleet(**{**fleet.__dict__, "sleep": start_one_more})
+    late = replace(fleet, sleep=start_one_more)
     late.retire(lambda: 600)
     assert "late" in fleet.workers.stopped
 
@@ -389,3 +439,38 @@ def test_fails_with_what_to_do_when_workers_remain_at_the_end_of_the_time(fleet,
         fleet.retire(lambda: (deadline - clock.now()).total_seconds())
     assert "delete the stack again" in str(caught.value)
     assert clock.now() <= deadline
+
+
+def test_stops_a_worker_and_tells_others_to_go_when_they_are_unfit(fleet, clock):
+    fleet.queue.in_flight = 16
+    fleet.workers.tasks = [
+        replace(worker("arn/hangs", age=3600), unhealthy=True),
+        replace(worker("arn/small", age=3600), outdated=True),
+        worker("arn/fit", age=3600),
+    ]
+    fleet.look_after(Trigger.TICK)
+    assert fleet.workers.stopped == []
+    assert fleet.current.drained == {"default": ["small"]}
+    clock.sleep(900)
+    look = fleet.look_after(Trigger.TICK)
+    assert fleet.workers.stopped == ["arn/hangs"]
+    assert fleet.workers.reasons == {UNHEALTHY}
+    assert look.action.stop == ("arn/hangs",)
+    assert fleet.current.drained == {"default": ["small"]}
+
+
+def test_stops_a_worker_of_another_revision_as_well_when_it_hangs(fleet, clock):
+    fleet.workers.tasks = [replace(worker("old", "airflow-worker:6", 9999), unhealthy=True)]
+    fleet.look_after(Trigger.TICK)
+    clock.sleep(900)
+    fleet.look_after(Trigger.TICK)
+    assert fleet.workers.stopped == ["old"]
+
+
+def test_appoints_the_launch_before_the_floor_when_all_is_quiet(fleet):
+    # Sunday, 12:00 UTC, is one o'clock in Berlin; the floor begins at 8 on Monday.
+    floor = Floor(2, frozenset(range(5)), 8 * 60, 18 * 60, ZoneInfo("Europe/Berlin"))
+    fleet = with_config(fleet, floors=(floor,))
+    fleet.look_after(Trigger.TICK)
+    assert fleet.workers.tasks == []
+    assert fleet.tick.moment == datetime(2026, 3, 2, 7, 0, tzinfo=UTC) - timedelta(seconds=85)

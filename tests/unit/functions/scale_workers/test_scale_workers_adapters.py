@@ -12,7 +12,7 @@ from botocore.stub import ANY, Stubber
 from scale_workers.ecs_worker_tasks import EcsWorkerTasks
 from scale_workers.fleet_state import FleetState, Launch
 from scale_workers.foresight import NO_FORECAST, DueRun, Forecast
-from scale_workers.ports import QueueDepth, StateConflictError
+from scale_workers.ports import QueueDepth, StateConflictError, WorkerSize
 from scale_workers.s3_current_revision import S3CurrentRevision
 from scale_workers.s3_fleet_state import S3FleetState, S3Forecasts
 from scale_workers.sqs_work_queue import SqsWorkQueue
@@ -93,6 +93,7 @@ def stub_launch(stubber, count, token, response):
             "propagateTags": "TASK_DEFINITION",
             "enableExecuteCommand": True,
             "clientToken": token,
+            "startedBy": "default",
         },
     )
 
@@ -190,6 +191,7 @@ def test_asks_for_spot_alone_when_a_launch_is_on_spot(ecs):
             "count": 2,
             "propagateTags": "TASK_DEFINITION",
             "enableExecuteCommand": True,
+            "startedBy": "default",
             "capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}],
         },
     )
@@ -202,11 +204,92 @@ def test_tells_a_worker_how_long_to_wait_when_it_is_early_or_fills_the_minimum(e
     values = {"WORKER_FIRST_TASK_SECONDS": "80", "WORKER_IDLE_TIMEOUT_SECONDS": "21600"}
     environment = [{"name": name, "value": value} for name, value in values.items()]
     names = ("cluster", "networkConfiguration", "clientToken", "taskDefinition", "count",
-             "propagateTags", "enableExecuteCommand", "launchType")  # fmt: skip
+             "propagateTags", "enableExecuteCommand", "launchType", "startedBy")  # fmt: skip
     override = {"containerOverrides": [{"name": "airflow", "environment": environment}]}
     expected = dict.fromkeys(names, ANY) | {"overrides": override}
     stubber.add_response("run_task", {"tasks": [{"taskArn": "a"}]}, expected)
     workers.launch(Launch("token", 1, 0.0, patience=80, standing=True), "airflow-worker:7")
+
+
+@pytest.fixture
+def heavy(stub):
+    client, stubber = stub("ecs")
+    placement = TaskPlacement("cluster", ("subnet-1",), ("sg-1",), "ENABLED")
+    size = WorkerSize(cpu=4096, memory_mib=16384, concurrency=2)
+    definition = f"{DEFINITIONS}airflow-worker:7"
+    return EcsWorkerTasks(client, placement, definition, "heavy", size), stubber
+
+
+SAID = [
+    {"name": "AIRFLOW__CELERY__WORKER_CONCURRENCY", "value": "2"},
+    {"name": "WORKER_SIZE", "value": "4096/16384/2"},
+]
+HEAVY = {
+    "cpu": "4096",
+    "memory": "16384",
+    "containerOverrides": [
+        {
+            "name": "airflow",
+            "command": ["celery", "worker", "--queues", "heavy"],
+            "environment": SAID,
+        }
+    ],
+}
+
+
+def test_says_a_fleets_own_queue_and_size_when_it_launches(heavy):
+    workers, stubber = heavy
+    names = ("cluster", "networkConfiguration", "clientToken", "taskDefinition", "count",
+             "propagateTags", "enableExecuteCommand", "launchType")  # fmt: skip
+    expected = dict.fromkeys(names, ANY) | {"startedBy": "heavy", "overrides": HEAVY}
+    stubber.add_response("run_task", {"tasks": [{"taskArn": "a"}]}, expected)
+    workers.launch(Launch("token", 1, 0.0), "airflow-worker:7")
+
+
+def test_says_a_size_alone_when_the_default_fleet_has_one(stub):
+    client, stubber = stub("ecs")
+    placement = TaskPlacement("cluster", ("subnet-1",), ("sg-1",), "ENABLED")
+    definition = f"{DEFINITIONS}airflow-worker:7"
+    workers = EcsWorkerTasks(client, placement, definition, size=WorkerSize(memory_mib=8192))
+    names = ("cluster", "networkConfiguration", "clientToken", "taskDefinition", "count",
+             "propagateTags", "enableExecuteCommand", "launchType")  # fmt: skip
+    said = [{"name": "WORKER_SIZE", "value": "/8192/"}]
+    override = {"containerOverrides": [{"name": "airflow", "environment": said}], "memory": "8192"}
+    expected = dict.fromkeys(names, ANY) | {"startedBy": "default", "overrides": override}
+    stubber.add_response("run_task", {"tasks": [{"taskArn": "a"}]}, expected)
+    workers.launch(Launch("token", 1, 0.0), "airflow-worker:7")
+
+
+def test_lists_only_its_own_workers_when_there_are_several_fleets(ecs, heavy):
+    tasks = [
+        task("by-hand"),
+        task("default", startedBy="default"),
+        task("heavy", startedBy="heavy", overrides=HEAVY),
+        task("gpu", startedBy="gpu"),
+    ]
+    for (workers, stubber), expected in ((ecs, ["by-hand", "default"]), (heavy, ["heavy"])):
+        stub_listing(stubber, "RUNNING", tasks)
+        assert [each.arn for each in workers.active()] == expected
+
+
+def test_sees_who_is_unfit_when_it_lists_the_workers(heavy):
+    workers, stubber = heavy
+    smaller = [{"name": "WORKER_SIZE", "value": "2048/16384/2"}]
+    small = {"containerOverrides": [{"name": "airflow", "environment": smaller}]}
+    idle = [*SAID, {"name": "WORKER_IDLE_TIMEOUT_SECONDS", "value": "21600"}]
+    waits = {**HEAVY, "containerOverrides": [{"name": "airflow", "environment": idle}]}
+    tasks = [
+        task("fit", startedBy="heavy", overrides=HEAVY, healthStatus="HEALTHY"),
+        task("small", startedBy="heavy", overrides=small),
+        task("bare", startedBy="heavy", overrides={}),
+        task("hangs", startedBy="heavy", overrides=HEAVY, healthStatus="UNHEALTHY"),
+        task("waits", startedBy="heavy", overrides=waits),
+    ]
+    stub_listing(stubber, "RUNNING", tasks)
+    seen = workers.active()
+    assert [each.arn for each in seen if each.outdated] == ["small", "bare"]
+    assert [each.arn for each in seen if each.unhealthy] == ["hangs"]
+    assert [each.arn for each in seen if each.standing] == ["waits"]
 
 
 def test_is_content_when_a_worker_to_stop_is_forgotten(ecs):
@@ -239,6 +322,46 @@ def test_knows_no_revision_when_none_was_written(stub):
     client, stubber = stub("s3")
     stubber.add_client_error("get_object", "NoSuchKey")
     assert S3CurrentRevision(client, "state").get() is None
+
+
+ORDERS = {"current": "airflow-worker:7", "drain": {"default": ["b"], "heavy": ["c"]}}
+
+
+def test_names_a_fleets_workers_beside_those_of_others_when_they_shall_drain(stub):
+    client, stubber = stub("s3")
+    named = {**ORDERS, "drain": {"default": ["a", "b"], "heavy": ["c"]}}
+    stubber.add_response("get_object", stored(ORDERS))
+    stubber.add_response(
+        "put_object",
+        {},
+        {
+            "Bucket": "state",
+            "Key": "fleet/drain.json",
+            "Body": json.dumps(named).encode(),
+            "IfMatch": '"1"',
+        },
+    )
+    S3CurrentRevision(client, "state").drain("default", ["b", "a"])
+
+
+def test_writes_nothing_when_they_are_named_already(stub):
+    client, stubber = stub("s3")
+    stubber.add_response("get_object", stored(ORDERS))
+    S3CurrentRevision(client, "state").drain("heavy", ["c"])
+
+
+def test_names_nobody_when_nothing_was_deployed_yet(stub):
+    client, stubber = stub("s3")
+    stubber.add_client_error("get_object", "NoSuchKey")
+    S3CurrentRevision(client, "state").drain("heavy", ["c"])
+
+
+@pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])
+def test_leaves_it_to_the_next_look_when_a_deployment_was_quicker(stub, code):
+    client, stubber = stub("s3")
+    stubber.add_response("get_object", stored(ORDERS))
+    stubber.add_client_error("put_object", code)
+    S3CurrentRevision(client, "state").drain("heavy", ["d"])
 
 
 @pytest.fixture
@@ -336,18 +459,20 @@ STATE = FleetState(
     deaths=(2.0,),
     spot_refused_at=3.0,
     idle_slots_since=9.0,
+    told=("c",),
+    unhealthy=(("d", 7.0),),
 )
 
 
 def test_reads_the_state_that_it_has_written_when_nobody_else_writes(stub):
     client, stubber = stub("s3")
-    place = {"Bucket": "state", "Key": "fleet/state.json"}
+    place = {"Bucket": "state", "Key": "fleet/heavy/state.json"}
     body = json.dumps(STATE.to_json()).encode()
     stubber.add_client_error("get_object", "NoSuchKey")
     stubber.add_response("put_object", {"ETag": '"1"'}, {**place, "Body": body, "IfNoneMatch": "*"})
     stubber.add_response("get_object", stored(STATE.to_json()), place)
     stubber.add_response("put_object", {"ETag": '"2"'}, {**place, "Body": ANY, "IfMatch": '"1"'})
-    states = S3FleetState(client, "state")
+    states = S3FleetState(client, "state", "heavy")
     assert states.load() == (FleetState(), None)
     assert states.save(STATE, None) == '"1"'
     assert states.load() == (STATE, '"1"')
@@ -359,23 +484,33 @@ def test_refuses_to_store_a_state_when_somebody_else_has(code, stub):
     client, stubber = stub("s3")
     stubber.add_client_error("put_object", code)
     with pytest.raises(StateConflictError):
-        S3FleetState(client, "state").save(FleetState(), '"1"')
+        S3FleetState(client, "state", "heavy").save(FleetState(), '"1"')
 
 
 @pytest.mark.parametrize("damage", [[], "text", {"launches": [{"no": "launch"}]}, {"deaths": 3}])
 def test_begins_anew_in_its_place_when_the_state_is_damaged(damage, stub):
     client, stubber = stub("s3")
     stubber.add_response("get_object", stored(damage))
-    assert S3FleetState(client, "state").load() == (FleetState(), '"1"')
+    assert S3FleetState(client, "state", "heavy").load() == (FleetState(), '"1"')
 
 
 def test_reads_the_forecast_when_there_is_one(stub):
     client, stubber = stub("s3")
-    forecast = {"published_at": 5, "runs": [{"due": 65.0, "slots": 12}]}
+    forecast = {
+        "published_at": 5,
+        "runs": [
+            {"due": 65.0, "slots": 12},
+            {"due": 66.0, "slots": 3, "queue": "default"},
+            {"due": 67.0, "slots": 1, "queue": "heavy"},
+        ],
+    }
     stubber.add_response(
         "get_object", stored(forecast), {"Bucket": "state", "Key": "fleet/forecast.json"}
     )
-    assert S3Forecasts(client, "state").get() == Forecast(5.0, [DueRun(65.0, 12)])
+    forecasts = S3Forecasts(client, "state", "default")
+    assert forecasts.get() == Forecast(5.0, [DueRun(65.0, 12), DueRun(66.0, 3)])
+    stubber.add_response("get_object", stored(forecast))
+    assert S3Forecasts(client, "state", "heavy").get() == Forecast(5.0, [DueRun(67.0, 1)])
 
 
 @pytest.mark.parametrize(
@@ -386,5 +521,5 @@ def test_foresees_nothing_when_the_forecast_is_damaged_or_missing(damage, stub):
     client, stubber = stub("s3")
     stubber.add_response("get_object", stored(damage))
     stubber.add_client_error("get_object", "NoSuchKey")
-    assert S3Forecasts(client, "state").get() == NO_FORECAST
-    assert S3Forecasts(client, "state").get() == NO_FORECAST
+    assert S3Forecasts(client, "state", "default").get() == NO_FORECAST
+    assert S3Forecasts(client, "state", "default").get() == NO_FORECAST

@@ -8,6 +8,8 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY
 
+from scale_workers.fleet import UNHEALTHY
+from scale_workers.fleets import UnknownQueueError
 from scale_workers.handler import handler
 from shared.observability import UnknownEventError
 from shared.settings import SettingError
@@ -35,6 +37,9 @@ def settings(monkeypatch):
         "TICK_SCHEDULE_GROUP_NAME": "group",
         "TICK_ROLE_ARN": "arn:aws:iam::111122223333:role/tick",
         "STATE_BUCKET_NAME": "state",
+        "WORKER_QUEUE_NAMES": "none",
+        "WORKER_FLEETS": "{}",
+        "QUEUE_NAME_PREFIX": "airflow-queue-",
     }.items():
         monkeypatch.setenv(name, value)
 
@@ -112,7 +117,7 @@ class World:
     def launches(self, count, revision):
         self.remembers(2)
         names = ("cluster", "launchType", "networkConfiguration", "propagateTags",
-                 "enableExecuteCommand", "clientToken")  # fmt: skip
+                 "enableExecuteCommand", "clientToken", "startedBy")  # fmt: skip
         self.ecs.add_response(
             "run_task",
             {"tasks": [{"taskArn": f"new-{number}"} for number in range(count)]},
@@ -140,7 +145,7 @@ def test_starts_a_worker_when_messages_wait_and_there_is_none(name, call, world,
     world.launches(1, "airflow-worker:7")
     world.ticks()
     result = call(name)
-    assert result["launched"] == 1
+    assert result["fleets"]["default"]["launched"] == 1
     assert json.loads(json.dumps(result)) == result
     assert '"WorkersLaunched":[1.0]' in log_lines()
 
@@ -153,7 +158,85 @@ def test_starts_workers_for_what_the_wake_up_announces_when_nothing_is_counted(
     world.queue()
     world.launches(3, "airflow-worker:7")
     world.ticks()
-    assert call("wake-up-burst")["launched"] == 3
+    assert call("wake-up-burst")["fleets"]["default"]["launched"] == 3
+
+
+@pytest.fixture
+def two_queues(monkeypatch):
+    monkeypatch.setenv("WORKER_QUEUE_NAMES", "heavy")
+    monkeypatch.setenv("WORKER_FLEETS", '{"heavy": {"concurrency": 1, "maxCount": 3}}')
+
+
+def test_looks_at_the_queues_that_a_wake_up_names_and_at_no_other(two_queues, call, world, stubbed):
+    world.revision("airflow-worker:7")
+    world.workers()
+    stubbed("sqs").add_response(
+        "get_queue_attributes",
+        {
+            "Attributes": {
+                f"ApproximateNumberOfMessages{n}": "0" for n in ("", "NotVisible", "Delayed")
+            }
+        },
+        {
+            "QueueUrl": "https://sqs.us-east-1.amazonaws.com/111122223333/airflow-queue-heavy",
+            "AttributeNames": ANY,
+        },
+    )
+    world.remembers(2)
+    world.ecs.add_response("run_task", {"tasks": [{"taskArn": "new-0"}, {"taskArn": "new-1"}]})
+    world.ticks()
+    result = call("wake-up-queues")
+    assert {queue: seen["launched"] for queue, seen in result["fleets"].items()} == {"heavy": 2}
+
+
+def test_looks_at_every_queue_when_the_tick_comes(two_queues, call, world):
+    world.revision("airflow-worker:7")
+    world.workers()
+    world.queue()
+    world.s3.add_client_error("get_object", "NoSuchKey")
+    world.workers()
+    world.queue()
+    world.rests()
+    assert list(call("tick")["fleets"]) == ["default", "heavy"]
+
+
+def test_looks_at_the_fleet_of_a_worker_when_it_has_ended(two_queues, sample_event, context, world):
+    event = sample_event("scale_workers/worker-left")
+    event["detail"]["startedBy"] = "heavy"
+    world.revision("airflow-worker:7")
+    world.workers()
+    world.queue()
+    assert list(handler(event, context)["fleets"]) == ["heavy"]
+
+
+def test_looks_at_nothing_when_a_worker_of_a_queue_that_is_no_more_has_ended(sample_event, context):
+    event = sample_event("scale_workers/worker-left")
+    event["detail"]["startedBy"] = "heavy"
+    assert handler(event, context) is None
+
+
+def test_counts_no_death_when_a_worker_was_stopped_because_it_hung(
+    sample_event, context, world, log_lines
+):
+    event = sample_event("scale_workers/worker-died")
+    event["detail"]["stoppedReason"] = UNHEALTHY
+    world.revision("airflow-worker:7")
+    world.workers()
+    world.queue()
+    world.rests()
+    handler(event, context)
+    assert "WorkersDied" not in log_lines()
+
+
+def test_names_the_queues_when_told_to_pause_one_that_is_unknown(two_queues, context, world):
+    with pytest.raises(UnknownQueueError, match="those are default, heavy"):
+        handler({"pause": True, "queue": "heavi"}, context)
+
+
+def test_says_what_is_wrong_when_the_fleets_are_described_wrongly(call, channel, monkeypatch):
+    monkeypatch.setenv("WORKER_FLEETS", '{"heavy": {}}')
+    call("custom-resource-create")
+    assert "'heavy', which is no queue" in channel.answer["Reason"]
 
 
 def test_starts_nothing_when_told_to_pause(call, world):
@@ -163,7 +246,7 @@ def test_starts_nothing_when_told_to_pause(call, world):
     world.workers()
     world.queue(visible=3)
     world.ticks()
-    assert call("pause")["launched"] == 0
+    assert call("pause")["fleets"]["default"]["launched"] == 0
 
 
 def test_launches_nothing_now_but_ticks_and_reports_when_a_worker_has_died(call, world, log_lines):
@@ -172,7 +255,7 @@ def test_launches_nothing_now_but_ticks_and_reports_when_a_worker_has_died(call,
     world.queue(visible=3)
     world.remembers()
     world.ticks()
-    assert call("worker-died")["launched"] == 0
+    assert call("worker-died")["fleets"]["default"]["launched"] == 0
     lines = log_lines()
     assert "WorkersDied" in lines
     assert "Essential container in task exited" in lines
@@ -184,7 +267,7 @@ def test_cancels_the_tick_when_all_is_quiet(name, call, world, log_lines):
     world.workers()
     world.queue()
     world.rests()
-    assert call(name)["lookAgain"] is False
+    assert call(name)["fleets"]["default"]["lookAgain"] is False
     assert "CloudWatchMetrics" not in log_lines()
 
 
@@ -269,7 +352,14 @@ def test_answers_failed_when_the_limits_are_impossible(call, channel, monkeypatc
 
 @pytest.mark.parametrize(
     "event",
-    [{"source": "somebody"}, {"source": "aws.ecs", "detail": {}}, {"visible": 3}, {"pause": 1}],
+    [
+        {"source": "somebody"},
+        {"source": "aws.ecs", "detail": {}},
+        {"visible": 3},
+        {"pause": 1},
+        {"pause": True, "queue": 1},
+        {"queue": "heavy"},
+    ],
 )
 def test_refuses_an_event_when_it_is_unknown(event, context):
     with pytest.raises(UnknownEventError):

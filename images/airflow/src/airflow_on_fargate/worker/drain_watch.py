@@ -1,8 +1,10 @@
-"""Has a newer worker been deployed? One S3 object says which task definition is current.
+"""Shall this worker drain? One S3 object says which task definition is current, and who has to go.
 
-The scaler writes {"current": "<family>:<revision>"} with every deployment. A worker of any other
-revision drains. The object is read in a thread of its own with a conditional request, so that
-neither a slow nor a missing S3 ever holds the worker's event loop.
+    {"current": "<family>:<revision>", "drain": {"<queue>": ["<task id>", ...]}}
+
+The scaler writes it with every deployment, and when a worker has to go that is current. A worker of
+any other revision drains, and one that is named. The object is read in a thread of its own with a
+conditional request, so that neither a slow nor a missing S3 ever holds the worker's event loop.
 """
 
 import json
@@ -10,6 +12,7 @@ import logging
 import threading
 import urllib.request
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,18 +22,34 @@ LOOK_SECONDS: Final = 15.0
 METADATA_TIMEOUT_SECONDS: Final = 3.0
 
 
+@dataclass(frozen=True)
+class Orders:
+    """What the object says: the current task definition, and the ids of tasks that drain."""
+
+    current: str
+    drain: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Identity:
+    """This task: its definition as family:revision, its id."""
+
+    task_definition: str
+    task_id: str
+
+
 class DrainWatch:
     """Looks at the drain object now and then; `drain_wanted` is the answer so far."""
 
     def __init__(
         self,
-        own_task_definition: str,
-        read: Callable[[], str | None],
+        own: Identity,
+        read: Callable[[], Orders | None],
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
-        """`read` returns the current task definition, or None for "not known" or "not changed"."""
+        """`read` returns the orders, or None for "not known" or "not changed"."""
         self.drain_wanted = False
-        self._own = own_task_definition
+        self._own = own
         self._read = read
         self._look_seconds = look_seconds
 
@@ -43,7 +62,7 @@ class DrainWatch:
             log.info("No drain watch: WORKER_DRAIN_OBJECT or the ECS metadata address is not set")
             return None
         try:
-            own = own_task_definition(metadata_uri)
+            own = own_identity(metadata_uri)
         except (OSError, ValueError, KeyError) as error:
             log.warning("No drain watch: the ECS metadata could not be read: %s", error)
             return None
@@ -62,12 +81,21 @@ class DrainWatch:
     def look(self) -> None:
         """Once. What cannot be read changes nothing: better to stay than to leave by mistake."""
         try:
-            current = self._read()
+            orders = self._read()
         except Exception as error:
             log.warning("The drain object could not be read: %s", error)
             return
-        if current is not None and current != self._own:
-            log.info("Draining: %s is current, this worker is %s", current, self._own)
+        if orders is None:
+            return
+        if orders.current != self._own.task_definition:
+            log.info(
+                "Draining: %s is current, this worker is %s",
+                orders.current,
+                self._own.task_definition,
+            )
+            self.drain_wanted = True
+        elif self._own.task_id in orders.drain:
+            log.info("Draining: this worker was named")
             self.drain_wanted = True
 
 
@@ -93,8 +121,8 @@ class S3DrainObject:
             config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2}),
         )
 
-    def read(self) -> str | None:
-        """The current task definition as family:revision; None if unchanged or not written yet."""
+    def read(self) -> Orders | None:
+        """None if unchanged or not written yet."""
         from botocore.exceptions import ClientError
 
         condition = {"IfNoneMatch": self._etag} if self._etag else {}
@@ -105,16 +133,17 @@ class S3DrainObject:
             if status in (304, 404):
                 return None
             raise
-        current = json.loads(answer["Body"].read())["current"]
-        if not isinstance(current, str):
+        said = json.loads(answer["Body"].read())
+        if not isinstance(said["current"], str):
             raise ValueError("the drain object's 'current' is not a string")
+        named = [name for names in said.get("drain", {}).values() for name in names]
         self._etag = answer["ETag"]
-        return current
+        return Orders(said["current"], frozenset(named))
 
 
-def own_task_definition(metadata_uri: str) -> str:
-    """This task's family:revision, from the ECS metadata endpoint."""
+def own_identity(metadata_uri: str) -> Identity:
+    """Who this task is, from the ECS metadata endpoint."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"{metadata_uri}/task", timeout=METADATA_TIMEOUT_SECONDS) as response:
         task = json.load(response)
-    return f"{task['Family']}:{task['Revision']}"
+    return Identity(f"{task['Family']}:{task['Revision']}", str(task["TaskARN"]).rpartition("/")[2])
