@@ -1,0 +1,108 @@
+"""What Airflow reports of releases from inside, and whom the publisher tells."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Deployed
+from tests.e2e.test_2_visible import seconds_until
+
+PATH = "reported.py"
+BROKEN = """
+from airflow.sdk import DAG
+import no_such_package
+
+DAG("reported")
+"""
+
+
+@pytest.fixture
+def told(deployed: Deployed) -> Iterator["Told"]:
+    """What the topic says."""
+    sqs, sns = deployed.workspace.client("sqs"), deployed.workspace.client("sns")
+    url = sqs.create_queue(QueueName="told")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    topic = deployed.outputs["NotificationTopicArn"]
+    subscription = sns.subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"], ReturnSubscriptionArn=True
+    )
+    yield Told(sqs, url)
+    sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+    sqs.delete_queue(QueueUrl=url)
+
+
+class Told:
+    def __init__(self, sqs: Any, url: str) -> None:
+        self._sqs, self._url = sqs, url
+        self._messages: dict[str, str] = {}
+
+    def text(self, subject: str) -> str | None:
+        """Of the message with this subject, as soon as it has come."""
+        answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10)
+        for message in answer.get("Messages", []):
+            body = json.loads(message["Body"])
+            self._messages.setdefault(body["Subject"].partition(":")[0], body["Message"])
+        return self._messages.get(subject)
+
+
+def test_reports_a_file_against_its_release_when_airflow_cannot_import_it(
+    deployed: Deployed, told: Told
+):
+    s3, bucket = deployed.workspace.client("s3"), deployed.outputs["DagBucketName"]
+
+    def document(key: str) -> Any:
+        try:
+            return json.loads(s3.get_object(Bucket=bucket, Key=f"releases/{key}")["Body"].read())
+        except s3.exceptions.NoSuchKey:
+            return None
+
+    before = document("current.json")["release"]
+    s3.put_object(Bucket=bucket, Key=f"dags/{PATH}", Body=BROKEN.encode())
+    seconds_until(lambda: document("current.json")["release"] != before)
+    pointer = document("current.json")
+    warning = f"{PATH}, line 3: imports 'no_such_package', which the image does not have"
+    assert pointer["changes"]["warnings"] == [warning]
+
+    report = f"{pointer['release']}.import-errors.json"
+    # A refresh, a parse, and another refresh.
+    seconds_until(lambda: document(report), limit=60)
+    (failure,) = document(report)["failures"]
+    assert (failure["path"], failure["error"], failure["line"]) == (PATH, "ModuleNotFoundError", 3)
+
+    seconds_until(lambda: told.text("DAG files that Airflow cannot import"), limit=30)
+    text = told.text("DAG files that Airflow cannot import")
+    assert text
+    assert f"Release {pointer['release']}, 1 files:\n{PATH}, line 3: ModuleNotFoundError" in text
+    seconds_until(lambda: told.text("DAG release with warnings"), limit=30)
+
+    s3.put_object(Bucket=bucket, Key=f"dags/{PATH}", Body=b"")
+    seconds_until(lambda: document("current.json")["release"] != pointer["release"])
+    mended = document("current.json")["release"]
+    seconds_until(lambda: not errors_in_airflow(deployed), limit=60)
+    assert document(f"{mended}.import-errors.json") is None
+
+
+def errors_in_airflow(deployed: Deployed) -> list[str]:
+    return [each["filename"] for each in deployed.api().get("importErrors")["import_errors"]]
+
+
+def test_says_what_runs_need_and_what_can_be_imported_when_airflow_runs(deployed: Deployed):
+    s3, bucket = deployed.workspace.client("s3"), deployed.outputs["DagBucketName"]
+
+    def report(name: str) -> tuple[Any, datetime]:
+        found = s3.get_object(Bucket=bucket, Key=f"releases/{name}.json")
+        return json.loads(found["Body"].read()), found["LastModified"]
+
+    in_use, at = report("in-use")
+    named = in_use["releases"]
+    # Reported every five minutes.
+    assert datetime.now(UTC) - at < timedelta(minutes=6)
+    for run in deployed.api().get("dags/~/dagRuns")["dag_runs"]:
+        if run["end_date"] and datetime.fromisoformat(run["end_date"]) < at:
+            assert run["bundle_version"] in named
+    packages = report("environment")[0]["packages"]
+    assert {"airflow", "boto3"} <= set(packages)
+    assert "no_such_package" not in packages
