@@ -213,9 +213,7 @@ def import_errors(folder, sample_event, call, **values):
     failure = ImportFailure("team/a.py", "ModuleNotFoundError", "No module named 'pw=secret'", 3)
     report = ImportErrorReport(release, failures=(failure,) * values["total"], **values)
     folder.s3.put(f"releases/{release}.import-errors.json", report.to_bytes())
-    event = sample_event("publish_dags/object-created")
-    event["detail"]["object"]["key"] = f"releases/{release}.import-errors.json"
-    return call(event)
+    return call(sample_event("publish_dags/import-errors"))
 
 
 def test_tells_file_line_and_kind_when_airflow_cannot_import(call, folder, sample_event, log_lines):
@@ -239,8 +237,7 @@ def test_tells_nobody_when_the_report_does_not_ask_for_it(call, folder, sample_e
 
 @pytest.mark.parametrize("body", [None, b"", b"[]", b'{"schema": 1}'])
 def test_ignores_a_report_when_it_is_gone_or_unknown(call, folder, sample_event, body):
-    event = sample_event("publish_dags/object-created")
-    event["detail"]["object"]["key"] = "releases/20260102T030405Z-0123456789.import-errors.json"
+    event = sample_event("publish_dags/import-errors")
     if body is not None:
         folder.s3.put(event["detail"]["object"]["key"], body)
     assert call(event) == {"outcome": "ignored"}
@@ -256,4 +253,4 @@ def test_removes_old_releases_when_it_looks_regularly(call, folder, sample_event
     folder.report_use()
     assert len(call(sample_event("publish_dags/reconciliation"))["removed"]) == 2
     assert '"ReleasesRemoved":[2.0]' in log_lines()
-    assert call({"retire": True}) == {"removed": [], "removalBlocked": ""}
+    assert call(sample_event("publish_dags/retire")) == {"removed": [], "removalBlocked": ""}
