@@ -2,14 +2,19 @@
 
 import json
 import os
+import random
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
+from airflow_on_fargate.configuration import DAG_BUNDLE_REFRESH_SECONDS
+from publish_dags.burst import QUIET_SECONDS
 from tests.e2e.conftest import Deployed
 
 CHANGES = 20
+# Seconds, p50 and p95, on a quiet machine; of a put, the publisher's quiet period is a part.
+TARGETS = {"release current → visible": (3, 5), "put → visible": (5, 8)}
 DAG = """
 from airflow.sdk import dag, task
 
@@ -33,9 +38,11 @@ def seconds_until(condition: Callable[[], Any], limit: float = 30) -> float:
 
 
 def summary(name: str, seconds: list[float]) -> dict[str, Any]:
-    p95 = statistics.quantiles(seconds, n=20)[-1]
-    p50 = statistics.median(seconds)
-    return {"what": name, "count": len(seconds), "p50": round(p50, 2), "p95": round(p95, 2)}
+    p50 = round(statistics.median(seconds), 2)
+    p95 = round(statistics.quantiles(seconds, n=20)[-1], 2)
+    target = TARGETS.get(name)
+    kept = {"target": target, "kept": p50 <= target[0] and p95 <= target[1]} if target else {}
+    return {"what": name, "count": len(seconds), "p50": p50, "p95": p95, **kept}
 
 
 def test_shows_a_new_or_changed_dag_within_seconds_when_a_file_is_put(deployed: Deployed):
@@ -55,7 +62,11 @@ def test_shows_a_new_or_changed_dag_within_seconds_when_a_file_is_put(deployed: 
         )
 
     current, visible, after_release = [], [], []
+    chance = random.Random(1)
     for change in range(CHANGES):
+        # At a random moment between two looks of the dag-processor; else each would come just after
+        # one, and have to wait for the next.
+        time.sleep(chance.uniform(0, DAG_BUNDLE_REFRESH_SECONDS))
         # Each file comes once, and is changed once.
         number, tag = change // 2, f"change_{change}"
         before = release()
@@ -72,13 +83,14 @@ def test_shows_a_new_or_changed_dag_within_seconds_when_a_file_is_put(deployed: 
         summary("release current → visible", after_release),
         summary("put → visible", visible),
     ]
-    print(*measured, sep="\n")
+    print(f"The quiet period is {QUIET_SECONDS} s.", *measured, sep="\n")
     if path := os.environ.get("VISIBLE_JSON"):
         with open(path, "w") as file:
             json.dump(measured, file, indent=2)
     # Twice the targets: another machine may be slower, a broken refresh is slower by far.
-    assert measured[1]["p50"] <= 6
-    assert measured[2]["p50"] <= 10
+    for each in measured[1:]:
+        assert each["p50"] <= 2 * each["target"][0]
+        assert each["p95"] <= 2 * each["target"][1]
 
 
 def test_rolls_back_in_one_call_when_asked(deployed: Deployed):

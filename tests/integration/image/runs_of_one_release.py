@@ -58,7 +58,7 @@ def locked() -> bool:
     """Whether the dag-processor would have to wait now."""
     with engine.connect() as other:
         try:
-            other.execute(select(DagModel.dag_id).with_for_update(nowait=True))
+            other.execute(select(DagModel.dag_id).with_for_update(nowait=True, key_share=True))
         except OperationalError:
             return True
     return False

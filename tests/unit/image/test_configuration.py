@@ -103,7 +103,7 @@ def test_bundle_list_names_the_bucket_when_one_is_given() -> None:
     )
     [bundle] = json.loads(settings["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
     assert bundle["classpath"] == "airflow_on_fargate.dag_bundle.ReleaseDagBundle"
-    assert bundle["kwargs"] == {"bucket_name": "my-dags", "prefix": "r/", "refresh_interval": 5}
+    assert bundle["kwargs"] == {"bucket_name": "my-dags", "prefix": "r/", "refresh_interval": 3}
 
 
 def test_bundle_list_is_left_alone_when_there_is_no_bucket() -> None:

@@ -93,3 +93,30 @@ def create_runs_of_one_release() -> None:
 
     _create_orm_dagrun.mended = True  # type: ignore[attr-defined]
     definitions._create_orm_dagrun = _create_orm_dagrun
+
+
+def keep_the_logs_of_other_tries() -> None:
+    """Keep a retry that comes at once from losing its log.
+
+    When a try's log has been uploaded, which takes a second or two after its end, the whole folder
+    of the task is removed, and with it the log that the next try on the same worker has begun.
+    """
+    import attrs
+    from airflow.providers.amazon.aws.log.s3_task_handler import S3RemoteLogIO
+
+    original = S3RemoteLogIO.upload
+    if getattr(original, "mended", False):
+        return
+
+    def upload(self: Any, path: Any, ti: Any = None) -> None:
+        if not self.delete_local_copy:
+            original(self, path, ti)
+            return
+        original(attrs.evolve(self, delete_local_copy=False), path, ti)
+        local = self.base_log_folder / path
+        # Emptied when it has been uploaded.
+        if local.is_file() and not local.stat().st_size:
+            local.unlink()
+
+    upload.mended = True  # type: ignore[attr-defined]
+    S3RemoteLogIO.upload = upload

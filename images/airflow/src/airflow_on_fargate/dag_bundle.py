@@ -1,6 +1,6 @@
 """The DAG bundle: immutable releases from S3, switched atomically, pinned by runs that use them.
 
-The dag-processor follows the pointer: one conditional request every five seconds. A task asks for
+The dag-processor follows the pointer: one conditional request every three seconds. A task asks for
 the release that its run started with and gets exactly that, whatever has been published since.
 """
 

@@ -34,7 +34,9 @@ def install() -> None:
 
 
 def _attach(instance: Any = None, **_: Any) -> None:
+    from airflow_on_fargate import airflow_mends
     from airflow_on_fargate.worker import bootstep, kombu_mends
 
     kombu_mends.apply()
+    airflow_mends.keep_the_logs_of_other_tries()
     bootstep.attach(instance.app)

@@ -1,0 +1,82 @@
+"""What the releases of the suite consist of: every file says which number it is of."""
+
+import hashlib
+from string import Template
+
+DAG_IDS = ("steady_scheduled", "steady_quick", "steady_slow")
+_LIBRARY = "steady_modules"
+# One run after another by the scheduler, the others as they are triggered.
+_SETTINGS = {
+    "steady_scheduled": ("'@continuous'", 1, 0),
+    "steady_quick": ("None", 4, 0),
+    "steady_slow": ("None", 4, 4),
+}
+# A third of the steps fail once, so that a retry may come when the next releases are live.
+_DAG = Template('''
+import json
+import time
+from pathlib import Path
+
+from airflow.sdk import DAG, get_current_context, task
+from steady_modules import early
+
+NUMBER = $number
+
+def look():
+    """Print which release everything is of that a task can get at."""
+    from steady_modules import late
+
+    here = Path(__file__).resolve()
+    marker = int((here.parent / "steady_modules" / "marker.txt").read_text())
+    folder = here.parent.name
+    seen = {"dag": NUMBER, "early": early.NUMBER, "late": late.NUMBER, "marker": marker}
+    print("SAW " + json.dumps({**seen, "folder": folder}))
+
+with DAG("$dag_id", schedule=$schedule, max_active_runs=$active, is_paused_upon_creation=False):
+
+    @task
+    def begin():
+        look()
+        time.sleep($pause)
+
+    @task(retries=1, retry_delay=0.5)
+    def step_$number():
+        look()
+        if NUMBER % 3 == 0 and get_current_context()["ti"].try_number == 1:
+            raise RuntimeError("once")
+
+    @task
+    def end():
+        look()
+
+    begin() >> step_$number() >> end()
+''')
+
+
+def files(number: int) -> dict[str, str]:
+    """The files of a release: path → text."""
+    dags = {
+        f"{dag_id}.py": _DAG.substitute(
+            dag_id=dag_id, number=number, schedule=schedule, active=active, pause=pause
+        )
+        for dag_id, (schedule, active, pause) in _SETTINGS.items()
+    }
+    modules = {"__init__.py": "", "marker.txt": f"{number}"}
+    modules |= dict.fromkeys(("early.py", "late.py"), f"NUMBER = {number}\n")
+    return dags | {f"{_LIBRARY}/{name}": text for name, text in modules.items()}
+
+
+def expected(dag_id: str, hashes: dict[str, str], count: int) -> dict[str, int]:
+    """What a task has to see in a release: by the files' SHA-256, which number each one is of."""
+    numbers = {
+        (path, hashlib.sha256(text.encode()).hexdigest()): number
+        for number in range(count + 1)
+        for path, text in files(number).items()
+    }
+    places = {
+        "dag": f"{dag_id}.py",
+        "early": f"{_LIBRARY}/early.py",
+        "late": f"{_LIBRARY}/late.py",
+        "marker": f"{_LIBRARY}/marker.txt",
+    }
+    return {name: numbers[path, hashes[path]] for name, path in places.items()}

@@ -1,0 +1,142 @@
+"""Somebody who publishes without pause, and somebody who starts and clears runs meanwhile."""
+
+import io
+import json
+import random
+import threading
+import zipfile
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+
+from commands import smoke
+from commands.airflow_api import SECONDS, AirflowApi
+from tests.e2e.conftest import Deployed
+from tests.releases.content import DAG_IDS, files
+
+# At most so many runs of a triggered DAG at a time: the machine's workers have eight slots.
+ACTIVE = 3
+
+
+class Publishing:
+    """Release upon release, by upload, by zip and by roll-back, at random moments."""
+
+    def __init__(self, deployed: Deployed, chance: random.Random) -> None:
+        self._deployed = deployed
+        self._chance = chance
+        self._s3 = deployed.workspace.client("s3")
+        self._bucket = deployed.outputs["DagBucketName"]
+        self.moments: list[tuple[datetime, str]] = []
+        self.count = {"upload": 0, "zip": 0, "rollback": 0}
+
+    def current(self) -> str:
+        """The release that the pointer names."""
+        answer = self._s3.get_object(Bucket=self._bucket, Key="releases/current.json")
+        return str(json.loads(answer["Body"].read())["release"])
+
+    def publish(self, number: int) -> None:
+        """Make another release current, and wait until it is."""
+        before = self.current()
+        kinds = ["upload", "zip", "rollback"] if len(self.moments) > 1 else ["upload"]
+        (kind,) = self._chance.choices(kinds, weights=[5, 3, 2][: len(kinds)])
+        {"upload": self._upload, "zip": self._zip, "rollback": self._roll_back}[kind](number)
+        smoke.wait_until(lambda: self.current() != before, 60, f"{kind} {number}", interval=0.1)
+        self.moments.append((datetime.now(UTC), self.current()))
+        self.count[kind] += 1
+
+    def _upload(self, number: int) -> None:
+        paths = list(files(number).items())
+        self._chance.shuffle(paths)
+        for path, text in paths:
+            self._s3.put_object(Bucket=self._bucket, Key=f"dags/{path}", Body=text.encode())
+
+    def _zip(self, number: int) -> None:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for path, text in files(number).items():
+                archive.writestr(path, text)
+        self._s3.put_object(Bucket=self._bucket, Key="inbox/all.zip", Body=packed.getvalue())
+
+    def _roll_back(self, _: int) -> None:
+        current = self.current()
+        target = self._chance.choice([r for _, r in self.moments if r != current])
+        answer = self._deployed.workspace.client("lambda").invoke(
+            FunctionName=self._deployed.outputs["PublishDagsFunctionName"],
+            Payload=json.dumps({"promote": target, "by": "the releases suite"}).encode(),
+        )
+        assert json.loads(answer["Payload"].read())["outcome"] == "promoted"
+
+
+class Running(threading.Thread):
+    """Starts runs at random moments, and clears one that has ended now and then."""
+
+    def __init__(self, api: AirflowApi, chance: random.Random) -> None:
+        super().__init__()
+        self._api = api
+        self._chance = chance
+        self._done = threading.Event()
+        self.cleared = 0
+        self.failures: list[str] = []
+
+    def run(self) -> None:
+        """Until told to end."""
+        self._pause(False)
+        while not self._done.wait(self._chance.uniform(0.2, 1.5)):
+            try:
+                self._act()
+            except requests.RequestException as error:
+                self.failures.append(repr(error))
+
+    def end(self) -> None:
+        """No more runs; those there are run to their end."""
+        self._done.set()
+        self.join()
+        self._pause(True)
+
+    def _pause(self, paused: bool) -> None:
+        url = f"{self._api.base_url}/api/v2/dags/{DAG_IDS[0]}"
+        answer = self._api.session.patch(url, json={"is_paused": paused}, timeout=SECONDS)
+        answer.raise_for_status()
+
+    def _act(self) -> None:
+        dag_id = self._chance.choice(DAG_IDS[1:])
+        runs = self._api.get(f"dags/{dag_id}/dagRuns", limit=50, order_by="-run_after")["dag_runs"]
+        active = [run for run in runs if run["state"] in ("queued", "running")]
+        ended = [run for run in runs if run["state"] == "success"]
+        if ended and self._chance.random() < 0.15:
+            self._clear(dag_id, self._chance.choice(ended)["dag_run_id"])
+        elif len(active) < ACTIVE:
+            self._api.trigger(dag_id)
+
+    def _clear(self, dag_id: str, run_id: str) -> None:
+        answer = self._api.session.post(
+            f"{self._api.base_url}/api/v2/dags/{dag_id}/clearTaskInstances",
+            json={"dry_run": False, "dag_run_id": run_id, "only_failed": False},
+            timeout=SECONDS,
+        )
+        answer.raise_for_status()
+        self.cleared += 1
+
+
+def wait_for_the_last_run(api: AirflowApi, timeout: float = 180) -> None:
+    """Until nothing of the suite's DAGs runs any more."""
+
+    def active() -> int:
+        return sum(
+            len(api.get(f"dags/{dag_id}/dagRuns", state=state, limit=1)["dag_runs"])
+            for dag_id in DAG_IDS
+            for state in ("queued", "running")
+        )
+
+    smoke.wait_until(lambda: not active(), timeout, "the end of the last run", interval=1)
+
+
+def runs_of(api: AirflowApi, dag_id: str) -> list[dict[str, Any]]:
+    """Every run of a DAG."""
+    found: list[dict[str, Any]] = []
+    while True:
+        page = api.get(f"dags/{dag_id}/dagRuns", limit=100, offset=len(found))
+        found += page["dag_runs"]
+        if len(found) >= page["total_entries"] or not page["dag_runs"]:
+            return found
