@@ -206,8 +206,12 @@ def decide(
     config = replace(config, minimum=min(minimum, config.maximum), floors=())
     going, state = upkeep(observation, state, config)
     staying = tuple(worker for worker in observation.workers if worker.arn not in going.drain)
-    draining = observation.draining + len(observation.workers) - len(staying)
-    observation = replace(observation, workers=staying, draining=draining)
+    observation = replace(
+        observation,
+        workers=staying,
+        draining=observation.draining + len(observation.workers) - len(staying),
+        draining_arns=observation.draining_arns.union(going.drain),
+    )
     repeated = tuple(
         launch
         for launch in state.launches
