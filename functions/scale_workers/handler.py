@@ -26,7 +26,7 @@ from shared.custom_resource import (
     fulfil,
     is_custom_resource_event,
 )
-from shared.eventbridge_tick import EventBridgeTick, TickTarget
+from shared.eventbridge_tick import EventBridgeTick
 from shared.fargate import StoppedTask, family, family_and_revision, is_stopped_task_event
 from shared.https_answer_channel import HttpsAnswerChannel
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
@@ -146,12 +146,7 @@ def _fleets(settings: ScaleWorkersSettings, context: LambdaContext) -> Fleets:
     def now() -> datetime:
         return datetime.now(UTC)
 
-    target = TickTarget(
-        schedule_name=settings.tick_schedule_name,
-        group_name=settings.tick_schedule_group_name,
-        function_arn=context.invoked_function_arn,
-        role_arn=settings.tick_role_arn,
-    )
+    target = settings.tick.calling(context.invoked_function_arn)
     current = S3CurrentRevision(clients.s3(), settings.state_bucket_name)
     fleets = {
         queue: _fleet(queue, each, settings, current, now)
