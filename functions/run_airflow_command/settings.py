@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shared.eventbridge_tick import TickSettings
 from shared.fargate import TaskPlacement
 from shared.settings import Environment
 
@@ -14,9 +15,7 @@ class RunAirflowCommandSettings:
     rotation_task_role_arn: str
     state_bucket_name: str
     log_group_name: str
-    tick_schedule_name: str
-    tick_schedule_group_name: str
-    tick_role_arn: str
+    tick: TickSettings
     database_retention_days: int
 
     @classmethod
@@ -28,8 +27,6 @@ class RunAirflowCommandSettings:
             rotation_task_role_arn=environment.text("ROTATION_TASK_ROLE_ARN"),
             state_bucket_name=environment.text("STATE_BUCKET_NAME"),
             log_group_name=environment.text("COMMAND_LOG_GROUP_NAME"),
-            tick_schedule_name=environment.text("TICK_SCHEDULE_NAME"),
-            tick_schedule_group_name=environment.text("TICK_SCHEDULE_GROUP_NAME"),
-            tick_role_arn=environment.text("TICK_ROLE_ARN"),
+            tick=TickSettings.from_environment(environment),
             database_retention_days=environment.whole_number("DATABASE_RETENTION_DAYS"),
         )

@@ -17,7 +17,7 @@ from run_airflow_command.s3_command_store import S3CommandStore
 from run_airflow_command.s3_upgrade_notes import S3UpgradeNotes
 from run_airflow_command.settings import RunAirflowCommandSettings
 from shared import clients
-from shared.eventbridge_tick import EventBridgeTick, TickTarget
+from shared.eventbridge_tick import EventBridgeTick
 from shared.fargate import StoppedTask
 from shared.https_answer_channel import HttpsAnswerChannel
 from shared.observability import MetricName, Telemetry
@@ -39,12 +39,7 @@ def commands_from(
         if restored:
             telemetry.logger.info("Services have their counts again", service_arns=restored)
 
-    target = TickTarget(
-        schedule_name=settings.tick_schedule_name,
-        group_name=settings.tick_schedule_group_name,
-        function_arn=context.invoked_function_arn,
-        role_arn=settings.tick_role_arn,
-    )
+    target = settings.tick.calling(context.invoked_function_arn)
     schedule = EventBridgeTick(clients.scheduler(), target, _now)
     return Commands(
         runner=EcsTaskRunner(

@@ -4,13 +4,13 @@
 came of it.
 """
 
-import hashlib
 import math
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from scale_workers.fleet_state import FleetState, Launch
 from scale_workers.foresight import NO_FORECAST, Forecast, Outlook, outlook
+from scale_workers.launches import LISTING_SECONDS, split
 from scale_workers.upkeep import upkeep
 from shared.floors import Floor, floor_ahead
 
@@ -18,8 +18,6 @@ from shared.floors import Floor, floor_ahead
 SETTLING_SECONDS = 30.0
 # Messages that wait beside free slots for that long say that the slots are not free.
 _DISTRUST_SECONDS = 40.0
-# ECS lists a new task after seconds. One that is not listed after this has gone already.
-_LISTING_SECONDS = 60.0
 # An announced message that is not counted after this has been taken, or never came.
 _ANNOUNCED_SECONDS = 120.0
 # Of an unresolved launch: nobody is working on it any more; it is too old to be repeated.
@@ -29,8 +27,6 @@ _LAUNCHES_PER_LOOK = 100
 # Deaths in a row, without a worker that lived, from which on launches pause, and for how long.
 _DEATHS_IN_A_ROW, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 3, 60.0, 900.0
 _PROVEN_SECONDS = 180.0
-# After a refusal Spot is not asked again for so long.
-_SPOT_PAUSE_SECONDS = 600.0
 # Until launch times have been learned.
 _USUAL_LAUNCH_SECONDS = 80.0
 # From running to the first poll: ECS does not see it.
@@ -210,8 +206,12 @@ def decide(
     config = replace(config, minimum=min(minimum, config.maximum), floors=())
     going, state = upkeep(observation, state, config)
     staying = tuple(worker for worker in observation.workers if worker.arn not in going.drain)
-    draining = observation.draining + len(observation.workers) - len(staying)
-    observation = replace(observation, workers=staying, draining=draining)
+    observation = replace(
+        observation,
+        workers=staying,
+        draining=observation.draining + len(observation.workers) - len(staying),
+        draining_arns=observation.draining_arns.union(going.drain),
+    )
     repeated = tuple(
         launch
         for launch in state.launches
@@ -233,7 +233,7 @@ def decide(
         patience=coming.patience or None,
         standing=present + needed < config.minimum,
     )
-    launches = _launches(observation, state, config, template)
+    launches = split(template, observation, state, config, present + count)
     state = replace(state, launches=(*state.launches, *launches))
 
     busy = observation.visible + observation.in_flight + observation.delayed
@@ -259,7 +259,7 @@ def _remember(observation: Observation, state: FleetState, concurrency: int) -> 
     launches = tuple(
         launch
         for launch in state.launches
-        if now - launch.at < (_LISTING_SECONDS if launch.arns else _STALE_SECONDS)
+        if now - launch.at < (LISTING_SECONDS if launch.arns else _STALE_SECONDS)
         and not (launch.arns and listed.issuperset(launch.arns))
     )
     news = sorted(
@@ -373,33 +373,3 @@ def _needed(
     shortage = waiting + coming.slots + spare - free_older - (settling + pending) * slots
     needed = max(0, -(-shortage // slots))
     return needed, replace(state, idle_slots_since=idle_slots_since)
-
-
-def _launches(
-    observation: Observation,
-    state: FleetState,
-    config: FleetConfig,
-    template: Launch,
-) -> tuple[Launch, ...]:
-    on_spot = sum(1 for worker in observation.workers if worker.on_spot)
-    on_spot += sum(launch.count for launch in state.launches if launch.on_spot)
-    total = len(observation.workers) + _unlisted(observation, state) + template.count
-    share = min(template.count, max(0, total * config.spot_share // 100 - on_spot))
-    if state.spot_refused_at and observation.now - state.spot_refused_at < _SPOT_PAUSE_SECONDS:
-        share = 0
-    fleet = config.queue
-    return tuple(
-        replace(template, token=_token(observation, state, fleet, spot), count=size, on_spot=spot)
-        for size, spot in ((share, True), (template.count - share, False))
-        if size
-    )
-
-
-def _token(observation: Observation, state: FleetState, fleet: str, on_spot: bool) -> str:
-    """The same for two looks that decide from the same sight, should the state be lost between
-    them. The window ends its life, which for ECS is a day."""
-    window = str(int(observation.now // _LISTING_SECONDS))
-    arns = sorted(worker.arn for worker in observation.workers)
-    known = [launch.token for launch in state.launches]
-    sight = "\n".join([fleet, window, str(on_spot), *arns, *known])
-    return hashlib.sha256(sight.encode()).hexdigest()[:32]

@@ -26,7 +26,7 @@ from shared.custom_resource import (
     fulfil,
     is_custom_resource_event,
 )
-from shared.eventbridge_tick import EventBridgeTick, TickTarget
+from shared.eventbridge_tick import EventBridgeTick
 from shared.fargate import StoppedTask, family, family_and_revision, is_stopped_task_event
 from shared.https_answer_channel import HttpsAnswerChannel
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
@@ -106,13 +106,21 @@ def _report(looks: Looks | None, telemetry: Telemetry) -> dict[str, Any]:
     if looks is None:
         telemetry.logger.info("The fleet is retired")
         return {"retired": True}
-    return {
-        "fleets": {queue: _report_look(queue, look, telemetry) for queue, look in looks.items()}
+    # One number for all fleets: alarms count how often a call says that something went wrong.
+    totals = {
+        MetricName.WORKERS_LAUNCHED: sum(len(look.started) for look in looks.values()),
+        MetricName.WORKER_LAUNCHES_FAILED: sum(len(look.failures) for look in looks.values()),
+        MetricName.WORKER_LAUNCHES_PAUSED: sum(look.action.backing_off for look in looks.values()),
+        MetricName.WORKERS_STOPPED: sum(len(look.action.stop) for look in looks.values()),
     }
+    for name, value in totals.items():
+        telemetry.count(name, value)
+    reports = {queue: _report_look(queue, look, telemetry) for queue, look in looks.items()}
+    return {"fleets": reports}
 
 
 def _report_look(queue: str, look: Look, telemetry: Telemetry) -> dict[str, Any]:
-    observation, action = look.observation, look.action
+    observation, action, log = look.observation, look.action, telemetry.logger
     running = sum(worker.running_since is not None for worker in observation.workers)
     seen: dict[str, Any] = {
         "trigger": observation.trigger.name,
@@ -128,17 +136,13 @@ def _report_look(queue: str, look: Look, telemetry: Telemetry) -> dict[str, Any]
         "lookAgain": action.look_at is not None,
         "backingOff": action.backing_off,
     }
-    telemetry.logger.info("Looked after the fleet", queue=queue, **seen)
-    telemetry.count(MetricName.WORKERS_LAUNCHED, len(look.started))
+    log.info("Looked after the fleet", queue=queue, **seen)
     if look.failures:
-        telemetry.logger.error("Workers were not started", failures=list(look.failures))
-        telemetry.count(MetricName.WORKER_LAUNCHES_FAILED, len(look.failures))
+        log.error("Workers were not started", queue=queue, failures=list(look.failures))
     if action.backing_off:
-        telemetry.logger.error("Workers die as soon as they start: launches pause")
-        telemetry.count(MetricName.WORKER_LAUNCHES_PAUSED)
+        log.error("Workers die as soon as they start: launches pause", queue=queue)
     if action.stop:
-        telemetry.logger.error("Workers hang and are stopped", task_arns=list(action.stop))
-        telemetry.count(MetricName.WORKERS_STOPPED, len(action.stop))
+        log.error("Workers hang and are stopped", queue=queue, task_arns=list(action.stop))
     return seen
 
 
@@ -146,12 +150,7 @@ def _fleets(settings: ScaleWorkersSettings, context: LambdaContext) -> Fleets:
     def now() -> datetime:
         return datetime.now(UTC)
 
-    target = TickTarget(
-        schedule_name=settings.tick_schedule_name,
-        group_name=settings.tick_schedule_group_name,
-        function_arn=context.invoked_function_arn,
-        role_arn=settings.tick_role_arn,
-    )
+    target = settings.tick.calling(context.invoked_function_arn)
     current = S3CurrentRevision(clients.s3(), settings.state_bucket_name)
     fleets = {
         queue: _fleet(queue, each, settings, current, now)

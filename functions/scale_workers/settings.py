@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from scale_workers.decision import FleetConfig
 from scale_workers.ports import WorkerSize
+from shared.eventbridge_tick import TickSettings
 from shared.fargate import TaskPlacement
 from shared.settings import Environment
 from shared.worker_fleets import DEFAULT_QUEUE, WorkerFleet, WorkerFleetsError, read_worker_fleets
@@ -28,9 +29,7 @@ class ScaleWorkersSettings:
     task_definition_arn: str
     # By queue, the default's first.
     fleets: Mapping[str, FleetSettings]
-    tick_schedule_name: str
-    tick_schedule_group_name: str
-    tick_role_arn: str
+    tick: TickSettings
     state_bucket_name: str
 
     @classmethod
@@ -46,9 +45,7 @@ class ScaleWorkersSettings:
             placement=TaskPlacement.from_environment(environment),
             task_definition_arn=environment.text("WORKER_TASK_DEFINITION_ARN"),
             fleets={fleet.queue: _fleet(fleet, environment) for fleet in fleets},
-            tick_schedule_name=environment.text("TICK_SCHEDULE_NAME"),
-            tick_schedule_group_name=environment.text("TICK_SCHEDULE_GROUP_NAME"),
-            tick_role_arn=environment.text("TICK_ROLE_ARN"),
+            tick=TickSettings.from_environment(environment),
             state_bucket_name=environment.text("STATE_BUCKET_NAME"),
         )
 

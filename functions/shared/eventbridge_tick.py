@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import AwsCallError, named_errors
+from shared.settings import Environment
 
 if TYPE_CHECKING:
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
@@ -36,6 +37,26 @@ class TickTarget:
     group_name: str
     function_arn: str
     role_arn: str
+
+
+@dataclass(frozen=True)
+class TickSettings:
+    """Where a function's template puts its tick."""
+
+    schedule_name: str
+    group_name: str
+    role_arn: str
+
+    @classmethod
+    def from_environment(cls, environment: Environment) -> "TickSettings":
+        return cls(
+            schedule_name=environment.text("TICK_SCHEDULE_NAME"),
+            group_name=environment.text("TICK_SCHEDULE_GROUP_NAME"),
+            role_arn=environment.text("TICK_ROLE_ARN"),
+        )
+
+    def calling(self, function_arn: str) -> TickTarget:
+        return TickTarget(self.schedule_name, self.group_name, function_arn, self.role_arn)
 
 
 class EventBridgeTick:

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from plain_workers import Arrivals, PlainWorkers, WorkerSettings
 
 from commands.steps import wait_until
-from commands.workspace import ROOT, Workspace
+from commands.workspace import REGION, ROOT, Workspace
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 ARN = "arn:aws:{}:us-east-1:000000000000:{}"
@@ -85,9 +85,12 @@ class SmallFleet:
         self._stack = f"{self.plain.name}-workers"
         self.plain.client("s3").put_object(Bucket=self.plain.name, Key="code", Body=bundle())
         text = (ROOT / "nested" / "workers.yaml").read_text()
+        alarms = (ROOT / "nested" / "queue-alarms.yaml").read_bytes()
+        self.plain.client("s3").put_object(Bucket=self.plain.name, Key="alarms", Body=alarms)
+        place = f"https://s3.{REGION}.amazonaws.com/{self.plain.name}/alarms"
         self._template = text.replace(
             "CodeUri: ../functions/", f"CodeUri: s3://{self.plain.name}/code"
-        )
+        ).replace("TemplateURL: queue-alarms.yaml", f"TemplateURL: {place}")
         self._parameters = {
             "RootStackName": self.plain.name,
             "ClusterArn": ARN.format("ecs", f"cluster/{self.plain.name}"),
@@ -99,6 +102,7 @@ class SmallFleet:
             "WorkerQueueUrl": self.plain.queue_url,
             "WorkerQueueArn": ARN.format("sqs", self.plain.name),
             "WorkerQueueName": self.plain.name,
+            "NotificationTopicArn": ARN.format("sns", "topic"),
             "WorkerTaskDefinitionArn": self.good,
             "WorkerTaskRoleArn": ARN.format("iam", "role/worker"),
             "WorkerExecutionRoleArn": ARN.format("iam", "role/execution"),
@@ -144,10 +148,12 @@ class SmallFleet:
     def was_killed(self) -> bool:
         return self._mark.exists()
 
-    def publish(self, *arrivals: tuple[float, float]) -> "subprocess.Popen[str]":
+    def publish(
+        self, *arrivals: tuple[float, float], queue: str = "default"
+    ) -> "subprocess.Popen[str]":
         """Publish messages; the scaler is woken as the scheduler wakes it."""
         plan: Arrivals = list(arrivals)
-        return self.plain.publish(plan, self._function)
+        return self.plain.publish(plan, self._function, queue)
 
     def wait_for_runs(self, count: int, seconds: float) -> None:
         wait_until(lambda: len(self.plain.runs()) >= count, seconds, f"{count} runs")
@@ -168,7 +174,7 @@ class SmallFleet:
     def state(self) -> dict[str, Any]:
         try:
             answer = self.plain.client("s3").get_object(
-                Bucket=self.plain.name, Key="fleet/state.json"
+                Bucket=self.plain.name, Key="fleet/default/state.json"
             )
         except ClientError:
             return {}

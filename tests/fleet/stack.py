@@ -21,7 +21,7 @@ FUNCTION = f"{stack_name()}-scale-workers"
 FAMILY = f"{stack_name()}-worker"
 # Two slots a worker, so that three tasks are two workers; a worker leaves as early as it may.
 PARAMETERS = {"WorkerMaxCount": "3", "WorkerConcurrency": "2", "WorkerIdleTimeoutSeconds": "30"}
-STATE_KEY, ORDERS_KEY = "fleet/state.json", "fleet/drain.json"
+STATE_KEY, ORDERS_KEY = "fleet/default/state.json", "fleet/drain.json"
 
 
 class Transcript:

@@ -57,6 +57,7 @@ class PlainWorkers:
         self.client("ecs").create_cluster(clusterName=self.name)
         # A message that a leaving worker takes with it stays invisible for that long.
         attributes = {"VisibilityTimeout": "43200"}
+        self.client("sqs").create_queue(QueueName=f"{self.name}-queue-heavy", Attributes=attributes)
         queue = self.client("sqs").create_queue(QueueName=self.name, Attributes=attributes)
         self.queue_url: str = queue["QueueUrl"]
 
@@ -145,14 +146,16 @@ class PlainWorkers:
 
     # --- messages ---
 
-    def publish(self, arrivals: Arrivals, scaler: str = "") -> subprocess.Popen[str]:
+    def publish(
+        self, arrivals: Arrivals, scaler: str = "", queue: str = "default"
+    ) -> subprocess.Popen[str]:
         """Publish as Airflow's scheduler does, and wake `scaler`, a function's name, as it does."""
         environment = self._publisher_environment()
         if scaler:
             environment["WORKER_SCALER_FUNCTION_NAME"] = scaler
         with self._sent.open("a") as sent, self._sent.with_suffix(".errors").open("a") as errors:
             publisher = subprocess.Popen(
-                [venv_python("airflow"), LOOP / "loop_publisher.py", str(len(self.sent()))],
+                [venv_python("airflow"), LOOP / "loop_publisher.py", str(len(self.sent())), queue],
                 env=environment, text=True, stdin=subprocess.PIPE, stdout=sent, stderr=errors,
             )  # fmt: skip
         assert publisher.stdin is not None
@@ -182,7 +185,6 @@ class PlainWorkers:
         """As nested/component.yaml has it for a worker, but for the tasks that it may run."""
         package = self.workspace.state_dir / "images" / airflow_image.tag()
         transport = "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__"
-        queues = json.dumps({"default": {"url": self.queue_url}})
         environment = {
             "PYTHONPATH": f"{package}:{LOOP}",
             "LOOP_RUNS": str(self._runs),
@@ -191,7 +193,9 @@ class PlainWorkers:
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(self._settings.concurrency),
             f"{transport}REGION": REGION,
             f"{transport}WAIT_TIME_SECONDS": str(self._settings.poll_seconds),
-            f"{transport}PREDEFINED_QUEUES": queues,
+            "WORKER_QUEUE_URL": self.queue_url,
+            "WORKER_QUEUE_NAMES": "heavy",
+            "WORKER_QUEUE_PREFIX": f"{self.name}-queue-",
         }
         if self._settings.life_cycle:
             environment["WORKER_DRAIN_OBJECT"] = f"s3://{self.name}/fleet/drain.json"

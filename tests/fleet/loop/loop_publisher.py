@@ -1,4 +1,4 @@
-"""Publish a plan of messages as Airflow's scheduler would: `loop_publisher.py FIRST < plan.json`.
+"""Publish a plan of messages as Airflow does: `loop_publisher.py FIRST QUEUE < plan.json`.
 
 The plan is a list of [seconds to wait before, seconds that the task takes]; one line is printed for
 each message: `sent`, its number (from FIRST on), and when.
@@ -17,7 +17,7 @@ def main() -> None:
     for number, (pause, seconds) in enumerate(json.load(sys.stdin), int(sys.argv[1])):
         time.sleep(pause)
         sent = time.time()
-        app.send_task("loop.work", (number, seconds), queue="default", ignore_result=True)
+        app.send_task("loop.work", (number, seconds), queue=sys.argv[2], ignore_result=True)
         print("sent", number, f"{sent:.3f}", flush=True)
     # A scheduler lives on: time for the wake-up's last call.
     time.sleep(2 * wakeup.MIN_SECONDS_BETWEEN_CALLS)

@@ -200,6 +200,20 @@ def test_looks_at_every_queue_when_the_tick_comes(two_queues, call, world):
     assert list(call("tick")["fleets"]) == ["default", "heavy"]
 
 
+def test_counts_failures_once_when_no_fleet_can_start_workers(two_queues, call, world, log_lines):
+    world.revision("airflow-worker:7")
+    for queue in ("default", "heavy"):
+        if queue == "heavy":
+            world.s3.add_client_error("get_object", "NoSuchKey")
+        world.workers()
+        world.queue(visible=1)
+        world.remembers(2)
+        world.ecs.add_response("run_task", {"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}]})
+    world.ticks()
+    call("tick")
+    assert '"WorkerLaunchesFailed":[2.0]' in log_lines()
+
+
 def test_looks_at_the_fleet_of_a_worker_when_it_has_ended(two_queues, sample_event, context, world):
     event = sample_event("scale_workers/worker-left")
     event["detail"]["startedBy"] = "heavy"

@@ -1,0 +1,49 @@
+"""A launch as ECS is asked for it: Spot and on demand apart, with a token each."""
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from scale_workers.fleet_state import FleetState, Launch
+
+if TYPE_CHECKING:
+    from scale_workers.decision import FleetConfig, Observation
+
+# ECS lists a new task after seconds. One that is not listed after this has gone already.
+LISTING_SECONDS = 60.0
+# After a refusal Spot is not asked again for so long.
+_SPOT_PAUSE_SECONDS = 600.0
+
+
+def split(
+    launch: Launch,
+    observation: "Observation",
+    state: FleetState,
+    config: "FleetConfig",
+    total: int,
+) -> tuple[Launch, ...]:
+    """The launch in one or two parts, or none when it is of no worker.
+
+    `total` workers there will be with it; the configured share of them is on Spot.
+    """
+    on_spot = sum(1 for worker in observation.workers if worker.on_spot)
+    on_spot += sum(each.count for each in state.launches if each.on_spot)
+    share = min(launch.count, max(0, total * config.spot_share // 100 - on_spot))
+    if state.spot_refused_at and observation.now - state.spot_refused_at < _SPOT_PAUSE_SECONDS:
+        share = 0
+    fleet = config.queue
+    return tuple(
+        replace(launch, token=_token(observation, state, fleet, spot), count=size, on_spot=spot)
+        for size, spot in ((share, True), (launch.count - share, False))
+        if size
+    )
+
+
+def _token(observation: "Observation", state: FleetState, fleet: str, on_spot: bool) -> str:
+    """The same for two looks that decide from the same sight, should the state be lost between
+    them. The window ends its life, which for ECS is a day."""
+    window = str(int(observation.now // LISTING_SECONDS))
+    arns = sorted(worker.arn for worker in observation.workers)
+    known = [launch.token for launch in state.launches]
+    sight = "\n".join([fleet, window, str(on_spot), *arns, *known])
+    return hashlib.sha256(sight.encode()).hexdigest()[:32]

@@ -1,0 +1,80 @@
+"""A second queue, a floor and a worker that has to go: the fleet's own template on real workers."""
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from plain_workers import WorkerSettings
+
+from commands.steps import wait_until
+from commands.workspace import Workspace
+from tests.fleet.small_fleet import SmallFleet
+
+BRISK = WorkerSettings(concurrency=2, idle_seconds=3, poll_seconds=2)
+CONCURRENCY = "AIRFLOW__CELERY__WORKER_CONCURRENCY"
+
+
+@pytest.fixture
+def fleet(workspace: Workspace, tmp_path: Path) -> SmallFleet:
+    fleets = {"heavy": {"cpu": 1024, "memoryMib": 2048, "concurrency": 1, "maxCount": 2}}
+    return SmallFleet(
+        workspace, tmp_path, BRISK, WorkerQueueNames="heavy", WorkerFleets=json.dumps(fleets)
+    )
+
+
+def test_second_queue_is_served_by_its_own_fleet_alone(fleet: SmallFleet) -> None:
+    fleet.publish((0, 4), (0, 4), (0, 4), queue="heavy").wait()
+    fleet.wait_for_runs(3, 120)
+    fleet.wait_for_no_worker(60)
+
+    workers = fleet.plain.tasks()
+    assert {worker["startedBy"] for worker in workers} == {"heavy"}
+    assert {(worker["cpu"], worker["memory"]) for worker in workers} == {("1024", "2048")}
+    # Two workers of one slot each, as the fleet's limits are: three messages, never three at once.
+    assert len(workers) == 2
+    begun = sorted(at for _, at in fleet.plain.runs())
+    assert begun[2] - begun[0] >= 4
+    assert {worker["containers"][0]["exitCode"] for worker in workers} == {0}
+    queues = {line["queue"] for line in fleet.scaler_log() if line.get("trigger") == "WAKE_UP"}
+    assert queues == {"heavy"}
+
+
+def test_floor_keeps_a_worker_and_sends_it_home_when_it_is_over(fleet: SmallFleet) -> None:
+    now = datetime.now(UTC)
+    # Minutes of the clock: the floor that holds now ends with the next minute but one.
+    end = (now + timedelta(seconds=130)).replace(second=0)
+    floor = {
+        "days": "mon-sun", "from": (end - timedelta(hours=1)).strftime("%H:%M"),
+        "to": end.strftime("%H:%M"), "timezone": "UTC", "workers": 1,
+    }  # fmt: skip
+    fleet.deploy(WorkerFleets=json.dumps({"heavy": {"concurrency": 1, "floors": [floor]}}))
+    wait_until(fleet.plain.active, 30, "the floor's worker")
+    (worker,) = fleet.plain.active()
+    assert worker["startedBy"] == "heavy"
+    # It idles, three seconds being what others may, until the floor is over.
+    wait_until(lambda: time.time() > end.timestamp() - 5, 150, "the floor's end", interval=1)
+    assert [each["taskArn"] for each in fleet.plain.active()] == [worker["taskArn"]]
+    fleet.wait_for_no_worker(150)
+    (gone,) = fleet.plain.tasks()
+    assert gone["stoppedAt"].timestamp() >= end.timestamp()
+    assert gone["containers"][0]["exitCode"] == 0
+    assert "Draining: this worker was named" in fleet.plain.log(gone["taskArn"])
+
+
+def test_worker_of_another_size_finishes_and_goes(fleet: SmallFleet) -> None:
+    fleet.publish((0, 25), queue="heavy").wait()
+    fleet.wait_for_runs(1, 60)
+    (small,) = fleet.plain.active()
+    large = {"cpu": 2048, "memoryMib": 4096, "concurrency": 1, "maxCount": 2}
+    fleet.deploy(WorkerFleets=json.dumps({"heavy": large}))
+    fleet.publish((0, 1), queue="heavy").wait()
+    fleet.wait_for_runs(2, 60)
+    fleet.wait_for_no_worker(90)
+
+    first, second = fleet.plain.tasks()
+    assert first["taskArn"] == small["taskArn"]
+    assert (first["cpu"], second["cpu"]) == ("1024", "2048")
+    assert {each["containers"][0]["exitCode"] for each in (first, second)} == {0}
+    assert fleet.counts() == {"lost": 0, "twice": 0, "stranded": 0}
