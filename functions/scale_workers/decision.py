@@ -207,13 +207,19 @@ def decide(
     going, state = upkeep(observation, state, config)
     staying = tuple(worker for worker in observation.workers if worker.arn not in going.drain)
     draining = observation.draining + len(observation.workers) - len(staying)
-    observation = replace(observation, workers=staying, draining=draining)
+    observation = replace(
+        observation,
+        workers=staying,
+        draining=draining,
+        draining_arns=observation.draining_arns.union(going.drain),
+    )
     repeated = tuple(
         launch
         for launch in state.launches
         if not launch.arns and now - launch.at >= _UNRESOLVED_SECONDS
     )
     present = len(observation.workers) + _unlisted(observation, state)
+    bare, _ = _needed(observation, state, replace(config, spare_slots=0), coming)
     needed, state = _needed(observation, state, config, coming)
     wanted = min(max(present + needed, config.minimum), config.maximum)
     owed = max(0, wanted - present)
@@ -227,7 +233,8 @@ def decide(
         count=count,
         at=now,
         patience=coming.patience or None,
-        standing=present + needed < config.minimum,
+        # For whom there is nothing to do yet: idle he would leave, and be replaced, over and over.
+        standing=present + needed < config.minimum or needed > bare,
     )
     launches = split(template, observation, state, config, present + count)
     state = replace(state, launches=(*state.launches, *launches))
