@@ -218,6 +218,7 @@ def decide(
         if not launch.arns and now - launch.at >= _UNRESOLVED_SECONDS
     )
     present = len(observation.workers) + _unlisted(observation, state)
+    bare, _ = _needed(observation, state, replace(config, spare_slots=0), coming)
     needed, state = _needed(observation, state, config, coming)
     wanted = min(max(present + needed, config.minimum), config.maximum)
     owed = max(0, wanted - present)
@@ -231,7 +232,8 @@ def decide(
         count=count,
         at=now,
         patience=coming.patience or None,
-        standing=present + needed < config.minimum,
+        # For whom there is nothing to do yet: idle he would leave, and be replaced, over and over.
+        standing=present + needed < config.minimum or needed > bare,
     )
     launches = split(template, observation, state, config, present + count)
     state = replace(state, launches=(*state.launches, *launches))

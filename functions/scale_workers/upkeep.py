@@ -37,8 +37,9 @@ def upkeep(
     - *Over age*: it has run for longer than any task may. Fargate stops tasks now and then to
       renew what they run on; one that is busy at that time is killed, and a young one is spared.
       A tenth of the fleet at one look, one worker at least: not all slots at once.
-    - *Standing beyond the minimum*: it was to wait for hours because a floor wanted it, and the
-      floor is over. Only as many as the others' slots can spare.
+    - *Standing beyond the minimum and the spare slots*: it was to wait for hours because a floor or
+      a spare slot wanted it, and the floor, or the work beside the slot, is over. Only as many as
+      the others' slots can spare.
     - *Unhealthy* at every look for 15 minutes: stopped.
     """
     now = observation.now
@@ -79,9 +80,10 @@ def _surplus(
     workers: Sequence["WorkerSeen"], observation: "Observation", config: "FleetConfig"
 ) -> list["WorkerSeen"]:
     standing = [worker for worker in workers if worker.standing]
-    beyond = len(standing) - config.minimum
-    running = sum(1 for worker in workers if worker.running_since is not None)
     load = observation.visible + observation.in_flight + observation.delayed
+    spares = math.ceil(config.spare_slots / config.concurrency) if load or config.minimum else 0
+    beyond = len(standing) - config.minimum - spares
+    running = sum(1 for worker in workers if worker.running_since is not None)
     spare = running - math.ceil(load / config.concurrency)
     oldest = sorted(standing, key=lambda worker: (worker.requested_at, worker.arn))
     return oldest[: max(0, min(beyond, spare))]

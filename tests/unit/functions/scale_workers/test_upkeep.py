@@ -138,6 +138,28 @@ def test_keeps_the_floors_workers_when_it_holds_and_sends_who_is_too_many():
     assert look(standing("a", "b", "c"), FLOORED, now=at(12))[0].drain == ("a",)
 
 
+SPARED = replace(CONFIG, spare_slots=4)
+
+
+def test_a_worker_that_keeps_slots_free_stands_when_it_is_started():
+    action, _ = look([worker("busy")], SPARED, in_flight=4)
+    assert [(launch.count, launch.standing) for launch in action.launches] == [(1, True)]
+    action, _ = look([worker("busy")], SPARED, in_flight=4, visible=4)
+    assert [(launch.count, launch.standing) for launch in action.launches] == [(2, True)]
+    action, _ = look([worker("busy")], CONFIG, in_flight=4, visible=4)
+    assert [(launch.count, launch.standing) for launch in action.launches] == [(1, False)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "drained"),
+    [({"in_flight": 1}, ()), ({}, ("spare",))],
+)
+def test_sends_the_spare_workers_home_when_the_work_is_over(counts, drained):
+    workers = [worker("busy"), *standing("spare")]
+    action, _ = look(workers, SPARED, **counts)
+    assert (action.drain, action.count) == (drained, 0)
+
+
 def test_replaces_a_standing_worker_when_it_is_told_to_go():
     workers = [worker("a", 13 * HOUR, standing=True), worker("b", standing=True)]
     action, _ = look(workers, FLOORED, now=NOW)
