@@ -106,7 +106,6 @@ class SmallFleet:
             "WorkerTaskDefinitionArn": self.good,
             "WorkerTaskRoleArn": ARN.format("iam", "role/worker"),
             "WorkerExecutionRoleArn": ARN.format("iam", "role/execution"),
-            "NotificationTopicArn": ARN.format("sns", self.plain.name),
             "WorkerConcurrency": str(settings.concurrency),
             **parameters,
         }
