@@ -50,7 +50,7 @@ def deploy(workspace: Workspace, steps: Steps, overrides: dict[str, str] | None 
         CommandError: with the reasons of the resources that failed.
     """
     parameters = {**_profile_parameters(workspace), **(overrides or {})}
-    pairs = [f"{name}={_quoted(value)}" for name, value in parameters.items()]
+    pairs = [f"{name}={quoted(value)}" for name, value in parameters.items()]
     done = threading.Event()
     watcher = threading.Thread(target=_watch, args=(workspace, steps, done), daemon=True)
     watcher.start()
@@ -161,7 +161,7 @@ def _profile_parameters(workspace: Workspace) -> dict[str, str]:
     return parameters
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     """As SAM reads it: without quotes around them, those inside a value end it."""
     return f"'{value}'" if '"' in value and not value.startswith("'") else value
 

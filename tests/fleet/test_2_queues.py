@@ -1,10 +1,12 @@
-"""A second queue, a floor and a worker that has to go: the fleet's own template on real workers."""
+"""A second queue, a floor, workers that have to go: the fleet's own template on real workers."""
 
 import json
+import signal
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from plain_workers import WorkerSettings
 
@@ -13,7 +15,11 @@ from commands.workspace import Workspace
 from tests.fleet.small_fleet import SmallFleet
 
 BRISK = WorkerSettings(concurrency=2, idle_seconds=3, poll_seconds=2)
-CONCURRENCY = "AIRFLOW__CELERY__WORKER_CONCURRENCY"
+PATIENT = WorkerSettings(concurrency=2, idle_seconds=600, poll_seconds=2)
+CHECK = {
+    "command": ["CMD", "python", "-m", "airflow_on_fargate.health", "worker"],
+    "interval": 5, "timeout": 5, "retries": 2, "startPeriod": 30,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -78,3 +84,56 @@ def test_worker_of_another_size_finishes_and_goes(fleet: SmallFleet) -> None:
     assert (first["cpu"], second["cpu"]) == ("1024", "2048")
     assert {each["containers"][0]["exitCode"] for each in (first, second)} == {0}
     assert fleet.counts() == {"lost": 0, "twice": 0, "stranded": 0}
+
+
+def test_worker_that_hangs_is_stopped_and_another_serves(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    fleet = SmallFleet(workspace, tmp_path, PATIENT)
+    fleet.deploy(WorkerTaskDefinitionArn=fleet.plain.register(healthCheck=CHECK, stopTimeout=5))
+    fleet.publish((0, 1)).wait()
+    fleet.wait_for_runs(1, 60)
+    (worker,) = fleet.plain.active()
+    freeze(workspace, worker["taskArn"])
+    wait_until(
+        lambda: fleet.plain.tasks()[0]["healthStatus"] == "UNHEALTHY", 200, "a failed check", 1
+    )
+
+    # A quarter of an hour is too long for a test: the scaler believes that it has passed.
+    def remembered() -> bool:
+        state = fleet.state()
+        known = [arn for arn, _ in state.get("unhealthy", [])]
+        if known:
+            state["unhealthy"] = [[arn, time.time() - 900] for arn in known]
+            fleet.plain.client("s3").put_object(
+                Bucket=fleet.plain.name, Key="fleet/default/state.json", Body=json.dumps(state)
+            )
+        return known == [worker["taskArn"]]
+
+    wait_until(remembered, 120, "the look that sees it", 1)
+    assert fleet.metric("WorkersStopped") == 0
+    # Nobody counts on its slots.
+    fleet.publish((0, 1)).wait()
+    fleet.wait_for_runs(2, 120)
+    wait_until(
+        lambda: fleet.plain.tasks()[0]["lastStatus"] == "STOPPED", 120, "the worker's end", 1
+    )
+    assert "health check has failed" in fleet.plain.tasks()[0]["stoppedReason"]
+    assert len(fleet.plain.tasks()) == 2
+    assert fleet.metric("WorkersStopped") == 1
+    assert fleet.metric("WorkersDied") == 0
+
+
+def freeze(workspace: Workspace, task_arn: str) -> None:
+    """Its main process turns no loop any more."""
+    folder = workspace.state_dir / "tasks" / task_arn.rsplit("/", 1)[-1]
+    found = [each for each in psutil.process_iter() if running_in(each, folder)]
+    first = min(found, key=lambda each: each.create_time())
+    first.send_signal(signal.SIGSTOP)
+
+
+def running_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return Path(process.cwd()) == folder.resolve()
+    except psutil.Error:
+        return False

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from dry_deployment import DryStack, ParameterError, RuleError, deploy
+from samcli.cli.types import CfnParameterOverridesType
 from template_files import ROOT_DIR, root
 
 from check_prerequisites.prerequisites import find_problems
+from commands.deployment import quoted
 
 SUBNETS = "subnet-1,subnet-2"
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/1"
@@ -95,14 +97,24 @@ def test_preflight_is_content_when_nothing_is_chosen() -> None:
     assert preflight_problems(deploy()) == []
 
 
+def as_sam_reads(pairs: list[str]) -> dict[str, str]:
+    return dict(CfnParameterOverridesType().convert(tuple(pairs), None, None)) if pairs else {}
+
+
+def test_deployment_quotes_values_as_sam_reads_them_when_they_hold_quotes() -> None:
+    values = {
+        "WorkerFleets": '{"heavy": {"cpu": 4096, "floors": [{"days": "mon-fri, sun"}]}}',
+        "WorkerQueueNames": "heavy,gpu",
+        "AirflowBaseUrl": "http://localhost:8080",
+    }
+
+    assert as_sam_reads([f"{name}={quoted(value)}" for name, value in values.items()]) == values
+
+
 def profiles() -> dict[str, dict[str, str]]:
     config = tomllib.loads((ROOT_DIR / "samconfig.toml").read_text())
     return {
-        name: dict(
-            # SAM takes the quotes off.
-            pair.replace("'", "").split("=", 1)
-            for pair in commands["deploy"]["parameters"].get("parameter_overrides", [])
-        )
+        name: as_sam_reads(commands["deploy"]["parameters"].get("parameter_overrides", []))
         for name, commands in config.items()
         if isinstance(commands, dict)
     }
