@@ -6,44 +6,46 @@ Airflow's own environment (tests/unit/image/test_airflow_cli.py) holds it equal 
 
 import difflib
 
-# The first word of every command of the image's Airflow with its providers.
-AIRFLOW_GROUPS = frozenset(
-    {
-        "api-server",
-        "assets",
-        "aws-auth-manager",
-        "backfill",
-        "celery",
-        "cheat-sheet",
-        "config",
-        "connections",
-        "dag-processor",
-        "dags",
-        "db",
-        "db-manager",
-        "fab-db",
-        "info",
-        "jobs",
-        "kerberos",
-        "partitions",
-        "permissions-cleanup",
-        "plugins",
-        "pools",
-        "providers",
-        "roles",
-        "rotate-fernet-key",
-        "scheduler",
-        "standalone",
-        "state-store",
-        "sync-perm",
-        "tasks",
-        "teams",
-        "triggerer",
-        "users",
-        "variables",
-        "version",
-    }
-)
+# Every command of the image's Airflow with its providers: first word → second words, if it has any.
+AIRFLOW_COMMANDS = {
+    "api-server": "",
+    "assets": "details list materialize",
+    "aws-auth-manager": "init-avp update-avp-schema",
+    "backfill": "create",
+    "celery": "add-queue flower list-workers remove-all-queues remove-queue shutdown-all-workers "
+    "shutdown-worker stop worker",
+    "cheat-sheet": "",
+    "config": "get-value lint list update",
+    "connections": "add create-default-connections delete export get import list test",
+    "dag-processor": "",
+    "dags": "clear delete details list list-import-errors list-jobs list-runs next-execution pause "
+    "report reserialize show show-dependencies state test trigger unpause",
+    "db": "check check-migrations clean downgrade drop-archived export-archived migrate reset "
+    "shell",
+    "db-manager": "downgrade migrate reset",
+    "fab-db": "downgrade migrate reset",
+    "info": "",
+    "jobs": "check",
+    "kerberos": "",
+    "partitions": "clear",
+    "permissions-cleanup": "",
+    "plugins": "",
+    "pools": "delete export get import list set",
+    "providers": "auth-managers behaviours configs executors get hooks lazy-loaded links list "
+    "logging notifications queues secrets triggers widgets",
+    "roles": "add-perms create del-perms delete export import list",
+    "rotate-fernet-key": "",
+    "scheduler": "",
+    "standalone": "",
+    "state-store": "clean",
+    "sync-perm": "",
+    "tasks": "clear failed-deps list render state states-for-dag-run test",
+    "teams": "create delete list sync",
+    "triggerer": "",
+    "users": "add-role create delete export import list remove-role reset-password",
+    "variables": "delete export get import list set",
+    "version": "",
+}
 
 # Commands of the image's own entrypoint.
 OWN_COMMANDS = frozenset(
@@ -107,12 +109,22 @@ class InvalidCommandError(Exception):
 def problem_of(command: tuple[str, ...]) -> str | None:
     """Why this command is not run, in one sentence; None when it may be."""
     group = command[0]
-    if group not in AIRFLOW_GROUPS | OWN_COMMANDS:
+    if group in OWN_COMMANDS:
+        return None
+    if group not in AIRFLOW_COMMANDS:
         return _unknown(group)
     for words in _beginnings(command):
         if words in _REFUSED:
             return f"'{' '.join(words)}' {_REFUSED[words]}"
-    return None
+    known = AIRFLOW_COMMANDS[group].split()
+    # An option before the second word, --help above all, is Airflow's to judge.
+    if not known or (command[1:] and (command[1] in known or command[1].startswith("-"))):
+        return None
+    if not command[1:]:
+        return f"'{group}' needs another word: {', '.join(known)}"
+    near = difflib.get_close_matches(command[1], known, n=1)
+    hint = f"did you mean '{group} {near[0]}'?" if near else f"it has: {', '.join(known)}"
+    return f"'{group}' has no command '{command[1][:60]}'; {hint}"
 
 
 def lock_of(command: tuple[str, ...]) -> str | None:
@@ -126,7 +138,7 @@ def _beginnings(command: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, .
 
 
 def _unknown(group: str) -> str:
-    known = sorted(AIRFLOW_GROUPS | OWN_COMMANDS)
+    known = sorted(AIRFLOW_COMMANDS.keys() | OWN_COMMANDS)
     near = difflib.get_close_matches(group, known, n=1)
     if near:
         return f"Airflow has no command '{group}'; did you mean '{near[0]}'?"

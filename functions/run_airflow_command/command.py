@@ -70,15 +70,15 @@ def checked_command(value: object, size: TaskSize | None = None) -> tuple[str, .
         raise InvalidCommandError('The command is empty: give one, such as ["dags", "list"]')
     if value[0] == "airflow":
         raise InvalidCommandError("Leave out the leading 'airflow': the image adds it")
-    command = tuple(value)
-    if problem := problem_of(command):
-        raise InvalidCommandError(problem)
     characters = len(json.dumps(overrides(value, size)))
     if characters > MAX_OVERRIDES_CHARACTERS:
         raise InvalidCommandError(
             f"The command takes {characters} characters of the {MAX_OVERRIDES_CHARACTERS} that ECS "
             "allows: shorten it, or put the data where the command can read it"
         )
+    command = tuple(value)
+    if problem := problem_of(command):
+        raise InvalidCommandError(problem)
     return command
 
 

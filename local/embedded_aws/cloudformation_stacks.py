@@ -6,7 +6,7 @@ makes the child a stack like any other. So the handlers here call CreateStack, U
 DeleteStack themselves, in the worker thread of the parent's operation, and wait for the end.
 
 Also here: every resource is provisioned beside the event loop, because most of our handlers call
-the emulator's API or wait for a process, and DescribeStacks tells ParentId and RootId.
+the emulator's API or wait for a process; DescribeStacks and ListStacks tell ParentId and RootId.
 """
 
 import asyncio
@@ -49,7 +49,8 @@ def install(settings: Settings) -> None:
         delete=delete_nested_stack,
         update_with_logical_id=True,
     )
-    _tell_parents_in_describe_stacks()
+    for action in ("DescribeStacks", "ListStacks"):
+        _tell_parents(action)
 
 
 def create_nested_stack(logical_id: str, properties: Properties, parent_name: str) -> Created:
@@ -251,16 +252,16 @@ def _error_message(body: bytes) -> str:
     return found.group(1) if found else body.decode()
 
 
-def _tell_parents_in_describe_stacks() -> None:
+def _tell_parents(action: str) -> None:
     """Add ParentId and RootId, which ministack 1.5.33 keeps but does not show."""
-    describe_stacks = handlers._ACTION_HANDLERS["DescribeStacks"]
+    stock = handlers._ACTION_HANDLERS[action]
 
-    def describe(request: Request) -> Response:
-        status, headers, body = describe_stacks(request)
+    def answer(request: Request) -> Response:
+        status, headers, body = stock(request)
         text = re.sub(r"<StackId>([^<]+)</StackId>", _with_parents, body.decode())
         return status, headers, text.encode()
 
-    handlers._ACTION_HANDLERS["DescribeStacks"] = describe
+    handlers._ACTION_HANDLERS[action] = answer
 
 
 def _with_parents(stack_id: re.Match[str]) -> str:

@@ -182,6 +182,24 @@ def test_children_go_in_reverse_order_when_the_parent_is_deleted(stacks: StackDr
     assert order == ["Second", "First", parent.name]
 
 
+def test_what_a_deletion_keeps_is_named_when_all_stacks_of_the_root_are_asked(
+    stacks: StackDriver,
+) -> None:
+    keeping = {"Resources": {"Kept": {"Type": "AWS::SQS::Queue", "DeletionPolicy": "Retain"}}}
+    parent = stacks.create(parent_of(Child=stacks.upload(keeping)))
+    child = child_of(stacks, parent, "Child")
+    queue = stacks.physical_id(child, "Kept")
+
+    stacks.delete(parent)
+
+    cloudformation = stacks.aws.client("cloudformation")
+    listed = cloudformation.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"]
+    assert [s["StackId"] for s in listed if s.get("RootId") == parent.id] == [child.id]
+    events = cloudformation.describe_stack_events(StackName=child.id)["StackEvents"]
+    skipped = [e for e in events if e["ResourceStatus"] == "DELETE_SKIPPED"]
+    assert [e["PhysicalResourceId"] for e in skipped] == [queue]
+
+
 def test_a_list_is_refused_when_given_as_a_childs_parameter(stacks: StackDriver) -> None:
     template = parent_of(Child=stacks.upload(LOOPING_CHILD))
     template["Resources"]["Child"]["Properties"]["Parameters"] = {"Names": ["First", "Second"]}

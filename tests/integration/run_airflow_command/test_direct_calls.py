@@ -77,6 +77,7 @@ def test_no_task_is_started_when_the_call_is_wrong(harness: Harness) -> None:
     for call, said in (
         ({"command": "dags list"}, '["dags", "list"]'),
         ({"command": ["dag", "list"]}, "did you mean 'dags'"),
+        ({"command": ["pools", "lst"]}, "did you mean 'pools list'"),
         ({"command": []}, "empty"),
         ({"command": ["dags", "x" * 9000]}, "8192"),
         ({"command": ["version"], "cpu": 256, "memory": 8192}, "does not sell 8192 MiB"),

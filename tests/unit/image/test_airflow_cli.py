@@ -10,7 +10,7 @@ from airflow_on_fargate import configuration, database_cleaning, database_turn, 
 from run_airflow_command.airflow_cli import (
     _CHANGES_THE_DATABASE,
     _REFUSED,
-    AIRFLOW_GROUPS,
+    AIRFLOW_COMMANDS,
     OWN_COMMANDS,
 )
 from run_airflow_command.maintenance import command_of
@@ -40,8 +40,10 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, ...]]:
     return {tuple(line.split()) for line in done.stdout.splitlines()}
 
 
-def test_groups_are_those_of_the_real_parser_when_compared(commands):
-    assert {words[0] for words in commands} == AIRFLOW_GROUPS
+def test_commands_are_those_of_the_real_parser_when_compared(commands):
+    known = {(group,) for group in AIRFLOW_COMMANDS}
+    known |= {(group, word) for group, words in AIRFLOW_COMMANDS.items() for word in words.split()}
+    assert commands == known
 
 
 def test_refused_commands_exist_when_compared(commands):
@@ -53,7 +55,7 @@ def test_own_commands_are_those_of_the_entrypoint_when_compared():
 
 
 def test_own_commands_hide_none_of_airflows_when_compared():
-    assert not OWN_COMMANDS & AIRFLOW_GROUPS
+    assert not OWN_COMMANDS & AIRFLOW_COMMANDS.keys()
 
 
 def test_commands_take_turns_in_the_image_when_the_function_lets_one_run_alone():

@@ -20,8 +20,8 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def command_of_size(characters):
-    padding = characters - len(json.dumps(overrides(["dags", ""])))
-    return ["dags", "x" * padding]
+    padding = characters - len(json.dumps(overrides(["version", ""])))
+    return ["version", "x" * padding]
 
 
 @pytest.mark.parametrize(
