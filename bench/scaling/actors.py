@@ -6,12 +6,13 @@ from bench.scaling.workloads import Task
 class Job:
     """A task on its way through the queue and the workers."""
 
-    __slots__ = ("arrival", "done", "duration", "runs", "started")
+    __slots__ = ("arrival", "done", "duration", "ends", "runs", "started")
 
     def __init__(self, task: Task) -> None:
         self.arrival = task.arrival
         self.duration = task.duration
         self.started: float | None = None
+        self.ends = 0.0
         self.runs = 0
         self.done = False
 

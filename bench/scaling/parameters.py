@@ -46,7 +46,9 @@ class Parameters:
     # Percent of ours on Spot.
     spot_share: int = 0
     # Idle that long, a worker of ours begins to leave.
-    idle_timeout: float = 30.0
+    idle_timeout: float = 20.0
+    # For `bounds` alone: each message goes to the worker that it keeps least longer.
+    clairvoyant_dispatch: bool = False
     visibility_timeout: float = 43_200.0
     # Airflow notices a killed task by its missing heartbeats.
     heartbeat_timeout: float = 300.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.scaling.limits import work_bound_hours, zero_wait_hours
 from bench.scaling.parameters import InputError, Parameters
-from bench.scaling.policies import POLICIES
+from bench.scaling.policies import POLICIES, Maker
 from bench.scaling.workloads import Task, Workload
 from bench.scaling.world import World
 
@@ -38,27 +38,41 @@ def simulate(workload: Workload, policy: str, parameters: Parameters, seed: int)
     """One policy on one workload. Each queue has a fleet of its own, with the same limits."""
     if policy not in POLICY_NAMES:
         raise InputError(f"Unknown policy {policy!r}: choose from {', '.join(POLICY_NAMES)}")
+    base = {"policy": policy, "seed": seed, "workload": workload.name}
+    if policy != OPTIMUM:
+        run = run_of(workload, POLICIES[policy], parameters, seed)
+        return Run(base | run.record, run.worlds)
+    limits = _limits(workload, parameters)
+    nothing = dict.fromkeys(("p50_wait_s", "p95_wait_s"), 0.0)
+    zeros = dict.fromkeys(("killed", "run_twice", "stranded", "interrupted", "unfinished"), 0)
+    hours = {"worker_hours": limits["optimum_worker_hours"]}
+    return Run(base | nothing | hours | zeros | limits, ())
+
+
+def run_of(workload: Workload, policy: Maker, parameters: Parameters, seed: int) -> Run:
+    """One run of a policy, whatever it is called."""
+    worlds = []
+    for tasks in _by_queue(workload).values():
+        world = World(tasks, parameters, seed)
+        policy(world, list(workload.due_runs))
+        world.run(max(task.arrival for task in tasks) + _PATIENCE_SECONDS)
+        worlds.append(world)
+    return Run(_measured(worlds) | _limits(workload, parameters), worlds)
+
+
+def _by_queue(workload: Workload) -> dict[str, list[Task]]:
     by_queue: dict[str, list[Task]] = defaultdict(list)
     for task in workload.tasks:
         by_queue[task.queue].append(task)
-    bound = sum(work_bound_hours(each, parameters.concurrency) for each in by_queue.values())
+    return by_queue
+
+
+def _limits(workload: Workload, parameters: Parameters) -> dict[str, float]:
+    queues = _by_queue(workload).values()
+    bound = sum(work_bound_hours(each, parameters.concurrency) for each in queues)
     launch_mean = parameters.launch_median * math.exp(parameters.launch_spread**2 / 2)
-    optimum = sum(
-        zero_wait_hours(each, parameters.concurrency, launch_mean) for each in by_queue.values()
-    )
-    base = {"policy": policy, "seed": seed, "workload": workload.name}
-    limits = {"optimum_worker_hours": round(optimum, 4), "work_bound_hours": round(bound, 4)}
-    if policy == OPTIMUM:
-        nothing = dict.fromkeys(("p50_wait_s", "p95_wait_s"), 0.0)
-        zeros = dict.fromkeys(("killed", "run_twice", "stranded", "interrupted", "unfinished"), 0)
-        return Run(base | nothing | {"worker_hours": round(optimum, 4)} | zeros | limits, ())
-    worlds = []
-    for tasks in by_queue.values():
-        world = World(tasks, parameters, seed)
-        POLICIES[policy](world, list(workload.due_runs))
-        world.run(max(task.arrival for task in tasks) + _PATIENCE_SECONDS)
-        worlds.append(world)
-    return Run(base | _measured(worlds) | limits, worlds)
+    optimum = sum(zero_wait_hours(each, parameters.concurrency, launch_mean) for each in queues)
+    return {"optimum_worker_hours": round(optimum, 4), "work_bound_hours": round(bound, 4)}
 
 
 def _measured(worlds: Sequence[World]) -> dict[str, Any]:
@@ -86,8 +100,19 @@ def _measured(worlds: Sequence[World]) -> dict[str, Any]:
         "launch_p95_s": round(percentile(launch_times, 95), 3),
         "idle_to_zero_s": round(max(world.now - world.last_done for world in worlds), 3),
         "scaler_usd_per_month": round(max(map(_scaler_usd_per_month, worlds)), 4),
+        "leaving_hours": round(_leaving(worlds) / 3600, 4),
         "peak_workers": max(_peak(world) for world in worlds),
     }
+
+
+def _leaving(worlds: Sequence[World]) -> float:
+    """Seconds of workers between their last task, or their start without one, and their end."""
+    return sum(
+        worker.ended - worker.idle_since
+        for world in worlds
+        for worker in world.workers
+        if worker.ended is not None and worker.consuming and not worker.held
+    )
 
 
 def _scaler_usd_per_month(world: World) -> float:

@@ -99,6 +99,13 @@ def verdicts(
             max(ours(each, "scaler_usd_per_month") for each in workloads),
         )
     )
+    found.append(
+        Verdict(
+            "scaler with foresight, USD a month, dearest workload",
+            0.5,
+            max(ours(each, "scaler_usd_per_month", "ours-foresight") for each in workloads),
+        )
+    )
     return found
 
 

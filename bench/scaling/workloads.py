@@ -15,7 +15,7 @@ from bench.scaling.parameters import InputError
 
 HOUR = 3600.0
 # Tasks that a scheduler queues in a second.
-_QUEUED_PER_SECOND = 50.0
+QUEUED_PER_SECOND = 50.0
 DEFAULT_QUEUE = "default"
 
 
@@ -52,7 +52,7 @@ def _burst(random: Random, start: float, count: int, median: float, spread: floa
     start += random.uniform(0.5, 3.0)
     return [
         Task(
-            start + index / _QUEUED_PER_SECOND + random.uniform(0, 0.5),
+            start + index / QUEUED_PER_SECOND + random.uniform(0, 0.5),
             _duration(random, median, spread),
         )
         for index in range(count)

@@ -142,8 +142,9 @@ class World:
     def _dispatch(self) -> None:
         concurrency = self.parameters.concurrency
         while self.visible and self._open:
-            worker = self._open[int(self.chance.random() * len(self._open))]
-            count = min(_BATCH, len(self.visible), concurrency - len(worker.held))
+            worker = self._taker(self.visible[0])
+            batch_size = 1 if self.parameters.clairvoyant_dispatch else _BATCH
+            count = min(batch_size, len(self.visible), concurrency - len(worker.held))
             batch = [self.visible.popleft() for _ in range(count)]
             self.in_flight += count
             if worker.stopping:
@@ -161,6 +162,18 @@ class World:
             if len(worker.held) >= concurrency:
                 self._shut(worker)
 
+    def _taker(self, job: Job) -> Worker:
+        if not self.parameters.clairvoyant_dispatch:
+            return self._open[int(self.chance.random() * len(self._open))]
+        end = self.now + job.duration
+
+        def longer(worker: Worker) -> tuple[float, float]:
+            """By how much it keeps the worker longer; then, whom it leaves the least idle."""
+            until = max((each.ends for each in worker.held), default=self.now)
+            return max(0.0, end - until), max(0.0, until - end)
+
+        return min(self._open, key=longer)
+
     def _reappear(self, job: Job) -> None:
         self.in_flight -= 1
         self._enqueue(job)
@@ -173,6 +186,7 @@ class World:
             self.run_twice += 1
         worker.served = True
         worker.held.add(job)
+        job.ends = self.now + job.duration
         self.after(job.duration, self._finish, worker, job, job.runs)
 
     def _finish(self, worker: Worker, job: Job, run: int) -> None:

@@ -32,10 +32,12 @@ _USUAL_LAUNCH_SECONDS = 80.0
 # From running to the first poll: ECS does not see it.
 _PROCESS_START_SECONDS = 5.0
 _TICK_SECONDS = 60.0
+# A start ahead is waited for, not appointed to the second: who looks is there so long before.
+_PUNCTUAL_SECONDS = 15.0
 # How long the counts need to show a burst, and how often to look meanwhile.
 _BURST_SECONDS, _BURST_LOOK_SECONDS = 25.0, 8.0
 # The share of launches that are quicker than what a start ahead of a due run allows for.
-_SLOWEST = 0.8
+_SLOWEST, _USUAL = 0.8, 0.3
 
 
 class Trigger(Enum):
@@ -192,9 +194,9 @@ def decide(
 
     8. *Again* in a minute while there is work or a worker, or a launch is owed. One zero proves
        nothing, the queue's counts being late, so after a wake-up or an alarm in any case. After a
-       wake-up that announces more than a worker can hold while workers run, every 8 s until the
-       counts show all of it. Otherwise when the next run's workers have to be started, or a floor
-       begins or ends.
+       wake-up that announces more than a worker can hold, and than there is room for, while
+       workers run, every 8 s until the counts show all of it. Otherwise when the next run's workers
+       have to be started (some seconds before, and then to the second), or a floor begins or ends.
     """
     now = observation.now
     known_burst = now < state.burst_until
@@ -212,8 +214,9 @@ def decide(
         draining=observation.draining + len(observation.workers) - len(staying),
         draining_arns=observation.draining_arns.union(going.drain),
     )
+    # As of now, because ECS begins only now to list what it starts. In the state it keeps its age.
     repeated = tuple(
-        launch
+        replace(launch, at=now)
         for launch in state.launches
         if not launch.arns and now - launch.at >= _UNRESOLVED_SECONDS
     )
@@ -240,7 +243,7 @@ def decide(
 
     busy = observation.visible + observation.in_flight + observation.delayed
     announced = observation.trigger in (Trigger.WAKE_UP, Trigger.ALARM)
-    look_at = min(coming.look_at or math.inf, floor_changes or math.inf)
+    look_at = min(_before(coming.look_at, observation) or math.inf, floor_changes or math.inf)
     if announced or busy or present or observation.draining or owed or repeated:
         # Only who has seen the burst begin looks that often: whoever else is woken need not.
         watching = not known_burst or observation.trigger is Trigger.REQUEST
@@ -280,7 +283,8 @@ def _remember(observation: Observation, state: FleetState, concurrency: int) -> 
     if observation.published:
         announced = (*announced, (now, observation.published))
     burst_until = state.burst_until if now < state.burst_until else 0.0
-    if running and not burst_until and observation.published > concurrency:
+    room = len(observation.workers) * concurrency - observation.in_flight - observation.visible
+    if running and not burst_until and observation.published > max(concurrency, room):
         burst_until = now + _BURST_SECONDS
     return replace(
         state,
@@ -330,6 +334,7 @@ def _outlook(observation: Observation, state: FleetState, config: FleetConfig) -
         observation.forecast,
         observation.now,
         slowest=_slowest_launch(state),
+        usual=state.launch_seconds_at(_USUAL, _USUAL_LAUNCH_SECONDS) + _PROCESS_START_SECONDS,
         quickest=state.launch_seconds_at(0.0, 0.0),
         concurrency=config.concurrency,
         budget=min(config.foresight_budget, config.maximum),
@@ -339,6 +344,20 @@ def _outlook(observation: Observation, state: FleetState, config: FleetConfig) -
 def _slowest_launch(state: FleetState) -> float:
     """From RunTask to the first poll, of all but the slowest."""
     return state.launch_seconds_at(_SLOWEST, _USUAL_LAUNCH_SECONDS) + _PROCESS_START_SECONDS
+
+
+def _before(start: float | None, observation: Observation) -> float | None:
+    """When to look for a start ahead: a little before it, and from then on to the second.
+
+    An appointment may come late, and each second is one that tasks wait. One look waits, not each
+    of the wake-ups that a busy fleet has every other second.
+    """
+    if start is None:
+        return None
+    early = start - _PUNCTUAL_SECONDS
+    if early > observation.now:
+        return early
+    return None if observation.trigger is Trigger.WAKE_UP else start
 
 
 def _needed(

@@ -21,6 +21,11 @@ GRACE_SECONDS = 20
 # The scheduler repeats a forecast every five minutes. One older than that is of a scheduler that no
 # longer runs, or no longer publishes: what it announces may have been paused since.
 _LIFETIME_SECONDS = 900
+# From so many workers on, started for the same minute, the usual launch is allowed for instead of a
+# slow one: the scheduler queues that many tasks over some seconds, the quicker workers take those
+# that come first, and who comes last finds slots that are free again. With a few, one that is late
+# is a fifth of the tasks that wait.
+_MANY, _SAME_TIME_SECONDS = 20, 60.0
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,13 @@ def outlook(
     now: float,
     *,
     slowest: float,
+    usual: float,
     quickest: float,
     concurrency: int,
     budget: int,
 ) -> Outlook:
-    """The slots of all runs due within the slowest launch, cut to `budget` workers.
+    """The slots of all runs due within a launch (of `slowest` seconds, for many workers of
+    `usual`), cut to `budget` workers.
 
     A run that is due already has tasks in the queue, where they are counted; counting it here too
     would provide for it twice.
@@ -84,8 +91,14 @@ def outlook(
     if budget < 1 or now - forecast.published_at > _LIFETIME_SECONDS:
         return Outlook()
     ahead = [run for run in forecast.runs if run.due > now and run.slots > 0]
-    near = [run for run in ahead if run.due - slowest <= now]
-    later = [run.due - slowest for run in ahead if run.due - slowest > now]
+
+    def start(run: DueRun) -> float:
+        together = [each for each in ahead if abs(each.due - run.due) <= _SAME_TIME_SECONDS]
+        many = sum(each.slots for each in together) >= _MANY * concurrency
+        return run.due - (usual if many else slowest)
+
+    near = [run for run in ahead if start(run) <= now]
+    later = [start(run) for run in ahead if start(run) > now]
     last = max((run.due for run in near), default=now)
     return Outlook(
         slots=min(sum(run.slots for run in near), budget * concurrency),

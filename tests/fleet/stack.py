@@ -20,7 +20,7 @@ DAG_ID = "fleet_probe"
 FUNCTION = f"{stack_name()}-scale-workers"
 FAMILY = f"{stack_name()}-worker"
 # Two slots a worker, so that three tasks are two workers; a worker leaves as early as it may.
-PARAMETERS = {"WorkerMaxCount": "3", "WorkerConcurrency": "2", "WorkerIdleTimeoutSeconds": "30"}
+PARAMETERS = {"WorkerMaxCount": "3", "WorkerConcurrency": "2", "WorkerIdleTimeoutSeconds": "20"}
 STATE_KEY, ORDERS_KEY = "fleet/default/state.json", "fleet/drain.json"
 
 

@@ -5,17 +5,17 @@ the queue's alarm, the appointed tick and the end of a worker call it too. It st
 the condition that nobody else has, then asks for workers. Workers leave by themselves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bench.scaling.actors import Worker
 from bench.scaling.policies.service import every
-from bench.scaling.workloads import DueRun
+from bench.scaling.workloads import QUEUED_PER_SECOND, DueRun
 from bench.scaling.world import World
 from scale_workers.decision import FleetConfig, Observation, Trigger, WorkerSeen, decide
 from scale_workers.fleet_state import FleetState, Launch
+from scale_workers.foresight import NO_FORECAST, Forecast
 from scale_workers.foresight import DueRun as ForecastRun
-from scale_workers.foresight import Forecast
 
 _WAKE_UP_LATENCY, _WAKE_UP_PAUSE = 0.3, 2.0
 # From the look to the call of RunTask, and until ECS lists what it has started.
@@ -25,8 +25,17 @@ _TICK_DELAY = 10.0
 _TRIES = 3
 # What is due sooner the function waits for itself.
 _WAITING = 30.0
-# The scheduler publishes its forecast that often, for as far ahead.
-_PUBLISHING, _HORIZON = 300.0, 7200.0
+# The scheduler looks that often what is due, for as far ahead, publishes what is new, has the
+# scaler look then, and repeats an unchanged forecast after so long (airflow_on_fargate.forecast).
+_PUBLISHING, _HORIZON, _RENEWAL = 60.0, 900.0, 300.0
+_WAVE = 10.0
+
+
+def _waves(run: DueRun) -> Iterator[ForecastRun]:
+    """A run's slots as its predecessor's tasks were queued: some in each ten seconds."""
+    size = round(_WAVE * QUEUED_PER_SECOND)
+    for number, first in enumerate(range(0, run.slots, size)):
+        yield ForecastRun(run.due + number * _WAVE, min(size, run.slots - first))
 
 
 class Ours:
@@ -43,6 +52,7 @@ class Ours:
             foresight_budget=limits.maximum if due_runs else 0,
         )
         self._due_runs = due_runs
+        self._forecast = NO_FORECAST
         self._state = FleetState()
         self._version = 0
         self._published = 0
@@ -55,7 +65,7 @@ class Ours:
         world.on_end = self._on_end
         every(world, limits.alarm_period, self._check_alarm, world.chance.uniform(0, 60))
         if due_runs:
-            every(world, _PUBLISHING, lambda: self._call(Trigger.REQUEST), _PUBLISHING)
+            every(world, _PUBLISHING, self._publish, world.chance.uniform(0, _PUBLISHING))
         self._call(Trigger.DEPLOYMENT)
 
     def _on_publish(self) -> None:
@@ -173,14 +183,19 @@ class Ours:
                 if each.is_listed and world.now - each.requested > _LISTING_LAG
             ),
             published=published,
-            forecast=self._forecast(),
+            forecast=self._forecast,
         )
 
-    def _forecast(self) -> Forecast:
-        published_at = self._world.now // _PUBLISHING * _PUBLISHING
+    def _publish(self) -> None:
+        now = self._world.now
         runs = [
-            ForecastRun(run.due, run.slots)
+            wave
             for run in self._due_runs
-            if published_at <= run.due < published_at + _HORIZON
+            for wave in _waves(run)
+            if now < wave.due <= now + _HORIZON
         ]
-        return Forecast(published_at, runs)
+        changed = runs != [run for run in self._forecast.runs if run.due > now]
+        if changed or (runs and now - self._forecast.published_at >= _RENEWAL):
+            self._forecast = Forecast(now, runs)
+        if changed and runs:
+            self._call(Trigger.REQUEST)

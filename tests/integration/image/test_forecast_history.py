@@ -224,7 +224,7 @@ def test_foretells_later_waves_when_the_run_has_begun(session: Any) -> None:
     add_run(session, "etl", NOON, [], state="running")
 
     assert look(session, NOON + timedelta(seconds=30)) == [
-        Entry(NOON.timestamp() + 120, "default", 8)
+        Entry(NOON.timestamp() + 120, "default", 8),
     ]
 
 

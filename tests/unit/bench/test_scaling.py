@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from bench.scaling import bounds
 from bench.scaling.__main__ import main
 from bench.scaling.limits import work_bound_hours, zero_wait_hours
 from bench.scaling.parameters import Faults, Parameters
@@ -124,6 +125,43 @@ def test_ours_stays_within_its_limits_when_the_scaler_crashes_and_races():
         record = simulate(workload("hourly-fan-out", seed), "ours", parameters, seed).record
         assert record["peak_workers"] <= 7
         assert record["unfinished"] == 0
+
+
+def test_bounds_take_away_what_they_say():
+    parameters = Parameters()
+    names, seeds = ["seven-silent-minutes", "trickle"], [1]
+    means = {
+        (name, policy): simulate(workload(name, 1), policy, parameters, 1).record
+        for name in names
+        for policy in ("ours", "ours-foresight", "mwaa-now", "optimum")
+    }
+    rows = bounds.rows(means, names, seeds, parameters)
+    assert {len(row) for row in rows} == {len(bounds.columns(names))}
+    cells = {(row[0], row[1]): row[2:] for row in rows}
+
+    def ratios(policy, what):
+        """p95 wait, worker-hours against MWAA, worker-hours against the optimum."""
+        return [float(part) for part in cells[policy, what][0].split(", ")]
+
+    plain = ratios("ours", "(as it is)")
+    assert ratios("ours", "leaving: idling, last poll, stop")[1] < plain[1]
+    assert ratios("ours", "spread of launch times")[0] < plain[0]
+    assert ratios("ours", "the right number: +20% workers")[1] > plain[1]
+    assert ratios("ours", "the right number: -10% workers")[1] < plain[1]
+    ahead = ratios("ours-foresight", "(as it is)")
+    assert ratios("ours-foresight", "the forecast's error")[0] < ahead[0]
+    assert cells["ours-foresight", "(as it is)"][1:] == ["", ""]
+
+
+def test_packing_by_known_ends_keeps_fewer_workers():
+    tasks = [Task(0.0, 1000.0), *(Task(1.0, 10.0) for _ in range(3))]
+    held = []
+    for packed in (False, True):
+        world = World(tasks, Parameters(concurrency=4, clairvoyant_dispatch=packed), 3)
+        world.launch(2)
+        world.run(500.0)
+        held.append(sum(bool(worker.served) for worker in world.workers))
+    assert held[1] == 1
 
 
 def test_each_queue_has_a_fleet_of_its_own():

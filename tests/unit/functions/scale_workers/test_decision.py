@@ -204,11 +204,20 @@ def test_starts_others_when_launched_workers_never_appear():
 def test_repeats_a_launch_with_its_token_when_the_scaler_died_over_it():
     launch = Launch("token", 2, NOW - 30)
     action, _ = decide(observe(visible=16), FleetState(launches=(launch,)), CONFIG)
-    assert action.launches == (launch,)
+    assert action.launches == (replace(launch, at=NOW),)
     # Somebody may still be at it; or it was too long ago.
     for age, expected in ((5, 0), (121, 2)):
         state = FleetState(launches=(replace(launch, at=NOW - age),))
         assert launches(visible=16, state=state) == expected
+
+
+def test_counts_a_repeated_launch_as_on_its_way_when_ecs_lists_it_late():
+    """Once it was forgotten a minute after the first try, and its worker was started once more."""
+    launch = Launch("token", 1, NOW - 57)
+    action, state = decide(observe(visible=8), FleetState(launches=(launch,)), CONFIG)
+    state = state.with_result(action.launches[0], ("arn:1",))
+    later, _ = decide(replace(observe(visible=8), now=NOW + 3.5), state, CONFIG)
+    assert later.count == 0
 
 
 def test_learns_the_launch_time_when_a_worker_has_come_to_run():
@@ -278,7 +287,17 @@ def test_starts_ahead_when_a_run_is_due_within_a_launch():
     # When the workers are on their way: again when it is time for the other run.
     quiet = Forecast(NOW, [DueRun(NOW + 3600, 8)])
     action, _ = decide(observe(Trigger.TICK, forecast=quiet), EMPTY, config)
-    assert (action.count, action.look_at) == (0, NOW + 3600 - 85)
+    assert (action.count, action.look_at) == (0, NOW + 3600 - 85 - 15)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "waits"), [(Trigger.TICK, True), (Trigger.REQUEST, True), (Trigger.WAKE_UP, False)]
+)
+def test_waits_for_the_start_when_it_is_near_and_no_wake_up_looks(trigger, waits):
+    config = replace(CONFIG, foresight_budget=4)
+    forecast = Forecast(NOW, [DueRun(NOW + 85 + 12, 20)])
+    action, _ = decide(observe(trigger, forecast=forecast), EMPTY, config)
+    assert action.look_at == (NOW + 12 if waits else NOW + 60)
 
 
 @pytest.mark.parametrize(

@@ -361,7 +361,7 @@ def test_makes_its_appointment_when_a_run_is_due_later(fleet):
     due = NOW.timestamp() + 1800
     fleet.forecasts.forecast = Forecast(NOW.timestamp(), [DueRun(due, 16)])
     fleet.look_after(Trigger.TICK)
-    assert fleet.tick.moment == NOW + timedelta(seconds=1800 - 85)
+    assert fleet.tick.moment == NOW + timedelta(seconds=1800 - 85 - 15)
     assert fleet.workers.tasks == []
 
 

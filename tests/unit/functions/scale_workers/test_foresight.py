@@ -9,7 +9,13 @@ NOW = 1000.0
 
 def look(*runs, published_at=NOW, budget=10, now=NOW):
     return outlook(
-        Forecast(published_at, runs), now, slowest=100, quickest=40, concurrency=8, budget=budget
+        Forecast(published_at, runs),
+        now,
+        slowest=100,
+        usual=70,
+        quickest=40,
+        concurrency=8,
+        budget=budget,
     )
 
 
@@ -26,6 +32,16 @@ def test_provides_for_all_runs_that_are_due_within_a_launch():
 def test_lets_workers_wait_until_a_little_after_the_last_run_is_due():
     assert look(DueRun(NOW + 50, 10), DueRun(NOW + 90, 5)).patience == 90 - 40 + 20
     assert look(DueRun(NOW + 10, 10)).patience == 20
+
+
+def test_allows_for_the_usual_launch_when_many_start_together():
+    # Twenty workers of eight slots.
+    assert look(DueRun(NOW + 90, 159), budget=99).slots == 159
+    assert look(DueRun(NOW + 90, 160), budget=99) == Outlook(look_at=NOW + 20)
+    together = look(DueRun(NOW + 60, 100), DueRun(NOW + 90, 60), budget=99)
+    assert (together.slots, together.look_at) == (100, NOW + 20)
+    # An hour later is another time.
+    assert look(DueRun(NOW + 90, 159), DueRun(NOW + 3690, 159), budget=99).slots == 159
 
 
 def test_leaves_a_run_to_the_queue_when_it_is_due_already():

@@ -16,7 +16,7 @@ from airflow_on_fargate.forecast.waves import WAVE_SECONDS, WAVES, Waves, usual_
 _RUNS: Final = 5
 _RUNS_LOOKED_AT: Final = 50
 # Runs that one look takes notice of, and histories of how many DAGs it reads; the next reads more.
-MOST_RUNS: Final = 5000
+MOST_RUNS: Final = 20_000
 MOST_HISTORIES: Final = 1000
 _DAGS_PER_STATEMENT: Final = 200
 _BOUNDS: Final = {

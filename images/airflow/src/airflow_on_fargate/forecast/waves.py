@@ -11,11 +11,10 @@ from itertools import pairwise
 from statistics import median_high
 from typing import Any, Final
 
-WAVE_SECONDS: Final = 60
+# Runs whose waves begin within that time share an entry: ten thousand at midnight are one line.
+WAVE_SECONDS: Final = 10
 # Later waves are left to the scaler, which sees them when they come.
-WAVES: Final = 15
-# Runs that are due within so many seconds share an entry: ten thousand at midnight are one line.
-_GRAIN_SECONDS: Final = 10
+WAVES: Final = 90
 # No more entries than that, some 60 KB. The farthest are dropped, and come back when near.
 _MOST_ENTRIES: Final = 1000
 
@@ -64,6 +63,6 @@ def entries(
             for number, size in enumerate(waves):
                 moment = due + number * WAVE_SECONDS
                 if size and now < moment <= until:
-                    slots[moment // _GRAIN_SECONDS * _GRAIN_SECONDS, queue] += size
+                    slots[moment // WAVE_SECONDS * WAVE_SECONDS, queue] += size
     found = sorted(Entry(moment, queue, size) for (moment, queue), size in slots.items())
     return found[:_MOST_ENTRIES]

@@ -1,0 +1,101 @@
+"""Airflow's schedule on the whole stack: the workers of a run are there when it is due.
+
+The first run of a DAG is known to nobody and waits for a launch; the second is foretold by it. How
+long a launch takes has been forgotten before it, so that its workers are started as early as on a
+new stack, and not within the few seconds that a launch takes here.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from commands.steps import wait_until
+from tests.fleet.stack import Stack, now, seconds_of
+
+DAG = Path(__file__).parent / "dags" / "fleet_foresight.py"
+DAG_ID = "fleet_foresight"
+FORECAST_KEY = "fleet/forecast.json"
+# From a task's queueing to its start where a worker waits: a message, a process, an API call.
+AT_ONCE_SECONDS = 5.0
+TASKS, WORKERS = 3, 2
+
+
+def test_workers_wait_for_a_run_when_it_is_due(stack: Stack) -> None:
+    assert _forecast(stack) is None
+    stack.deploy(WorkerAheadMaxCount="3", WorkerConcurrency="2", WorkerIdleTimeoutSeconds="20")
+    stack.wait_for_no_worker(240)
+    _unpause(stack)
+
+    first = _finished_run(stack, after=None)
+    stack.wait_for_no_worker(150)
+    stack.forget_state()
+    second = _finished_run(stack, after=first)
+
+    cold, ahead = _waits(stack, first), _waits(stack, second)
+    due = seconds_of(second["run_after"])
+    started = [worker["createdAt"].timestamp() - due for worker in _workers_of(stack, due)]
+    print(f"\nlongest wait: {max(cold):.1f} s unannounced, {max(ahead):.1f} s foretold")
+    print(f"workers started at {[f'{moment:.0f} s' for moment in started]} of the due time")
+
+    assert len(ahead) == TASKS
+    assert max(ahead) <= AT_ONCE_SECONDS
+    # Whoever waits for a launch waits longer: the bound above says something.
+    assert max(cold) > AT_ONCE_SECONDS
+    assert len(started) == WORKERS
+    assert all(-120 < moment < 0 for moment in started)
+
+    _pause(stack)
+    wait_until(lambda: (_forecast(stack) or {})["runs"] == [], 120, "the forecast taken back")
+
+
+def _forecast(stack: Stack) -> dict[str, Any] | None:
+    client = stack.client("s3")
+    try:
+        return stack.state_object(FORECAST_KEY)
+    except client.exceptions.NoSuchKey:
+        return None
+
+
+def _unpause(stack: Stack) -> None:
+    bucket = stack.outputs["DagBucketName"]
+    stack.client("s3").put_object(Bucket=bucket, Key=f"dags/{DAG.name}", Body=DAG.read_bytes())
+    wait_until(lambda: DAG_ID in stack.api.dags(), 120, "the DAG")
+    _set_paused(stack, False)
+
+
+def _pause(stack: Stack) -> None:
+    _set_paused(stack, True)
+
+
+def _set_paused(stack: Stack, paused: bool) -> None:
+    url = f"{stack.api.base_url}/api/v2/dags/{DAG_ID}"
+    stack.api.session.patch(url, json={"is_paused": paused}, timeout=30).raise_for_status()
+
+
+def _finished_run(stack: Stack, after: dict[str, Any] | None) -> dict[str, Any]:
+    """The first scheduled run, or the first that was due after another one, when it has ended."""
+    since = seconds_of(after["run_after"]) if after else 0.0
+
+    def found() -> dict[str, Any] | None:
+        runs = stack.api.get(f"dags/{DAG_ID}/dagRuns", limit=100)["dag_runs"]
+        later = [run for run in runs if seconds_of(run["run_after"]) > since]
+        run = min(later, key=lambda run: seconds_of(run["run_after"]), default=None)
+        return run if run and run["state"] in ("success", "failed") else None
+
+    run = wait_until(found, 360, "a scheduled run's end")
+    assert isinstance(run, dict)
+    assert run["state"] == "success"
+    return run
+
+
+def _waits(stack: Stack, run: dict[str, Any]) -> list[float]:
+    """For each task the seconds from its queueing to its start."""
+    tasks = stack.api.task_instances(DAG_ID, run["dag_run_id"])
+    return [seconds_of(task["start_date"]) - seconds_of(task["queued_when"]) for task in tasks]
+
+
+def _workers_of(stack: Stack, due: float) -> list[dict[str, Any]]:
+    return [
+        worker
+        for worker in stack.launched_since(due - 120)
+        if worker["createdAt"].timestamp() < min(due + 60, now())
+    ]
