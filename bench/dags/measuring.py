@@ -28,6 +28,8 @@ class Record:
     seconds: float
     requests: int
     rounds: list[float]
+    # Of this process, and how busy the machine was: what remains of the seconds is waiting.
+    cpu_seconds: float
     load: float
 
     def as_document(self) -> dict[str, Any]:
@@ -84,19 +86,31 @@ def measure(system: System, s3: Any, bucket: str, files: int) -> list[Record]:
     def timed(*steps: tuple[str, Callable[[], object]], rounds: int = REPEATED) -> None:
         load = round(os.getloadavg()[0], 1)
         seconds: dict[str, list[float]] = {step: [] for step, _ in steps}
+        cpu: dict[str, list[float]] = {step: [] for step in seconds}
         most = dict.fromkeys(seconds, 0)
         for _ in range(rounds):
             for step, action in steps:
                 requests = Requests()
-                begun = time.perf_counter()
+                begun, computed = time.perf_counter(), time.process_time()
                 with requests.counted():
                     action()
                 seconds[step].append(round(time.perf_counter() - begun, 4))
+                cpu[step].append(round(time.process_time() - computed, 4))
                 most[step] = max(most[step], requests.count)
         for step, each in seconds.items():
             if step:
-                median = statistics.median(each)
-                records.append(Record(system.name, files, step, median, most[step], each, load))
+                records.append(
+                    Record(
+                        system.name,
+                        files,
+                        step,
+                        statistics.median(each),
+                        most[step],
+                        each,
+                        statistics.median(cpu[step]),
+                        load,
+                    )
+                )
 
     versions = iter(range(1, 2 * REPEATED))
 
