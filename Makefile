@@ -66,6 +66,7 @@ test-fleet: install  ## the worker fleet on real parts: stranding, drains, inter
 	$(BIN)/python -m pytest -s tests/fleet
 
 test-releases: install  ## 200 releases while DAGs run (not part of test: a quarter of an hour)
+	.venv/airflow/bin/python -m pytest -s tests/integration/recording
 	$(BIN)/python -m pytest -s tests/releases
 
 lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint

@@ -122,6 +122,43 @@ def test_parse_begins_anew_when_a_release_overtook_it(
     assert (file in manager._file_queue) is dropped
 
 
+def test_next_release_waits_when_a_file_was_dropped_and_is_not_parsed_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from pathlib import Path
+
+    from airflow.dag_processing.manager import DagFileInfo, DagFileProcessorManager
+
+    def refresh(manager: Any, _: Any) -> None:
+        manager._bundle_versions["releases"] += 1
+
+    monkeypatch.setattr(DagFileProcessorManager, "_refresh_dag_bundles", refresh)
+    airflow_mends.drop_parses_that_a_release_overtook()
+    manager = DagFileProcessorManager(max_runs=1)
+    versions: Any = manager._bundle_versions
+    versions["releases"] = 1
+    file = DagFileInfo(rel_path=Path("a.py"), bundle_name="releases")
+    manager._processors[file] = _Parse(False)  # type: ignore[assignment]
+
+    manager._refresh_dag_bundles(known_files={})
+    manager._refresh_dag_bundles(known_files={})
+    assert versions["releases"] == 2  # it is in the queue
+    del manager._file_queue[file]
+    manager._processors[file] = _Parse(False)  # type: ignore[assignment]
+    manager._refresh_dag_bundles(known_files={})
+    assert versions["releases"] == 2  # it is being parsed
+    del manager._processors[file]
+    manager._refresh_dag_bundles(known_files={})
+    assert versions["releases"] == 3
+
+    manager._processors[file] = _Parse(False)  # type: ignore[assignment]
+    manager._refresh_dag_bundles(known_files={})
+    assert versions["releases"] == 4  # dropped again, and not waited for without end
+    monkeypatch.setattr(airflow_mends, "LONGEST_WAIT_SECONDS", 0.0)
+    manager._refresh_dag_bundles(known_files={})
+    assert versions["releases"] == 5
+
+
 class _Parse:
     """Like Airflow's process that parses a file, as far as it matters here."""
 

@@ -4,7 +4,11 @@ Each says what happens without it and where it is reported.
 """
 
 import signal
+import time
 from typing import Any
+
+# A release does not wait longer than this for a file that takes so long to parse.
+LONGEST_WAIT_SECONDS = 30.0
 
 
 def forget_statistics_of_callbacks() -> None:
@@ -38,7 +42,8 @@ def drop_parses_that_a_release_overtook() -> None:
 
     What a parse finds is recorded with the release that is served when it ends. One that is under
     way at the switch has read old files, or some of each: until the file was parsed once more, new
-    runs had the structure of one release and the code of the other.
+    runs had the structure of one release and the code of the other. The next switch waits until
+    what was dropped has been parsed, or releases in quick succession would keep it out.
     """
     from airflow.dag_processing.manager import DagFileProcessorManager
 
@@ -46,7 +51,14 @@ def drop_parses_that_a_release_overtook() -> None:
     if original is None or getattr(original, "mended", False):
         return
 
+    dropped: dict[Any, float] = {}
+
     def _refresh_dag_bundles(self: Any, known_files: Any) -> None:
+        oldest = time.monotonic() - LONGEST_WAIT_SECONDS
+        under_way = self._processors.keys() | self._file_queue.keys()
+        if any(since > oldest for file, since in dropped.items() if file in under_way):
+            return
+        dropped.clear()
         before = dict(self._bundle_versions)
         original(self, known_files)
         for file, process in list(self._processors.items()):
@@ -57,6 +69,7 @@ def drop_parses_that_a_release_overtook() -> None:
                 process.kill(signal.SIGKILL)
                 process.close()
                 self._add_files_to_queue([file], mode="front")
+                dropped[file] = time.monotonic()
 
     _refresh_dag_bundles.mended = True  # type: ignore[attr-defined]
     DagFileProcessorManager._refresh_dag_bundles = _refresh_dag_bundles
