@@ -10,17 +10,21 @@ foresight p95 wait 0.10, 0.08, 0.08 (seven-silent-minutes) and 0.19 (mix) at 1.0
 
 READING = """\
 - *Reactive wait of 0.55 of MWAA's.* Ours asks for workers within seconds, so its p95 is that of a
-  launch. Without the spread of launch times all four would hold. More workers than needed would
-  buy it for bursts, because the quickest take the work, but at more worker-hours than MWAA's.
-  Where tasks come one by one (trickle), only workers that wait for them would: for four minutes,
-  and then at a third more worker-hours than MWAA's.
+  launch. Without the spread of launch times all four would hold. A fifth more workers than needed
+  would about buy it for bursts, because the quickest take the work, but then at more worker-hours
+  than MWAA's. Where tasks come one by one (trickle), only workers that wait for them for four
+  minutes would, at a third more worker-hours than MWAA's.
 - *1.4 times the optimum.* The clairvoyant pays for no leaving and moves running tasks. Without
-  the leaving the target would hold; with a tenth fewer workers than needed nearly, at longer
-  waits. So this target and the one above want one dial turned in opposite directions: no setting
-  meets both. Packing tasks by their ends, if they were known, gains next to nothing: what arrives
+  the leaving the target would hold; a tenth fewer workers than needed come nearer to it, at
+  longer waits. So this target and the one above want one dial turned in opposite directions: no
+  setting meets both. Packing tasks by their ends, if they were known, gains little: what arrives
   at once meets empty workers.
-- *Mix with foresight.* Tasks that nobody announces wait for a launch, and so do those by which a
-  run is larger than announced. Without either its wait would hold.
+- *Worker-hours of six-hour-tasks.* Chance: which worker takes a long task, and so stays for it.
+  Whatever draws anew (packing, no spread, a fifth more workers) gives 0.90 or 0.91 for the same
+  tasks.
+- *Foresight.* Tasks that nobody announces (mix) wait for a launch, and so do those by which a run
+  is larger than announced (mix, midnight-burst); without these the waits would hold. Of the
+  worker-hours of `hourly-fan-out` an eighth is leaving.
 - *The scaler's bill with foresight.* The function waits up to 15 s for the second in which
   workers have to be asked for, and up to 25 s for the queue's counts to show a burst that found
   too little room. `seven-silent-minutes` does both every nine minutes, all month.

