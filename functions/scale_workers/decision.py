@@ -114,6 +114,8 @@ class Observation:
     draining: int = 0
     # Those others' ARNs: of a launch before a deployment nobody waits for the rest.
     draining_arns: frozenset[str] = frozenset()
+    # ARN of the worker whose end is the trigger: nobody waits for it either.
+    ended: str = ""
     # Those others, as far as they are unhealthy: they finish nothing any more.
     hanging: tuple[WorkerSeen, ...] = ()
     # Messages that the wake-up announces: the queue need not count them yet.
@@ -262,10 +264,10 @@ def _remember(observation: Observation, state: FleetState, concurrency: int) -> 
     now = observation.now
     listed = _listed(observation)
     launches = tuple(
-        launch
+        replace(launch, arns=tuple(arn for arn in launch.arns if arn != observation.ended))
         for launch in state.launches
         if now - launch.at < (LISTING_SECONDS if launch.arns else _STALE_SECONDS)
-        and not (launch.arns and listed.issuperset(launch.arns))
+        and not (launch.arns and listed.union({observation.ended}).issuperset(launch.arns))
     )
     news = sorted(
         (worker.running_since, worker.running_since - worker.requested_at)

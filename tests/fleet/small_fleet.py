@@ -8,7 +8,6 @@ import io
 import json
 import os
 import subprocess
-import time
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from plain_workers import Arrivals, PlainWorkers, WorkerSettings
 from commands.steps import wait_until
 from commands.workspace import REGION, ROOT, Workspace
 
+STATE_KEY = "fleet/default/state.json"
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 ARN = "arn:aws:{}:us-east-1:000000000000:{}"
 # The scaler, killed once: in the middle of a call, or between two.
@@ -173,13 +173,14 @@ class SmallFleet:
 
     def state(self) -> dict[str, Any]:
         try:
-            answer = self.plain.client("s3").get_object(
-                Bucket=self.plain.name, Key="fleet/default/state.json"
-            )
+            answer = self.plain.client("s3").get_object(Bucket=self.plain.name, Key=STATE_KEY)
         except ClientError:
             return {}
         found: dict[str, Any] = json.load(answer["Body"])
         return found
+
+    def forget_state(self) -> None:
+        self.plain.client("s3").delete_object(Bucket=self.plain.name, Key=STATE_KEY)
 
     def scaler_log(self) -> list[dict[str, Any]]:
         """What the function has logged, its metrics among it."""
@@ -199,7 +200,3 @@ class SmallFleet:
 
 
 NOTHING_WRONG = {"lost": 0, "twice": 0, "stranded": 0}
-
-
-def seconds_since(begun: float) -> float:
-    return time.time() - begun

@@ -1,10 +1,8 @@
 """The whole stack on the embedded AWS, and the ways to look at its fleet from outside."""
 
 import json
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -220,18 +218,3 @@ class Stack:
         )
         lines = [event["message"] for page in pages for event in page["events"]]
         return [json.loads(line) for line in lines if line.startswith("{")]
-
-
-def seconds_of(moment: str) -> float:
-    """An API timestamp as seconds since the epoch."""
-    return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The nearest-rank percentile."""
-    ordered = sorted(values)
-    return ordered[max(0, -(-int(share * 100) * len(ordered) // 100) - 1)]
-
-
-def now() -> float:
-    return time.time()

@@ -41,7 +41,7 @@ def killed(moment: str) -> Callable[[Workspace, Path], Facts]:
         fleet.kill_scaler(moment)
         # Five tasks are three workers.
         fleet.publish(*[(0, 2.0)] * 5).wait()
-        fleet.wait_for_runs(5, 240)
+        fleet.wait_for_runs(5, 300)
         # The launch that was cut off is looked at again, and no longer open.
         wait_until(
             lambda: all(launch["arns"] for launch in fleet.state().get("launches", [])),
@@ -83,7 +83,7 @@ def minimum(workspace: Workspace, folder: Path) -> Facts:
     # A burst brings more workers than the minimum; they leave again, the one stays.
     fleet.publish(*[(0, 3.0)] * 6).wait()
     fleet.wait_for_runs(6, 240)
-    wait_until(lambda: len(fleet.plain.active()) == 1, 90, "the burst's workers to leave")
+    wait_until(lambda: len(fleet.plain.active()) == 1, 240, "the burst's workers to leave")
     launched = len(fleet.plain.tasks())
     # More than ten times the idle timeout, and a tick in between.
     time.sleep(75)
@@ -99,15 +99,15 @@ def minimum(workspace: Workspace, folder: Path) -> Facts:
 
 def deployment(workspace: Workspace, folder: Path) -> Facts:
     fleet = SmallFleet(workspace, folder, BRISK)
-    fleet.publish((0, 60)).wait()
+    fleet.publish((0, 90)).wait()
     fleet.wait_for_runs(1, 180)
     (old,) = fleet.plain.active()
     fleet.deploy(WorkerTaskDefinitionArn=(new := fleet.plain.register()))
     # Until it has looked, it may still take what comes.
-    wait_until(lambda: "(drain)" in fleet.plain.log(old["taskArn"]), 30, "the old worker to drain")
+    wait_until(lambda: "(drain)" in fleet.plain.log(old["taskArn"]), 90, "the old worker to drain")
     fleet.publish((0, 1)).wait()
     sent = fleet.plain.sent()[1]
-    fleet.wait_for_runs(2, 60)
+    fleet.wait_for_runs(2, 120)
     second = dict(fleet.plain.runs())[1]
     fleet.wait_for_no_worker(120)
     tasks = {task["taskArn"]: task for task in fleet.plain.tasks()}
@@ -135,10 +135,10 @@ SCENARIOS: dict[str, Callable[[Workspace, Path], Facts]] = {
 def facts(
     workspace: Workspace, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Facts]]:
-    """All scenarios side by side, because each mostly waits: what each has found."""
+    """Two scenarios side by side, because each mostly waits: what each has found."""
     scaler_files()
     folder = tmp_path_factory.mktemp("scenarios")
-    with ThreadPoolExecutor(len(SCENARIOS)) as pool:
+    with ThreadPoolExecutor(2) as pool:
         running: dict[str, Future[Facts]] = {
             name: pool.submit(scenario, workspace, folder) for name, scenario in SCENARIOS.items()
         }

@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 from commands.steps import wait_until
-from tests.fleet.stack import Stack, now, percentile, seconds_of
+from tests.fleet.measures import percentile, seconds_of
+from tests.fleet.stack import Stack
 
 SAMPLES = 24
 MOST_SECONDS_TO_ZERO = 300
@@ -15,7 +16,7 @@ MOST_SECONDS_TO_ZERO = 300
 
 def test_a_worker_comes_and_leaves_when_a_task_is_queued_and_nobody_is_there(stack: Stack) -> None:
     stack.wait_for_no_worker(240)
-    begun = now()
+    begun = time.time()
     run_id = stack.start(1)
     task = stack.wait_for(run_id, {"success", "failed"}, 120)
     assert (task["state"], task["try_number"]) == ("success", 1)
@@ -57,7 +58,7 @@ def _sample(stack: Stack, runs: list[str]) -> float:
     """Seconds from the moment that the database has for "queued" to RunTask."""
     stack.wait_for_no_worker(60)
     stack.forget_state()  # or the scaler would wait for the message that is about to be purged
-    begun = now()
+    begun = time.time()
     run_id = stack.start(0)
     runs.append(run_id)
 
@@ -85,7 +86,7 @@ def test_old_worker_finishes_its_task_when_a_revision_is_deployed_meanwhile(stac
     idle = int(stack.settings_of_worker["WORKER_IDLE_TIMEOUT_SECONDS"])
     stack.deploy(WorkerIdleTimeoutSeconds=str(idle + 1))
     wait_until(lambda: "(drain)" in stack.worker_log(old), 60, "the old worker to drain")
-    begun = now()
+    begun = time.time()
     short_run = stack.start(1)
     short = stack.wait_for(short_run, {"success", "failed"}, 90)
     assert stack.task(long_run)["state"] == "running"
@@ -114,11 +115,11 @@ def test_task_is_retried_soon_when_its_worker_is_interrupted(stack: Stack) -> No
     assert len(workers) == 1
     (worker,) = stack.workers()
 
-    interrupted = now()
+    interrupted = time.time()
     stack.stop(worker)
     stack.wait_for(long_run, {"up_for_retry", "scheduled", "queued", "running", "success"}, 5)
     wait_until(lambda: stack.task(long_run)["state"] != "running", 130, "the retry", interval=0.5)
-    reported = now() - interrupted
+    reported = time.time() - interrupted
     long = stack.wait_for(long_run, {"success", "failed"}, 120)
     short = stack.wait_for(short_run, {"success", "failed"}, 5)
 

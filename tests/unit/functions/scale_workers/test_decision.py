@@ -169,6 +169,16 @@ def test_does_not_wait_for_a_launch_when_a_deployment_has_made_its_workers_drain
     assert launches(Trigger.WAKE_UP, state=state, visible=1, **drains) == 1
 
 
+def test_does_not_wait_for_a_worker_when_it_has_ended_before_it_was_listed():
+    state = FleetState(launches=(Launch("token", 2, NOW - 10, arns=("a", "b")),))
+    seen = observe(Trigger.WORKER_LEFT, visible=16)
+    action, state = decide(replace(seen, ended="a"), state, CONFIG)
+    assert action.count == 1
+    assert state.launches[0].arns == ("b",)
+    _, state = decide(replace(seen, visible=0, ended="b"), state, CONFIG)
+    assert all("b" not in launch.arns for launch in state.launches)
+
+
 @pytest.mark.parametrize(("age", "expected"), [(29, 1), (31, 0)])
 def test_replaces_no_worker_when_it_left_and_was_there_for_all_that_was_announced(age, expected):
     state = FleetState(announced=((NOW - age, 1),))

@@ -1,0 +1,48 @@
+"""How soon the scaler asks for a worker when a message is sent and nobody is there."""
+
+import time
+from pathlib import Path
+
+from plain_workers import WorkerSettings
+
+from commands.steps import wait_until
+from commands.workspace import Workspace
+from tests.fleet.measures import percentile
+from tests.fleet.small_fleet import SmallFleet
+
+SAMPLES = 25
+SECONDS_BETWEEN = 5
+
+
+def test_a_worker_is_asked_for_within_a_second_when_a_message_is_sent(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    """What starts is no worker but a program that ends at once, and none exists again."""
+    fleet = SmallFleet(workspace, tmp_path, WorkerSettings(concurrency=2, idle_seconds=30))
+    fleet.deploy(WorkerTaskDefinitionArn=fleet.plain.register(entryPoint=["/bin/true"]))
+    publisher = fleet.publish(*[(SECONDS_BETWEEN, 0)] * SAMPLES)
+    samples = []
+    for number in range(SAMPLES):
+        wait_until(lambda n=number: n in fleet.plain.sent(), 60, "a message", interval=0.05)
+        sent = fleet.plain.sent()[number]
+
+        def launched(since: float = sent) -> float:
+            times = [task["createdAt"].timestamp() for task in fleet.plain.tasks()]
+            return min((time for time in times if time >= since), default=0.0)
+
+        launch = wait_until(launched, 90, "a launch", interval=0.1)
+        assert isinstance(launch, float)
+        samples.append(launch - sent)
+        # The message that nobody has taken, and what the scaler remembers of it. It has looked at
+        # the end of that program too, and may have stored a state after the launch.
+        fleet.plain.client("sqs").purge_queue(QueueUrl=fleet.plain.queue_url)
+        time.sleep(SECONDS_BETWEEN / 2)
+        fleet.forget_state()
+    publisher.wait()
+    p50, p95 = percentile(samples, 0.5), percentile(samples, 0.95)
+    print(
+        f"\nsent → RunTask, {SAMPLES} samples: p50 {p50:.2f} s, p95 {p95:.2f} s, "
+        f"longest {max(samples):.2f} s; in their order "
+        + " ".join(f"{sample:.2f}" for sample in samples)
+    )
+    assert p95 <= 1.0
