@@ -55,7 +55,7 @@ test-emulator: install  ## contracts of the embedded AWS, commands and their fau
 test-e2e: install browser  ## the real thing: deploy, run DAGs, update, delete
 	$(BIN)/python -m pytest tests/e2e
 
-test-rotation: install  ## every secret replaced while a task runs through it (not part of test: ten minutes)
+test-rotation: install  ## every secret replaced while a task runs through it (not part of test: a quarter of an hour)
 	$(BIN)/python -m pytest tests/rotation
 
 test-upgrade: install  ## an older Airflow upgraded, failing, rolled back, deleted (not part of test: twenty minutes)
