@@ -114,8 +114,6 @@ class Observation:
     draining: int = 0
     # Those others' ARNs: of a launch before a deployment nobody waits for the rest.
     draining_arns: frozenset[str] = frozenset()
-    # ARN of the worker whose end is the trigger: nobody waits for it either.
-    ended: str = ""
     # Those others, as far as they are unhealthy: they finish nothing any more.
     hanging: tuple[WorkerSeen, ...] = ()
     # Messages that the wake-up announces: the queue need not count them yet.
@@ -241,7 +239,11 @@ def decide(
         standing=present + needed < config.minimum or needed > bare,
     )
     launches = split(template, observation, state, config, present + count)
-    state = replace(state, launches=(*state.launches, *launches))
+    state = replace(
+        state,
+        launches=(*state.launches, *launches),
+        launched=state.launched + len(launches),
+    )
 
     busy = observation.visible + observation.in_flight + observation.delayed
     announced = observation.trigger in (Trigger.WAKE_UP, Trigger.ALARM)
@@ -264,10 +266,10 @@ def _remember(observation: Observation, state: FleetState, concurrency: int) -> 
     now = observation.now
     listed = _listed(observation)
     launches = tuple(
-        replace(launch, arns=tuple(arn for arn in launch.arns if arn != observation.ended))
+        launch
         for launch in state.launches
         if now - launch.at < (LISTING_SECONDS if launch.arns else _STALE_SECONDS)
-        and not (launch.arns and listed.union({observation.ended}).issuperset(launch.arns))
+        and not (launch.arns and listed.issuperset(launch.arns))
     )
     news = sorted(
         (worker.running_since, worker.running_since - worker.requested_at)

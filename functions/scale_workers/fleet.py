@@ -64,11 +64,11 @@ class Fleet:
     forecasts: Forecasts
     now: Callable[[], datetime]
 
-    def look(self, trigger: Trigger, published: int, revision: str, ended: str = "") -> Look:
-        """Observe, decide, remember, act. `ended` is the ARN of a worker that has just stopped."""
+    def look(self, trigger: Trigger, published: int, revision: str) -> Look:
+        """Observe, decide, remember, act."""
         for _ in range(_TRIES):
             state, version = self.states.load()
-            observation = replace(self._observe(trigger, published, revision), ended=ended)
+            observation = self._observe(trigger, published, revision)
             action, new_state = decide(observation, state, self.config)
             try:
                 # Before acting: who loses the race starts over and sees the winner's launches.

@@ -42,6 +42,8 @@ class FleetState:
     # From RunTask to running, of the workers that started last.
     launch_seconds: tuple[float, ...] = ()
     learned_until: float = 0.0
+    # Launches so far.
+    launched: int = 0
     deaths: tuple[float, ...] = ()
     spot_refused_at: float = 0.0
     # Until then the queue's counts may not show all of a burst.

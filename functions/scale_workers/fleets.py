@@ -45,11 +45,10 @@ class Fleets:
     sleep: Callable[[float], None]
 
     def look_after(
-        self, trigger: Trigger, published: Mapping[str, int] | None = None, ended: str = ""
+        self, trigger: Trigger, published: Mapping[str, int] | None = None
     ) -> Looks | None:
         """Look at the fleets that `published` names, with the messages it announces for each; at
-        all without it. `ended` is the ARN of a worker that has stopped. None when the fleets are
-        retired.
+        all without it. None when the fleets are retired.
 
         A fleet that cannot be looked at does not hold up the others: its error is raised in the
         end.
@@ -63,7 +62,7 @@ class Fleets:
         errors: list[Exception] = []
         for queue, count in announced.items():
             try:
-                looks[queue] = self.fleet(queue).look(trigger, count, revision, ended)
+                looks[queue] = self.fleet(queue).look(trigger, count, revision)
             except Exception as error:
                 errors.append(error)
         try:

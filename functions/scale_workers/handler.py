@@ -57,8 +57,7 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
     if is_stopped_task_event(event):
         queue = _stopped_task(event).started_by or DEFAULT_QUEUE
         if queue in settings.fleets:
-            ended = _stopped_task(event).arn
-            return _report(fleets.look_after(trigger, {queue: 0}, ended), telemetry)
+            return _report(fleets.look_after(trigger, {queue: 0}), telemetry)
         telemetry.logger.info("A worker of a queue that is no more", queue=queue)
         return None
     published = published_by(event, settings.fleets)

@@ -40,10 +40,12 @@ def split(
 
 
 def _token(observation: "Observation", state: FleetState, fleet: str, on_spot: bool) -> str:
-    """The same for two looks that decide from the same sight, should the state be lost between
-    them. The window ends its life, which for ECS is a day."""
+    """The same for two looks that decide from the same sight and state. The window ends its life,
+    which for ECS is a day."""
     window = str(int(observation.now // LISTING_SECONDS))
+    # Workers may come and leave within one window: who is launched next is somebody else.
+    before = str(state.launched)
     arns = sorted(worker.arn for worker in observation.workers)
     known = [launch.token for launch in state.launches]
-    sight = "\n".join([fleet, window, str(on_spot), *arns, *known])
+    sight = "\n".join([fleet, window, before, str(on_spot), *arns, *known])
     return hashlib.sha256(sight.encode()).hexdigest()[:32]

@@ -179,8 +179,11 @@ class SmallFleet:
         found: dict[str, Any] = json.load(answer["Body"])
         return found
 
-    def forget_state(self) -> None:
-        self.plain.client("s3").delete_object(Bucket=self.plain.name, Key=STATE_KEY)
+    def forget_announcements(self) -> None:
+        """What the wake-ups have said: for messages that are gone without having been worked on."""
+        if state := self.state():
+            body = json.dumps(state | {"announced": [], "launches": []}).encode()
+            self.plain.client("s3").put_object(Bucket=self.plain.name, Key=STATE_KEY, Body=body)
 
     def scaler_log(self) -> list[dict[str, Any]]:
         """What the function has logged, its metrics among it."""

@@ -195,26 +195,20 @@ class Stack:
         )["Attributes"]
         return int(found[names[0]]), int(found[names[1]])
 
-    def state_object(self, key: str) -> dict[str, Any]:
+    def orders(self) -> dict[str, Any]:
+        """What the workers are told."""
         bucket = self.settings["STATE_BUCKET_NAME"]
         found: dict[str, Any] = json.load(
-            self.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+            self.client("s3").get_object(Bucket=bucket, Key=ORDERS_KEY)["Body"]
         )
         return found
 
-    def forget_state(self) -> None:
-        bucket = self.settings["STATE_BUCKET_NAME"]
-        self.client("s3").delete_object(Bucket=bucket, Key=STATE_KEY)
-
-    def scaler_log(self, since: float) -> list[dict[str, Any]]:
-        """The scaler's log lines, which are JSON, and metrics among them."""
-        function = self.client("lambda").get_function_configuration(FunctionName=FUNCTION)
-        pages = (
-            self.client("logs")
-            .get_paginator("filter_log_events")
-            .paginate(
-                logGroupName=function["LoggingConfig"]["LogGroup"], startTime=int(since * 1000)
-            )
-        )
-        lines = [event["message"] for page in pages for event in page["events"]]
-        return [json.loads(line) for line in lines if line.startswith("{")]
+    def forget_announcements(self) -> None:
+        """What the wake-ups have said: for messages that are gone without having been worked on."""
+        s3, place = self.client("s3"), {"Bucket": self.settings["STATE_BUCKET_NAME"]}
+        try:
+            state = json.load(s3.get_object(Key=STATE_KEY, **place)["Body"])
+        except s3.exceptions.NoSuchKey:
+            return
+        body = json.dumps(state | {"announced": [], "launches": []}).encode()
+        s3.put_object(Key=STATE_KEY, Body=body, **place)

@@ -169,14 +169,14 @@ def test_does_not_wait_for_a_launch_when_a_deployment_has_made_its_workers_drain
     assert launches(Trigger.WAKE_UP, state=state, visible=1, **drains) == 1
 
 
-def test_does_not_wait_for_a_worker_when_it_has_ended_before_it_was_listed():
-    state = FleetState(launches=(Launch("token", 2, NOW - 10, arns=("a", "b")),))
-    seen = observe(Trigger.WORKER_LEFT, visible=16)
-    action, state = decide(replace(seen, ended="a"), state, CONFIG)
-    assert action.count == 1
-    assert state.launches[0].arns == ("b",)
-    _, state = decide(replace(seen, visible=0, ended="b"), state, CONFIG)
-    assert all("b" not in launch.arns for launch in state.launches)
+def test_a_launch_has_a_token_of_its_own_when_the_worker_before_has_come_and_left():
+    first, state = decide(observe(visible=1), EMPTY, CONFIG)
+    came = (WorkerSeen("a", NOW, NOW + 20),)
+    state = state.with_result(first.launches[0], ("a",))
+    _, state = decide(observe(now=NOW + 1, in_flight=1, workers=came), state, CONFIG)
+    assert state.launches == ()
+    second, _ = decide(observe(Trigger.WAKE_UP, now=NOW + 2, visible=1), state, CONFIG)
+    assert second.launches[0].token != first.launches[0].token
 
 
 @pytest.mark.parametrize(("age", "expected"), [(29, 1), (31, 0)])

@@ -21,7 +21,7 @@ class FleetDouble:
     paused: list = field(default_factory=list)
     error: Exception | None = None
 
-    def look(self, trigger, published, revision, ended=""):
+    def look(self, trigger, published, revision):
         self.looks.append((trigger, published, revision))
         if self.error:
             raise self.error
