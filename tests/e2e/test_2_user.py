@@ -87,7 +87,7 @@ def test_user_sees_the_edited_dag_when_it_was_copied_to_the_bucket(
         [ROOT / ".venv/tools/bin/aws", "s3", "cp", edited, f"s3://{shell['DAG_BUCKET_NAME']}/dags/"],
         env={**os.environ, **shell}, check=True, timeout=60,
     )  # fmt: skip
-    smoke.wait_until(lambda: shows(page, TITLE), 30, "the edited DAG in the UI")
+    smoke.wait_until(lambda: shows(page, TITLE), 90, "the edited DAG in the UI")
     print(f"From `aws s3 cp` to the UI: {time.monotonic() - begun:.1f} s")
 
     page.get_by_text("Last Dag Run").wait_for()
