@@ -7,16 +7,14 @@ from commands.steps import wait_until
 from tests.e2e.conftest import Deployed
 
 DAG = """
-import os
 from airflow.sdk import dag, task
 
 @dag(schedule=None)
 def second_queue():
     @task(queue="heavy")
-    def who(number):
-        # Read from outside: who runs this, with how many slots.
-        print("slots", os.environ["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
-    who.expand(number=[1, 2, 3])
+    def nothing(number):
+        pass
+    nothing.expand(number=[1, 2, 3])
 
 second_queue()
 """
@@ -43,7 +41,6 @@ def test_tasks_of_a_second_queue_run_on_its_fleet_alone(deployed: Deployed):
     spans = sorted((each["start_date"], each["end_date"]) for each in instances)
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
     assert len({each["hostname"] for each in instances}) == 1
-    assert all("slots 1" in api.log(each) for each in instances)
     new = [task for task in workers(deployed) if task["taskArn"] not in before]
     assert [task["startedBy"] for task in new] == ["heavy"]
     (container,) = new[0]["overrides"]["containerOverrides"]
