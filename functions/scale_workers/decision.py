@@ -279,10 +279,9 @@ def _remember(observation: Observation, state: FleetState, concurrency: int) -> 
     if news:
         state = state.learn([seconds for _, seconds in news], news[-1][0])
     running = any(worker.running_since is not None for worker in observation.workers)
-    # Who leaves by itself has been asking for messages for as long as counts need to show one.
-    lifetime = (
-        SETTLING_SECONDS if observation.trigger is Trigger.WORKER_LEFT else _ANNOUNCED_SECONDS
-    )
+    # Who has left, or drains from now on, was there for what was announced long enough ago.
+    was_there = observation.trigger in (Trigger.WORKER_LEFT, Trigger.DEPLOYMENT)
+    lifetime = SETTLING_SECONDS if was_there else _ANNOUNCED_SECONDS
     announced = tuple((at, count) for at, count in state.announced if now - at < lifetime)
     if observation.published:
         announced = (*announced, (now, observation.published))

@@ -72,6 +72,25 @@ def bundle(**more: str) -> bytes:
     return buffer.getvalue()
 
 
+def forget_announcements(s3: Any, bucket: str) -> None:
+    """Take from the scaler's state what wake-ups have said, and the launches made for that."""
+    place = {"Bucket": bucket, "Key": STATE_KEY}
+
+    def done() -> bool:
+        try:
+            found = s3.get_object(**place)
+            state = json.load(found["Body"]) | {"announced": [], "launches": []}
+            # Not over what the scaler has stored meanwhile: its count of launches must not go back.
+            s3.put_object(**place, Body=json.dumps(state).encode(), IfMatch=found["ETag"])
+        except s3.exceptions.NoSuchKey:
+            return True
+        except ClientError:
+            return False
+        return True
+
+    wait_until(done, 10, "the scaler to leave its state alone")
+
+
 class SmallFleet:
     """A stack of nested/workers.yaml, with what it needs made by hand."""
 
@@ -181,9 +200,7 @@ class SmallFleet:
 
     def forget_announcements(self) -> None:
         """What the wake-ups have said: for messages that are gone without having been worked on."""
-        if state := self.state():
-            body = json.dumps(state | {"announced": [], "launches": []}).encode()
-            self.plain.client("s3").put_object(Bucket=self.plain.name, Key=STATE_KEY, Body=body)
+        forget_announcements(self.plain.client("s3"), self.plain.name)
 
     def scaler_log(self) -> list[dict[str, Any]]:
         """What the function has logged, its metrics among it."""

@@ -12,6 +12,7 @@ from commands.airflow_api import AirflowApi
 from commands.airflow_image import CURRENT, Edition
 from commands.steps import wait_until
 from commands.workspace import Workspace, stack_name
+from tests.fleet.small_fleet import forget_announcements
 
 DAG = Path(__file__).parent / "dags" / "fleet_probe.py"
 DAG_ID = "fleet_probe"
@@ -19,7 +20,7 @@ FUNCTION = f"{stack_name()}-scale-workers"
 FAMILY = f"{stack_name()}-worker"
 # Two slots a worker, so that three tasks are two workers; a worker leaves as early as it may.
 PARAMETERS = {"WorkerMaxCount": "3", "WorkerConcurrency": "2", "WorkerIdleTimeoutSeconds": "20"}
-STATE_KEY, ORDERS_KEY = "fleet/default/state.json", "fleet/drain.json"
+ORDERS_KEY = "fleet/drain.json"
 
 
 class Transcript:
@@ -205,10 +206,4 @@ class Stack:
 
     def forget_announcements(self) -> None:
         """What the wake-ups have said: for messages that are gone without having been worked on."""
-        s3, place = self.client("s3"), {"Bucket": self.settings["STATE_BUCKET_NAME"]}
-        try:
-            state = json.load(s3.get_object(Key=STATE_KEY, **place)["Body"])
-        except s3.exceptions.NoSuchKey:
-            return
-        body = json.dumps(state | {"announced": [], "launches": []}).encode()
-        s3.put_object(Key=STATE_KEY, Body=body, **place)
+        forget_announcements(self.client("s3"), self.settings["STATE_BUCKET_NAME"])

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def _stands(task: dict[str, Any]) -> bool:
 
 
 def deployment(workspace: Workspace, folder: Path) -> Facts:
-    fleet = SmallFleet(workspace, folder, BRISK)
+    fleet = SmallFleet(workspace, folder, replace(BRISK, idle_seconds=20))
     fleet.publish((0, 90)).wait()
     fleet.wait_for_runs(1, 180)
     (old,) = fleet.plain.active()

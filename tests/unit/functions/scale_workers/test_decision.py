@@ -183,6 +183,7 @@ def test_a_launch_has_a_token_of_its_own_when_the_worker_before_has_come_and_lef
 def test_replaces_no_worker_when_it_left_and_was_there_for_all_that_was_announced(age, expected):
     state = FleetState(announced=((NOW - age, 1),))
     assert launches(Trigger.WORKER_LEFT, state=state) == expected
+    assert launches(Trigger.DEPLOYMENT, state=state, draining=1) == expected
     assert launches(Trigger.TICK, state=state) == 1
 
 
