@@ -33,8 +33,8 @@ def test_a_worker_is_asked_for_within_a_second_when_a_message_is_sent(
         launch = wait_until(launched, 90, "a launch", interval=0.1)
         assert isinstance(launch, float)
         samples.append(launch - sent)
-        # The message that nobody has taken, and what the scaler remembers of it: before and after it
-        # has looked at the end of that program.
+        # The message that nobody has taken, and what the scaler remembers of it, before and after
+        # it has looked at the end of that program.
         fleet.plain.client("sqs").purge_queue(QueueUrl=fleet.plain.queue_url)
         for _ in range(2):
             fleet.forget_announcements()
