@@ -1,8 +1,9 @@
 """The product: the Lambda function's own `decide`, called as the stack calls it.
 
 A publish wakes it (at once, then every two seconds at most, saying how many messages there are);
-the queue's alarm, the appointed tick and the end of a worker call it too. It stores its state on
-the condition that nobody else has, then asks for workers. Workers leave by themselves.
+the queue's alarm, the appointed tick, the end of a worker and an hourly check call it too. It
+stores its state on the condition that nobody else has, then asks for workers. Workers leave by
+themselves.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ from scale_workers.foresight import DueRun as ForecastRun
 _WAKE_UP_LATENCY, _WAKE_UP_PAUSE = 0.3, 2.0
 # From the look to the call of RunTask, and until ECS lists what it has started.
 _LOOK_SECONDS, _LISTING_LAG = 0.5, 3.0
+# Finds what every call and the alarm have missed.
+_HOURLY_CHECK = 3600.0
 # EventBridge Scheduler is precise to a minute; mostly it is some seconds late.
 _TICK_DELAY = 10.0
 _TRIES = 3
@@ -64,6 +67,7 @@ class Ours:
         world.on_publish = self._on_publish
         world.on_end = self._on_end
         every(world, limits.alarm_period, self._check_alarm, world.chance.uniform(0, 60))
+        every(world, _HOURLY_CHECK, self._check, _HOURLY_CHECK / 2)
         if due_runs:
             every(world, _PUBLISHING, self._publish, world.chance.uniform(0, _PUBLISHING))
         self._call(Trigger.DEPLOYMENT)
@@ -91,6 +95,9 @@ class Ours:
             self._call(Trigger.ALARM)
         self._alarm = seen
 
+    def _check(self) -> None:
+        self._call(Trigger.TICK)
+
     def _tick(self, due: float) -> None:
         if self._tick_at == due:
             self._tick_at = None
@@ -107,9 +114,6 @@ class Ours:
 
     def _call(self, trigger: Trigger, published: int = 0) -> None:
         if self._world.fault_chance.random() < self._world.faults.lost_calls:
-            if trigger is Trigger.TICK:
-                # The hourly check finds what a lost tick leaves behind.
-                self._appoint(self._world.now + 3600)
             return
         self._world.scaler_calls += 1
         self._look(trigger, published, _TRIES)
