@@ -42,5 +42,5 @@ The version before, run on these seeds, had 1.50 times the optimum, and with for
 1.03, 1.17, 0.96 and 1.06 of MWAA's worker-hours, with a bill of 1.09 USD.
 
 A first run of this page with these seeds left 84 tasks unfinished (`seven-silent-minutes`, a fifth
-of all calls lost): every call for the last burst was lost, the alarm's among them, and the simulation
-knew no hourly check. It knows the stack's own now; nothing else was changed after that run."""
+of all calls lost): every call for the last burst was lost, the alarm's among them, and the
+simulation knew no hourly check. It knows the stack's own now; nothing else was changed after."""
