@@ -55,7 +55,7 @@ def drop_parses_that_a_release_overtook() -> None:
 
     def _refresh_dag_bundles(self: Any, known_files: Any) -> None:
         oldest = time.monotonic() - LONGEST_WAIT_SECONDS
-        under_way = self._processors.keys() | self._file_queue.keys()
+        under_way = {*self._processors, *self._file_queue}
         if any(since > oldest for file, since in dropped.items() if file in under_way):
             return
         dropped.clear()
