@@ -44,6 +44,8 @@ test: lint test-unit test-templates test-emulator test-e2e  ## every test of CI,
 test-unit: install  ## functions, in-image package, local commands
 	$(BIN)/python -m pytest tests/unit/functions tests/unit/local tests/unit/bench
 	.venv/airflow/bin/python -m pytest tests/unit/image tests/unit/dags
+	@# The long suites are not run here, but they must not rot unseen.
+	$(BIN)/python -m pytest --collect-only --quiet tests/fleet tests/releases tests/rotation tests/upgrade
 
 test-templates: install  ## cfn-lint, sam validate, the templates' interface and inventory
 	$(BIN)/python -m pytest tests/templates

@@ -1,7 +1,7 @@
 """How many workers to start, and when to look again: pure, so that it can be simulated.
 
-`bench/scaling` runs this very module against hours of simulated work; docs/scaling.md shows what
-came of it.
+`bench/scaling` runs this very module against hours of simulated work; docs/scaling/ shows what came
+of it.
 """
 
 import math

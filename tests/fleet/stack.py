@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from transcript import Transcript
+
 from commands import airflow_image, deployment, smoke
 from commands.airflow_api import AirflowApi
 from commands.airflow_image import CURRENT, Edition
@@ -21,13 +23,6 @@ FAMILY = f"{stack_name()}-worker"
 # Two slots a worker, so that three tasks are two workers; a worker leaves as early as it may.
 PARAMETERS = {"WorkerMaxCount": "3", "WorkerConcurrency": "2", "WorkerIdleTimeoutSeconds": "20"}
 ORDERS_KEY = "fleet/drain.json"
-
-
-class Transcript:
-    """What deployments say, for a failing test's output."""
-
-    def detail(self, text: str) -> None:
-        print(text)
 
 
 @dataclass
@@ -196,13 +191,17 @@ class Stack:
         )["Attributes"]
         return int(found[names[0]]), int(found[names[1]])
 
-    def orders(self) -> dict[str, Any]:
-        """What the workers are told."""
+    def state_object(self, key: str) -> dict[str, Any]:
+        """What functions, scheduler and workers tell each other."""
         bucket = self.settings["STATE_BUCKET_NAME"]
         found: dict[str, Any] = json.load(
-            self.client("s3").get_object(Bucket=bucket, Key=ORDERS_KEY)["Body"]
+            self.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
         )
         return found
+
+    def orders(self) -> dict[str, Any]:
+        """What the workers are told."""
+        return self.state_object(ORDERS_KEY)
 
     def forget_announcements(self) -> None:
         """What the wake-ups have said: for messages that are gone without having been worked on."""

@@ -5,11 +5,14 @@ long a launch takes has been forgotten before it, so that its workers are starte
 new stack, and not within the few seconds that a launch takes here.
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
 from commands.steps import wait_until
-from tests.fleet.stack import Stack, now, seconds_of
+from tests.fleet.measures import seconds_of
+from tests.fleet.small_fleet import STATE_KEY
+from tests.fleet.stack import Stack
 
 DAG = Path(__file__).parent / "dags" / "fleet_foresight.py"
 DAG_ID = "fleet_foresight"
@@ -27,7 +30,7 @@ def test_workers_wait_for_a_run_when_it_is_due(stack: Stack) -> None:
 
     first = _finished_run(stack, after=None)
     stack.wait_for_no_worker(150)
-    stack.forget_state()
+    _forget_launch_times(stack)
     second = _finished_run(stack, after=first)
 
     cold, ahead = _waits(stack, first), _waits(stack, second)
@@ -53,6 +56,12 @@ def _forecast(stack: Stack) -> dict[str, Any] | None:
         return stack.state_object(FORECAST_KEY)
     except client.exceptions.NoSuchKey:
         return None
+
+
+def _forget_launch_times(stack: Stack) -> None:
+    """The scaler's state is rebuilt from what ECS lists; what it has learned is gone."""
+    bucket = stack.settings["STATE_BUCKET_NAME"]
+    stack.client("s3").delete_object(Bucket=bucket, Key=STATE_KEY)
 
 
 def _unpause(stack: Stack) -> None:
@@ -97,5 +106,5 @@ def _workers_of(stack: Stack, due: float) -> list[dict[str, Any]]:
     return [
         worker
         for worker in stack.launched_since(due - 120)
-        if worker["createdAt"].timestamp() < min(due + 60, now())
+        if worker["createdAt"].timestamp() < min(due + 60, time.time())
     ]

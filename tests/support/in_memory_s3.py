@@ -122,14 +122,6 @@ class InMemoryS3:
 
         return self._request("delete", Key, answer)
 
-    def delete_objects(self, *, Bucket: str, Delete: Any) -> dict[str, Any]:
-        def answer() -> dict[str, Any]:
-            for entry in Delete["Objects"]:
-                self.delete(entry["Key"])
-            return {}
-
-        return self._request("delete", "", answer)
-
     def list_object_versions(self, *, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:
         def answer() -> dict[str, Any]:
             versions = [

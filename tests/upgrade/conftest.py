@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from transcript import Transcript
 
 from commands import airflow_image, deployment, emulator, smoke
 from commands.airflow_api import AirflowApi
@@ -52,13 +53,6 @@ def half(arguments):
 schema_change._airflow = half
 entrypoint.main(sys.argv[1:])
 """
-
-
-class Transcript:
-    """What deployments say, for a failing test's output."""
-
-    def detail(self, text: str) -> None:
-        print(text)
 
 
 @dataclass
