@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from contracts.release_manifest import ReleaseFile, ReleaseManifest, path_problems
 from publish_dags.ignore_files import ignored, is_ignore_file, rule_problem
 from publish_dags.limits import Limits
 from publish_dags.ports import DagSource, SourceFile, SourceListing
@@ -16,7 +17,6 @@ from publish_dags.validation import (
     is_python,
     without_syntax_warnings,
 )
-from shared.release_manifest import ReleaseFile, ReleaseManifest, path_problems
 
 _PARALLEL_READS = 16
 _MAX_IGNORE_FILE_BYTES = 64 * 1024

@@ -8,6 +8,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from contracts.release_reports import IMPORT_ERRORS_SUFFIX
 from publish_dags import messages
 from publish_dags.burst import BurstPublisher
 from publish_dags.promotion import Promoter
@@ -22,7 +23,6 @@ from publish_dags.sns_notifier import SnsNotifier
 from shared import clients
 from shared.errors import AwsCallError
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
-from shared.release_reports import IMPORT_ERRORS_SUFFIX
 
 _CHANGES = ("Object Created", "Object Deleted")
 _MAX_HISTORY = 100

@@ -4,9 +4,9 @@ code, may hold what should not be mailed."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from contracts.release_reports import ImportErrorReport
 from publish_dags.problems import Problem
 from publish_dags.publisher import Publication
-from shared.release_reports import ImportErrorReport
 
 # Of a message; SNS takes much more, but nobody reads it.
 _MOST_LINES = 20

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from shared.release_manifest import Archive, ReleaseManifest, ReleasePointer
+from contracts.release_manifest import Archive, ReleaseManifest, ReleasePointer
 
 
 class SourceChangedError(Exception):

@@ -7,10 +7,10 @@ not published again for what they were; the next change of either is.
 from dataclasses import dataclass, replace
 from typing import Any
 
+from contracts.release_manifest import ReleasePointer
 from publish_dags import releasing
 from publish_dags.ports import ConcurrentReleaseError, NoSuchReleaseError
 from publish_dags.publisher import Publisher
-from shared.release_manifest import ReleasePointer
 
 _ATTEMPTS = 5
 _PREVIOUS = "previous"

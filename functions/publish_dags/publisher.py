@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from contracts.release_manifest import ReleaseManifest, ReleasePointer, release_id
 from publish_dags import releasing
 from publish_dags.examination import Examination, examine
 from publish_dags.imports import missing, unresolved
@@ -31,7 +32,6 @@ from publish_dags.ports import (
 )
 from publish_dags.problems import Problem, RefusedError
 from publish_dags.zip_source import ZipSource
-from shared.release_manifest import ReleaseManifest, ReleasePointer, release_id
 
 _ATTEMPTS = 10
 

@@ -10,9 +10,9 @@ empty disk fetches pointer, manifest and archive. docs/decisions/0004 has the nu
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from contracts.release_manifest import Archive, ReleaseFile, ReleaseManifest
 from publish_dags.ports import NoSuchReleaseError, ReleaseStore, StoredRelease
 from publish_dags.problems import Problem
-from shared.release_manifest import Archive, ReleaseFile, ReleaseManifest
 
 # Up to this, or this share of all files, the difference travels with the manifest. A release that
 # is smaller altogether needs no archive.

@@ -9,11 +9,11 @@ import zlib
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from contracts.release_manifest import ReleaseFormatError, archive_key, manifest_key
+from contracts.release_reports import InUseReport, import_errors_key, in_use_key
 from publish_dags.ports import Inventory, NoSuchReleaseError, UseReported
 from publish_dags.s3_release_store import NoSuchObjectError, S3ReleaseStore
 from shared.errors import named_errors
-from shared.release_manifest import ReleaseFormatError, archive_key, manifest_key
-from shared.release_reports import InUseReport, import_errors_key, in_use_key
 
 # A manifest begins with what it is called and which archive it needs.
 _HEAD_BYTES = 2048

@@ -5,14 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from publish_dags.ports import (
-    ConcurrentReleaseError,
-    CurrentPointer,
-    NoSuchReleaseError,
-    StoredRelease,
-)
-from shared.errors import AwsCallError, named_errors
-from shared.release_manifest import (
+from contracts.release_manifest import (
     Archive,
     ReleaseFormatError,
     ReleaseManifest,
@@ -21,13 +14,20 @@ from shared.release_manifest import (
     manifest_key,
     pointer_key,
 )
-from shared.release_pack import Pack, PackFormatError, pack
-from shared.release_reports import (
+from contracts.release_pack import Pack, PackFormatError, pack
+from contracts.release_reports import (
     EnvironmentReport,
     ImportErrorReport,
     environment_key,
     import_errors_key,
 )
+from publish_dags.ports import (
+    ConcurrentReleaseError,
+    CurrentPointer,
+    NoSuchReleaseError,
+    StoredRelease,
+)
+from shared.errors import AwsCallError, named_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -9,8 +9,8 @@ from typing import Any
 
 from commands import smoke
 from commands.airflow_api import AirflowApi
-from shared.release_manifest import ReleaseManifest, manifest_key
-from shared.release_pack import Pack
+from contracts.release_manifest import ReleaseManifest, manifest_key
+from contracts.release_pack import Pack
 from tests.e2e.conftest import Deployed
 from tests.releases.content import DAG_IDS, expected
 from tests.releases.traffic import runs_of

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from contracts.release_reports import InUseReport, in_use_key
 from publish_dags import retention
 from publish_dags.burst import BurstPublisher
 from publish_dags.limits import Limits
@@ -20,7 +21,6 @@ from publish_dags.s3_dag_source import S3DagSource
 from publish_dags.s3_inbox import S3Inbox
 from publish_dags.s3_release_shelf import S3ReleaseShelf
 from publish_dags.s3_release_store import S3ReleaseStore
-from shared.release_reports import InUseReport, in_use_key
 
 from .conftest import EmbeddedAws
 

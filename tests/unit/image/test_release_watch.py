@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_on_fargate import dag_bundle, release_watch
-from airflow_on_fargate.release_reports import (
+from airflow_on_fargate.contracts.release_reports import (
     EnvironmentReport,
     ImportErrorReport,
     ImportFailure,

@@ -16,8 +16,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from airflow_on_fargate.release_manifest import ReleaseFormatError, ReleaseManifest
-from airflow_on_fargate.release_pack import Pack, PackFormatError
+from airflow_on_fargate.contracts.release_manifest import ReleaseFormatError, ReleaseManifest
+from airflow_on_fargate.contracts.release_pack import Pack, PackFormatError
 from airflow_on_fargate.release_store import ReleaseIntegrityError, S3ReleaseStore
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)

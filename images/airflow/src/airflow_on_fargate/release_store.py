@@ -8,7 +8,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_on_fargate.release_manifest import (
+from airflow_on_fargate.contracts.release_manifest import (
     Archive,
     ReleaseFormatError,
     ReleasePointer,

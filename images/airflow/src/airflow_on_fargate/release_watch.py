@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from airflow_on_fargate.release_reports import (
+from airflow_on_fargate.contracts.release_reports import (
     EnvironmentReport,
     ImportErrorReport,
     ImportFailure,

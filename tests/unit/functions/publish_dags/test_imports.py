@@ -5,9 +5,9 @@ import ast
 import pytest
 from dag_folder import RELEASES, DagFolder, dag
 
+from contracts.release_reports import EnvironmentReport, environment_key
 from publish_dags.imports import certain_imports, missing, unresolved
 from publish_dags.publisher import Outcome
-from shared.release_reports import EnvironmentReport, environment_key
 
 
 def found(source):

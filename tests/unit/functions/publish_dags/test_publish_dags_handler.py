@@ -6,12 +6,12 @@ import pytest
 from dag_folder import DagFolder, dag
 from in_memory_s3 import error
 
+from contracts.release_reports import EnvironmentReport, ImportErrorReport, ImportFailure
 from publish_dags.handler import handler
 from publish_dags.ports import NoSuchReleaseError
 from shared import clients
 from shared.errors import AwsCallError
 from shared.observability import UnknownEventError
-from shared.release_reports import EnvironmentReport, ImportErrorReport, ImportFailure
 from shared.settings import SettingError
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:notifications"

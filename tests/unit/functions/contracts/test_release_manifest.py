@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from shared.release_manifest import (
+from contracts.release_manifest import (
     Archive,
     ReleaseFile,
     ReleaseFormatError,

@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from shared.release_pack import Pack, PackFormatError, pack
+from contracts.release_pack import Pack, PackFormatError, pack
 
 BLOBS = {hashlib.sha256(data).hexdigest(): data for data in (b"", b"one\n", bytes(100_000))}
 

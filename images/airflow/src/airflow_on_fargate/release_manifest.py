@@ -1,1 +1,0 @@
-../../../../functions/shared/release_manifest.py
