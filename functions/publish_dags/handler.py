@@ -10,17 +10,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contracts.release_reports import IMPORT_ERRORS_SUFFIX
 from publish_dags import messages
+from publish_dags.aws.s3_claim import S3Claim
+from publish_dags.aws.s3_dag_source import S3DagSource
+from publish_dags.aws.s3_inbox import S3Inbox, is_upload
+from publish_dags.aws.s3_release_shelf import S3ReleaseShelf
+from publish_dags.aws.sns_notifier import SnsNotifier
 from publish_dags.burst import BurstPublisher
-from publish_dags.promotion import Promoter
+from publish_dags.history.promotion import Promoter
+from publish_dags.history.retention import Retention
 from publish_dags.publisher import Outcome, Publication, Publisher
-from publish_dags.retention import Retention
-from publish_dags.s3_claim import S3Claim
-from publish_dags.s3_dag_source import S3DagSource
-from publish_dags.s3_inbox import S3Inbox, is_upload
-from publish_dags.s3_release_shelf import S3ReleaseShelf
 from publish_dags.settings import PublishDagsSettings
-from publish_dags.sns_notifier import SnsNotifier
-from shared import clients
+from shared.aws import clients
 from shared.errors import AwsCallError
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
 

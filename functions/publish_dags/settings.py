@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from publish_dags.limits import Limits
+from publish_dags.checks.limits import Limits
 from shared.settings import Environment
 
 

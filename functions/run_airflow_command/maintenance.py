@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from run_airflow_command.airflow_cli import InvalidCommandError
+from run_airflow_command.commands.airflow_cli import InvalidCommandError
 
 DATABASE_CLEANING = "db-clean"
 

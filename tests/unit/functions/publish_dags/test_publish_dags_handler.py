@@ -9,7 +9,7 @@ from in_memory_s3 import error
 from contracts.release_reports import EnvironmentReport, ImportErrorReport, ImportFailure
 from publish_dags.handler import handler
 from publish_dags.ports import NoSuchReleaseError
-from shared import clients
+from shared.aws import clients
 from shared.errors import AwsCallError
 from shared.observability import UnknownEventError
 from shared.settings import SettingError
