@@ -5,14 +5,12 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes import CloudWatchAlarmEvent, EventBridgeEvent
 
+from contracts.wake_up import is_wake_up, published_tasks
 from scale_workers.model import Trigger
 from scale_workers.queue_fleet import UNHEALTHY
 from shared.fargate import StoppedTask, is_stopped_task_event
 from shared.tick import TICK_EVENT
-from shared.worker_fleets import DEFAULT_QUEUE
 
-# The hook in the scheduler, when it has published tasks; it says how many.
-_SCHEDULER = "scheduler"
 _PAUSE, _QUEUE = "pause", "queue"
 
 
@@ -22,7 +20,7 @@ def trigger_of(event: Mapping[str, Any]) -> Trigger | None:
         return Trigger.REQUEST
     if _is_switch(event):
         return Trigger.REQUEST
-    if event.get("source") == _SCHEDULER and event.keys() <= {"source", "published"}:
+    if is_wake_up(event):
         return Trigger.WAKE_UP
     if event == TICK_EVENT:
         return Trigger.TICK
@@ -45,21 +43,8 @@ def _is_switch(event: Mapping[str, Any]) -> bool:
 
 
 def published_by(event: Mapping[str, Any], queues: Collection[str]) -> dict[str, int] | None:
-    """How many messages a wake-up announces, by queue; None for every other call.
-
-    A scheduler that is older than this function, in the middle of an upgrade, gives one number, or
-    none; one that is newer may know a queue that this function does not know yet.
-    """
-    if event.get("source") != _SCHEDULER:
-        return None
-    published = event.get("published", 0)
-    if not isinstance(published, Mapping):
-        published = {DEFAULT_QUEUE: published}
-    return {
-        queue: count if isinstance(count, int) and count > 0 else 0
-        for queue, count in published.items()
-        if queue in queues
-    }
+    """How many messages a wake-up announces, by queue; None for every other call."""
+    return published_tasks(event, queues) if is_wake_up(event) else None
 
 
 def pause_wanted(event: Mapping[str, Any]) -> bool | None:

@@ -9,6 +9,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from contracts.queues import DEFAULT_QUEUE
 from scale_workers.all_fleets import Fleets, Looks
 from scale_workers.aws.ecs_worker_tasks import EcsWorkerTasks
 from scale_workers.aws.s3_current_revision import S3CurrentRevision
@@ -30,7 +31,6 @@ from shared.cloudformation.custom_resource import (
 )
 from shared.fargate import StoppedTask, family, family_and_revision, is_stopped_task_event
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
-from shared.worker_fleets import DEFAULT_QUEUE
 
 # What an answer may take when CloudFormation's bucket is slow.
 _ANSWER_SECONDS = 75

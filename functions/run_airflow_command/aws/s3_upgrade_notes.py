@@ -1,8 +1,8 @@
-"""What the image's schema commands leave in the state bucket (airflow_on_fargate.upgrade_state)."""
+"""What the image's schema commands write to the state bucket (contracts.upgrade_notes)."""
 
-import json
 from typing import TYPE_CHECKING
 
+from contracts.upgrade_notes import QUIESCED_KEY, HeadsNote, QuiescedNote, heads_key
 from run_airflow_command.schema_change.ports import QuiescedServices
 from shared.aws.named_errors import named_errors
 from shared.errors import AwsCallError
@@ -10,8 +10,6 @@ from shared.fargate import family_and_revision
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-_QUIESCED_KEY = "upgrades/quiesced.json"
 
 
 class NoSuchNoteError(AwsCallError):
@@ -27,7 +25,6 @@ _CONFLICTS = {
     "PreconditionFailed": ReplacedNoteError,
     "ConditionalRequestConflict": ReplacedNoteError,
 }
-_CALLED_OFF = b'{"heads": null}'
 
 
 class S3UpgradeNotes:
@@ -36,30 +33,30 @@ class S3UpgradeNotes:
         self._bucket = bucket
 
     def call_off(self, task_definition_arn: str) -> bool:
-        key = f"upgrades/{family_and_revision(task_definition_arn)}.json"
+        key = heads_key(family_and_revision(task_definition_arn))
         try:
             with named_errors("call the migration off", _CONFLICTS):
                 # In the place of the heads that the migration would note before it begins: a task
                 # that starts only now finds the place taken and leaves.
                 self._client.put_object(
-                    Bucket=self._bucket, Key=key, Body=_CALLED_OFF, IfNoneMatch="*"
+                    Bucket=self._bucket, Key=key, Body=HeadsNote(None).to_bytes(), IfNoneMatch="*"
                 )
         except ReplacedNoteError:
             with named_errors("read the migration's record"):
                 found = self._client.get_object(Bucket=self._bucket, Key=key)
-                return json.loads(found["Body"].read())["heads"] is None
+                return HeadsNote.from_bytes(found["Body"].read()).called_off
         return True
 
     def quiesced(self) -> QuiescedServices | None:
         try:
             with named_errors("read which services are stopped", {"NoSuchKey": NoSuchNoteError}):
-                found = self._client.get_object(Bucket=self._bucket, Key=_QUIESCED_KEY)
-                document = json.loads(found["Body"].read())
+                found = self._client.get_object(Bucket=self._bucket, Key=QUIESCED_KEY)
+                note = QuiescedNote.from_bytes(found["Body"].read())
         except NoSuchNoteError:
             return None
-        if not document["counts"]:
+        if not note.counts:
             return None
-        return QuiescedServices(document["owner"], document["counts"], found["ETag"])
+        return QuiescedServices(note.owner, dict(note.counts), found["ETag"])
 
     def forget_quiesced(self, noted: QuiescedServices) -> bool:
         try:
@@ -67,8 +64,8 @@ class S3UpgradeNotes:
                 # Overwritten, not deleted: a delete cannot be made to depend on what was read.
                 self._client.put_object(
                     Bucket=self._bucket,
-                    Key=_QUIESCED_KEY,
-                    Body=json.dumps({"owner": noted.owner, "counts": {}}).encode(),
+                    Key=QUIESCED_KEY,
+                    Body=QuiescedNote(noted.owner).to_bytes(),
                     IfMatch=noted.version,
                 )
         except ReplacedNoteError:

@@ -1,10 +1,18 @@
 """What is known of Airflow's command line: enough to refuse a mistake before it costs a task.
 
-This is the only place that knows. It needs nothing but the standard library, because a test in
-Airflow's own environment (tests/unit/image/test_airflow_cli.py) holds it equal to the real parser.
+Besides `contracts` it needs only the standard library, because a test in Airflow's own environment
+(tests/unit/image/test_airflow_cli.py) compares it with the real parser.
 """
 
 import difflib
+
+from contracts.airflow_cli import (
+    CHANGES_ROWS,
+    CHANGES_SCHEMA,
+    CLEAN_DATABASE,
+    OWN_COMMANDS,
+    ROTATE_SECRET,
+)
 
 # Every command of the image's Airflow with its providers: first word → second words, if it has any.
 AIRFLOW_COMMANDS = {
@@ -47,18 +55,6 @@ AIRFLOW_COMMANDS = {
     "version": "",
 }
 
-# Commands of the image's own entrypoint.
-OWN_COMMANDS = frozenset(
-    {
-        "clean-database",
-        "ensure-admin-user",
-        "ensure-result-backend",
-        "restore-schema",
-        "rotate-secret",
-        "upgrade-schema",
-    }
-)
-
 # These run until they are stopped: a task that nobody ends, and pays for.
 _NEVER_ENDS = (
     "runs until it is stopped, and a command's task must end by itself: the services run it"
@@ -84,20 +80,8 @@ _REFUSED = {
 # Two of these at once, of the same or of two kinds, would change or empty the same tables.
 # Not upgrade-schema and restore-schema: a refusal in a rollback would strand the stack. In the
 # database all of them, those two as well, wait for each other's end (`database_turn` in the image).
-_CHANGES_THE_DATABASE = frozenset(
-    {
-        ("clean-database",),
-        ("db", "clean"),
-        ("db", "downgrade"),
-        ("db", "drop-archived"),
-        ("db", "migrate"),
-        ("db-manager", "downgrade"),
-        ("db-manager", "migrate"),
-        ("fab-db", "downgrade"),
-        ("fab-db", "migrate"),
-        ("rotate-fernet-key",),
-        ("rotate-secret",),
-    }
+_CHANGES_THE_DATABASE = (
+    CHANGES_SCHEMA | CHANGES_ROWS | frozenset({(CLEAN_DATABASE,), (ROTATE_SECRET,)})
 )
 DATABASE_LOCK = "database"
 

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.airflow_cli import ROTATE_SECRET
 from run_airflow_command.commands.airflow_cli import InvalidCommandError
 from shared.fargate import CONTAINER_NAME
 from shared.fargate_sizes import size_problem
 
-# The one command that may write secrets and restart services: it runs with a role of its own.
-ROTATE_SECRET = "rotate-secret"  # noqa: S105 - a command
 # RunTask's limit, JSON characters included.
 MAX_OVERRIDES_CHARACTERS = 8192
 
@@ -45,6 +44,7 @@ def overrides(
 ) -> dict[str, Any]:
     """RunTask's overrides. Whoever may describe tasks reads them: never a secret here."""
     task = {"cpu": str(size.cpu), "memory": str(size.memory_mib)} if size else {}
+    # The one command that may write secrets and restart services.
     if command[0] == ROTATE_SECRET and rotation_task_role_arn:
         task["taskRoleArn"] = rotation_task_role_arn
     return {"containerOverrides": [{"name": CONTAINER_NAME, "command": command}], **task}

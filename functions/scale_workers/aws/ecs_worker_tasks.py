@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from contracts.queues import DEFAULT_QUEUE
+from contracts.worker_settings import CONCURRENCY, FIRST_TASK_SECONDS, IDLE_TIMEOUT_SECONDS
 from scale_workers.fleet_state import Launch
 from scale_workers.ports import LaunchResult, WorkerSize, WorkerTask
 from shared.aws.named_errors import named_errors
 from shared.errors import AwsCallError
 from shared.fargate import CONTAINER_NAME, TaskPlacement, family, family_and_revision
-from shared.worker_fleets import DEFAULT_QUEUE
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
@@ -26,9 +27,6 @@ _NO_CAPACITY = "Capacity is unavailable"
 _STANDING_IDLE_SECONDS = 6 * 3600
 
 
-_IDLE = "WORKER_IDLE_TIMEOUT_SECONDS"
-_FIRST_TASK = "WORKER_FIRST_TASK_SECONDS"
-_CONCURRENCY = "AIRFLOW__CELERY__WORKER_CONCURRENCY"
 # Nobody but the scaler reads it: ECS repeats an environment to the letter, a size in its own way.
 _SIZE = "WORKER_SIZE"
 
@@ -80,7 +78,7 @@ class EcsWorkerTasks:
             requested_at=task["createdAt"],
             started_at=task.get("startedAt"),
             on_spot=task.get("capacityProviderName") == _SPOT,
-            standing=_IDLE in environment,
+            standing=IDLE_TIMEOUT_SECONDS in environment,
             outdated=environment.get(_SIZE) != _label(self._size),
             unhealthy=task.get("healthStatus") == "UNHEALTHY",
         )
@@ -159,9 +157,9 @@ class EcsWorkerTasks:
             else {"launchType": "FARGATE"}
         )
         environment = {
-            _FIRST_TASK: launch.patience,
-            _IDLE: _STANDING_IDLE_SECONDS if launch.standing else None,
-            _CONCURRENCY: self._size.concurrency,
+            FIRST_TASK_SECONDS: launch.patience,
+            IDLE_TIMEOUT_SECONDS: _STANDING_IDLE_SECONDS if launch.standing else None,
+            CONCURRENCY: self._size.concurrency,
             _SIZE: _label(self._size),
         }
         container: dict[str, Any] = {}

@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+from contracts.forecast import KEY as FORECAST_KEY
+from contracts.forecast import PublishedForecast
 from scale_workers.fleet_state import FleetState
 from scale_workers.foresight import NO_FORECAST, Forecast
 from scale_workers.ports import StateConflictError
@@ -11,8 +13,6 @@ from shared.errors import AwsCallError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-_FORECAST_KEY = "fleet/forecast.json"
 
 
 class NoSuchObjectError(AwsCallError):
@@ -70,9 +70,9 @@ class S3Forecasts:
     def get(self) -> Forecast:
         """No forecast, or one that cannot be read, is as good as an empty one."""
         try:
-            body, _ = _read(self._client, self._bucket, _FORECAST_KEY)
-            return Forecast.from_json(json.loads(body), self._queue)
-        except (NoSuchObjectError, ValueError, TypeError, KeyError, AttributeError):
+            body, _ = _read(self._client, self._bucket, FORECAST_KEY)
+            return Forecast.of_queue(PublishedForecast.from_bytes(body), self._queue)
+        except (NoSuchObjectError, ValueError):
             return NO_FORECAST
 
 
