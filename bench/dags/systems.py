@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from airflow.providers.amazon.aws.bundles.s3 import S3DagBundle
 
-from airflow_on_fargate.dag_bundle import ReleaseDagBundle
+from airflow_on_fargate.releases.bundle import ReleaseDagBundle
 from publish_dags.limits import Limits
 from publish_dags.promotion import Promoter
 from publish_dags.publisher import Publisher

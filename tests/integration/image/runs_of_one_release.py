@@ -23,7 +23,7 @@ from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from airflow_on_fargate import airflow_mends
+from airflow_on_fargate.patches import airflow_mends
 
 
 def record(release: str) -> None:

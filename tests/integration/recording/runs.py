@@ -20,7 +20,7 @@ from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import func, select
 
-from airflow_on_fargate import airflow_mends
+from airflow_on_fargate.patches import airflow_mends
 
 DAG_IDS = ("first", "second", "third")
 

@@ -21,7 +21,7 @@ def test_mends_what_the_component_runs_before_airflow_does(
     done: list[Any] = []
     for mend in set.union(*MENDS.values()):
         monkeypatch.setattr(
-            f"airflow_on_fargate.airflow_mends.{mend}", lambda mend=mend: done.append(mend)
+            f"airflow_on_fargate.patches.airflow_mends.{mend}", lambda mend=mend: done.append(mend)
         )
     mirrored: list[str] = []
     monkeypatch.setattr(component.heartbeat, "mirror_job_heartbeats", mirrored.append)

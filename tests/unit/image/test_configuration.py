@@ -102,7 +102,7 @@ def test_bundle_list_names_the_bucket_when_one_is_given() -> None:
         {"DAG_BUCKET_NAME": "my-dags", "DAG_RELEASE_PREFIX": "r/"}
     )
     [bundle] = json.loads(settings["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
-    assert bundle["classpath"] == "airflow_on_fargate.dag_bundle.ReleaseDagBundle"
+    assert bundle["classpath"] == "airflow_on_fargate.releases.bundle.ReleaseDagBundle"
     assert bundle["kwargs"] == {"bucket_name": "my-dags", "prefix": "r/", "refresh_interval": 3}
 
 

@@ -39,7 +39,7 @@ def became(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 def test_becomes_airflow_when_given_its_arguments(
     arguments: list[str], command: list[str], became: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_on_fargate.schema.wait", lambda: None)
+    monkeypatch.setattr("airflow_on_fargate.schema.readiness.wait", lambda: None)
     with pytest.raises(BecameError):
         entrypoint.main(arguments)
     assert became == [sys.executable, "-m", *command]
@@ -50,7 +50,9 @@ def test_waits_for_the_schema_when_the_component_needs_it(
     component: str, became: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[bool] = []
-    monkeypatch.setattr("airflow_on_fargate.schema.wait", lambda: waited.append(not became))
+    monkeypatch.setattr(
+        "airflow_on_fargate.schema.readiness.wait", lambda: waited.append(not became)
+    )
     with pytest.raises(BecameError):
         entrypoint.main([component])
     assert waited == [True]
@@ -60,7 +62,7 @@ def test_waits_for_the_schema_when_the_component_needs_it(
 def test_does_not_wait_when_the_command_has_no_database_or_makes_it(
     arguments: list[str], became: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_on_fargate.schema.wait", lambda: pytest.fail("waited"))
+    monkeypatch.setattr("airflow_on_fargate.schema.readiness.wait", lambda: pytest.fail("waited"))
     with pytest.raises(BecameError):
         entrypoint.main(arguments)
 
@@ -81,7 +83,7 @@ def test_says_what_is_expected_when_given_nothing() -> None:
 def test_waits_for_its_turn_when_the_whole_database_changes(
     words: list[str], became: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_on_fargate.database_turn.run", lambda given: len(given))
+    monkeypatch.setattr("airflow_on_fargate.database.turn.run", lambda given: len(given))
     with pytest.raises(SystemExit) as exit_:
         entrypoint.main(words)
     assert exit_.value.code == len(words)
@@ -101,7 +103,7 @@ def test_changes_the_schema_when_told_to(
 ) -> None:
     seen: list[tuple[str, ...]] = []
     monkeypatch.setattr(
-        f"airflow_on_fargate.schema_change.{function}", lambda *given: seen.append(given) or 2
+        f"airflow_on_fargate.schema.change.{function}", lambda *given: seen.append(given) or 2
     )
     with pytest.raises(SystemExit) as exit_:
         entrypoint.main([command, *words])

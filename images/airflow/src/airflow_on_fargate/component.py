@@ -5,7 +5,9 @@ Run as `python -m airflow_on_fargate.component dag-processor`.
 
 import sys
 
-from airflow_on_fargate import airflow_mends, forecast, heartbeat, release_watch
+from airflow_on_fargate import forecast, heartbeat
+from airflow_on_fargate.patches import airflow_mends
+from airflow_on_fargate.releases import watch
 
 
 def main() -> None:
@@ -20,7 +22,7 @@ def main() -> None:
     if component == "dag-processor":
         airflow_mends.forget_statistics_of_callbacks()
         airflow_mends.drop_parses_that_a_release_overtook()
-        release_watch.install()
+        watch.install()
     if component == "api-server":
         airflow_mends.create_runs_of_one_release()
     airflow()

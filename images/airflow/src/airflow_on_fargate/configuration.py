@@ -72,7 +72,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     # The region and the queue's URL come from the task definition, credentials from the task role.
     "AIRFLOW__CELERY__BROKER_URL": "sqs://",
     # NullPool, the worker's life cycle and the wake-up; read by scheduler and worker alike.
-    "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "airflow_on_fargate.celery_config.CELERY_CONFIG",
+    "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "airflow_on_fargate.celery.config.CELERY_CONFIG",
     # Remote control needs queues that SQS cannot give.
     "AIRFLOW__CELERY__WORKER_ENABLE_REMOTE_CONTROL": "False",
     # Publish in the scheduler's own process: the wake-up's rate limit is lost in forked children.
@@ -152,7 +152,7 @@ def dag_bundle_config_list(bucket_name: str, release_prefix: str) -> str:
         [
             {
                 "name": DAG_BUNDLE_NAME,
-                "classpath": "airflow_on_fargate.dag_bundle.ReleaseDagBundle",
+                "classpath": "airflow_on_fargate.releases.bundle.ReleaseDagBundle",
                 "kwargs": {
                     "bucket_name": bucket_name,
                     "prefix": release_prefix,

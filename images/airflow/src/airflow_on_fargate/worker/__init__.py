@@ -34,8 +34,8 @@ def install() -> None:
 
 
 def _attach(instance: Any = None, **_: Any) -> None:
-    from airflow_on_fargate import airflow_mends
-    from airflow_on_fargate.worker import bootstep, kombu_mends
+    from airflow_on_fargate.patches import airflow_mends, kombu_mends
+    from airflow_on_fargate.worker import bootstep
 
     kombu_mends.apply()
     airflow_mends.keep_the_logs_of_other_tries()
