@@ -16,10 +16,11 @@ from airflow_on_fargate.celery.config import CELERY_CONFIG as SHIPPED
 CELERY_CONFIG: dict[str, Any] = {**SHIPPED, "imports": ["loop_tasks"]}
 
 if "LOOP_WITHOUT_LIFE_CYCLE" in os.environ:
-    from airflow_on_fargate.patches import kombu_mends
+    from airflow_on_fargate import patches
 
     celeryd_init.disconnect(worker._attach)
-    kombu_mends.apply()
+    patches.apply("failed_polls")
+    patches.apply("request_limits")
 
 
 @shared_task(name="loop.work", ignore_result=True)

@@ -5,8 +5,7 @@ Run as `python -m airflow_on_fargate.component dag-processor`.
 
 import sys
 
-from airflow_on_fargate import forecast, heartbeat
-from airflow_on_fargate.patches import airflow_mends
+from airflow_on_fargate import forecast, heartbeat, patches
 from airflow_on_fargate.releases import watch
 
 
@@ -15,16 +14,16 @@ def main() -> None:
     from airflow.__main__ import main as airflow
 
     component = sys.argv[1]
+    try:
+        patches.apply_for(component)
+    except patches.PatchError as error:
+        sys.exit(f"The {component} cannot start. {error}")
     if component in heartbeat.MIRRORED:
         heartbeat.mirror_job_heartbeats(component)
     if component == "scheduler":
         forecast.install()
     if component == "dag-processor":
-        airflow_mends.forget_statistics_of_callbacks()
-        airflow_mends.drop_parses_that_a_release_overtook()
         watch.install()
-    if component == "api-server":
-        airflow_mends.create_runs_of_one_release()
     airflow()
 
 
