@@ -31,7 +31,10 @@ def main(arguments: list[str]) -> None:
     """Become Airflow, or exit."""
     if not arguments:
         sys.exit("Give the arguments of an Airflow command, for example: scheduler")
-    configuration.apply()
+    try:
+        configuration.apply()
+    except configuration.ConfigurationError as error:
+        sys.exit(str(error))
     token_keys.apply()
     command = arguments[0]
     if command in OWN_COMMANDS:
@@ -40,12 +43,14 @@ def main(arguments: list[str]) -> None:
         sys.exit(run(*arguments[1:]))
     if turn.is_for(arguments):
         sys.exit(turn.run(arguments))
-    for name in heartbeat.COMPONENTS | {heartbeat.WAITING_FOR_SCHEMA}:
-        heartbeat.clear(name)
+    component = "worker" if arguments[:2] == ["celery", "worker"] else command
+    # What an earlier process left is not a sign that this one is alive.
+    heartbeat.clear(component)
+    heartbeat.clear(heartbeat.waiting_for_schema(component))
     if command in WAIT_FOR_SCHEMA:
         from airflow_on_fargate.schema import readiness
 
-        readiness.wait()
+        readiness.wait(component)
     sys.stdout.flush()
     # exec: Airflow gets this process id and with it ECS's SIGTERM, and the memory that the wait
     # took is given back.

@@ -104,6 +104,22 @@ def test_api_server_is_steady_before_others_are_touched_when_services_restart() 
     ]
 
 
+def test_compact_control_plane_restarts_after_the_api_server() -> None:
+    ecs = Ecs("control-plane", "api-server")
+    restart(ecs)
+    assert ecs.restarted == [
+        "api-server while 2 are steady",
+        "control-plane while 2 are steady",
+    ]
+
+
+def test_only_the_api_server_is_first_when_the_stack_has_its_name() -> None:
+    ecs = Ecs("api-server-test-scheduler", "api-server-test-api-server")
+    restart(ecs)
+    assert ecs.restarted[0].startswith("api-server-test-api-server")
+    assert len(ecs.restarted) == 2
+
+
 def test_scheduler_is_not_touched_when_the_api_server_does_not_start() -> None:
     ecs = Ecs("scheduler", "api-server")
     ecs.outcome = "FAILED"

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from airflow_on_fargate.schema import alembic_heads
 from airflow_on_fargate.schema import change as schema_change
 from airflow_on_fargate.schema.change import RefusedError, SchemaChange
-from airflow_on_fargate.schema.quiescence import ORDER, Quiescence, StillRunningError
+from airflow_on_fargate.schema.quiescence import Quiescence, StillRunningError
 from airflow_on_fargate.schema.task_identity import TaskIdentity
 from airflow_on_fargate.schema.upgrade_state import QUIESCED_KEY, Quiesced, UpgradeState
 
@@ -266,11 +266,28 @@ def quiescence(cluster: Cluster, bucket: InMemoryStateBucket) -> Quiescence:
 def test_api_server_goes_last_when_services_are_stopped(bucket: InMemoryStateBucket) -> None:
     cluster = Cluster({"api-server": 2, "triggerer": 1, "scheduler": 1, "dag-processor": 1})
     quiescence(cluster, bucket).begin()
-    assert cluster.stopped == [component for group in ORDER for component in group]
+    assert cluster.stopped == ["scheduler", "dag-processor", "triggerer", "api-server"]
     assert json.loads(bucket.objects[QUIESCED_KEY]) == {
         "owner": IDENTITY.task_arn,
         "counts": {"api-server": 2, "triggerer": 1, "scheduler": 1, "dag-processor": 1},
     }
+
+
+@pytest.mark.parametrize(
+    "services",
+    [
+        ["api-server", "control-plane"],
+        ["api-server", "control-plane", "scheduler", "dag-processor", "triggerer"],
+    ],
+    ids=["compact", "while the class changes"],
+)
+def test_every_shape_of_the_control_plane_is_stopped(
+    bucket: InMemoryStateBucket, services: list[str]
+) -> None:
+    cluster = Cluster(dict.fromkeys(services, 1))
+    quiescence(cluster, bucket).begin()
+    assert cluster.counts == dict.fromkeys(services, 0)
+    assert (cluster.stopped[0], cluster.stopped[-1]) == ("control-plane", "api-server")
 
 
 def test_counts_of_the_one_before_stay_when_services_are_stopped_already(

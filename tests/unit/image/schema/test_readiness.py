@@ -32,7 +32,7 @@ def wait(answers: list[Mismatch | Exception | None], clock: Clock) -> list[str]:
             raise answer
         return answer
 
-    readiness.wait(look=look, sleep=clock.sleep, clock=clock, say=said.append)
+    readiness.wait("scheduler", look=look, sleep=clock.sleep, clock=clock, say=said.append)
     return said
 
 
@@ -64,10 +64,10 @@ def test_beats_while_it_waits_when_the_health_check_looks() -> None:
     ages = []
 
     def look() -> Mismatch | None:
-        ages.append(heartbeat.age(heartbeat.WAITING_FOR_SCHEMA))
+        ages.append(heartbeat.age(heartbeat.waiting_for_schema("scheduler")))
         return OLD if len(ages) < 3 else None
 
-    readiness.wait(look=look, sleep=lambda _: None, say=lambda _: None)
+    readiness.wait("scheduler", look=look, sleep=lambda _: None, say=lambda _: None)
     assert ages[0] is None
     assert ages[1] is not None
-    assert heartbeat.age(heartbeat.WAITING_FOR_SCHEMA) is None
+    assert heartbeat.age(heartbeat.waiting_for_schema("scheduler")) is None

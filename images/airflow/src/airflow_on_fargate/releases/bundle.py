@@ -19,6 +19,7 @@ from airflow.dag_processing.bundles.base import (
 )
 from airflow.utils.file import might_contain_dag_via_default_heuristic
 
+from airflow_on_fargate.configuration import RELEASE_PREFIX
 from airflow_on_fargate.releases.cache import ReleaseCache, files_to_touch
 from airflow_on_fargate.releases.store import PointerSeen, S3ReleaseStore
 
@@ -34,7 +35,7 @@ class ReleaseDagBundle(BaseDagBundle):
 
     supports_versioning = True
 
-    def __init__(self, *, bucket_name: str, prefix: str = "releases/", **kwargs: Any) -> None:
+    def __init__(self, *, bucket_name: str, prefix: str = RELEASE_PREFIX, **kwargs: Any) -> None:
         # Unknown arguments are Airflow's: later versions pass more.
         super().__init__(**kwargs)
         self._store = S3ReleaseStore(bucket_name, prefix)

@@ -150,12 +150,12 @@ def importable_packages() -> frozenset[str]:
 def install() -> None:
     """Look after each refresh of the bundle in this process."""
 
-    from airflow_on_fargate.configuration import DAG_BUNDLE_NAME
+    from airflow_on_fargate.configuration import DAG_BUNDLE_NAME, RELEASE_PREFIX
     from airflow_on_fargate.releases import bundle
     from airflow_on_fargate.releases.store import S3ReleaseStore
     from airflow_on_fargate.releases.usage import AirflowDatabase
 
     bucket = os.environ.get("DAG_BUCKET_NAME")
     if bucket:
-        store = S3ReleaseStore(bucket, os.environ.get("DAG_RELEASE_PREFIX") or "releases/")
+        store = S3ReleaseStore(bucket, RELEASE_PREFIX)
         bundle.refreshed.append(ReleaseWatch(store, AirflowDatabase(DAG_BUNDLE_NAME)).look)

@@ -43,8 +43,10 @@ def _jwk(key: str) -> dict[str, str]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file that only this user may read, from its first moment on."""
+    """Write a file that only this user may read, from its creation on, and whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
+    temporary.replace(path)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from airflow_on_fargate.database import turn
-from airflow_on_fargate.database.snapshot import SnapshotError, take_snapshot
+from airflow_on_fargate.database.snapshot import SnapshotError, snapshot_id_for, take_snapshot
 from airflow_on_fargate.schema import alembic_heads
 from airflow_on_fargate.schema.alembic_heads import Heads
 from airflow_on_fargate.schema.quiescence import Quiescence
@@ -158,10 +158,12 @@ def _on_aws() -> SchemaChange:
     url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
 
     def snapshot() -> None:
-        if instance := os.environ.get("DATABASE_INSTANCE_TO_SNAPSHOT"):
-            # The task definition's revision: every attempt at the same upgrade shares it.
-            snapshot_id = f"{identity.stack_name}-before-upgrade-{identity.revision}"
-            take_snapshot(boto3.client("rds"), instance, snapshot_id)
+        instance = os.environ.get("DATABASE_INSTANCE_ID")
+        if not instance:
+            raise RefusedError("DATABASE_INSTANCE_ID is not set: no snapshot, so no migration")
+        # The task definition's revision: every attempt at the same upgrade shares it.
+        snapshot_id = snapshot_id_for(identity.stack_name, identity.revision)
+        take_snapshot(boto3.client("rds"), instance, snapshot_id)
 
     return SchemaChange(
         state=state,

@@ -1,4 +1,4 @@
-"""Stop what must not run while the schema changes; somebody else starts it again.
+"""Stop what must not run while the schema changes; the function starts it again.
 
 First the components that make new work, at last the API server, which running tasks talk to. The
 counts are in the state bucket before the first service is touched, so that they come back even if
@@ -13,7 +13,9 @@ from typing import Any, Final
 from airflow_on_fargate.schema.task_identity import TaskIdentity
 from airflow_on_fargate.schema.upgrade_state import Quiesced, UpgradeState
 
-ORDER: Final = (("scheduler", "dag-processor", "triggerer"), ("api-server",))
+# In class micro the control plane is one service, otherwise it is three. A deployment that changes
+# the class has both for a moment.
+ORDER: Final = (("control-plane", "scheduler", "dag-processor", "triggerer"), ("api-server",))
 # ECS waits 30 s for the load balancer, then at most 60 s for the process.
 LIMIT_SECONDS: Final = 240.0
 POLL_SECONDS: Final = 2.0

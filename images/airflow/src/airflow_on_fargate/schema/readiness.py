@@ -13,6 +13,7 @@ LOG_SECONDS: Final = 15.0
 
 
 def wait(
+    component: str,
     look: Callable[[], Mismatch | None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
@@ -23,12 +24,12 @@ def wait(
     started = clock()
     said_at: float | None = None
     while (problem := _problem(look)) is not None:
-        heartbeat.beat(heartbeat.WAITING_FOR_SCHEMA)
+        heartbeat.beat(heartbeat.waiting_for_schema(component))
         if said_at is None or clock() - said_at >= LOG_SECONDS:
             said_at = clock()
             say(f"Waiting for the database schema for {said_at - started:.0f} s: {problem}")
         sleep(LOOK_SECONDS)
-    heartbeat.clear(heartbeat.WAITING_FOR_SCHEMA)
+    heartbeat.clear(heartbeat.waiting_for_schema(component))
     if said_at is not None:
         say(f"The database schema is ready after {clock() - started:.0f} s")
 
