@@ -29,3 +29,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+elif __name__ == "__mp_main__" and sys.argv[1:2] == ["api-server"]:
+    # With [api] workers above 1, uvicorn starts new interpreters, which import this module first.
+    patches.apply_for("api-server")

@@ -1,9 +1,10 @@
 """Corrections of Airflow, its Amazon provider and kombu, until a release contains them.
 
-Each module here corrects one fault. Its docstring says what happens without it and where the fault
-is reported. They replace private functions, so each is written for certain versions, which it names
-with `require`. Any other version stops the build of the image (`python -m
-airflow_on_fargate.patches`) and, should one be installed anyway, the component at its start.
+Each module here corrects one fault, or adds what Airflow has no setting for. Its docstring says
+what happens without it and where the fault is reported. The modules replace private functions, so
+each is written for certain versions, which it names with `require`. Any other version stops the
+build of the image (`python -m airflow_on_fargate.patches`) and, should one be installed anyway, the
+component at its start.
 
 Nothing is imported here before a patch is applied.
 """
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 # Component -> the modules of this package that it applies before it starts.
 BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
-    "api-server": ("run_creation",),
+    "api-server": ("run_creation", "load_balancer_requests"),
     "dag-processor": ("callback_statistics", "overtaken_parses"),
     "worker": ("failed_polls", "request_limits", "log_upload"),
 }
