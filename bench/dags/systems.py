@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from airflow.providers.amazon.aws.bundles.s3 import S3DagBundle
 
-from airflow_on_fargate.dag_bundle import ReleaseDagBundle
+from airflow_on_fargate.releases.bundle import ReleaseDagBundle
 from publish_dags.aws.s3_dag_source import S3DagSource
 from publish_dags.aws.s3_inbox import S3Inbox
 from publish_dags.aws.s3_release_store import S3ReleaseStore

@@ -195,7 +195,7 @@ class PlainWorkers:
             f"{transport}WAIT_TIME_SECONDS": str(self._settings.poll_seconds),
             "WORKER_QUEUE_URL": self.queue_url,
             "WORKER_QUEUE_NAMES": "heavy",
-            "WORKER_QUEUE_PREFIX": f"{self.name}-queue-",
+            "STACK_NAME": self.name,
         }
         if self._settings.life_cycle:
             environment["WORKER_DRAIN_OBJECT"] = f"s3://{self.name}/fleet/drain.json"

@@ -276,9 +276,7 @@ def test_rotation_may_write_every_secret_that_the_stack_made() -> None:
         ),
     ],
 )
-def test_permissions_are_only_those_that_the_component_needs(
-    component: str, own: set[str]
-) -> None:
+def test_permissions_are_only_those_that_the_component_needs(component: str, own: set[str]) -> None:
     found = actions(task(component))
     common = {each for each in found if each.startswith("ssmmessages:")}
 

@@ -209,9 +209,7 @@ def test_scheme_of_a_load_balancer_never_changes_within_its_stack() -> None:
     """Its target group cannot move to the load balancer that would replace it."""
     stacks = root().children()["IngressStack"].of_type(NESTED_STACK)
 
-    schemes = {
-        name: stack["Properties"]["Parameters"]["Scheme"] for name, stack in stacks.items()
-    }
+    schemes = {name: stack["Properties"]["Parameters"]["Scheme"] for name, stack in stacks.items()}
     assert schemes == {
         "InternalLoadBalancerStack": "internal",
         "PublicLoadBalancerStack": "internet-facing",
@@ -245,9 +243,7 @@ def test_queues_and_their_alarms_are_alike() -> None:
         ("QueuesStack", "WorkerQueue", ("QueueName",)),
         ("FleetStack", "QueuedAlarm", ("AlarmName", "Dimensions")),
     ):
-        found = [
-            stack.child(child).properties(f"{resource}{number or ''}") for number in range(9)
-        ]
+        found = [stack.child(child).properties(f"{resource}{number or ''}") for number in range(9)]
         for name, properties in zip(names, found, strict=True):
             assert all(str(properties.pop(key)).rstrip("'}]").endswith(name) for key in own)
         assert all(each == found[0] for each in found)

@@ -27,10 +27,10 @@ DAGS = Path(__file__).parent / "dags"
 # Printed by either Airflow's interpreter: what the database says, and what this Airflow needs.
 LOOK = """
 import json, os
-from airflow_on_fargate import schema
-found = schema.found_heads(os.environ["URL"])
+from airflow_on_fargate.schema import alembic_heads
+found = alembic_heads.found_heads(os.environ["URL"])
 print(json.dumps([{t: sorted(h) for t, h in heads.items()}
-                  for heads in (found, schema.needed_heads())]))
+                  for heads in (found, alembic_heads.needed_heads())]))
 """
 # An image that is fine in everything but its scheduler.
 BROKEN_SCHEDULER = """
@@ -43,14 +43,15 @@ entrypoint.main(sys.argv[1:])
 # An image whose migration ends half way: between the two heads, with an exit code.
 BROKEN_MIGRATION = """
 import sys
-from airflow_on_fargate import entrypoint, schema_change
-airflow = schema_change._airflow
+from airflow_on_fargate import entrypoint
+from airflow_on_fargate.schema import change
+airflow = change._airflow
 def half(arguments):
     if tuple(arguments) != ("db", "migrate"):
         return airflow(arguments)
     airflow(("db", "migrate", "--to-revision", "REVISION"))
     sys.exit("this image's migration breaks off on purpose")
-schema_change._airflow = half
+change._airflow = half
 entrypoint.main(sys.argv[1:])
 """
 

@@ -10,8 +10,8 @@ from tests.upgrade.conftest import Stack
 # As an upgrade would: a command that changes the database waits for its end.
 HOLD_THE_TURN = """
 import os, time
-from airflow_on_fargate import database_turn
-with database_turn.taken(os.environ["URL"]):
+from airflow_on_fargate.database import turn
+with turn.taken(os.environ["URL"]):
     print("taken", flush=True)
     time.sleep(900)
 """

@@ -12,7 +12,7 @@ import time
 def main() -> None:
     from airflow.providers.celery.executors.celery_executor import app
 
-    from airflow_on_fargate import wakeup
+    from airflow_on_fargate.celery import wakeup
 
     for number, (pause, seconds) in enumerate(json.load(sys.stdin), int(sys.argv[1])):
         time.sleep(pause)

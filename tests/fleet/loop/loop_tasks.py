@@ -11,15 +11,16 @@ from celery import shared_task
 from celery.signals import celeryd_init
 
 from airflow_on_fargate import worker
-from airflow_on_fargate.celery_config import CELERY_CONFIG as SHIPPED
+from airflow_on_fargate.celery.config import CELERY_CONFIG as SHIPPED
 
 CELERY_CONFIG: dict[str, Any] = {**SHIPPED, "imports": ["loop_tasks"]}
 
 if "LOOP_WITHOUT_LIFE_CYCLE" in os.environ:
-    from airflow_on_fargate.worker import kombu_mends
+    from airflow_on_fargate import patches
 
     celeryd_init.disconnect(worker._attach)
-    kombu_mends.apply()
+    patches.apply("failed_polls")
+    patches.apply("request_limits")
 
 
 @shared_task(name="loop.work", ignore_result=True)

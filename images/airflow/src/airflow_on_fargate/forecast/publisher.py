@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from airflow_on_fargate.celery.wakeup import WakeUp
 from airflow_on_fargate.forecast import history
 from airflow_on_fargate.forecast.waves import WAVE_SECONDS, WAVES, Entry, Waves, entries
-from airflow_on_fargate.wakeup import WakeUp
 
 log = logging.getLogger(__name__)
 
