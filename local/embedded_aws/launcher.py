@@ -21,36 +21,40 @@ from embedded_aws.settings import Settings, SettingsError, load_settings
 
 # In the order of their installation. The stand-in comes first: ministack looks for Docker once.
 SUBJECTS = (
-    "docker_stand_in",
-    "task_events",
-    "task_definitions",
-    "task_metadata",
-    "task_logs",
-    "run_task",
-    "tasks",
-    "clusters",
-    "services",
-    "service_resources",
-    "service_names",
-    "target_health",
-    "load_balancer",
-    "cloudformation_inert",
-    "cloudformation_types",
-    "cloudformation_stacks",
-    "cloudformation_change_sets",
-    "cloudformation_validation",
-    "cloudformation_custom_resources",
-    "cloudformation_unchanged",
-    "cloudformation_rollback",
-    "cloudformation_cleanup",
-    "buckets",
-    "secrets",
-    "databases",
-    "lambda_functions",
-    "queue_metrics",
-    "event_targets",
-    "object_events",
-    "alarms",
+    "containers.docker_stand_in",
+    "ecs.task_events",
+    "ecs.task_definitions",
+    "ecs.task_metadata",
+    "containers.logs",
+    "ecs.run_task",
+    "ecs.tasks",
+    "ecs.clusters",
+    "ecs.services",
+    "ecs.service_resources",
+    "ecs.capacity_providers",
+    "service_discovery.names",
+    "load_balancing.target_health",
+    "load_balancing.listener",
+    "ec2.networks",
+    "ec2.security_groups",
+    "iam.role_policies",
+    "events.schedules",
+    "cloudformation.inert",
+    "cloudformation.stacks",
+    "cloudformation.change_sets",
+    "cloudformation.validation",
+    "lambda_functions.custom_resources",
+    "cloudformation.unchanged",
+    "cloudformation.rollback",
+    "cloudformation.cleanup",
+    "s3.buckets",
+    "secrets_manager.secrets",
+    "rds.instances",
+    "lambda_functions.runtime",
+    "cloudwatch.queue_metrics",
+    "events.targets",
+    "s3.object_events",
+    "cloudwatch.alarms",
 )
 
 logger = logging.getLogger("embedded_aws")
@@ -94,7 +98,7 @@ async def serve(settings: Settings) -> None:
     from hypercorn.config import Config
     from ministack.app import app
 
-    from embedded_aws import load_balancer
+    from embedded_aws.load_balancing import listener
 
     config = Config()
     config.bind = [f"127.0.0.1:{port}" for port in (settings.endpoint_port, settings.ui_port)]
@@ -113,7 +117,7 @@ async def serve(settings: Settings) -> None:
         await asyncio.to_thread(processes.registry().stop_all)
 
     announcement = asyncio.create_task(_announce(settings))
-    front = load_balancer.in_front_of(app, settings)
+    front = listener.in_front_of(app, settings)
     application: Any = front  # hypercorn names every kind of message, an application takes any
     await hypercorn_serve(application, config, shutdown_trigger=children_ended)
     announcement.cancel()

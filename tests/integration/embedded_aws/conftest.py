@@ -19,6 +19,7 @@ import pytest
 
 if TYPE_CHECKING:
     from .ecs_tasks import Ecs
+    from .stack_driver import StackDriver
 
 REPOSITORY = Path(__file__).parents[3]
 REGION = "us-east-1"
@@ -169,3 +170,11 @@ def ecs(embedded_aws: EmbeddedAws) -> Iterator["Ecs"]:
     cluster = Ecs(embedded_aws)
     yield cluster
     cluster.close()
+
+
+@pytest.fixture
+def stacks(embedded_aws: EmbeddedAws) -> "StackDriver":
+    """Deploys templates; see stack_driver."""
+    from .stack_driver import StackDriver
+
+    return StackDriver(embedded_aws)
