@@ -35,6 +35,12 @@ SUBJECTS = (
     "service_discovery.names",
     "load_balancing.target_health",
     "load_balancing.listener",
+    "load_balancing.target_groups",
+    "cloudfront.edge",
+    "cloudfront.vpc_origins",
+    "cloudfront.distributions",
+    "acm.certificates",
+    "route53.record_sets",
     "ec2.networks",
     "ec2.security_groups",
     "iam.role_policies",
@@ -95,16 +101,11 @@ def install_subjects(settings: Settings) -> None:
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; end the children while the endpoint still answers them."""
     from hypercorn.asyncio import serve as hypercorn_serve
-    from hypercorn.config import Config
     from ministack.app import app
 
-    from embedded_aws.load_balancing import listener
+    from embedded_aws import front
 
-    config = Config()
-    config.bind = [f"127.0.0.1:{port}" for port in (settings.endpoint_port, settings.ui_port)]
-    config.keep_alive_timeout = 75
-    config.graceful_timeout = 1
-    config.loglevel = settings.log_level
+    config = front.ServerConfig(settings)
     logging.getLogger("hypercorn.error").propagate = False  # it has a handler of its own
 
     stopping = asyncio.Event()
@@ -117,8 +118,8 @@ async def serve(settings: Settings) -> None:
         await asyncio.to_thread(processes.registry().stop_all)
 
     announcement = asyncio.create_task(_announce(settings))
-    front = listener.in_front_of(app, settings)
-    application: Any = front  # hypercorn names every kind of message, an application takes any
+    # hypercorn names every kind of message; our application takes any.
+    application: Any = front.in_front_of(app, settings)
     await hypercorn_serve(application, config, shutdown_trigger=children_ended)
     announcement.cancel()
 

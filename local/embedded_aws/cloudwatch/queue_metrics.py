@@ -13,10 +13,10 @@ import threading
 import time
 
 from ministack.core.concurrency import spawn_background
-from ministack.core.responses import request_scope
 from ministack.services import cloudwatch, sqs
 
-from embedded_aws.settings import ACCOUNT_ID, Settings
+from embedded_aws.account_scope import account_scope
+from embedded_aws.settings import Settings
 
 # CloudWatch's name of a metric and SQS's name of the queue attribute it shows.
 _METRICS = {
@@ -39,7 +39,7 @@ def _keep_time(settings: Settings) -> None:
         end_of_minute = (time.time() // minute + 1) * minute
         threading.Event().wait(end_of_minute - time.time())
         try:
-            with request_scope(ACCOUNT_ID, settings.region):
+            with account_scope(settings):
                 record_queue_depths(at=end_of_minute - minute / 1000)
                 cloudwatch._evaluate_all_alarms()
         except Exception:

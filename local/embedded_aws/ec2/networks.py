@@ -4,6 +4,8 @@ ministack 1.5.33 has them in its API but not in CloudFormation. `Fn::GetAtt` of 
 where AWS documents more than ministack answers.
 """
 
+from ministack.services import ec2
+
 from embedded_aws.cloudformation.engine import (
     Created,
     Properties,
@@ -16,6 +18,7 @@ from embedded_aws.settings import Settings
 
 def install(settings: Settings) -> None:
     _complete_vpc_attributes(settings)
+    _refuse_unknown_zones()
     _register_elastic_ip(settings)
     _register_nat_gateway(settings)
 
@@ -45,6 +48,24 @@ def _complete_vpc_attributes(settings: Settings) -> None:
         return complete(update_vpc(vpc_id, old, new, stack_name, logical_id))
 
     handlers.update(create=create, update=update, update_with_logical_id=True)
+
+
+def _refuse_unknown_zones() -> None:
+    """A subnet of an unknown zone; ministack 1.5.33 would put it into the region's first zone."""
+    handlers = handlers_of("AWS::EC2::Subnet")
+    create_subnet = handlers["create"]
+
+    def create(logical_id: str, properties: Properties, stack_name: str) -> Created:
+        zone_id = properties.get("AvailabilityZoneId")
+        if zone_id and not ec2._zone_name_for_az_id(zone_id):
+            raise ValueError(
+                f"Value ({zone_id}) for parameter availabilityZoneId is invalid: the region has no "
+                "such zone (InvalidParameterValue)"
+            )
+        created: Created = create_subnet(logical_id, properties, stack_name)
+        return created
+
+    handlers["create"] = create
 
 
 def _register_elastic_ip(settings: Settings) -> None:

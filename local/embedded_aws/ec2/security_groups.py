@@ -1,17 +1,127 @@
-"""AWS::EC2::SecurityGroupIngress and SecurityGroupEgress, which ministack 1.5.33 lacks.
+"""Security groups: rules as resources of their own, prefix lists, and legal descriptions.
 
-Each calls the EC2 API, so that a rule can be described and a wrong reference fails.
+ministack 1.5.33 has no SecurityGroupIngress and SecurityGroupEgress in CloudFormation, drops prefix
+lists from requests, and takes any text as a description. EC2 takes few characters, so that an
+apostrophe in a rule's description fails a deployment.
 """
 
+import re
 from typing import Any
 
-from embedded_aws.cloudformation.engine import Created, Properties, own_client, register
+from ministack.services import ec2
+from ministack.services.cloudformation import provisioners
+
+from embedded_aws.cloudformation.engine import (
+    Created,
+    Properties,
+    handlers_of,
+    own_client,
+    register,
+)
 from embedded_aws.settings import Settings
+
+GROUP = "AWS::EC2::SecurityGroup"
+_LEGAL = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}")
+_SET = "a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*"
+_CODE = "InvalidParameterValue"
+_PEERS = ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")
+
+
+class InvalidDescriptionError(ValueError):
+    """EC2 would refuse the description of a group or of a rule."""
 
 
 def install(settings: Settings) -> None:
     for direction in ("Ingress", "Egress"):
         _register_security_group_rule(settings, direction)
+    _keep_prefix_lists()
+    _refuse_descriptions_of_templates()
+    _refuse_descriptions_of_requests()
+
+
+def _keep_prefix_lists() -> None:
+    parse = ec2._parse_ip_permissions
+
+    def parse_with_prefix_lists(params: dict[str, Any], prefix: str) -> Any:
+        rules = parse(params, prefix)
+        for number, rule in enumerate(rules, start=1):
+            place = 1
+            while identifier := ec2._p(
+                params, f"{prefix}.{number}.PrefixListIds.{place}.PrefixListId"
+            ):
+                entry = {"PrefixListId": identifier}
+                note = ec2._p(params, f"{prefix}.{number}.PrefixListIds.{place}.Description")
+                rule["PrefixListIds"].append({**entry, "Description": note} if note else entry)
+                place += 1
+        return rules
+
+    ec2._parse_ip_permissions = parse_with_prefix_lists
+
+
+def _refuse_descriptions_of_templates() -> None:
+    handlers = handlers_of(GROUP)
+    create_group = handlers["create"]
+    read_rules = provisioners._ec2_sg_permissions
+
+    def create(logical_id: str, properties: Properties, stack_name: str) -> Created:
+        _check("security group", str(properties.get("GroupDescription", "")))
+        created: Created = create_group(logical_id, properties, stack_name)
+        return created
+
+    def read_legal_rules(rules: Any) -> Any:
+        for rule in rules or []:
+            if isinstance(rule, dict):
+                _check("rule", str(rule.get("Description", "")))
+        return read_rules(rules)
+
+    handlers["create"] = create
+    provisioners._ec2_sg_create = create  # its update handler calls this name
+    provisioners._ec2_sg_permissions = read_legal_rules
+
+
+def _refuse_descriptions_of_requests() -> None:
+    create_group = ec2._ACTION_MAP["CreateSecurityGroup"]
+
+    def create(params: dict[str, Any]) -> Any:
+        return _refusal("security group", ec2._p(params, "GroupDescription")) or create_group(
+            params
+        )
+
+    ec2._ACTION_MAP["CreateSecurityGroup"] = create
+    for direction in ("Ingress", "Egress"):
+        _refuse_descriptions_of_rules(f"AuthorizeSecurityGroup{direction}")
+
+
+def _refuse_descriptions_of_rules(action: str) -> None:
+    handle = ec2._ACTION_MAP[action]
+
+    def handle_legal(params: dict[str, Any]) -> Any:
+        for rule in ec2._parse_ip_permissions(params, "IpPermissions"):
+            for entry in (one for peers in _PEERS for one in rule.get(peers, [])):
+                refusal = _refusal("rule", entry.get("Description", ""))
+                if refusal:
+                    return refusal
+        return handle(params)
+
+    ec2._ACTION_MAP[action] = handle_legal
+
+
+def _sentence(what: str) -> str:
+    return (
+        f"Invalid {what} description. Valid descriptions are strings less than 256 characters from "
+        f"the following set: {_SET}"
+    )
+
+
+def _refusal(what: str, description: str | None) -> Any:
+    if _LEGAL.fullmatch(description or ""):
+        return None
+    return ec2._error(_CODE, _sentence(what), 400)
+
+
+def _check(what: str, description: str) -> None:
+    if not _LEGAL.fullmatch(description):
+        raise InvalidDescriptionError(f"{_sentence(what)} ({_CODE})")
 
 
 def _register_security_group_rule(settings: Settings, direction: str) -> None:

@@ -1,14 +1,9 @@
 """The small part of ministack's ECS that the task and service modules lean on."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from ministack.core.responses import request_scope
 from ministack.services import ecs as ministack_ecs
-
-from embedded_aws.settings import ACCOUNT_ID, Settings
 
 # ministack's module, whose private names the task and service modules use and replace.
 stock: Any = ministack_ecs
@@ -16,13 +11,6 @@ stock: Any = ministack_ecs
 Task = dict[str, Any]
 Service = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]
-
-
-@contextmanager
-def scope(settings: Settings) -> Iterator[None]:
-    """Where ministack looks for its records; needed in every thread of our own."""
-    with request_scope(ACCOUNT_ID, settings.region):
-        yield
 
 
 def error(code: str, message: str) -> Response:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ministack.services import eventbridge
 
+from embedded_aws.account_scope import account_scope
 from embedded_aws.ecs import engine as ecs
 from embedded_aws.settings import Settings
 
@@ -59,5 +60,5 @@ def _announce_after(name: str) -> None:
 def _send(settings: Settings) -> None:
     while True:
         event = _events.get()
-        with ecs.scope(settings):
+        with account_scope(settings):
             eventbridge._put_events({"Entries": [event]}, allow_aws_source=True)

@@ -15,6 +15,7 @@ from typing import Any
 from ministack.core.concurrency import resource_lock, spawn_background
 from ministack.services import ecs_metadata
 
+from embedded_aws.account_scope import account_scope
 from embedded_aws.containers import runtime
 from embedded_aws.ecs import engine as ecs
 from embedded_aws.ecs import task_events
@@ -156,7 +157,7 @@ def _tell_milliseconds() -> None:
 
 def _record_health(settings: Settings) -> None:
     def record(task_arn: str, container_name: str, status: str) -> None:
-        with ecs.scope(settings):
+        with account_scope(settings):
             task = ecs.stock._tasks.get(task_arn)
             if task is None:
                 return

@@ -1,117 +1,108 @@
-"""The load balancer's listener on a port of this machine.
+"""The load balancer's listeners on ports of this machine.
 
 ministack evaluates listener rules and proxies to targets, but only for requests to its own
-port with the load balancer's name as host. Here a second port leads straight there, requests
-go to healthy targets only, and the load balancer's DNS name is that port's address.
+port with the load balancer's name as host. Here other ports lead straight there (see front),
+requests go to healthy targets only, and the load balancer's DNS name is the UI port's address.
 """
 
+import contextvars
 import itertools
-import json
-from collections.abc import Awaitable, Callable
+import re
+import time
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs
 
-from ministack import app as ministack_app
 from ministack.services import alb
 from ministack.services.cloudformation import provisioners
 
-from embedded_aws.ecs import engine as ecs
+from embedded_aws.http_request import Request, Response, answer
 from embedded_aws.load_balancing import target_health
 from embedded_aws.settings import Settings
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-_turn = itertools.count()
+HTTP = "HTTP"
+HTTPS = "HTTPS"
 
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+_turn = itertools.count()
+# The port that the browser has connected to, where it stands for a listener's port.
+_browser_port: contextvars.ContextVar[int | None] = contextvars.ContextVar(
+    "browser_port", default=None
+)
+# ministack's CreatedTime has whole seconds only.
+_created: dict[str, float] = {}
 
 
 def install(settings: Settings) -> None:
     alb._forward_to_tg = _forward_to_healthy
     # The browser's port stands for the listener's: it has to stay in the Host header.
     alb._target_host_header = lambda host, listener_port: host
-    _forward_the_port(settings.ui_port)
-    _name_load_balancers(f"127.0.0.1:{settings.ui_port}")
+    _forward_the_port()
+    _redirect_to_a_port_of_this_machine(settings)
+    _name_load_balancers(f"localhost:{settings.ui_port}")
 
 
-def in_front_of(app: AsgiApp, settings: Settings) -> AsgiApp:
-    """An application that answers the UI port itself and hands everything else to ``app``."""
+@dataclass(frozen=True)
+class Balancer:
+    """A load balancer with at least one listener."""
 
-    async def front(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["server"][1] == settings.ui_port:
-            with ecs.scope(settings):
-                await _serve(scope, receive, send)
-        else:
-            await app(scope, receive, send)
+    arn: str
+    created: float
+    protocols: frozenset[str]
 
-    return front
-
-
-async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
-    body = bytearray()
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    headers: dict[str, str] = {}
-    for name, value in ((n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]):
-        # HTTP/2 may split cookies; every other repeated field is a list.
-        joint = "; " if name == "cookie" else ", "
-        headers[name] = f"{headers[name]}{joint}{value}" if name in headers else value
-    query = scope["query_string"].decode("latin-1")
-    response = await _dispatch(
-        scope["method"],
-        scope["path"],
-        headers,
-        bytes(body),
-        query,
-        scope.get("raw_path", b"").decode("latin-1") or None,
-        scope["client"][0],
-    )
-    head = scope["method"] == "HEAD"
-    await ministack_app._send_if_handled(send, response, receive, head=head)
-
-
-async def _dispatch(
-    method: str,
-    path: str,
-    headers: dict[str, str],
-    body: bytes,
-    query: str,
-    raw_path: str | None,
-    client: str,
-) -> Any:
-    listeners = list(alb._listeners.values())
-    if not listeners:
-        return _answer(503, "There is no load balancer with a listener yet.")
-    # One port here for all of AWS's: the newest load balancer's, HTTPS before its redirect.
-    newest = max(listeners, key=lambda listener: _created_time(listener["LoadBalancerArn"]))
-    balancer = alb._lbs[newest["LoadBalancerArn"]]
-    ports = {
-        listener["Port"]
-        for listener in listeners
-        if listener["LoadBalancerArn"] == newest["LoadBalancerArn"]
-    }
-    return await alb.dispatch_request(
-        balancer,
-        method,
-        path,
-        headers,
-        body,
-        parse_qs(query, keep_blank_values=True),
-        443 if 443 in ports else min(ports),
-        client_ip=client,
-        raw_query_string=query,
-        raw_path=raw_path,
-    )
+    async def answer(
+        self,
+        request: Request,
+        protocol: str,
+        browser_port: int | None = None,
+        port: int | None = None,
+    ) -> Response:
+        """What the listener of a protocol answers, or the one of a port."""
+        listeners = [
+            one
+            for one in alb._listeners.values()
+            if one["LoadBalancerArn"] == self.arn
+            and one["Protocol"] == protocol
+            and (port is None or one["Port"] == port)
+        ]
+        if not listeners:
+            return answer(502, f"The load balancer has no {protocol} listener on port {port}.")
+        token = _browser_port.set(browser_port)
+        try:
+            response: Response = await alb.dispatch_request(
+                alb._lbs[self.arn],
+                request.method,
+                request.path,
+                request.headers,
+                request.body,
+                request.query_parameters,
+                min(one["Port"] for one in listeners),
+                client_ip=request.client,
+                raw_query_string=request.query,
+                raw_path=request.raw_path,
+            )
+        finally:
+            _browser_port.reset(token)
+        return response
 
 
-def _created_time(load_balancer_arn: str) -> str:
-    return str(alb._lbs[load_balancer_arn]["CreatedTime"])
+def newest(protocol: str | None = None) -> Balancer | None:
+    """The newest load balancer that has a listener, of that protocol if one is given.
+
+    A machine has one port for all load balancers: it belongs to the newest.
+    """
+    protocols: dict[str, set[str]] = {}
+    for one in list(alb._listeners.values()):
+        protocols.setdefault(one["LoadBalancerArn"], set()).add(one["Protocol"])
+    found = [
+        Balancer(arn, _created.get(arn, 0), frozenset(names))
+        for arn, names in protocols.items()
+        if protocol is None or protocol in names
+    ]
+    return max(found, key=lambda balancer: balancer.created, default=None)
+
+
+def balancer_with(arn: str) -> Balancer | None:
+    names = {one["Protocol"] for one in alb._listeners.values() if one["LoadBalancerArn"] == arn}
+    return Balancer(arn, _created.get(arn, 0), frozenset(names)) if names else None
 
 
 async def _forward_to_healthy(
@@ -126,7 +117,7 @@ async def _forward_to_healthy(
 ) -> Any:
     group = alb._tgs.get(group_arn)
     if group is None:
-        return _answer(502, f"Target group {group_arn} not found.")
+        return answer(502, f"Target group {group_arn} not found.")
     if group["TargetType"] == "lambda":
         return await alb._invoke_lambda_target(
             alb._targets[group_arn][0]["Id"],
@@ -134,26 +125,43 @@ async def _forward_to_healthy(
         )  # fmt: skip
     targets = target_health.usable_targets(group_arn)
     if not targets:
-        return _answer(503, "No target is healthy yet.")
+        return answer(503, "No target is healthy yet.")
     return await alb._proxy_http_target(
         targets[next(_turn) % len(targets)],
         group, method, raw_path or path, headers, body, query_params, raw_query_string,
     )  # fmt: skip
 
 
-def _answer(status: int, message: str) -> tuple[int, dict[str, str], bytes]:
-    return status, {"Content-Type": "application/json"}, json.dumps({"message": message}).encode()
+def _forward_the_port() -> None:
+    """X-Forwarded-Port is the browser's port, too.
 
-
-def _forward_the_port(port: int) -> None:
-    """X-Forwarded-Port is the browser's too: what redirects by it would lead to a port where
-    nobody listens, as Airflow does after signing in."""
+    A redirect by that header would otherwise lead to a port on which nothing listens, as
+    Airflow's does after signing in.
+    """
     target_headers = alb._target_headers
 
     def target_headers_with_port(*arguments: Any, **named: Any) -> dict[str, str]:
-        return {**target_headers(*arguments, **named), "x-forwarded-port": str(port)}
+        headers: dict[str, str] = target_headers(*arguments, **named)
+        port = _browser_port.get()
+        return headers if port is None else {**headers, "x-forwarded-port": str(port)}
 
     alb._target_headers = target_headers_with_port
+
+
+def _redirect_to_a_port_of_this_machine(settings: Settings) -> None:
+    """A redirect action to port 443 leads to the HTTPS port."""
+    execute = alb._execute_action
+
+    async def execute_here(action: dict[str, Any], *arguments: Any, **named: Any) -> Any:
+        response = await execute(action, *arguments, **named)
+        if action.get("Type", "").lower() == "redirect" and _browser_port.get() is not None:
+            location = response[1]["Location"]
+            response[1]["Location"] = re.sub(
+                r"^(https://[^/:]+):443(?=/|$)", rf"\1:{settings.https_port}", location
+            )
+        return response
+
+    alb._execute_action = execute_here
 
 
 def _name_load_balancers(address: str) -> None:
@@ -165,6 +173,7 @@ def _name_load_balancers(address: str) -> None:
     ) -> tuple[str, dict[str, Any]]:
         arn, attributes = create(logical_id, properties, stack_name)
         alb._lbs[arn]["DNSName"] = address
+        _created[arn] = time.time()
         return arn, {**attributes, "DNSName": address}
 
     handlers["create"] = create_with_reachable_name

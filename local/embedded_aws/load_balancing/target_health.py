@@ -9,6 +9,7 @@ from typing import Any
 
 from ministack.services import alb
 
+from embedded_aws.account_scope import account_scope
 from embedded_aws.ecs import engine as ecs
 from embedded_aws.ecs import services
 from embedded_aws.settings import Settings
@@ -90,7 +91,7 @@ def _watch_all(settings: Settings) -> None:
     while True:
         time.sleep(_TICK_SECONDS)
         try:
-            with ecs.scope(settings):
+            with account_scope(settings):
                 _start_due_checks(settings)
         except Exception:
             # Groups and targets may go at any moment; the next tick sees the new state.
@@ -135,7 +136,7 @@ def _check(settings: Settings, key: TargetKey, group: dict[str, Any], watch: _Wa
     watch.next_check = now + (min(interval, _EAGER_INTERVAL_SECONDS) if eager else interval)
     watch.checking = False
     if watch.state != before:
-        with ecs.scope(settings):
+        with account_scope(settings):
             _tell_service(key, watch.state)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ministack.services import servicediscovery
 
+from embedded_aws.account_scope import account_scope
 from embedded_aws.ecs import engine as ecs
 from embedded_aws.settings import Settings
 
@@ -74,7 +75,7 @@ class Forwarders:
 
     async def _listen(self, name: str, port: int) -> int:
         async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with ecs.scope(self._settings):
+            with account_scope(self._settings):
                 addresses = addresses_of(name)
             await _forward(reader, writer, addresses, port)
 

@@ -41,6 +41,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         Settings(
             endpoint_port=1,
             ui_port=2,
+            https_port=3,
             database_port=port,
             state_dir=directory,
             images={},

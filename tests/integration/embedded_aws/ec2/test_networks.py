@@ -45,3 +45,25 @@ def test_nat_gateway_stands_in_its_subnet_when_given_an_address(stacks: StackDri
     assert stacks.delete(stack).status == "DELETE_COMPLETE"
     left = [a["PublicIp"] for a in ec2.describe_addresses()["Addresses"]]
     assert stack.outputs["Address"] not in left
+
+
+def test_subnet_is_in_the_zone_of_an_availability_zone_id(stacks: StackDriver) -> None:
+    subnet = {**SUBNET, "Properties": {**SUBNET["Properties"], "AvailabilityZoneId": "use1-az2"}}
+    stack = deploy(stacks, {"Vpc": VPC, "Subnet": subnet})
+
+    ec2 = stacks.aws.client("ec2")
+    subnet_id = stacks.physical_id(stack, "Subnet")
+    found = ec2.describe_subnets(SubnetIds=[subnet_id])["Subnets"][0]
+    zones = ec2.describe_availability_zones()["AvailabilityZones"]
+    names = {zone["ZoneId"]: zone["ZoneName"] for zone in zones}
+    assert found["AvailabilityZoneId"] == "use1-az2"
+    assert found["AvailabilityZone"] == names["use1-az2"]
+
+
+def test_subnet_is_refused_in_a_zone_that_the_region_does_not_have(stacks: StackDriver) -> None:
+    subnet = {**SUBNET, "Properties": {**SUBNET["Properties"], "AvailabilityZoneId": "use1-az99"}}
+
+    stack = stacks.create({"Resources": {"Vpc": VPC, "Subnet": subnet}})
+
+    assert stack.status == "ROLLBACK_COMPLETE"
+    assert "use1-az99" in stacks.failures(stack)["Subnet"]
