@@ -82,7 +82,7 @@ lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
 	$(BIN)/hadolint images/airflow/Dockerfile
 
 bench-scaling: install  ## simulate the fleet and its peers; tables and drawings in docs/scaling/
-	nice $(BIN)/python -m bench.scaling.suite --out docs/scaling
+	nice $(BIN)/python -m bench.scaling.suite --out docs/scaling --json build/bench-scaling.json
 
 bench-dags: install  ## DAG delivery: releases, S3DagBundle and a sync side by side (FILES="10 1000 10000")
 	@mkdir -p build

@@ -1,8 +1,9 @@
 """The whole benchmark: every policy on every workload with the test seeds, sweeps, faults, targets.
 
-    python -m bench.scaling.suite --out docs/scaling
+    python -m bench.scaling.suite --out docs/scaling --json build/bench-scaling.json
 
-The test seeds are used by nothing else: thresholds were chosen with the tuning seeds.
+The page and its drawings are documentation; the records behind them are build output. Nothing else
+uses the test seeds: the thresholds were chosen with the tuning seeds.
 """
 
 import argparse
@@ -230,10 +231,24 @@ the end, with one dial turned (`bench/scaling/bounds.py`). The last column is wo
 """
 
 
+def write_records(file: Path, means: Any, bounding: Any, sweeps: Any, faults: Any) -> None:
+    header = bounds.columns(list(WORKLOADS))
+    records = {
+        "means": list(means.values()),
+        "bounds": [dict(zip(header, row, strict=True)) for row in bounding],
+        "sweeps": sweeps,
+        "faults": faults,
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="The whole benchmark")
-    parser.add_argument("--out", type=Path, required=True, help="directory of table and drawings")
-    out = parser.parse_args(argv).out
+    parser.add_argument("--out", type=Path, required=True, help="folder for the page and drawings")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all records")
+    options = parser.parse_args(argv)
+    out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     parameters = Parameters()
@@ -247,15 +262,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     files = _draw(out, runs, means)
     document = _document(means, bounding, sweeps, faults, found, files)
     (out / "README.md").write_text(document, encoding="utf-8")
-    results = {
-        "means": list(means.values()),
-        "bounds": [
-            dict(zip(bounds.columns(list(WORKLOADS)), row, strict=True)) for row in bounding
-        ],
-        "sweeps": sweeps,
-        "faults": faults,
-    }
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if options.json:
+        write_records(options.json, means, bounding, sweeps, faults)
     print(tables.means_table(list(means.values())))
     print(_verdict_table(found))
     missed = sum(not each.holds for each in found)

@@ -9,7 +9,7 @@ from bench.scaling.__main__ import main
 from bench.scaling.limits import work_bound_hours, zero_wait_hours
 from bench.scaling.parameters import Faults, Parameters
 from bench.scaling.records import POLICY_NAMES, percentile, simulate
-from bench.scaling.suite import FAULTS
+from bench.scaling.suite import FAULTS, write_records
 from bench.scaling.workloads import WORKLOADS, Task, Workload, workload
 from bench.scaling.world import World
 
@@ -151,6 +151,21 @@ def test_bounds_take_away_what_they_say():
     ahead = ratios("ours-foresight", "(as it is)")
     assert ratios("ours-foresight", "the forecast's error")[0] < ahead[0]
     assert cells["ours-foresight", "(as it is)"][1:] == ["", ""]
+
+
+def test_suite_writes_its_records_to_a_new_folder(tmp_path):
+    row = ["ours", "(as it is)", *["0.5, 0.9, 1.4"] * len(WORKLOADS), "1.40"]
+    means = {("mix", "ours"): {"workload": "mix", "policy": "ours"}}
+    out = tmp_path / "build" / "bench-scaling.json"
+    write_records(out, means, [row], [{"swept": "concurrency"}], [{"fault": "Spot"}])
+    records = json.loads(out.read_text())
+    assert records["means"] == [{"workload": "mix", "policy": "ours"}]
+    assert records["bounds"][0]["policy"] == "ours"
+    assert records["bounds"][0]["mix"] == "0.5, 0.9, 1.4"
+    assert (records["sweeps"], records["faults"]) == (
+        [{"swept": "concurrency"}],
+        [{"fault": "Spot"}],
+    )
 
 
 def test_packing_by_known_ends_keeps_fewer_workers():
