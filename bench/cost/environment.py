@@ -149,6 +149,15 @@ class Environment:
     inventory: Inventory
 
     @property
+    def idle_vcpu(self) -> float:
+        return sum(each.count * each.vcpu for each in self.tasks)
+
+    @property
+    def most_vcpu(self) -> float:
+        """With all workers of the default fleet, without deployments and commands."""
+        return self.idle_vcpu + self.worker.max_count * self.worker.vcpu
+
+    @property
     def api_server_count(self) -> int:
         return sum(each.count for each in self.tasks if each.name == "api-server")
 

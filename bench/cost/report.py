@@ -89,14 +89,21 @@ def report(
 
 def summary(rows: Sequence[tuple[Environment, Sequence[Line]]]) -> str:
     """All classes side by side."""
-    return "\n\n".join(
+    return "\n\n".join([*(description(environment) for environment, _ in rows), class_table(rows)])
+
+
+def class_table(rows: Sequence[tuple[Environment, Sequence[Line]]]) -> str:
+    return table(
+        ["class", "USD per month, idle", "vCPU, idle", "vCPU, all workers"],
         [
-            *(description(environment) for environment, _ in rows),
-            table(
-                ["class", "USD per month, idle"],
-                [[each.name, f"{total(list(lines)):.2f}"] for each, lines in rows],
-            ),
-        ]
+            [
+                environment.name,
+                f"{total(list(lines)):.2f}",
+                _number(environment.idle_vcpu),
+                _number(environment.most_vcpu),
+            ]
+            for environment, lines in rows
+        ],
     )
 
 
@@ -112,5 +119,4 @@ def _price(line: Line, region: str) -> str:
 
 
 def _number(value: float) -> str:
-    text = f"{value:,.1f}" if value >= 10 else f"{value:.3g}"
-    return text.removesuffix(".0")
+    return f"{value:,.2f}".rstrip("0").rstrip(".") if value >= 10 else f"{value:.3g}"
