@@ -1,4 +1,4 @@
-"""What changes when one parameter changes: the table in expected/changes.txt, and what it promises."""
+"""What changes when one parameter changes, as expected/changes.txt lists it."""
 
 from functools import cache
 from pathlib import Path

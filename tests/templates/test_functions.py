@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from dry_deployment import DryStack, deploy
 from template_files import ROOT_DIR, all_templates, root
 
+from contracts.names import scaler_function
 from publish_dags.settings import PublishDagsSettings
 from run_airflow_command.settings import RunAirflowCommandSettings
 from scale_workers.settings import ScaleWorkersSettings

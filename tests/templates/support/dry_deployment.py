@@ -236,7 +236,7 @@ def inventory(stack: DryStack) -> dict[str, str]:
 
 
 def changes(before: DryStack, after: DryStack) -> dict[str, str]:
-    """What an update from one to the other does: path below the root → add, remove, modify or replace.
+    """What an update from one to the other does: path → add, remove, modify or replace.
 
     A property that CloudFormation can set only at creation replaces its resource, and then changes
     whatever refers to that resource. Nested stacks themselves are left out: they change whenever

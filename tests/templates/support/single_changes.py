@@ -6,7 +6,7 @@ from typing import Any, Final
 CERTIFICATE: Final = "arn:aws:acm:us-east-1:123456789012:certificate/1"
 SECRET: Final = "arn:aws:secretsmanager:us-east-1:123456789012:secret:kept-AbCdEf"
 
-# Deployed first; the class with a separate control plane, because every parameter has a meaning in it.
+# Deployed first: with a separate control plane, in which every parameter has a meaning.
 BEFORE: Final[Mapping[str, str]] = {"EnvironmentClass": "small"}
 
 # Parameter → the parameters that change with it. The first one is the one that is meant.
