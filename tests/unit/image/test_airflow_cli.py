@@ -8,7 +8,7 @@ import pytest
 
 from airflow_on_fargate import configuration, entrypoint
 from airflow_on_fargate.database import cleaning, turn
-from run_airflow_command.airflow_cli import (
+from run_airflow_command.commands.airflow_cli import (
     _CHANGES_THE_DATABASE,
     _REFUSED,
     AIRFLOW_COMMANDS,
