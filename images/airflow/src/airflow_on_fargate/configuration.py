@@ -7,8 +7,8 @@ Three sources, the strongest first:
 3. the image: DEFAULTS, each with its reason, and what is derived from the names of the stack's
    resources (`settings_for`).
 
-The entrypoint puts the result into the environment. Standard library only: the health check imports
-this module too.
+The entrypoint puts the result into the environment. Standard library and shared names only: the
+health check imports this module too.
 """
 
 import json
@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from airflow_on_fargate.contracts import drain_orders, forecast, names
+from airflow_on_fargate.contracts.queues import DEFAULT_QUEUE, further_queues, queue_url
+
 DEFAULT_AIRFLOW_HOME: Final = "/opt/airflow"
 DAG_BUNDLE_NAME: Final = "releases"
 # One request each time. With 5 s, one release in twenty would take longer than 5 s to be seen.
 DAG_BUNDLE_REFRESH_SECONDS: Final = 3
-# Airflow's own name of the queue for tasks that name none.
-DEFAULT_QUEUE: Final = "default"
-# Where publish_dags writes releases in the DAG bucket.
-RELEASE_PREFIX: Final = "releases/"
 
 DEFAULTS: Final[Mapping[str, str]] = {
     # --- core ---
@@ -175,13 +174,13 @@ def _of_the_component(environment: Mapping[str, str]) -> dict[str, str]:
     settings = {}
     component = environment.get("COMPONENT")
     stack, bucket = environment.get("STACK_NAME"), environment.get("STATE_BUCKET_NAME")
-    if component == "scheduler" and stack:
-        settings["WORKER_SCALER_FUNCTION_NAME"] = f"{stack}-scale-workers"
+    if component == names.SCHEDULER and stack:
+        settings["WORKER_SCALER_FUNCTION_NAME"] = names.scaler_function(stack)
     # The scheduler has the bucket's name only where workers are started ahead of due runs.
-    if component == "scheduler" and bucket:
-        settings["WORKER_FORECAST_OBJECT"] = f"s3://{bucket}/fleet/forecast.json"
-    if component == "worker" and bucket:
-        settings["WORKER_DRAIN_OBJECT"] = f"s3://{bucket}/fleet/drain.json"
+    if component == names.SCHEDULER and bucket:
+        settings["WORKER_FORECAST_OBJECT"] = f"s3://{bucket}/{forecast.KEY}"
+    if component == names.WORKER and bucket:
+        settings["WORKER_DRAIN_OBJECT"] = f"s3://{bucket}/{drain_orders.KEY}"
     return settings
 
 
@@ -214,17 +213,10 @@ def options_from(text: str) -> dict[str, str]:
     return variables
 
 
-def predefined_queues(default_url: str, names: str, stack_name: str) -> str:
-    """[celery_broker_transport_options] predefined_queues: the default queue, and those in `names`.
-
-    Queues of a stack are in one account and region, and are named `<stack>-queue-<name>`. Names are
-    separated by commas; an empty place is that of a removed queue.
-    """
-    place, _, _ = default_url.rpartition("/")
-    further = {
-        name: {"url": f"{place}/{stack_name}-queue-{name}"} for name in names.split(",") if name
-    }
-    return json.dumps({DEFAULT_QUEUE: {"url": default_url}, **further})
+def predefined_queues(default_url: str, queues: str, stack_name: str) -> str:
+    """[celery_broker_transport_options] predefined_queues: the default one, and those listed."""
+    listed = (DEFAULT_QUEUE, *further_queues(queues))
+    return json.dumps({name: {"url": queue_url(default_url, stack_name, name)} for name in listed})
 
 
 def dag_bundle_config_list(bucket_name: str) -> str:

@@ -9,6 +9,7 @@ import os
 import sys
 
 from airflow_on_fargate import configuration, heartbeat
+from airflow_on_fargate.contracts import airflow_cli
 from airflow_on_fargate.database import turn
 from airflow_on_fargate.rotation import token_keys
 
@@ -18,12 +19,12 @@ WAIT_FOR_SCHEMA = frozenset({"api-server", "scheduler", "dag-processor", "trigge
 
 # Command -> the function of this package that, given the other arguments, runs it.
 OWN_COMMANDS = {
-    "clean-database": "database.cleaning:main",
-    "ensure-admin-user": "users.admin:main",
-    "ensure-result-backend": "celery.result_backend:main",
-    "restore-schema": "schema.change:restore",
-    "rotate-secret": "rotation.command:main",
-    "upgrade-schema": "schema.change:upgrade",
+    airflow_cli.CLEAN_DATABASE: "database.cleaning:main",
+    airflow_cli.ENSURE_ADMIN_USER: "users.admin:main",
+    airflow_cli.ENSURE_RESULT_BACKEND: "celery.result_backend:main",
+    airflow_cli.RESTORE_SCHEMA: "schema.change:restore",
+    airflow_cli.ROTATE_SECRET: "rotation.command:main",
+    airflow_cli.UPGRADE_SCHEMA: "schema.change:upgrade",
 }
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from airflow_on_fargate import forecast
+from airflow_on_fargate.contracts.forecast import ForecastRun, PublishedForecast
 from airflow_on_fargate.forecast import publisher
 from airflow_on_fargate.forecast.publisher import Publisher
-from airflow_on_fargate.forecast.waves import WAVES, Entry, entries, usual_waves
+from airflow_on_fargate.forecast.waves import WAVES, entries, usual_waves
 
 NOW = 1_800_000_000.0
 LONG = 5.0
@@ -35,8 +36,8 @@ def test_waves_are_what_exceeds_all_before_when_a_run_narrows_and_widens() -> No
 def test_runs_share_entries_when_they_are_due_together() -> None:
     runs = [(NOW + 60 + number / 2000, {"default": (1, 2)}) for number in range(10_000)]
     assert entries(runs, NOW, NOW + 900) == [
-        Entry(NOW + 60, "default", 10_000),
-        Entry(NOW + 70, "default", 20_000),
+        ForecastRun(NOW + 60, "default", 10_000),
+        ForecastRun(NOW + 70, "default", 20_000),
     ]
 
 
@@ -49,13 +50,13 @@ def test_entries_are_bounded_when_queues_and_moments_are_many() -> None:
     found = entries(runs, NOW, NOW + 900)
     assert len(found) == 1000
     assert found == sorted(found)
-    assert len(json.dumps([entry.to_json() for entry in found])) < 80_000
+    assert len(PublishedForecast(NOW, found).to_bytes()) < 80_000
 
 
 def test_only_what_comes_is_an_entry_when_a_run_has_begun() -> None:
     assert entries([(NOW - 10, {"default": (5, 3, 2)})], NOW, NOW + 9) == []
     assert entries([(NOW - 10, {"default": (5, 3, 2)})], NOW, NOW + 60) == [
-        Entry(NOW + 10, "default", 2)
+        ForecastRun(NOW + 10, "default", 2)
     ]
 
 
@@ -64,13 +65,13 @@ class Harness:
 
     def __init__(self) -> None:
         self.now = NOW
-        self.found: list[Entry] | None = []
+        self.found: list[ForecastRun] | None = []
         self.put: list[dict[str, Any]] = []
         self.told = 0
         self.failing = False
         self.publisher = Publisher(self._look, self._put, self._tell, lambda: self.now)
 
-    def _look(self, now: datetime) -> list[Entry] | None:
+    def _look(self, now: datetime) -> list[ForecastRun] | None:
         assert now == datetime.fromtimestamp(self.now, UTC)
         return self.found
 
@@ -82,7 +83,7 @@ class Harness:
             raise OSError("Lambda is away")
         self.told += 1
 
-    def look(self, after: float, *found: Entry) -> tuple[int, int]:
+    def look(self, after: float, *found: ForecastRun) -> tuple[int, int]:
         """How often it has written and told since."""
         before = len(self.put), self.told
         self.now += after
@@ -93,7 +94,7 @@ class Harness:
 
 def test_writes_and_tells_once_when_a_run_comes_near() -> None:
     harness = Harness()
-    near = Entry(NOW + 900, "default", 12)
+    near = ForecastRun(NOW + 900, "default", 12)
     # An empty one replaces what an earlier scheduler has left behind, and tells nobody.
     assert harness.look(0) == (1, 0)
     assert harness.look(60) == (0, 0)
@@ -107,7 +108,7 @@ def test_writes_and_tells_once_when_a_run_comes_near() -> None:
 
 def test_writes_again_when_the_forecast_would_grow_old() -> None:
     harness = Harness()
-    near = Entry(NOW + 900, "default", 12)
+    near = ForecastRun(NOW + 900, "default", 12)
     harness.look(0, near)
     assert harness.look(299, near) == (0, 0)
     assert harness.look(1, near) == (1, 0)
@@ -115,7 +116,7 @@ def test_writes_again_when_the_forecast_would_grow_old() -> None:
 
 def test_writes_nothing_when_what_was_foretold_has_come() -> None:
     harness = Harness()
-    soon, later = Entry(NOW + 50, "default", 1), Entry(NOW + 200, "default", 1)
+    soon, later = ForecastRun(NOW + 50, "default", 1), ForecastRun(NOW + 200, "default", 1)
     harness.look(0, soon, later)
     assert harness.look(60, later) == (0, 0)
     # Changed: a run that is not to come after all is taken back.
@@ -125,7 +126,7 @@ def test_writes_nothing_when_what_was_foretold_has_come() -> None:
 def test_tells_again_when_the_first_time_failed() -> None:
     harness = Harness()
     harness.failing = True
-    near = Entry(NOW + 900, "default", 12)
+    near = ForecastRun(NOW + 900, "default", 12)
     with pytest.raises(OSError, match="away"):
         harness.look(0, near)
     harness.failing = False
@@ -134,7 +135,7 @@ def test_tells_again_when_the_first_time_failed() -> None:
 
 def test_is_silent_when_another_scheduler_publishes_and_takes_over_when_it_has_gone() -> None:
     harness = Harness()
-    near = Entry(NOW + 900, "default", 12)
+    near = ForecastRun(NOW + 900, "default", 12)
     harness.look(0, near)
     harness.found = None
     harness.publisher.publish()

@@ -8,12 +8,13 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from airflow_on_fargate.contracts.upgrade_notes import QUIESCED_KEY, QuiescedNote
 from airflow_on_fargate.schema import alembic_heads
 from airflow_on_fargate.schema import change as schema_change
 from airflow_on_fargate.schema.change import RefusedError, SchemaChange
 from airflow_on_fargate.schema.quiescence import Quiescence, StillRunningError
 from airflow_on_fargate.schema.task_identity import TaskIdentity
-from airflow_on_fargate.schema.upgrade_state import QUIESCED_KEY, Quiesced, UpgradeState
+from airflow_on_fargate.schema.upgrade_state import UpgradeState
 
 BEFORE = {"alembic_version": frozenset({"a1"}), "alembic_version_fab": frozenset({"f1"})}
 AFTER = {"alembic_version": frozenset({"a2"}), "alembic_version_fab": frozenset({"f2"})}
@@ -294,9 +295,9 @@ def test_counts_of_the_one_before_stay_when_services_are_stopped_already(
     bucket: InMemoryStateBucket,
 ) -> None:
     state = UpgradeState(bucket, "state", IDENTITY)
-    state.remember_quiesced(Quiesced("arn:task/crashed", {"scheduler": 2, "api-server": 3}))
+    state.remember_quiesced(QuiescedNote("arn:task/crashed", {"scheduler": 2, "api-server": 3}))
     quiescence(Cluster({"scheduler": 0, "api-server": 1}), bucket).begin()
-    assert state.quiesced() == Quiesced(IDENTITY.task_arn, {"scheduler": 2, "api-server": 1})
+    assert state.quiesced() == QuiescedNote(IDENTITY.task_arn, {"scheduler": 2, "api-server": 1})
 
 
 def test_an_error_names_the_component_when_it_does_not_stop(bucket: InMemoryStateBucket) -> None:

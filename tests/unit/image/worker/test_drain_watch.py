@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from airflow_on_fargate.contracts.drain_orders import DrainOrders
 from airflow_on_fargate.worker.drain_watch import (
     DrainWatch,
     Identity,
-    Orders,
     S3DrainObject,
     own_identity,
 )
@@ -107,11 +107,11 @@ def test_stops_looking_when_it_has_found_out() -> None:
     looks: list[int] = []
     found = threading.Event()
 
-    def read() -> Orders | None:
+    def read() -> DrainOrders | None:
         looks.append(1)
         if len(looks) == 3:
             found.set()
-            return Orders("stack-worker:8")
+            return DrainOrders("stack-worker:8")
         return None
 
     looking = DrainWatch(ME, read, look_seconds=0.01)

@@ -6,7 +6,6 @@ for what came in between (the trailing edge). Nothing that goes wrong here may f
 publish: the alarm on the queue wakes the fleet too, only later.
 """
 
-import json
 import logging
 import os
 import threading
@@ -14,7 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from airflow_on_fargate.configuration import DEFAULT_QUEUE
+from airflow_on_fargate.contracts.queues import DEFAULT_QUEUE
+from airflow_on_fargate.contracts.wake_up import wake_up
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +80,11 @@ def install(function_name: str) -> None:
     invoke = _invocation_of(function_name)
     if invoke is None:
         return
-    wake_up = WakeUp(invoke)
+    caller = WakeUp(invoke)
 
     def on_publish(routing_key: str | None = None, **_: Any) -> None:
         # Celery's name for the queue, where queues are made as they are needed.
-        wake_up.signal(routing_key or DEFAULT_QUEUE)
+        caller.signal(routing_key or DEFAULT_QUEUE)
 
     after_task_publish.connect(on_publish, weak=False)
 
@@ -104,7 +104,8 @@ def _invocation_of(function_name: str) -> Callable[[dict[str, int]], None] | Non
         return None
 
     def invoke(published: dict[str, int]) -> None:
-        payload = json.dumps({"source": "scheduler", "published": published}).encode()
-        client.invoke(FunctionName=function_name, InvocationType="Event", Payload=payload)
+        client.invoke(
+            FunctionName=function_name, InvocationType="Event", Payload=wake_up(published)
+        )
 
     return invoke

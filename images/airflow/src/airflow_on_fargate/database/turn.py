@@ -12,23 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from airflow_on_fargate.contracts.airflow_cli import CHANGES_ROWS, CHANGES_SCHEMA
 from airflow_on_fargate.schema import alembic_heads
 
 # Any number that is always the same, and no other lock's.
 ADVISORY_LOCK: Final = 4_150_917_203
-# Airflow's commands that take a turn, and of these the ones that need the schema as it should be:
-# after an upgrade that they waited for, it is no longer theirs.
-CHANGES_SCHEMA: Final = frozenset(
-    {
-        ("db", "downgrade"),
-        ("db", "migrate"),
-        ("db-manager", "downgrade"),
-        ("db-manager", "migrate"),
-        ("fab-db", "downgrade"),
-        ("fab-db", "migrate"),
-    }
-)
-CHANGES_ROWS: Final = frozenset({("db", "clean"), ("db", "drop-archived"), ("rotate-fernet-key",)})
 
 
 def _say(text: str) -> None:

@@ -19,7 +19,7 @@ from airflow.dag_processing.bundles.base import (
 )
 from airflow.utils.file import might_contain_dag_via_default_heuristic
 
-from airflow_on_fargate.configuration import RELEASE_PREFIX
+from airflow_on_fargate.contracts.dag_bucket import RELEASE_PREFIX
 from airflow_on_fargate.releases.cache import ReleaseCache, files_to_touch
 from airflow_on_fargate.releases.store import PointerSeen, S3ReleaseStore
 

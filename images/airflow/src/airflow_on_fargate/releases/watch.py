@@ -18,6 +18,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from airflow_on_fargate.contracts.dag_bucket import RELEASE_PREFIX
 from airflow_on_fargate.contracts.release_reports import (
     EnvironmentReport,
     ImportErrorReport,
@@ -150,7 +151,7 @@ def importable_packages() -> frozenset[str]:
 def install() -> None:
     """Look after each refresh of the bundle in this process."""
 
-    from airflow_on_fargate.configuration import DAG_BUNDLE_NAME, RELEASE_PREFIX
+    from airflow_on_fargate.configuration import DAG_BUNDLE_NAME
     from airflow_on_fargate.releases import bundle
     from airflow_on_fargate.releases.store import S3ReleaseStore
     from airflow_on_fargate.releases.usage import AirflowDatabase

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from airflow_on_fargate.contracts import names
+from airflow_on_fargate.contracts.upgrade_notes import QuiescedNote
 from airflow_on_fargate.schema.task_identity import TaskIdentity
-from airflow_on_fargate.schema.upgrade_state import Quiesced, UpgradeState
+from airflow_on_fargate.schema.upgrade_state import UpgradeState
 
 # In class micro the control plane is one service, otherwise it is three. A deployment that changes
 # the class has both for a moment.
-ORDER: Final = (("control-plane", "scheduler", "dag-processor", "triggerer"), ("api-server",))
+ORDER: Final = ((names.CONTROL_PLANE, *names.COMPACT_COMPONENTS), (names.API_SERVER,))
 # ECS waits 30 s for the load balancer, then at most 60 s for the process.
 LIMIT_SECONDS: Final = 240.0
 POLL_SECONDS: Final = 2.0
@@ -54,7 +56,7 @@ class Quiescence:
         if before is not None:
             # Somebody has stopped them already and not given the counts back: theirs are true.
             counts = {arn: count or before.counts.get(arn, 0) for arn, count in counts.items()}
-        self._state.remember_quiesced(Quiesced(self._identity.task_arn, counts))
+        self._state.remember_quiesced(QuiescedNote(self._identity.task_arn, counts))
         for group in ORDER:
             stopping = [services[component] for component in group if component in services]
             for service in stopping:
@@ -89,7 +91,7 @@ class Quiescence:
             )
             for service in described["services"]:
                 family = service["taskDefinition"].rpartition("/")[2].partition(":")[0]
-                yield family.removeprefix(f"{self._identity.stack_name}-"), service
+                yield family.removeprefix(names.task_family(self._identity.stack_name, "")), service
 
     def _running(self, name: str) -> Iterator[str]:
         """Tasks whose process may live: a task that ECS stops is listed among the stopped ones."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_on_fargate.contracts import names
+
 _SECONDS = 5
 
 
@@ -26,7 +28,7 @@ class TaskIdentity:
     @property
     def stack_name(self) -> str:
         """Families are `<stack>-<component>`, and this component is `command`."""
-        return self.family.removesuffix("-command")
+        return self.family.removesuffix(names.task_family("", names.COMMAND))
 
 
 def read(environment: Mapping[str, str] | None = None) -> TaskIdentity:
