@@ -9,12 +9,12 @@ from typing import Any, Protocol
 from airflow.providers.amazon.aws.bundles.s3 import S3DagBundle
 
 from airflow_on_fargate.dag_bundle import ReleaseDagBundle
-from publish_dags.limits import Limits
-from publish_dags.promotion import Promoter
+from publish_dags.aws.s3_dag_source import S3DagSource
+from publish_dags.aws.s3_inbox import S3Inbox
+from publish_dags.aws.s3_release_store import S3ReleaseStore
+from publish_dags.checks.limits import Limits
+from publish_dags.history.promotion import Promoter
 from publish_dags.publisher import Publisher
-from publish_dags.s3_dag_source import S3DagSource
-from publish_dags.s3_inbox import S3Inbox
-from publish_dags.s3_release_store import S3ReleaseStore
 
 SOURCE = "dags/"
 

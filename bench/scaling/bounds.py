@@ -16,7 +16,7 @@ from bench.scaling.policies.ours import Ours
 from bench.scaling.records import percentile, run_of
 from bench.scaling.workloads import DueRun, Workload, workload
 from bench.scaling.world import World
-from scale_workers.decision import Observation, Trigger
+from scale_workers.model import Observation, Trigger
 
 Means = Mapping[tuple[str, str], Mapping[str, Any]]
 # Share of workers more, or fewer, than the messages need.

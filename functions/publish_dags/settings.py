@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from publish_dags.limits import Limits
+from publish_dags.checks.limits import Limits
 from shared.settings import Environment
 
 
@@ -11,9 +11,6 @@ from shared.settings import Environment
 class PublishDagsSettings:
     stack_name: str
     bucket_name: str
-    source_prefix: str
-    inbox_prefix: str
-    release_prefix: str
     limits: Limits
     releases_kept: int
     release_days: int
@@ -25,9 +22,6 @@ class PublishDagsSettings:
         return cls(
             stack_name=environment.text("STACK_NAME"),
             bucket_name=environment.text("DAG_BUCKET_NAME"),
-            source_prefix=environment.text("SOURCE_PREFIX"),
-            inbox_prefix=environment.text("INBOX_PREFIX"),
-            release_prefix=environment.text("RELEASE_PREFIX"),
             limits=Limits.of_mib(
                 files=environment.whole_number("DAG_FILES_MAX_COUNT"),
                 total_mib=environment.whole_number("DAG_FILES_MAX_MIB"),

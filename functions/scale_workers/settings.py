@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scale_workers.decision import FleetConfig
+from contracts.queues import DEFAULT_QUEUE
+from scale_workers.model import FleetConfig
 from scale_workers.ports import WorkerSize
-from shared.eventbridge_tick import TickSettings
 from shared.fargate import TaskPlacement
 from shared.settings import Environment
-from shared.worker_fleets import DEFAULT_QUEUE, WorkerFleet, WorkerFleetsError, read_worker_fleets
+from shared.tick import TickSettings
+from shared.worker_fleets import WorkerFleet, WorkerFleetsError, read_worker_fleets
 
 # As long as a message may be held, and so the longest that a task may run.
 _MAX_AGE_SECONDS = 12 * 3600.0

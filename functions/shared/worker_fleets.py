@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from contracts.queues import DEFAULT_QUEUE
 from shared.floors import DAYS, Floor
 
-DEFAULT_QUEUE = "default"
 # What WorkerQueueNames says when there is no other queue: CloudFormation makes one turn, with an
 # empty name, of a loop over an empty list.
 NO_QUEUES = "none"

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from run_airflow_command import upgrade
-from run_airflow_command.ecs_services import EcsServices
-from run_airflow_command.s3_upgrade_notes import S3UpgradeNotes
+from run_airflow_command.aws.ecs_services import EcsServices
+from run_airflow_command.aws.s3_upgrade_notes import S3UpgradeNotes
+from run_airflow_command.schema_change import planned_command as upgrade
 from shared.fargate import StoppedTask
 from tests.integration.embedded_aws.conftest import (
     REPOSITORY,

@@ -10,13 +10,13 @@ from typing import Any
 from in_memory_s3 import BUCKET, InMemoryS3
 
 from contracts.release_reports import InUseReport, in_use_key
-from publish_dags.limits import Limits
+from publish_dags.aws.s3_dag_source import S3DagSource
+from publish_dags.aws.s3_inbox import S3Inbox
+from publish_dags.aws.s3_release_shelf import S3ReleaseShelf
+from publish_dags.aws.s3_release_store import S3ReleaseStore
+from publish_dags.checks.limits import Limits
+from publish_dags.history.retention import Retention
 from publish_dags.publisher import Publication, Publisher
-from publish_dags.retention import Retention
-from publish_dags.s3_dag_source import S3DagSource
-from publish_dags.s3_inbox import S3Inbox
-from publish_dags.s3_release_shelf import S3ReleaseShelf
-from publish_dags.s3_release_store import S3ReleaseStore
 
 RELEASES = "releases/"
 LIMITS = Limits(files=20_000, total_bytes=64 * 1024 * 1024)

@@ -8,8 +8,8 @@ from dry_deployment import DryStack, ParameterError, RuleError, deploy
 from samcli.cli.types import CfnParameterOverridesType
 from template_files import ROOT_DIR, root
 
-from check_prerequisites.prerequisites import find_problems
 from commands.deployment import quoted
+from preflight.parameters import find_problems
 
 SUBNETS = "subnet-1,subnet-2"
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/1"

@@ -13,10 +13,11 @@ from bench.scaling.actors import Worker
 from bench.scaling.policies.service import every
 from bench.scaling.workloads import QUEUED_PER_SECOND, DueRun
 from bench.scaling.world import World
-from scale_workers.decision import FleetConfig, Observation, Trigger, WorkerSeen, decide
+from scale_workers.decision import decide
 from scale_workers.fleet_state import FleetState, Launch
 from scale_workers.foresight import NO_FORECAST, Forecast
 from scale_workers.foresight import DueRun as ForecastRun
+from scale_workers.model import FleetConfig, Observation, Trigger, WorkerSeen
 
 _WAKE_UP_LATENCY, _WAKE_UP_PAUSE = 0.3, 2.0
 # From reading the counts to the call of RunTask, and until ECS lists what it has started.

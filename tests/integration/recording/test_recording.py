@@ -16,11 +16,11 @@ from pathlib import Path
 import boto3
 import pytest
 
-from publish_dags.limits import Limits
+from publish_dags.aws.s3_dag_source import S3DagSource
+from publish_dags.aws.s3_inbox import S3Inbox
+from publish_dags.aws.s3_release_store import S3ReleaseStore
+from publish_dags.checks.limits import Limits
 from publish_dags.publisher import Publisher
-from publish_dags.s3_dag_source import S3DagSource
-from publish_dags.s3_inbox import S3Inbox
-from publish_dags.s3_release_store import S3ReleaseStore
 from tests.integration.recording.conftest import BUCKET
 
 RELEASES = int(os.environ.get("RELEASES", "200"))

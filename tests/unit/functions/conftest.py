@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from shared import clients, https_answer_channel
+from shared.aws import clients, https_answer_channel
 
 EVENTS = Path(__file__).resolve().parents[3] / "events"
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from airflow_on_fargate import configuration, database_cleaning, database_turn, entrypoint
-from run_airflow_command.airflow_cli import (
+from run_airflow_command.commands.airflow_cli import (
     _CHANGES_THE_DATABASE,
     _REFUSED,
     AIRFLOW_COMMANDS,

@@ -15,7 +15,7 @@ from in_memory_s3 import BUCKET, InMemoryS3, error
 from airflow_on_fargate.dag_bundle import ReleaseDagBundle
 from airflow_on_fargate.release_cache import DiskFullError
 from airflow_on_fargate.release_store import ReleaseIntegrityError, ReleaseUnavailableError
-from publish_dags.promotion import Promoter
+from publish_dags.history.promotion import Promoter
 
 DAG = "from airflow.sdk import dag  # "
 MakeBundle = Callable[..., ReleaseDagBundle]

@@ -9,7 +9,7 @@ from dag_folder import RELEASES, DagFolder
 from in_memory_s3 import BUCKET, InMemoryS3
 
 from airflow_on_fargate.dag_bundle import ReleaseDagBundle
-from publish_dags.promotion import Promoter
+from publish_dags.history.promotion import Promoter
 
 COUNT = 200
 FILES = 30

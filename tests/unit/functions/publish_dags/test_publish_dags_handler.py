@@ -9,7 +9,7 @@ from in_memory_s3 import error
 from contracts.release_reports import EnvironmentReport, ImportErrorReport, ImportFailure
 from publish_dags.handler import handler
 from publish_dags.ports import NoSuchReleaseError
-from shared import clients
+from shared.aws import clients
 from shared.errors import AwsCallError
 from shared.observability import UnknownEventError
 from shared.settings import SettingError
@@ -32,9 +32,6 @@ class Topic:
 @pytest.fixture
 def folder(monkeypatch):
     monkeypatch.setenv("DAG_BUCKET_NAME", "dags")
-    monkeypatch.setenv("SOURCE_PREFIX", "dags/")
-    monkeypatch.setenv("INBOX_PREFIX", "inbox/")
-    monkeypatch.setenv("RELEASE_PREFIX", "releases/")
     monkeypatch.setenv("DAG_FILES_MAX_COUNT", "100")
     monkeypatch.setenv("DAG_FILES_MAX_MIB", "1")
     monkeypatch.setenv("DAG_RELEASES_KEPT", "2")
@@ -157,8 +154,8 @@ def test_raises_when_the_folder_cannot_be_listed(call, folder):
 
 
 def test_raises_when_a_setting_is_missing(call, monkeypatch):
-    monkeypatch.delenv("SOURCE_PREFIX")
-    with pytest.raises(SettingError, match="SOURCE_PREFIX"):
+    monkeypatch.delenv("DAG_BUCKET_NAME")
+    with pytest.raises(SettingError, match="DAG_BUCKET_NAME"):
         call({})
 
 

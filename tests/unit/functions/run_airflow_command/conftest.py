@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from run_airflow_command import wiring
-from run_airflow_command.command import CommandRecord
-from run_airflow_command.commands import Commands
+from run_airflow_command.aws.s3_upgrade_notes import S3UpgradeNotes
+from run_airflow_command.commands.lifecycle import Commands
+from run_airflow_command.commands.record import CommandRecord
 from run_airflow_command.ports import SeenTask
-from run_airflow_command.s3_upgrade_notes import S3UpgradeNotes
-from shared.custom_resource import CustomResourceRequest
+from shared.cloudformation.custom_resource import CustomResourceRequest
 from shared.fargate import StoppedTask
 
 TASK_DEFINITION = "arn:aws:ecs:us-east-1:111122223333:task-definition/airflow-command:3"

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from run_airflow_command.command import CommandRecord
-from run_airflow_command.commands import CommandBusyError
+from run_airflow_command.commands.lifecycle import CommandBusyError
+from run_airflow_command.commands.record import CommandRecord
 from run_airflow_command.handler import handler
 from run_airflow_command.ports import TaskNotStartedError
-from shared.custom_resource import CustomResourceRequest
+from shared.cloudformation.custom_resource import CustomResourceRequest
 from shared.errors import AwsCallError
 from shared.observability import UnknownEventError
 from shared.settings import SettingError

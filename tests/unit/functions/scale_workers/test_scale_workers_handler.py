@@ -8,9 +8,9 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY
 
-from scale_workers.fleet import UNHEALTHY
-from scale_workers.fleets import UnknownQueueError
+from scale_workers.all_fleets import UnknownQueueError
 from scale_workers.handler import handler
+from scale_workers.queue_fleet import UNHEALTHY
 from shared.observability import UnknownEventError
 from shared.settings import SettingError
 
