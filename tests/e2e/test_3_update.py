@@ -1,4 +1,4 @@
-"""Changing a deployed stack: a change set that touches only what it must, and what is refused."""
+"""Updates of a deployed stack: a minimal change set, and refused parameters."""
 
 import json
 from typing import Any
@@ -13,12 +13,12 @@ from tests.e2e.conftest import Deployed
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
-# What must be touched when the most workers change: the check, the scaler's settings, the fleet.
+# The resources that a new worker maximum changes: the check, the scaler's settings, the fleet.
 UPDATED = {"Prerequisites", "ScaleWorkersFunction", "WorkerFleet"}
 
 
 def leaf_changes(client: Any, change_set: str) -> dict[str, str]:
-    """Every change of a change set and of its nested ones, without the nested stacks themselves:
+    """All changes of a change set and its nested ones, except of the nested stacks themselves:
     logical id → action, or "replace"."""
     found = {}
     described = client.describe_change_set(ChangeSetName=change_set)
@@ -32,7 +32,7 @@ def leaf_changes(client: Any, change_set: str) -> dict[str, str]:
     return found
 
 
-def test_change_set_touches_only_the_fleet_when_the_worker_maximum_changes(deployed: Deployed):
+def test_change_set_of_a_new_worker_maximum_only_touches_the_fleet(deployed: Deployed):
     client = deployed.workspace.client("cloudformation")
     stack = client.describe_stacks(StackName=stack_name())["Stacks"][0]
     parameters = [
@@ -50,7 +50,7 @@ def test_change_set_touches_only_the_fleet_when_the_worker_maximum_changes(deplo
     )
 
     changes = leaf_changes(client, change_set)
-    # What takes an attribute of the function is listed too, because it could change.
+    # Resources that use an attribute of the function are listed too, because it could change.
     assert set(changes) >= UPDATED
     assert set(changes.values()) == {"Modify"}
 
@@ -78,7 +78,7 @@ def test_update_is_refused_and_rolled_back_when_minimum_exceeds_maximum(deployed
     assert deployed.service_tasks() == before
 
 
-def test_new_stack_creates_nothing_but_the_check_when_parameters_are_illegal(deployed: Deployed):
+def test_new_stack_only_creates_the_check_when_parameters_are_illegal(deployed: Deployed):
     client = deployed.workspace.client("cloudformation")
     template = client.get_template(StackName=stack_name())["TemplateBody"]
     current = client.describe_stacks(StackName=stack_name())["Stacks"][0]["Parameters"]
@@ -126,7 +126,7 @@ def _event_ids(deployed: Deployed) -> set[str]:
 
 
 def _updated_since(deployed: Deployed, before: set[str]) -> set[str]:
-    """The resources, other than stacks, that were updated by events not seen before."""
+    """The resources, except stacks, that were updated since these events."""
     return {
         event["LogicalResourceId"]
         for event in _events(deployed)
@@ -149,4 +149,4 @@ class _Silent:
     """Steps that print nothing."""
 
     def detail(self, text: str) -> None:
-        """Nothing."""
+        """Print nothing."""
