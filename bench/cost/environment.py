@@ -35,7 +35,7 @@ PRICED_TYPES = {
     "AWS::Lambda::EventSourceMapping",
     "AWS::RDS::DBInstance",
     "AWS::SecretsManager::Secret",
-    "AWS::Serverless::Function",
+    "AWS::Lambda::Function",
     "AWS::ServiceDiscovery::PrivateDnsNamespace",
     "AWS::ServiceDiscovery::Service",
 }

@@ -98,7 +98,7 @@ def test_function_is_found_and_named_alike_when_it_is_built(stack: str) -> None:
 
 
 def test_functions_are_the_listed_ones_when_templates_are_read() -> None:
-    found = [name for t in all_templates() for name in t.of_type("AWS::Serverless::Function")]
+    found = [name for t in all_templates() for name in t.of_type("AWS::Lambda::Function")]
 
     assert sorted(found) == sorted(FUNCTIONS.values())
 

@@ -296,8 +296,8 @@ def _refers(value: Any, paths: set[str]) -> bool:
 @cache
 def _create_only(resource_type: str) -> set[str]:
     """Properties that CloudFormation sets only at creation, by the schema of the type."""
-    if resource_type.startswith(("Custom::", "AWS::Serverless::")):
-        return {"ServiceToken", "FunctionName"}
+    if resource_type.startswith("Custom::"):
+        return {"ServiceToken"}
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource_type).schema
     pointers = schema.get("createOnlyProperties", [])
     return {pointer.removeprefix("/properties/").split("/")[0] for pointer in pointers}

@@ -51,7 +51,7 @@ PHYSICAL_NAMES = {
     "AWS::Scheduler::Schedule": "Name",
     "AWS::Scheduler::ScheduleGroup": "Name",
     "AWS::SecretsManager::Secret": "Name",
-    "AWS::Serverless::Function": "FunctionName",
+    "AWS::Lambda::Function": "FunctionName",
     "AWS::ServiceDiscovery::PrivateDnsNamespace": "Name",
 }
 # Actions that AWS authorizes on no resource.
@@ -87,14 +87,17 @@ def readable_without_scrolling(template: TemplateFile) -> Iterator[str]:
 
 
 @rule
-def nothing_is_repeated_by_a_loop(template: TemplateFile) -> Iterator[str]:
-    """SAM CLI before 1.160 fails on a loop, and a change set of nested stacks may refuse it."""
+def nothing_is_transformed(template: TemplateFile) -> Iterator[str]:
+    """A change set of nested stacks may refuse transforms, and older SAM CLIs fail on loops.
+
+    The functions are plain AWS::Lambda::Function resources, which `sam build` builds as well.
+    """
+    if "Transform" in template.written:
+        yield f"{template.written['Transform']} is a transform"
     for section in ("Conditions", "Resources", "Outputs"):
         for name in template.section(section):
             if name.startswith("Fn::ForEach"):
                 yield f"{name} is a loop"
-    if "AWS::LanguageExtensions" in str(template.section("Transform")):
-        yield "AWS::LanguageExtensions is a transform that only loops need"
 
 
 @rule
@@ -228,7 +231,7 @@ def logs_are_declared_and_end(template: TemplateFile) -> Iterator[str]:
     for name, group in groups.items():
         if "RetentionInDays" not in group.get("Properties", {}):
             yield f"{name} keeps logs for ever"
-    for name, function in template.of_type("AWS::Serverless::Function").items():
+    for name, function in template.of_type("AWS::Lambda::Function").items():
         log = function["Properties"].get("LoggingConfig", {}).get("LogGroup")
         if not isinstance(log, dict) or log.get("Ref") not in groups:
             yield f"{name} writes to no log group of this template"

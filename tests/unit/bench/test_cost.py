@@ -61,7 +61,7 @@ Resources:
   Alarm: {Type: AWS::CloudWatch::Alarm, Properties: {AlarmName: !Sub "${RootStackName}-a"}}
   QueueAlarm: {Type: AWS::CloudWatch::Alarm, Condition: HasQueue}
   Publisher:
-    Type: AWS::Serverless::Function
+    Type: AWS::Lambda::Function
     Properties: {Events: {Uploads: {Type: SQS}, Look: {Type: ScheduleV2}}}
   Fn::ForEach::Alarms:
     - Name
