@@ -64,7 +64,7 @@ class Cluster:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg2://airflow:"
             f"{PASSWORD}@127.0.0.1:{self.aws.config['database_port']}/airflow",
             "STATE_BUCKET_NAME": STATE,
-            "DATABASE_INSTANCE_TO_SNAPSHOT": self.instance,
+            "DATABASE_INSTANCE_ID": self.instance,
         })  # fmt: skip
 
     def _register(
@@ -171,7 +171,8 @@ def test_migration_leaves_a_snapshot_a_record_and_the_way_back(cluster: Cluster)
     heads = {table: found for table, (found,) in json.loads(record)["heads"].items()}
     assert [f"{table}={head}" for table, head in heads.items()] == list(OLDER)
     snapshots = cluster.aws.client("rds").describe_db_snapshots()["DBSnapshots"]
-    assert f"{cluster.name}-before-upgrade-1" in {s["DBSnapshotIdentifier"] for s in snapshots}
+    (taken,) = [s["DBSnapshotIdentifier"] for s in snapshots]
+    assert taken.startswith(f"airflow-before-upgrade-{cluster.name}-")
     assert cluster.notes().call_off(cluster.command) is False
 
     back = cluster.run("restore-schema")

@@ -1,6 +1,6 @@
 """A run made while the next release is recorded, on the database that the environment names.
 
-Prints, as JSON, what became of it; `mended` as argument mends Airflow first.
+Prints the result as JSON. With the argument `patched`, Airflow is patched first.
 """
 
 import json
@@ -23,7 +23,7 @@ from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from airflow_on_fargate import airflow_mends
+from airflow_on_fargate import patches
 
 
 def record(release: str) -> None:
@@ -67,8 +67,8 @@ def locked() -> bool:
 def main() -> None:
     """Two runs: of a DAG whose version has no run yet and is overwritten, and of one that has."""
     initdb()
-    if "mended" in sys.argv:
-        airflow_mends.create_runs_of_one_release()
+    if "patched" in sys.argv:
+        patches.apply("run_creation")
     with create_session() as session:
         session.add(DagBundleModel(name="releases"))
     told = []

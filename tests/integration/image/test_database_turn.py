@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from airflow_on_fargate import database_turn, result_backend, schema
-from airflow_on_fargate.database_cleaning import clean_results
-from airflow_on_fargate.result_backend import connected
+from airflow_on_fargate.celery import result_backend
+from airflow_on_fargate.celery.result_backend import connected
+from airflow_on_fargate.database import turn
+from airflow_on_fargate.database.cleaning import clean_results
+from airflow_on_fargate.schema import alembic_heads
 from tests.integration.image.conftest import ROOT, database_of_airflow
 
 WAITS = "Waiting for the end of another change of the database"
@@ -58,7 +60,7 @@ class Image:
         return process.returncode, output
 
     def matches(self) -> bool:
-        return schema.mismatch(self.text) is None
+        return alembic_heads.mismatch(self.text) is None
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +70,13 @@ def image(postgres: Any) -> Iterator[Image]:
 
 
 def test_migration_waits_when_the_schema_is_being_changed(image: Image) -> None:
-    with database_turn.taken(image.text):
+    with turn.taken(image.text):
         process = image.start("db", "migrate")
         assert process.stdout is not None
         assert process.stdout.readline().strip() == WAITS
         # It has said so before anything of Airflow was imported, and holds nothing.
         assert process.poll() is None
-        assert not any(schema.found_heads(image.text).values())
+        assert not any(alembic_heads.found_heads(image.text).values())
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert image.matches()
@@ -151,8 +153,8 @@ def test_results_go_in_batches_when_there_are_many(image: Image) -> None:
 
 def test_turn_is_free_again_when_its_process_was_killed(image: Image, tmp_path: Path) -> None:
     program = (
-        "import sys, time; from airflow_on_fargate import database_turn\n"
-        "with database_turn.taken(sys.argv[1]): print('taken', flush=True); time.sleep(600)"
+        "import sys, time; from airflow_on_fargate.database import turn\n"
+        "with turn.taken(sys.argv[1]): print('taken', flush=True); time.sleep(600)"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program, image.text], stdout=subprocess.PIPE, text=True,
@@ -163,5 +165,5 @@ def test_turn_is_free_again_when_its_process_was_killed(image: Image, tmp_path: 
     process.kill()
     process.wait(10)
     begun = time.monotonic()
-    with database_turn.taken(image.text):
+    with turn.taken(image.text):
         assert time.monotonic() - begun < 10

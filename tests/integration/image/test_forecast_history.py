@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from airflow_on_fargate.contracts.forecast import ForecastRun
 from airflow_on_fargate.forecast import history
 from airflow_on_fargate.forecast.publisher import DatabaseLook
-from airflow_on_fargate.forecast.waves import Entry
 
 NOW = datetime(2026, 3, 1, 11, 50, tzinfo=UTC)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -152,7 +152,7 @@ def test_foretells_the_usual_slots_when_a_run_is_due(session: Any) -> None:
     add_run(session, "nightly", NOON - 6 * DAY, [(1.0, 100.0)] * 900)
     add_run(session, "nightly", NOON - 0.5 * DAY, [(1.0, 9.0)] * 900, run_type="manual")
 
-    assert look(session) == [Entry(NOON.timestamp(), "default", 41)]
+    assert look(session) == [ForecastRun(NOON.timestamp(), "default", 41)]
 
 
 def test_foretells_waves_when_the_run_widens_later(session: Any) -> None:
@@ -161,8 +161,8 @@ def test_foretells_waves_when_the_run_widens_later(session: Any) -> None:
     add_run(session, "etl", NOON - DAY, [(1, 60), *[(65, 30)] * 6, (200, 10)])
 
     assert look(session) == [
-        Entry(NOON.timestamp(), "default", 1),
-        Entry(NOON.timestamp() + 60, "default", 5),
+        ForecastRun(NOON.timestamp(), "default", 1),
+        ForecastRun(NOON.timestamp() + 60, "default", 5),
     ]
 
 
@@ -170,7 +170,7 @@ def test_foretells_one_slot_when_the_tasks_came_one_after_the_other(session: Any
     add_dag(session, "chain")
     add_run(session, "chain", NOON - DAY, [(number * 4.0, 4.0) for number in range(14)])
 
-    assert look(session) == [Entry(NOON.timestamp(), "default", 1)]
+    assert look(session) == [ForecastRun(NOON.timestamp(), "default", 1)]
 
 
 def test_foretells_what_ran_when_tasks_have_waited_for_workers(session: Any) -> None:
@@ -178,7 +178,7 @@ def test_foretells_what_ran_when_tasks_have_waited_for_workers(session: Any) -> 
     # With workers at hand the second would have come after the first's end.
     add_run(session, "cold", NOON - DAY, [(1, 20), (30, 20)], waited=70)
 
-    assert look(session) == [Entry(NOON.timestamp(), "default", 1)]
+    assert look(session) == [ForecastRun(NOON.timestamp(), "default", 1)]
 
 
 def test_tells_queues_apart_when_there_are_several(session: Any) -> None:
@@ -187,8 +187,8 @@ def test_tells_queues_apart_when_there_are_several(session: Any) -> None:
         add_run(session, queue, NOON - DAY, [(1.0, 60.0)] * size, queue=queue)
 
     assert look(session) == [
-        Entry(NOON.timestamp(), "big", 7),
-        Entry(NOON.timestamp(), "default", 3),
+        ForecastRun(NOON.timestamp(), "big", 7),
+        ForecastRun(NOON.timestamp(), "default", 3),
     ]
 
 
@@ -224,7 +224,7 @@ def test_foretells_later_waves_when_the_run_has_begun(session: Any) -> None:
     add_run(session, "etl", NOON, [], state="running")
 
     assert look(session, NOON + timedelta(seconds=30)) == [
-        Entry(NOON.timestamp() + 120, "default", 8),
+        ForecastRun(NOON.timestamp() + 120, "default", 8),
     ]
 
 
@@ -243,11 +243,11 @@ def test_reads_a_history_once_when_it_looks_each_minute(
     session.commit()
     database_look = DatabaseLook(lambda: own, lambda: Database(session))
     for _ in range(3):
-        assert database_look(NOW) == [Entry(NOON.timestamp(), "default", 4)]
+        assert database_look(NOW) == [ForecastRun(NOON.timestamp(), "default", 4)]
     session.execute(
         sql("UPDATE dag SET next_dagrun_create_after = next_dagrun_create_after + interval '60 s'")
     )
-    assert database_look(NOW) == [Entry(NOON.timestamp() + 60, "default", 4)]
+    assert database_look(NOW) == [ForecastRun(NOON.timestamp() + 60, "default", 4)]
 
     assert read == [["nightly"], [], [], ["nightly"]]
 
@@ -265,5 +265,5 @@ def test_one_scheduler_looks_when_there_are_two(session: Any) -> None:
         for job in (gone, ended, first, second)
     }
 
-    found = [Entry(NOON.timestamp(), "default", 1)]
+    found = [ForecastRun(NOON.timestamp(), "default", 1)]
     assert answers == {gone: None, ended: None, first: found, second: None}

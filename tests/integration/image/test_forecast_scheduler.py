@@ -87,8 +87,9 @@ def environment(postgres: Any, aws: Aws, tmp_path: Path) -> Iterator[dict[str, s
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "NO_PROXY": "127.0.0.1",
-        "WORKER_SCALER_FUNCTION_NAME": "stack-scale-workers",
-        "WORKER_FORECAST_OBJECT": "s3://state/fleet/forecast.json",
+        "COMPONENT": "scheduler",
+        "STACK_NAME": "stack",
+        "STATE_BUCKET_NAME": "state",
     }
     configuration.apply(environment)
     _run(environment, "airflow", "db", "migrate")

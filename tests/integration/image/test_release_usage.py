@@ -86,7 +86,7 @@ def rows(engine: Any) -> Rows:
 
 @pytest.fixture
 def database() -> Any:
-    from airflow_on_fargate.release_usage import AirflowDatabase
+    from airflow_on_fargate.releases.usage import AirflowDatabase
 
     return AirflowDatabase("releases")
 
@@ -121,9 +121,9 @@ def test_gives_up_when_the_database_does_not_answer(
 ) -> None:
     from sqlalchemy.exc import OperationalError
 
-    from airflow_on_fargate import release_usage
+    from airflow_on_fargate.releases import usage
 
-    monkeypatch.setattr(release_usage, "_STATEMENT_TIMEOUT", "200ms")
+    monkeypatch.setattr(usage, "_STATEMENT_TIMEOUT", "200ms")
     with engine.begin() as connection:
         connection.exec_driver_sql("LOCK TABLE dag_run IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(OperationalError, match="statement timeout"):

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from airflow_on_fargate import result_backend
-from airflow_on_fargate.result_backend import ResultBackendError, connected, ensure
+from airflow_on_fargate.celery import result_backend
+from airflow_on_fargate.celery.result_backend import ResultBackendError, connected, ensure
 
 
 @pytest.mark.parametrize("user", result_backend.USERS)

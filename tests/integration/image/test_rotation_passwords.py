@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from airflow_on_fargate import result_backend
-from airflow_on_fargate.result_backend import connected
+from airflow_on_fargate.celery import result_backend
+from airflow_on_fargate.celery.result_backend import connected
 from airflow_on_fargate.rotation import passwords
 
-sys.path.append(str(Path(__file__).parents[2] / "unit" / "image"))
-from rotation_doubles import InterruptedRunError, surroundings
+sys.path.append(str(Path(__file__).parents[2] / "unit" / "image" / "rotation"))
+from rotation_doubles import InterruptedRunError, context
 
 
 class Stack:
@@ -20,7 +20,7 @@ class Stack:
     def __init__(self, metadata: Any, results: Any) -> None:
         self.interrupt_at = 0
         self.restarts = 0
-        self.surroundings = surroundings(
+        self.context = context(
             self.restart,
             database_url=passwords._text(metadata),
             database_password=metadata.password,
@@ -31,7 +31,7 @@ class Stack:
 
     def urls(self) -> list[Any]:
         names = ("database-url", "result-backend-url")
-        return [passwords._url(self.surroundings.secrets[name].value()) for name in names]
+        return [passwords._url(self.context.secrets[name].value()) for name in names]
 
     def restart(self) -> None:
         """Tasks of before, and tasks of now, open new connections and do what they do."""
@@ -48,7 +48,7 @@ class Stack:
         self.held = now
 
     def value(self, name: str) -> str:
-        return str(self.surroundings.secrets[name].value())
+        return str(self.context.secrets[name].value())
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def roles(postgres_url: Any) -> set[str]:
 def test_owner_has_a_new_password_when_the_database_password_is_rotated(
     stack: Stack, metadata: Any
 ) -> None:
-    passwords.rotate_database_password(stack.surroundings, None)
+    passwords.rotate_database_password(stack.context, None)
 
     url, _ = stack.urls()
     assert url.username == "airflow"
@@ -80,7 +80,7 @@ def test_owner_has_a_new_password_when_the_database_password_is_rotated(
 def test_stand_in_changes_no_table_when_it_stands_in(stack: Stack) -> None:
     stack.interrupt_at = 1
     with pytest.raises(InterruptedRunError):
-        passwords.rotate_database_password(stack.surroundings, None)
+        passwords.rotate_database_password(stack.context, None)
 
     url, _ = stack.urls()
     assert url.username == passwords.STAND_IN
@@ -94,10 +94,10 @@ def test_same_database_rotation_goes_on_when_it_was_interrupted(
 ) -> None:
     stack.interrupt_at = restart
     with pytest.raises(InterruptedRunError):
-        passwords.rotate_database_password(stack.surroundings, None)
+        passwords.rotate_database_password(stack.context, None)
     new = stack.urls()[0].password
 
-    passwords.rotate_database_password(stack.surroundings, None)
+    passwords.rotate_database_password(stack.context, None)
 
     assert stack.urls()[0] == metadata.set(password=new)
     assert passwords.STAND_IN not in roles(stack.urls()[0])
@@ -108,14 +108,14 @@ def test_same_database_rotation_goes_on_when_only_the_owner_had_the_password(
 ) -> None:
     stack.interrupt_at = 1
     with pytest.raises(InterruptedRunError):
-        passwords.rotate_database_password(stack.surroundings, None)
+        passwords.rotate_database_password(stack.context, None)
     # That restart has come to its end all the same; the next step was half done.
     stack.held = stack.urls()
     new = stack.urls()[0].password
     with connected(metadata) as owner:
         result_backend.set_password(owner, "airflow", new)
 
-    passwords.rotate_database_password(stack.surroundings, None)
+    passwords.rotate_database_password(stack.context, None)
 
     assert stack.urls()[0] == metadata.set(password=new)
 
@@ -123,7 +123,7 @@ def test_same_database_rotation_goes_on_when_only_the_owner_had_the_password(
 def test_another_password_comes_when_the_database_is_rotated_again(stack: Stack) -> None:
     seen = {stack.value("database-password")}
     for _ in range(2):
-        passwords.rotate_database_password(stack.surroundings, None)
+        passwords.rotate_database_password(stack.context, None)
         seen.add(stack.value("database-password"))
     assert len(seen) == 3
 
@@ -131,7 +131,7 @@ def test_another_password_comes_when_the_database_is_rotated_again(stack: Stack)
 def test_both_users_have_the_new_password_when_the_result_backend_is_rotated(
     stack: Stack, results: Any
 ) -> None:
-    passwords.rotate_result_backend_password(stack.surroundings, 7)
+    passwords.rotate_result_backend_password(stack.context, 7)
 
     _, url = stack.urls()
     assert url.username == "result_backend_2"
@@ -139,7 +139,7 @@ def test_both_users_have_the_new_password_when_the_result_backend_is_rotated(
     # The URL that CloudFormation would compose opens as well.
     assert passwords._opens(url.set(username="result_backend"))
     assert not passwords._opens(results)
-    assert stack.surroundings.workers.waited == [7]
+    assert stack.context.workers.waited == [7]
 
 
 def test_old_workers_still_report_when_the_result_rotation_waits_for_them(
@@ -147,21 +147,21 @@ def test_old_workers_still_report_when_the_result_rotation_waits_for_them(
 ) -> None:
     opened = []
     monkeypatch.setattr(
-        stack.surroundings.workers,
+        stack.context.workers,
         "wait_until_gone",
         lambda *_: opened.append(passwords._opens(results)),
     )
-    passwords.rotate_result_backend_password(stack.surroundings, None)
+    passwords.rotate_result_backend_password(stack.context, None)
     assert opened == [True]
 
 
 def test_same_result_rotation_goes_on_when_it_was_interrupted(stack: Stack) -> None:
     stack.interrupt_at = 1
     with pytest.raises(InterruptedRunError):
-        passwords.rotate_result_backend_password(stack.surroundings, 7)
+        passwords.rotate_result_backend_password(stack.context, 7)
     _, new = stack.urls()
 
-    passwords.rotate_result_backend_password(stack.surroundings, 7)
+    passwords.rotate_result_backend_password(stack.context, 7)
 
     assert stack.urls()[1] == new
     assert passwords._opens(new.set(username="result_backend"))
@@ -173,7 +173,7 @@ def test_a_new_password_comes_when_the_other_user_is_from_a_snapshot(
     with connected(metadata) as owner:
         result_backend.set_password(owner, "result_backend_2", "that of another stack")
 
-    passwords.rotate_result_backend_password(stack.surroundings, 7)
+    passwords.rotate_result_backend_password(stack.context, 7)
 
     assert not passwords._opens(results)
     assert stack.value("result-backend-password") not in ("second", "that of another stack")
@@ -182,13 +182,13 @@ def test_a_new_password_comes_when_the_other_user_is_from_a_snapshot(
 def test_a_new_password_comes_when_cloudformation_has_composed_the_url_again(
     stack: Stack, results: Any
 ) -> None:
-    passwords.rotate_result_backend_password(stack.surroundings, 7)
+    passwords.rotate_result_backend_password(stack.context, 7)
     first = stack.value("result-backend-password")
     composed = "db+" + passwords._text(results.set(password=first))
-    stack.surroundings.secrets["result-backend-url"].put(composed)
+    stack.context.secrets["result-backend-url"].put(composed)
     stack.held = stack.urls()
 
-    passwords.rotate_result_backend_password(stack.surroundings, 7)
+    passwords.rotate_result_backend_password(stack.context, 7)
 
     assert stack.value("result-backend-password") != first
     assert not passwords._opens(results.set(password=first))
@@ -197,7 +197,7 @@ def test_a_new_password_comes_when_cloudformation_has_composed_the_url_again(
 def test_deployment_does_no_harm_when_it_comes_after_a_rotation(
     stack: Stack, metadata: Any
 ) -> None:
-    passwords.rotate_result_backend_password(stack.surroundings, 7)
+    passwords.rotate_result_backend_password(stack.context, 7)
     _, url = stack.urls()
 
     result_backend.ensure(metadata, url)

@@ -38,7 +38,7 @@ def outcome(postgres: Any, home: Path, *arguments: str) -> list[dict[str, Any]]:
 def test_run_has_the_tasks_of_its_release_when_the_next_is_recorded_meanwhile(
     postgres: Any, tmp_path: Path
 ) -> None:
-    assert outcome(postgres, tmp_path, "mended") == [
+    assert outcome(postgres, tmp_path, "patched") == [
         {"release": "two", "tasks": ["two"], "locked": True},
         {"release": "four", "tasks": ["four"], "locked": True},
     ]

@@ -20,14 +20,14 @@ from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import func, select
 
-from airflow_on_fargate import airflow_mends
+from airflow_on_fargate import patches
 
 DAG_IDS = ("first", "second", "third")
 
 
 def make(folder: Path) -> None:
     """A run of some DAG, again and again; the first one of all makes FOLDER/ready."""
-    airflow_mends.create_runs_of_one_release()
+    patches.apply("run_creation")
     chance, bag, number = random.Random(7), DBDagBag(), 0
     while not (folder / "stop").exists():
         with create_session() as session:

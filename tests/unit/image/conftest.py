@@ -25,4 +25,4 @@ os.environ.update(
 )
 
 # pytest's importlib mode leaves helpers beside the tests unfound.
-sys.path.append(str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parent / "rotation"))

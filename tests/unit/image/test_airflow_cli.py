@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_on_fargate import configuration, database_cleaning, database_turn, entrypoint
+from airflow_on_fargate import configuration, entrypoint
+from airflow_on_fargate.database import cleaning, turn
 from run_airflow_command.commands.airflow_cli import (
     _CHANGES_THE_DATABASE,
     _REFUSED,
@@ -60,7 +61,7 @@ def test_own_commands_hide_none_of_airflows_when_compared():
 
 def test_commands_take_turns_in_the_image_when_the_function_lets_one_run_alone():
     airflows = {words for words in _CHANGES_THE_DATABASE if words[0] not in OWN_COMMANDS}
-    assert airflows == database_turn.CHANGES_SCHEMA | database_turn.CHANGES_ROWS
+    assert airflows == turn.CHANGES_SCHEMA | turn.CHANGES_ROWS
 
 
 def test_cleaning_is_understood_by_the_real_parser_when_parsed():
@@ -68,7 +69,7 @@ def test_cleaning_is_understood_by_the_real_parser_when_parsed():
 
     command, moment = command_of("db-clean", 30, datetime.now(UTC))
     assert command in entrypoint.OWN_COMMANDS
-    words = database_cleaning._db_clean(datetime.fromisoformat(moment))
+    words = cleaning._db_clean(datetime.fromisoformat(moment))
     arguments = cli_parser.get_parser().parse_args(words)
     assert arguments.yes
     assert arguments.error_on_cleanup_failure

@@ -64,13 +64,21 @@ def test_unhealthy_when_the_loop_never_turned(home: str) -> None:
 
 
 def test_healthy_when_waiting_for_the_schema(home: str) -> None:
-    heartbeat.beat(heartbeat.WAITING_FOR_SCHEMA)
+    heartbeat.beat(heartbeat.waiting_for_schema("scheduler"))
     assert "schema" in health.check("scheduler", {"AIRFLOW_HOME": home})
 
 
+def test_heartbeats_of_neighbours_do_not_count(home: str) -> None:
+    heartbeat.beat("triggerer")
+    heartbeat.beat(heartbeat.waiting_for_schema("scheduler"))
+    with pytest.raises(UnhealthyError, match="dag-processor has not started"):
+        health.check("dag-processor", {"AIRFLOW_HOME": home})
+
+
 def test_unhealthy_when_the_wait_itself_hangs(home: str) -> None:
-    heartbeat.beat(heartbeat.WAITING_FOR_SCHEMA)
-    let_age(heartbeat.WAITING_FOR_SCHEMA, health.MAX_WAIT_AGE_SECONDS + 5)
+    waiting = heartbeat.waiting_for_schema("dag-processor")
+    heartbeat.beat(waiting)
+    let_age(waiting, health.MAX_WAIT_AGE_SECONDS + 5)
     with pytest.raises(UnhealthyError):
         health.check("dag-processor", {"AIRFLOW_HOME": home})
 
@@ -109,6 +117,13 @@ def test_unhealthy_when_nobody_listens(home: str, server: HTTPServer) -> None:
 
 def test_exit_code_is_one_when_the_component_is_unknown(home: str) -> None:
     assert health.main(["flower"]) == 1
+
+
+def test_exit_code_is_one_when_the_configuration_is_malformed(
+    home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONFIGURATION", "[]")
+    assert health.main(["scheduler"]) == 1
 
 
 def test_imports_nothing_but_the_standard_library_when_run() -> None:

@@ -8,7 +8,10 @@ import importlib
 import os
 import sys
 
-from airflow_on_fargate import configuration, database_turn, heartbeat, token_keys
+from airflow_on_fargate import configuration, heartbeat
+from airflow_on_fargate.contracts import airflow_cli
+from airflow_on_fargate.database import turn
+from airflow_on_fargate.rotation import token_keys
 
 # These use the metadata database and exit when its schema is not theirs. Waiting instead means that
 # no order of an upgrade or of its rollback can strand the stack.
@@ -16,12 +19,12 @@ WAIT_FOR_SCHEMA = frozenset({"api-server", "scheduler", "dag-processor", "trigge
 
 # Command -> the function of this package that, given the other arguments, runs it.
 OWN_COMMANDS = {
-    "clean-database": "database_cleaning:main",
-    "ensure-admin-user": "admin_user:main",
-    "ensure-result-backend": "result_backend:main",
-    "restore-schema": "schema_change:restore",
-    "rotate-secret": "rotation:main",
-    "upgrade-schema": "schema_change:upgrade",
+    airflow_cli.CLEAN_DATABASE: "database.cleaning:main",
+    airflow_cli.ENSURE_ADMIN_USER: "users.admin:main",
+    airflow_cli.ENSURE_RESULT_BACKEND: "celery.result_backend:main",
+    airflow_cli.RESTORE_SCHEMA: "schema.change:restore",
+    airflow_cli.ROTATE_SECRET: "rotation.command:main",
+    airflow_cli.UPGRADE_SCHEMA: "schema.change:upgrade",
 }
 
 
@@ -29,21 +32,26 @@ def main(arguments: list[str]) -> None:
     """Become Airflow, or exit."""
     if not arguments:
         sys.exit("Give the arguments of an Airflow command, for example: scheduler")
-    configuration.apply()
+    try:
+        configuration.apply()
+    except configuration.ConfigurationError as error:
+        sys.exit(str(error))
     token_keys.apply()
     command = arguments[0]
     if command in OWN_COMMANDS:
         module, _, function = OWN_COMMANDS[command].partition(":")
         run = getattr(importlib.import_module(f"airflow_on_fargate.{module}"), function)
         sys.exit(run(*arguments[1:]))
-    if database_turn.is_for(arguments):
-        sys.exit(database_turn.run(arguments))
-    for name in heartbeat.COMPONENTS | {heartbeat.WAITING_FOR_SCHEMA}:
-        heartbeat.clear(name)
+    if turn.is_for(arguments):
+        sys.exit(turn.run(arguments))
+    component = "worker" if arguments[:2] == ["celery", "worker"] else command
+    # What an earlier process left is not a sign that this one is alive.
+    heartbeat.clear(component)
+    heartbeat.clear(heartbeat.waiting_for_schema(component))
     if command in WAIT_FOR_SCHEMA:
-        from airflow_on_fargate import schema
+        from airflow_on_fargate.schema import readiness
 
-        schema.wait()
+        readiness.wait(component)
     sys.stdout.flush()
     # exec: Airflow gets this process id and with it ECS's SIGTERM, and the memory that the wait
     # took is given back.

@@ -35,7 +35,7 @@ class UnhealthyError(Exception):
 def check(component: str, environment: dict[str, str]) -> str:
     """Say in a few words why `component` is healthy, or raise UnhealthyError."""
     home = environment["AIRFLOW_HOME"]
-    waiting = heartbeat.age(heartbeat.WAITING_FOR_SCHEMA, home)
+    waiting = heartbeat.age(heartbeat.waiting_for_schema(component), home)
     if waiting is not None and waiting <= MAX_WAIT_AGE_SECONDS:
         return "waiting for the database schema"
     if component == "api-server":
@@ -86,11 +86,11 @@ def _beats(component: str, home: str) -> str:
 def main(arguments: list[str]) -> int:
     """Print one line and return the exit code that ECS reads."""
     environment = dict(os.environ)
-    configuration.apply(environment)
     component = arguments[0] if arguments else environment.get("COMPONENT", "")
     try:
+        configuration.apply(environment)
         print(check(component, environment))
-    except UnhealthyError as error:
+    except (UnhealthyError, configuration.ConfigurationError) as error:
         print(f"unhealthy: {error}", file=sys.stderr)
         return 1
     return 0

@@ -6,7 +6,6 @@ grows old and the scaler stops believing it. Whatever goes wrong costs the forec
 work that was not announced is served as it comes.
 """
 
-import json
 import logging
 import os
 import time
@@ -15,20 +14,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from airflow_on_fargate.celery.wakeup import WakeUp
+from airflow_on_fargate.contracts.forecast import RENEWAL_SECONDS, ForecastRun, PublishedForecast
 from airflow_on_fargate.forecast import history
-from airflow_on_fargate.forecast.waves import WAVE_SECONDS, WAVES, Entry, Waves, entries
-from airflow_on_fargate.wakeup import WakeUp
+from airflow_on_fargate.forecast.waves import WAVE_SECONDS, WAVES, Waves, entries
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 60.0
 HORIZON: Final = timedelta(minutes=15)
-# An unchanged forecast is written again before the scaler takes it for a dead scheduler's.
-RENEWAL_SECONDS: Final = 300.0
 # A scheduler that has given no heartbeat for so long publishes no more; the next one takes over.
 _ALIVE: Final = timedelta(seconds=60)
 
-Look = Callable[[datetime], Sequence[Entry] | None]
+Look = Callable[[datetime], Sequence[ForecastRun] | None]
 
 
 class Publisher:
@@ -45,7 +43,7 @@ class Publisher:
         self._put = put
         self._tell = tell
         self._clock = clock
-        self._written: Sequence[Entry] | None = None
+        self._written: Sequence[ForecastRun] | None = None
         self._written_at = 0.0
 
     def publish(self) -> None:
@@ -60,8 +58,7 @@ class Publisher:
         old = bool(found) and now - self._written_at >= RENEWAL_SECONDS
         if not changed and not old:
             return
-        forecast = {"published_at": now, "runs": [entry.to_json() for entry in found]}
-        self._put(json.dumps(forecast).encode())
+        self._put(PublishedForecast(now, found).to_bytes())
         if changed and found:
             self._tell()
         self._written, self._written_at = found, now
@@ -75,7 +72,7 @@ class DatabaseLook:
         self._session = session
         self._histories: dict[str, tuple[datetime, Mapping[str, Waves]]] = {}
 
-    def __call__(self, now: datetime) -> Sequence[Entry] | None:
+    def __call__(self, now: datetime) -> Sequence[ForecastRun] | None:
         with self._session() as session:
             if history.leader(session, now - _ALIVE) != self._own_job():
                 self._histories.clear()

@@ -6,10 +6,11 @@ list of waves: at some seconds after the start, so many slots more than ever bef
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median_high
-from typing import Any, Final
+from typing import Final
+
+from airflow_on_fargate.contracts.forecast import ForecastRun
 
 # Runs whose waves begin within that time share an entry: ten thousand at midnight are one line.
 WAVE_SECONDS: Final = 10
@@ -22,18 +23,6 @@ _MOST_ENTRIES: Final = 1000
 Peaks = Mapping[str, Mapping[int, int]]
 # Of one queue: for each wave the slots by which it exceeds all before.
 Waves = tuple[int, ...]
-
-
-@dataclass(frozen=True, order=True)
-class Entry:
-    """So many slots of one queue are wanted from `due` (seconds since the epoch) on."""
-
-    due: float
-    queue: str
-    slots: int
-
-    def to_json(self) -> dict[str, Any]:
-        return {"due": self.due, "slots": self.slots, "queue": self.queue}
 
 
 def usual_waves(peaks: Peaks) -> Waves:
@@ -55,7 +44,7 @@ def usual_waves(peaks: Peaks) -> Waves:
 
 def entries(
     runs: Iterable[tuple[float, Mapping[str, Waves]]], now: float, until: float
-) -> Sequence[Entry]:
+) -> Sequence[ForecastRun]:
     """Entries after `now` and up to `until`, of runs given as (due, waves by queue)."""
     slots: dict[tuple[float, str], int] = defaultdict(int)
     for due, by_queue in runs:
@@ -64,5 +53,5 @@ def entries(
                 moment = due + number * WAVE_SECONDS
                 if size and now < moment <= until:
                     slots[moment // WAVE_SECONDS * WAVE_SECONDS, queue] += size
-    found = sorted(Entry(moment, queue, size) for (moment, queue), size in slots.items())
+    found = sorted(ForecastRun(moment, queue, size) for (moment, queue), size in slots.items())
     return found[:_MOST_ENTRIES]

@@ -10,8 +10,8 @@ from airflow_on_fargate.rotation.errors import RotationError
 # An image that is pulled, a task that is drained: minutes. Beyond this something is wrong.
 STEADY_SECONDS: Final = 1800.0
 LOOK_SECONDS: Final = 3.0
-# It goes first: it restarts without a gap, and a secret that lets nothing start stops here, before
-# the scheduler is touched.
+# Restarted first: it restarts without a gap, and a secret with which nothing starts is noticed
+# here, before the scheduler is touched.
 FIRST: Final = "-api-server"
 
 
@@ -27,7 +27,7 @@ class Services:
     def restart(self) -> None:
         """Replace every task; returns when the new ones are steady and the old ones are gone."""
         services = self._described(self._arns())
-        first = [each for each in services if FIRST in _family(each)]
+        first = [each for each in services if _family(each).endswith(FIRST)]
         rest = [each for each in services if each not in first]
         for group in (first, rest):
             arns = [each["serviceArn"] for each in group]
@@ -52,7 +52,8 @@ class Services:
         return [arn for page in pages for arn in page["serviceArns"]]
 
     def _described(self, arns: Sequence[str]) -> list[dict[str, Any]]:
-        """As they are now. ECS takes ten at a time, and there are four."""
+        """As they are now. ECS takes ten at a time, and there are at most five: the API server's,
+        and one or three of the control plane, or both while the class changes."""
         if not arns:
             return []
         answer = self.client.describe_services(cluster=self.cluster, services=list(arns))

@@ -20,9 +20,11 @@ Why a worker closes decides how it goes on:
   retries at once instead of after the heartbeat timeout.
 
 `lifecycle` decides (pure), `bootstep` observes and carries out inside Celery, `drain_watch` reads
-the drain object, `kombu_mends` repairs what would end or hang a worker.
+the drain object; `patches` corrects what would end or hang a worker.
 """
 
+import sys
+import traceback
 from typing import Any
 
 
@@ -34,9 +36,19 @@ def install() -> None:
 
 
 def _attach(instance: Any = None, **_: Any) -> None:
-    from airflow_on_fargate import airflow_mends
-    from airflow_on_fargate.worker import bootstep, kombu_mends
+    """Attach the life cycle, then apply the patches; end the process when either fails.
 
-    kombu_mends.apply()
-    airflow_mends.keep_the_logs_of_other_tries()
-    bootstep.attach(instance.app)
+    Celery logs an exception from here and goes on. The worker would run tasks, but would never
+    retire or drain, and a deployment would wait for it without end.
+    """
+    from airflow_on_fargate import patches
+    from airflow_on_fargate.worker import bootstep
+
+    try:
+        bootstep.attach(instance.app)
+        patches.apply_for("worker")
+    except patches.PatchError as error:
+        sys.exit(f"The worker cannot start. {error}")
+    except Exception as error:
+        traceback.print_exc()
+        sys.exit(f"The worker cannot start: its life cycle could not be attached ({error})")

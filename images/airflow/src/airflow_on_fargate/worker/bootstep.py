@@ -16,6 +16,7 @@ from celery.signals import worker_ready
 from celery.worker import state as celery_state
 
 from airflow_on_fargate import heartbeat
+from airflow_on_fargate.contracts import worker_settings
 from airflow_on_fargate.worker.drain_watch import DrainWatch
 from airflow_on_fargate.worker.lifecycle import Action, LifeCycle, Observation
 
@@ -52,8 +53,8 @@ _worker: Worker | None = None
 def attach(app: Any) -> None:
     """Make the life cycle part of the worker that `app` is about to start."""
     global _worker
-    idle = float(os.environ.get("WORKER_IDLE_TIMEOUT_SECONDS") or 0)
-    first = float(os.environ.get("WORKER_FIRST_TASK_SECONDS") or 0)
+    idle = float(os.environ.get(worker_settings.IDLE_TIMEOUT_SECONDS) or 0)
+    first = float(os.environ.get(worker_settings.FIRST_TASK_SECONDS) or 0)
     _worker = Worker(idle or None, first or None, DrainWatch.from_environment(os.environ))
     app.steps["consumer"].add(LifeCycleStep)
     worker_ready.connect(_on_ready, weak=False)

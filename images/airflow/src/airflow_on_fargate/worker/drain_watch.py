@@ -16,18 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from airflow_on_fargate.contracts.drain_orders import DrainOrders
+
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 15.0
 METADATA_TIMEOUT_SECONDS: Final = 3.0
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What the object says: the current task definition, and the ids of tasks that drain."""
-
-    current: str
-    drain: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,7 @@ class DrainWatch:
     def __init__(
         self,
         own: Identity,
-        read: Callable[[], Orders | None],
+        read: Callable[[], DrainOrders | None],
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
         """`read` returns the orders, or None for "not known" or "not changed"."""
@@ -94,7 +88,7 @@ class DrainWatch:
                 self._own.task_definition,
             )
             self.drain_wanted = True
-        elif self._own.task_id in orders.drain:
+        elif self._own.task_id in orders.named:
             log.info("Draining: this worker was named")
             self.drain_wanted = True
 
@@ -121,7 +115,7 @@ class S3DrainObject:
             config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2}),
         )
 
-    def read(self) -> Orders | None:
+    def read(self) -> DrainOrders | None:
         """None if unchanged or not written yet."""
         from botocore.exceptions import ClientError
 
@@ -133,12 +127,9 @@ class S3DrainObject:
             if status in (304, 404):
                 return None
             raise
-        said = json.loads(answer["Body"].read())
-        if not isinstance(said["current"], str):
-            raise ValueError("the drain object's 'current' is not a string")
-        named = [name for names in said.get("drain", {}).values() for name in names]
+        orders = DrainOrders.from_bytes(answer["Body"].read())
         self._etag = answer["ETag"]
-        return Orders(said["current"], frozenset(named))
+        return orders
 
 
 def own_identity(metadata_uri: str) -> Identity:

@@ -1,0 +1,99 @@
+"""`ensure-admin-user`: the FAB user that ADMIN_USERNAME, ADMIN_EMAIL and ADMIN_PASSWORD describe.
+
+Creates it, or brings it up to date: role Admin (besides roles that people added), active, that
+e-mail address, that password. It runs again with every deployment, and changes nothing when nothing
+differs, so that nobody is signed out for it.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+ROLE: Final = "Admin"
+# Any number that is always the same: two runs side by side take turns on it.
+ADVISORY_LOCK: Final = 4_150_917_202
+
+
+class MissingSettingError(Exception):
+    """A variable that the task definition should have set is not there."""
+
+
+def main() -> int:
+    """Exit code 0 when the user is as described."""
+    from airflow_on_fargate.schema import alembic_heads
+
+    url = _setting("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
+    username, email = _setting("ADMIN_USERNAME"), _setting("ADMIN_EMAIL")
+    password = _setting("ADMIN_PASSWORD")
+    if problem := alembic_heads.mismatch(url):
+        print(f"Run `db migrate` first: {problem}")
+        return 1
+    with _one_at_a_time(url):
+        from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+
+        with get_application_builder() as builder:
+            print(ensure(builder.sm, username, email, password))
+    return 0
+
+
+def ensure(security_manager: Any, username: str, email: str, password: str) -> str:
+    """Create or correct the user; returns what was done, in words."""
+    role = security_manager.find_role(ROLE)
+    if role is None:
+        # Roles are made when an api-server starts; on a first deployment none has.
+        security_manager.sync_roles()
+        role = security_manager.find_role(ROLE)
+    # The address is unique too: a renamed administrator keeps the account.
+    user = security_manager.find_user(username=username) or security_manager.find_user(email=email)
+    if user is None:
+        security_manager.add_user(username, "Airflow", "Administrator", email, role, password)
+        return f"Created the user {username!r} with the role {ROLE}."
+    changed = _correct(user, username, email, role)
+    if changed and not security_manager.update_user(user):
+        raise RuntimeError(f"the user {username!r} could not be updated")
+    if not _has_password(user, password):
+        if not security_manager.reset_password(user.id, password):
+            raise RuntimeError(f"the password of {username!r} could not be set")
+        changed.append("password")
+    if not changed:
+        return f"The user {username!r} is up to date."
+    return f"Updated the user {username!r}: {', '.join(changed)}."
+
+
+def _correct(user: Any, username: str, email: str, role: Any) -> list[str]:
+    changed = []
+    for attribute, wanted in (("username", username), ("email", email), ("active", True)):
+        if getattr(user, attribute) != wanted:
+            setattr(user, attribute, wanted)
+            changed.append(attribute)
+    if role not in user.roles:
+        user.roles = [*user.roles, role]
+        changed.append("role")
+    return changed
+
+
+def _has_password(user: Any, password: str) -> bool:
+    from werkzeug.security import check_password_hash
+
+    return bool(user.password) and check_password_hash(user.password, password)
+
+
+@contextmanager
+def _one_at_a_time(connection_url: str) -> Iterator[None]:
+    """Take turns: building FAB's roles twice at once violates unique constraints."""
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine(connection_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        # Closing the connection releases it, also when this process dies.
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+        yield
+
+
+def _setting(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise MissingSettingError(f"the environment variable {name} is not set")
+    return value
