@@ -66,7 +66,7 @@ def test_floor_keeps_a_worker_and_sends_it_home_when_it_is_over(fleet: SmallFlee
     (gone,) = fleet.plain.tasks()
     assert gone["stoppedAt"].timestamp() >= end.timestamp()
     assert gone["containers"][0]["exitCode"] == 0
-    assert "Draining: this worker was named" in fleet.plain.log(gone["taskArn"])
+    assert "Draining: the drain object names this worker" in fleet.plain.log(gone["taskArn"])
 
 
 def test_worker_of_another_size_finishes_and_goes(fleet: SmallFleet) -> None:

@@ -19,7 +19,7 @@ from airflow_on_fargate.database.cleaning import clean_results
 from airflow_on_fargate.schema import alembic_heads
 from tests.integration.image.conftest import ROOT, database_of_airflow
 
-WAITS = "Waiting for the end of another change of the database"
+WAITS = "Waiting for another command that changes the database"
 NOW = datetime.now(UTC)
 OLD = NOW - timedelta(days=40)
 BEFORE = (NOW - timedelta(days=30)).isoformat()

@@ -54,7 +54,7 @@ def test_healthy_when_the_loop_turned_lately(component: str, home: str) -> None:
 def test_unhealthy_when_the_loop_stands_still(component: str, home: str) -> None:
     heartbeat.beat(component)
     let_age(component, health.MAX_HEARTBEAT_AGE_SECONDS + 5)
-    with pytest.raises(UnhealthyError, match="last turned"):
+    with pytest.raises(UnhealthyError, match="last ran"):
         health.check(component, {"AIRFLOW_HOME": home})
 
 

@@ -114,21 +114,21 @@ def test_the_gate_shuts_and_opens_when_told() -> None:
     worker = consumer()
     quality_of_service = worker.task_consumer.channel.qos
     assert quality_of_service.can_consume()
-    bootstep._carry_out(Action.CLOSE_GATE, worker)
+    bootstep._act(Action.CLOSE_GATE, worker)
     assert not quality_of_service.can_consume()
-    bootstep._carry_out(Action.OPEN_GATE, worker)
+    bootstep._act(Action.OPEN_GATE, worker)
     assert quality_of_service.can_consume()
 
 
 def test_the_consumer_is_cancelled_when_told() -> None:
     worker = consumer()
-    bootstep._carry_out(Action.CANCEL_CONSUMER, worker)
+    bootstep._act(Action.CANCEL_CONSUMER, worker)
     assert worker.cancelled == [True]
 
 
 def test_leaving_ends_celery_with_exit_code_0_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(celery_state, "should_stop", None)
-    bootstep._carry_out(Action.LEAVE, consumer())
+    bootstep._act(Action.LEAVE, consumer())
     with pytest.raises(SystemExit) as left:
         celery_state.maybe_shutdown()
     assert left.value.code == 0
@@ -139,10 +139,10 @@ def test_polls_are_counted_when_curl_holds_them() -> None:
     from kombu.asynchronous.hub import Hub
 
     client = CurlClient(Hub(), max_clients=3)
-    assert bootstep._polls_out(consumer(client)) == 0
+    assert bootstep._open_polls(consumer(client)) == 0
     client._free_list.pop()
-    assert bootstep._polls_out(consumer(client)) == 1
-    assert bootstep._polls_out(consumer(None)) == 0
+    assert bootstep._open_polls(consumer(client)) == 1
+    assert bootstep._open_polls(consumer(None)) == 0
 
 
 def test_a_step_that_fails_does_not_end_the_worker_when_an_internal_is_missing(

@@ -80,7 +80,7 @@ def test_reads_again_when_an_answer_breaks_off(folder, serve, tmp_path) -> None:
 def test_says_so_and_leaves_nothing_when_every_answer_breaks_off(folder, serve, tmp_path) -> None:
     release = folder.become(FILES)
     cache = ReleaseCache(tmp_path, tmp_path / "versions", serve(broken_answers=99))
-    with pytest.raises(ReleaseUnavailableError, match=f"release {release} breaks off"):
+    with pytest.raises(ReleaseUnavailableError, match=f"release {release} was cut off"):
         cache.materialise(release)
     assert not cache.has(release)
     assert list((tmp_path / "versions").iterdir()) == []

@@ -169,7 +169,7 @@ def test_goes_on_next_time_when_it_cannot_be_finished(
     monkeypatch.setitem(command.PROCEDURES, "jwt-key", fail)
 
     assert command.main("jwt-key", "--wait-seconds", "5") == 1
-    assert "waited 5 s in vain. Running the same command again" in capsys.readouterr().out
+    assert "waited 5 s in vain. Run the same command again" in capsys.readouterr().out
 
 
 def test_lists_the_secrets_when_the_name_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,4 +44,4 @@ def test_mismatch_says_which_table_when_only_one_differs(tmp_path: Path) -> None
             connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": head})
     problem = alembic_heads.mismatch(url)
     [fab_head] = needed["alembic_version_fab"]
-    assert str(problem) == f"alembic_version_fab is at nothing, needed is {fab_head}"
+    assert str(problem) == f"alembic_version_fab is at nothing, but {fab_head} is needed"

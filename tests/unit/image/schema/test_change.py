@@ -171,7 +171,7 @@ def test_restore_stops_nothing_when_the_migration_failed_before_it_changed_anyth
     with pytest.raises(RuntimeError):
         change(database, bucket).upgrade()
     database.happened.clear()
-    assert "as it was" in change(database, bucket).restore()
+    assert "as before" in change(database, bucket).restore()
     assert database.happened == []
 
 

@@ -51,7 +51,7 @@ def test_says_what_is_missing_every_15_seconds_when_it_waits() -> None:
         "Waiting for the database schema for 45 s",
         "The database schema is ready after 60 s",
     ]
-    assert "alembic_version is at a, needed is b" in said[0]
+    assert "alembic_version is at a, but b is needed" in said[0]
 
 
 def test_goes_on_waiting_when_the_database_does_not_answer() -> None:

@@ -25,7 +25,7 @@ class Worker:
         self.now = 1000.0
         self.held = 0
         self.taken = 0
-        self.polls_out = 1
+        self.open_polls = 1
         self.drain = False
         self.terminated_at: float | None = None
         self.life = LifeCycle(self.now, idle_timeout, first_task_timeout)
@@ -37,7 +37,7 @@ class Worker:
                 now=self.now,
                 tasks_held=self.held,
                 tasks_taken=self.taken,
-                polls_out=self.polls_out,
+                open_polls=self.open_polls,
                 drain_wanted=self.drain,
                 terminated_at=self.terminated_at,
             )
@@ -83,7 +83,7 @@ def test_closes_the_gate_and_waits_when_idle_with_a_poll_out() -> None:
 def test_leaves_when_the_last_poll_returns_empty() -> None:
     worker = Worker()
     worker.after(IDLE)
-    worker.polls_out = 0
+    worker.open_polls = 0
     assert worker.after(10) == [Action.LEAVE]
     assert worker.life.state is State.LEAVING
     assert worker.after(1) == []
@@ -92,7 +92,7 @@ def test_leaves_when_the_last_poll_returns_empty() -> None:
 def test_reopens_when_the_last_poll_brings_a_message() -> None:
     worker = Worker()
     worker.after(IDLE)
-    worker.polls_out = 0
+    worker.open_polls = 0
     worker.take()
     assert worker.after(1) == [Action.OPEN_GATE]
     assert worker.life.state is State.RUNNING
@@ -103,7 +103,7 @@ def test_reopens_when_the_last_poll_brings_a_message() -> None:
 def test_reopens_when_a_task_came_and_went_between_two_looks() -> None:
     worker = Worker()
     worker.after(IDLE)
-    worker.polls_out, worker.taken = 0, 1
+    worker.open_polls, worker.taken = 0, 1
     assert worker.after(1) == [Action.OPEN_GATE]
 
 
@@ -134,7 +134,7 @@ def test_finishes_what_runs_when_draining_however_long() -> None:
     worker.take(2)
     worker.drain = True
     assert worker.after(1) == [Action.CLOSE_GATE, Action.CANCEL_CONSUMER]
-    worker.polls_out = 0
+    worker.open_polls = 0
     for _ in range(6 * 60):
         assert worker.after(60) == []
     worker.held = 0
@@ -145,7 +145,7 @@ def test_does_not_reopen_when_draining_though_a_message_came() -> None:
     worker = Worker()
     worker.drain = True
     worker.after(1)
-    worker.polls_out = 0
+    worker.open_polls = 0
     worker.take()
     assert worker.after(1) == []
     assert worker.life.state is State.CLOSING
@@ -171,7 +171,7 @@ def test_ends_tasks_at_the_deadline_when_terminated() -> None:
     worker.take()
     worker.sigterm()
     assert worker.after(0.5) == [Action.CLOSE_GATE, Action.CANCEL_CONSUMER]
-    worker.polls_out = 0
+    worker.open_polls = 0
     assert worker.after(TERMINATION_GRACE_SECONDS - 1) == []
     assert worker.after(1) == [Action.TERMINATE_TASKS]
     assert worker.after(KILL_AFTER_SECONDS - 1) == []
@@ -200,7 +200,7 @@ def test_does_not_cancel_twice_when_terminated_while_draining() -> None:
 
 def test_leaves_at_once_when_terminated_idle_between_two_polls() -> None:
     worker = Worker()
-    worker.polls_out = 0
+    worker.open_polls = 0
     worker.sigterm()
     assert worker.after(0.5) == [Action.CLOSE_GATE, Action.CANCEL_CONSUMER, Action.LEAVE]
 
