@@ -14,7 +14,7 @@ import pytest
 
 from run_airflow_command.aws.ecs_services import EcsServices
 from run_airflow_command.aws.s3_upgrade_notes import S3UpgradeNotes
-from run_airflow_command.schema_change import planned_command as upgrade
+from run_airflow_command.schema_change.service_counts import restore_services
 from shared.fargate import StoppedTask
 from tests.integration.embedded_aws.conftest import (
     REPOSITORY,
@@ -114,7 +114,7 @@ class Cluster:
 
     def give_counts_back(self, task: StoppedTask) -> tuple[str, ...]:
         """What the function does when it hears of the task's end."""
-        return upgrade.restore_services(task, self.notes(), EcsServices(self.ecs, self.arn))
+        return restore_services(task, self.notes(), EcsServices(self.ecs, self.arn))
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-def test_nothing_is_stopped_when_the_database_is_new_or_as_needed(cluster: Cluster) -> None:
+def test_nothing_is_stopped_when_the_database_is_new_or_up_to_date(cluster: Cluster) -> None:
     before = cluster.tasks()
     assert cluster.run("upgrade-schema").exit_code == 0
     assert cluster.run("upgrade-schema").exit_code == 0
@@ -147,7 +147,7 @@ def test_nothing_is_stopped_when_the_database_is_new_or_as_needed(cluster: Clust
     assert cluster.notes().quiesced() is None
 
 
-def test_services_stop_for_a_downgrade_and_come_back_when_its_task_has_ended(
+def test_services_stop_for_a_downgrade_and_start_when_its_task_has_ended(
     cluster: Cluster,
 ) -> None:
     task = cluster.run("restore-schema", *OLDER)
@@ -159,7 +159,7 @@ def test_services_stop_for_a_downgrade_and_come_back_when_its_task_has_ended(
     assert cluster.notes().quiesced() is None
 
 
-def test_migration_leaves_a_snapshot_a_record_and_the_way_back(cluster: Cluster) -> None:
+def test_migration_takes_a_snapshot_and_can_be_undone(cluster: Cluster) -> None:
     task = cluster.run("upgrade-schema")
     assert task.exit_code == 0
     assert cluster.counts() == dict.fromkeys(COUNTS, 0)

@@ -19,7 +19,7 @@ from airflow_on_fargate.database.cleaning import clean_results
 from airflow_on_fargate.schema import alembic_heads
 from tests.integration.image.conftest import ROOT, database_of_airflow
 
-WAITS = "Waiting for the end of another change of the database"
+WAITS = "Waiting for another command that changes the database"
 NOW = datetime.now(UTC)
 OLD = NOW - timedelta(days=40)
 BEFORE = (NOW - timedelta(days=30)).isoformat()
@@ -82,7 +82,7 @@ def test_migration_waits_when_the_schema_is_being_changed(image: Image) -> None:
     assert image.matches()
 
 
-def test_old_history_goes_from_both_databases_when_cleaned(image: Image) -> None:
+def test_old_history_is_deleted_from_both_databases(image: Image) -> None:
     result_backend.ensure(image.url, image.results)
     with connected(image.url) as connection:
         for event, moment in (("old", OLD), ("new", NOW)):
@@ -127,7 +127,7 @@ def test_cleaning_fails_loudly_when_one_table_cannot_be_cleaned(image: Image) ->
 @pytest.mark.parametrize(
     "command", [("clean-database", BEFORE), ("db", "clean", "--yes", "--dry-run")]
 )
-def test_nothing_is_deleted_when_the_schema_is_another_after_the_wait(
+def test_nothing_is_deleted_when_the_schema_changed_during_the_wait(
     image: Image, command: tuple[str, ...]
 ) -> None:
     with connected(image.url) as connection:
@@ -140,7 +140,7 @@ def test_nothing_is_deleted_when_the_schema_is_another_after_the_wait(
     assert "The schema is not the one that this image needs" in output
 
 
-def test_results_go_in_batches_when_there_are_many(image: Image) -> None:
+def test_results_are_deleted_in_batches(image: Image) -> None:
     result_backend.ensure(image.url, image.results)
     with connected(image.results) as connection:
         connection.exec_driver_sql(
@@ -151,7 +151,7 @@ def test_results_go_in_batches_when_there_are_many(image: Image) -> None:
         assert clean_results(connection, NOW - timedelta(days=30), batch=10) == 23
 
 
-def test_turn_is_free_again_when_its_process_was_killed(image: Image, tmp_path: Path) -> None:
+def test_turn_is_released_when_its_process_is_killed(image: Image, tmp_path: Path) -> None:
     program = (
         "import sys, time; from airflow_on_fargate.database import turn\n"
         "with turn.taken(sys.argv[1]): print('taken', flush=True); time.sleep(600)"

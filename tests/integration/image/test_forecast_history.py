@@ -144,7 +144,7 @@ def look(session: Any, now: datetime = NOW) -> Any:
     return DatabaseLook(lambda: own, lambda: Database(session))(now)
 
 
-def test_foretells_the_usual_slots_when_a_run_is_due(session: Any) -> None:
+def test_forecasts_the_usual_slots_when_a_run_is_due(session: Any) -> None:
     add_dag(session, "nightly")
     for day, size in enumerate((40, 42, 400, 38, 41), 1):
         add_run(session, "nightly", NOON - day * DAY, [(1.0, 100.0)] * size)
@@ -155,7 +155,7 @@ def test_foretells_the_usual_slots_when_a_run_is_due(session: Any) -> None:
     assert look(session) == [ForecastRun(NOON.timestamp(), "default", 41)]
 
 
-def test_foretells_waves_when_the_run_widens_later(session: Any) -> None:
+def test_forecasts_waves_when_a_run_widens_later(session: Any) -> None:
     add_dag(session, "etl")
     # One task, then six beside each other at 65 s, then one that takes up a slot that is free.
     add_run(session, "etl", NOON - DAY, [(1, 60), *[(65, 30)] * 6, (200, 10)])
@@ -166,14 +166,14 @@ def test_foretells_waves_when_the_run_widens_later(session: Any) -> None:
     ]
 
 
-def test_foretells_one_slot_when_the_tasks_came_one_after_the_other(session: Any) -> None:
+def test_forecasts_one_slot_when_tasks_ran_one_after_another(session: Any) -> None:
     add_dag(session, "chain")
     add_run(session, "chain", NOON - DAY, [(number * 4.0, 4.0) for number in range(14)])
 
     assert look(session) == [ForecastRun(NOON.timestamp(), "default", 1)]
 
 
-def test_foretells_what_ran_when_tasks_have_waited_for_workers(session: Any) -> None:
+def test_forecast_leaves_out_the_wait_for_workers(session: Any) -> None:
     add_dag(session, "cold")
     # With workers at hand the second would have come after the first's end.
     add_run(session, "cold", NOON - DAY, [(1, 20), (30, 20)], waited=70)
@@ -181,7 +181,7 @@ def test_foretells_what_ran_when_tasks_have_waited_for_workers(session: Any) -> 
     assert look(session) == [ForecastRun(NOON.timestamp(), "default", 1)]
 
 
-def test_tells_queues_apart_when_there_are_several(session: Any) -> None:
+def test_forecasts_each_queue_separately(session: Any) -> None:
     for queue, size in (("default", 3), ("big", 7)):
         add_dag(session, queue)
         add_run(session, queue, NOON - DAY, [(1.0, 60.0)] * size, queue=queue)
@@ -204,21 +204,21 @@ def test_tells_queues_apart_when_there_are_several(session: Any) -> None:
         {"due": NOW - timedelta(minutes=1)},
     ],
 )
-def test_foretells_nothing_when_no_run_will_come(session: Any, flags: dict[str, Any]) -> None:
+def test_forecasts_nothing_when_no_run_is_due(session: Any, flags: dict[str, Any]) -> None:
     add_dag(session, "quiet", **flags)
     add_run(session, "quiet", NOON - DAY, [(1.0, 60.0)])
 
     assert look(session) == []
 
 
-def test_foretells_nothing_when_the_dag_has_never_run(session: Any) -> None:
+def test_forecasts_nothing_when_the_dag_has_never_run(session: Any) -> None:
     add_dag(session, "new")
     add_run(session, "new", NOON - DAY, [(1.0, 60.0)], state="running")
 
     assert look(session) == []
 
 
-def test_foretells_later_waves_when_the_run_has_begun(session: Any) -> None:
+def test_forecasts_later_waves_when_the_run_has_begun(session: Any) -> None:
     add_dag(session, "etl", due=NOON + DAY)
     add_run(session, "etl", NOON - DAY, [(1, 110), *[(125, 30)] * 9])
     add_run(session, "etl", NOON, [], state="running")
@@ -228,9 +228,7 @@ def test_foretells_later_waves_when_the_run_has_begun(session: Any) -> None:
     ]
 
 
-def test_reads_a_history_once_when_it_looks_each_minute(
-    session: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reads_each_history_once(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[list[str]] = []
 
     def spy(_: Any, dag_ids: list[str]) -> dict[str, Any]:
@@ -252,7 +250,7 @@ def test_reads_a_history_once_when_it_looks_each_minute(
     assert read == [["nightly"], [], [], ["nightly"]]
 
 
-def test_one_scheduler_looks_when_there_are_two(session: Any) -> None:
+def test_only_one_of_two_schedulers_publishes(session: Any) -> None:
     gone = add_scheduler(session, NOW - timedelta(minutes=2))
     ended = add_scheduler(session, NOW, state="success")
     first, second = add_scheduler(session, NOW), add_scheduler(session, NOW)

@@ -121,7 +121,7 @@ def _add_history(url: str, due: datetime) -> None:
     engine.dispose()
 
 
-def test_scheduler_announces_a_run_and_has_the_scaler_look_when_it_is_due_soon(
+def test_scheduler_publishes_a_forecast_and_invokes_the_scaler_when_a_run_is_due_soon(
     environment: dict[str, str], aws: Aws, tmp_path: Path
 ) -> None:
     due = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=10)

@@ -91,7 +91,7 @@ def database() -> Any:
     return AirflowDatabase("releases")
 
 
-def test_names_every_release_that_somebody_needs(rows: Rows, database: Any) -> None:
+def test_names_every_release_in_use(rows: Rows, database: Any) -> None:
     rows.dag("a", "current")
     rows.dag("gone", "only-of-a-stale-dag", stale=True)
     first = rows.version("a", 1, "parsed-later")
@@ -108,7 +108,9 @@ def test_names_every_release_that_somebody_needs(rows: Rows, database: Any) -> N
     }  # fmt: skip
 
 
-def test_names_what_a_task_of_an_open_run_was_parsed_from(rows: Rows, database: Any) -> None:
+def test_names_the_release_that_a_task_of_an_open_run_was_parsed_from(
+    rows: Rows, database: Any
+) -> None:
     rows.dag("a", "current")
     first, second = rows.version("a", 1, "first"), rows.version("a", 2, "second")
     run_id = rows.run("a", "first", None, first)
@@ -130,7 +132,7 @@ def test_gives_up_when_the_database_does_not_answer(
             database.releases_in_use()
 
 
-def test_reads_import_errors_of_its_own_bundle(rows: Rows, database: Any) -> None:
+def test_reads_only_import_errors_of_its_own_bundle(rows: Rows, database: Any) -> None:
     rows.insert(
         "import_error", filename="b.py", bundle_name="releases", timestamp=NOW, stacktrace="E: x"
     )

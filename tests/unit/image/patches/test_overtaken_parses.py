@@ -19,7 +19,7 @@ from airflow_on_fargate.patches import overtaken_parses
     ],
     ids=["overtaken", "nothing new", "callback of a release", "callback"],
 )
-def test_parse_is_repeated_when_a_release_overtook_it(
+def test_parse_is_repeated_when_the_release_changed_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
     served: str,
     release: str | None,
@@ -48,7 +48,7 @@ def test_parse_is_repeated_when_a_release_overtook_it(
     assert (file in manager._file_queue) is dropped
 
 
-def test_next_release_waits_when_a_file_was_dropped_and_is_not_parsed_yet(
+def test_next_release_waits_until_repeated_parses_are_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from pathlib import Path

@@ -69,7 +69,7 @@ def serve(folder: DagFolder) -> Iterator[object]:
         server.server_close()
 
 
-def test_reads_again_when_an_answer_breaks_off(folder, serve, tmp_path) -> None:
+def test_reads_again_when_a_response_is_cut_off(folder, serve, tmp_path) -> None:
     release = folder.become(FILES)
     store = serve(broken_answers=2)
     ReleaseCache(tmp_path, tmp_path / "versions", store).materialise(release)
@@ -77,10 +77,10 @@ def test_reads_again_when_an_answer_breaks_off(folder, serve, tmp_path) -> None:
     assert made == FILES
 
 
-def test_says_so_and_leaves_nothing_when_every_answer_breaks_off(folder, serve, tmp_path) -> None:
+def test_fails_and_leaves_nothing_when_every_response_is_cut_off(folder, serve, tmp_path) -> None:
     release = folder.become(FILES)
     cache = ReleaseCache(tmp_path, tmp_path / "versions", serve(broken_answers=99))
-    with pytest.raises(ReleaseUnavailableError, match=f"release {release} breaks off"):
+    with pytest.raises(ReleaseUnavailableError, match=f"release {release} was cut off"):
         cache.materialise(release)
     assert not cache.has(release)
     assert list((tmp_path / "versions").iterdir()) == []

@@ -65,7 +65,7 @@ class Readers:
 
 
 @pytest.mark.timeout(120)
-def test_no_reader_sees_a_mixed_or_a_wrong_release_when_releases_come_at_random_moments(
+def test_no_reader_sees_a_mixed_or_wrong_release_with_random_timing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     s3 = InMemoryS3()

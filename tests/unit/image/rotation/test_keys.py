@@ -59,7 +59,7 @@ def jwt(monkeypatch: pytest.MonkeyPatch) -> Stack:
     return Stack(monkeypatch, "jwt-key", "o" * 64)
 
 
-def test_database_is_encrypted_anew_when_the_fernet_key_is_rotated(fernet: Stack) -> None:
+def test_fernet_rotation_encrypts_the_database_again(fernet: Stack) -> None:
     keys.rotate_fernet_key(fernet.context, None)
 
     assert fernet.value != OLD_FERNET_KEY
@@ -67,13 +67,13 @@ def test_database_is_encrypted_anew_when_the_fernet_key_is_rotated(fernet: Stack
     assert Fernet(fernet.value)
 
 
-def test_template_composes_the_new_key_when_cloudformation_writes_it_again(fernet: Stack) -> None:
+def test_fernet_rotation_updates_the_seed_that_the_template_uses(fernet: Stack) -> None:
     keys.rotate_fernet_key(fernet.context, None)
 
     assert fernet.context.secrets["fernet-key-seed"].value() + "=" == fernet.value
 
 
-def test_seed_is_not_missed_when_the_key_was_brought(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fernet_rotation_works_without_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     brought = Stack(monkeypatch, "fernet-key", OLD_FERNET_KEY)
 
     keys.rotate_fernet_key(brought.context, None)
@@ -81,7 +81,7 @@ def test_seed_is_not_missed_when_the_key_was_brought(monkeypatch: pytest.MonkeyP
     assert "," not in brought.value
 
 
-def test_old_key_stays_when_the_database_was_not_encrypted_anew(
+def test_old_key_stays_when_the_database_was_not_encrypted_again(
     fernet: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -95,7 +95,7 @@ def test_old_key_stays_when_the_database_was_not_encrypted_anew(
 
 
 @pytest.mark.parametrize("restart", [1, 2])
-def test_same_rotation_goes_on_when_it_was_interrupted(fernet: Stack, restart: int) -> None:
+def test_interrupted_rotation_continues(fernet: Stack, restart: int) -> None:
     fernet.interrupt_at = restart
     with pytest.raises(InterruptedRunError):
         keys.rotate_fernet_key(fernet.context, None)
@@ -107,7 +107,7 @@ def test_same_rotation_goes_on_when_it_was_interrupted(fernet: Stack, restart: i
     assert fernet.encrypted_with == [f"{new},{OLD_FERNET_KEY}"]
 
 
-def test_another_key_comes_when_it_is_rotated_again(fernet: Stack) -> None:
+def test_second_rotation_sets_another_key(fernet: Stack) -> None:
     keys.rotate_fernet_key(fernet.context, None)
     second = fernet.value
     keys.rotate_fernet_key(fernet.context, None)
@@ -115,14 +115,14 @@ def test_another_key_comes_when_it_is_rotated_again(fernet: Stack) -> None:
     assert len({OLD_FERNET_KEY, second, fernet.value}) == 3
 
 
-def test_generated_fernet_keys_are_valid_when_tried() -> None:
+def test_generated_fernet_keys_are_valid() -> None:
     from airflow_on_fargate.rotation.context import random_text
 
     for _ in range(2000):
         Fernet(random_text(43) + "=")
 
 
-def test_old_tokens_end_before_their_key_when_the_jwt_key_is_rotated(
+def test_jwt_rotation_waits_for_old_tokens_to_expire(
     jwt: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME", "7200")
@@ -137,7 +137,7 @@ def test_old_tokens_end_before_their_key_when_the_jwt_key_is_rotated(
 
 
 @pytest.mark.parametrize("restart", [1, 2])
-def test_same_jwt_rotation_goes_on_when_it_was_interrupted(jwt: Stack, restart: int) -> None:
+def test_interrupted_jwt_rotation_continues(jwt: Stack, restart: int) -> None:
     jwt.interrupt_at = restart
     with pytest.raises(InterruptedRunError):
         keys.rotate_jwt_key(jwt.context, 5)
@@ -149,7 +149,7 @@ def test_same_jwt_rotation_goes_on_when_it_was_interrupted(jwt: Stack, restart: 
     assert jwt.slept == [5]
 
 
-def test_is_refused_when_there_are_three_keys(jwt: Stack) -> None:
+def test_three_keys_are_refused(jwt: Stack) -> None:
     jwt.context.secrets["jwt-key"].put("a,b,c")
     with pytest.raises(RotationError, match="holds 3 keys"):
         keys.rotate_jwt_key(jwt.context, 5)

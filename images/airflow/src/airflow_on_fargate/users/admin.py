@@ -1,8 +1,8 @@
 """`ensure-admin-user`: the FAB user that ADMIN_USERNAME, ADMIN_EMAIL and ADMIN_PASSWORD describe.
 
-Creates it, or brings it up to date: role Admin (besides roles that people added), active, that
-e-mail address, that password. It runs again with every deployment, and changes nothing when nothing
-differs, so that nobody is signed out for it.
+Creates the user or updates it: role Admin (besides roles that people added), active, that e-mail
+address, that password. It runs with every deployment and changes nothing when nothing differs, so
+that no session ends.
 """
 
 import os
@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 ROLE: Final = "Admin"
-# Any number that is always the same: two runs side by side take turns on it.
+# Any constant number: two runs at the same time take turns with it.
 ADVISORY_LOCK: Final = 4_150_917_202
 
 
 class MissingSettingError(Exception):
-    """A variable that the task definition should have set is not there."""
+    """The task definition does not set a variable that it should."""
 
 
 def main() -> int:
@@ -38,13 +38,13 @@ def main() -> int:
 
 
 def ensure(security_manager: Any, username: str, email: str, password: str) -> str:
-    """Create or correct the user; returns what was done, in words."""
+    """Create or update the user; returns a sentence about what was done."""
     role = security_manager.find_role(ROLE)
     if role is None:
-        # Roles are made when an api-server starts; on a first deployment none has.
+        # An API server creates the roles when it starts; on a first deployment none has started.
         security_manager.sync_roles()
         role = security_manager.find_role(ROLE)
-    # The address is unique too: a renamed administrator keeps the account.
+    # The address is unique too: an administrator with a new name keeps the account.
     user = security_manager.find_user(username=username) or security_manager.find_user(email=email)
     if user is None:
         security_manager.add_user(username, "Airflow", "Administrator", email, role, password)
@@ -81,13 +81,13 @@ def _has_password(user: Any, password: str) -> bool:
 
 @contextmanager
 def _one_at_a_time(connection_url: str) -> Iterator[None]:
-    """Take turns: building FAB's roles twice at once violates unique constraints."""
+    """Take turns: creating FAB's roles twice at the same time violates unique constraints."""
     from sqlalchemy import create_engine, text
     from sqlalchemy.pool import NullPool
 
     engine = create_engine(connection_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        # Closing the connection releases it, also when this process dies.
+        # Closing the connection releases the lock, also when this process is killed.
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
         yield
 
