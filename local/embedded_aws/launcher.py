@@ -45,6 +45,7 @@ SUBJECTS = (
     "ec2.security_groups",
     "iam.role_policies",
     "events.schedules",
+    "cloudformation.conditions",
     "cloudformation.inert",
     "cloudformation.stacks",
     "cloudformation.change_sets",

@@ -1,8 +1,8 @@
-"""`ensure-admin-user`: the FAB user that ADMIN_USERNAME, ADMIN_EMAIL and ADMIN_PASSWORD describe.
+"""`ensure-admin-user [ADDRESS]`: the FAB user that ADMIN_USERNAME and ADMIN_PASSWORD describe.
 
 Creates the user or updates it: role Admin (besides roles that people added), active, that e-mail
-address, that password. It runs with every deployment and changes nothing when nothing differs, so
-that no session ends.
+address, that password. Without an address, an existing user keeps its own. It runs with every
+deployment and changes nothing when nothing differs, so that no session ends.
 """
 
 import os
@@ -19,13 +19,12 @@ class MissingSettingError(Exception):
     """The task definition does not set a variable that it should."""
 
 
-def main() -> int:
+def main(email: str = "") -> int:
     """Exit code 0 when the user is as described."""
     from airflow_on_fargate.schema import alembic_heads
 
     url = _setting("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
-    username, email = _setting("ADMIN_USERNAME"), _setting("ADMIN_EMAIL")
-    password = _setting("ADMIN_PASSWORD")
+    username, password = _setting("ADMIN_USERNAME"), _setting("ADMIN_PASSWORD")
     if problem := alembic_heads.mismatch(url):
         print(f"Run `db migrate` first: {problem}")
         return 1
@@ -45,9 +44,12 @@ def ensure(security_manager: Any, username: str, email: str, password: str) -> s
         security_manager.sync_roles()
         role = security_manager.find_role(ROLE)
     # The address is unique too: an administrator with a new name keeps the account.
-    user = security_manager.find_user(username=username) or security_manager.find_user(email=email)
+    user = security_manager.find_user(username=username)
+    if user is None and email:
+        user = security_manager.find_user(email=email)
     if user is None:
-        security_manager.add_user(username, "Airflow", "Administrator", email, role, password)
+        address = email or f"{username}@example.com"  # FAB requires one
+        security_manager.add_user(username, "Airflow", "Administrator", address, role, password)
         return f"Created the user {username!r} with the role {ROLE}."
     changed = _correct(user, username, email, role)
     if changed and not security_manager.update_user(user):
@@ -64,7 +66,7 @@ def ensure(security_manager: Any, username: str, email: str, password: str) -> s
 def _correct(user: Any, username: str, email: str, role: Any) -> list[str]:
     changed = []
     for attribute, wanted in (("username", username), ("email", email), ("active", True)):
-        if getattr(user, attribute) != wanted:
+        if wanted and getattr(user, attribute) != wanted:
             setattr(user, attribute, wanted)
             changed.append(attribute)
     if role not in user.roles:
