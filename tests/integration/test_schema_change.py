@@ -14,7 +14,7 @@ import pytest
 
 from run_airflow_command.aws.ecs_services import EcsServices
 from run_airflow_command.aws.s3_upgrade_notes import S3UpgradeNotes
-from run_airflow_command.schema_change import planned_command as upgrade
+from run_airflow_command.schema_change.service_counts import restore_services
 from shared.fargate import StoppedTask
 from tests.integration.embedded_aws.conftest import (
     REPOSITORY,
@@ -114,7 +114,7 @@ class Cluster:
 
     def give_counts_back(self, task: StoppedTask) -> tuple[str, ...]:
         """What the function does when it hears of the task's end."""
-        return upgrade.restore_services(task, self.notes(), EcsServices(self.ecs, self.arn))
+        return restore_services(task, self.notes(), EcsServices(self.ecs, self.arn))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from samcli.cli.types import CfnParameterOverridesType
 from template_files import ROOT_DIR, root
 
 from commands.deployment import quoted
-from preflight.parameters import find_problems
+from preflight.checks.all_checks import find_problems
 
 SUBNETS = "subnet-1,subnet-2"
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/1"
