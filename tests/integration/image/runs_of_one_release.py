@@ -71,14 +71,14 @@ def main() -> None:
         patches.apply("run_creation")
     with create_session() as session:
         session.add(DagBundleModel(name="releases"))
-    told = []
+    printed = []
     for name, before, after in (("first", "one", "two"), ("second", "three", "four")):
         record(before)
         with create_session() as session:
             run = run_while(session, name, after)
             tasks = [instance.task_id for instance in run.task_instances]
-            told.append({"release": run.bundle_version, "tasks": tasks, "locked": locked()})
-    print(json.dumps(told))
+            printed.append({"release": run.bundle_version, "tasks": tasks, "locked": locked()})
+    print(json.dumps(printed))
 
 
 if __name__ == "__main__":

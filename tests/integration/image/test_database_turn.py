@@ -99,7 +99,7 @@ def test_old_history_is_deleted_from_both_databases(image: Image) -> None:
     code, output = image.run("clean-database", BEFORE)
 
     assert code == 0, output
-    assert "Deleted 1 results of before" in output.splitlines()[-1]
+    assert "Deleted 1 Celery results from before" in output.splitlines()[-1]
     with connected(image.url) as connection:
         events = "SELECT event FROM log WHERE event IN ('old', 'new')"
         assert connection.exec_driver_sql(events).scalars().all() == ["new"]
@@ -121,7 +121,7 @@ def test_cleaning_fails_loudly_when_one_table_cannot_be_cleaned(image: Image) ->
     assert code == 1, output
     assert "'airflow db clean' ended with exit code 1" in output
     # A failure in one does not prevent cleaning the other.
-    assert "Deleted 1 results" in output
+    assert "Deleted 1 Celery results" in output
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,8 @@ def judge(folder: Path) -> None:
         if (has := tasks[dag_id, run_id]) != {"begin", f"step_{numbers[release]}", "end"}
     ]
     releases = len({release for _, _, release in runs})
-    told = {"runs": len(runs), "of releases": releases, "import errors": errors, "wrong": wrong}
-    print(json.dumps(told))
+    found = {"runs": len(runs), "of releases": releases, "import errors": errors, "wrong": wrong}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ class Harness:
         self.now = NOW
         self.found: list[ForecastRun] | None = []
         self.put: list[dict[str, Any]] = []
-        self.told = 0
+        self.notified = 0
         self.failing = False
         self.publisher = Publisher(self._look, self._put, self._tell, lambda: self.now)
 
@@ -81,15 +81,15 @@ class Harness:
     def _tell(self) -> None:
         if self.failing:
             raise OSError("Lambda is away")
-        self.told += 1
+        self.notified += 1
 
     def look(self, after: float, *found: ForecastRun) -> tuple[int, int]:
         """How often it has written and notified since."""
-        before = len(self.put), self.told
+        before = len(self.put), self.notified
         self.now += after
         self.found = list(found)
         self.publisher.publish()
-        return len(self.put) - before[0], self.told - before[1]
+        return len(self.put) - before[0], self.notified - before[1]
 
 
 def test_writes_and_notifies_once_when_a_run_is_due_soon() -> None:
