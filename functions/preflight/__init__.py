@@ -1,1 +1,1 @@
-"""Refuse impossible parameters before anything is created."""
+"""Refuse a deployment that cannot succeed, before anything is created or changed."""

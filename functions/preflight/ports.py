@@ -1,4 +1,4 @@
-"""What the check needs of AWS."""
+"""What the preflight needs of AWS."""
 
 from typing import Protocol
 
@@ -7,4 +7,18 @@ class ServiceLinkedRoles(Protocol):
     """The roles by which AWS services act in the account."""
 
     def ensure(self, service: str) -> None:
-        """Make the service's role unless it exists."""
+        """Create the service's role unless it exists; return when it can be used."""
+
+
+class PrefixLists(Protocol):
+    """Lists of addresses that AWS maintains."""
+
+    def find(self, name: str) -> str | None:
+        """The id of the list in this region; None if there is none."""
+
+
+class Stacks(Protocol):
+    """CloudFormation's stacks."""
+
+    def is_rolling_back(self, stack_id: str) -> bool:
+        """Whether the stack goes back to what it was before an update."""

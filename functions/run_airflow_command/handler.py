@@ -6,6 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from contracts.names import COMMAND
 from run_airflow_command.commands.airflow_cli import InvalidCommandError
 from run_airflow_command.commands.lifecycle import CommandBusyError
 from run_airflow_command.commands.polling import CommandPolling
@@ -42,7 +43,9 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
         _custom_resource(CustomResourceRequest.from_event(event), context, telemetry)
         return None
     if is_stopped_task_event(event):
-        _stopped_task(StoppedTask.from_event(EventBridgeEvent(event).detail), context, telemetry)
+        _stopped_task(
+            StoppedTask.from_event(EventBridgeEvent(event).detail, COMMAND), context, telemetry
+        )
         return None
     if event == TICK_EVENT:
         return _sweep(context, telemetry)

@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes import CloudWatchAlarmEvent, EventBridgeEvent
 
+from contracts.names import WORKER
 from contracts.wake_up import is_wake_up, published_tasks
 from scale_workers.model import Trigger
 from scale_workers.queue_fleet import UNHEALTHY
@@ -27,7 +28,7 @@ def trigger_of(event: Mapping[str, Any]) -> Trigger | None:
     if CloudWatchAlarmEvent(dict(event)).get("source") == "aws.cloudwatch":
         return Trigger.ALARM
     if is_stopped_task_event(event):
-        task = StoppedTask.from_event(EventBridgeEvent(dict(event)).detail)
+        task = StoppedTask.from_event(EventBridgeEvent(dict(event)).detail, WORKER)
         # One that was stopped because it hung had lived; it is no sign that workers cannot start.
         left = task.succeeded or task.stopped_reason == UNHEALTHY
         return Trigger.WORKER_LEFT if left else Trigger.WORKER_DIED

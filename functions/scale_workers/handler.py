@@ -9,6 +9,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from contracts.names import WORKER
 from contracts.queues import DEFAULT_QUEUE
 from scale_workers.all_fleets import Fleets, Looks
 from scale_workers.aws.ecs_worker_tasks import EcsWorkerTasks
@@ -88,7 +89,7 @@ def _is_worker(event: Event, settings: ScaleWorkersSettings) -> bool:
 
 
 def _stopped_task(event: Event) -> StoppedTask:
-    return StoppedTask.from_event(EventBridgeEvent(event).detail)
+    return StoppedTask.from_event(EventBridgeEvent(event).detail, WORKER)
 
 
 def _report_death(task: StoppedTask, telemetry: Telemetry) -> None:
@@ -178,7 +179,12 @@ def _fleet(
         config=fleet.config,
         queue=SqsWorkQueue(clients.sqs(), fleet.queue_url),
         workers=EcsWorkerTasks(
-            clients.ecs(), settings.placement, settings.task_definition_arn, queue, fleet.size
+            clients.ecs(),
+            settings.placement,
+            settings.task_definition_arn,
+            queue,
+            fleet.size,
+            fleet.idle_timeout_seconds,
         ),
         current=current,
         states=S3FleetState(clients.s3(), settings.state_bucket_name, queue),

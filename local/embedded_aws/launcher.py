@@ -21,36 +21,46 @@ from embedded_aws.settings import Settings, SettingsError, load_settings
 
 # In the order of their installation. The stand-in comes first: ministack looks for Docker once.
 SUBJECTS = (
-    "docker_stand_in",
-    "task_events",
-    "task_definitions",
-    "task_metadata",
-    "task_logs",
-    "run_task",
-    "tasks",
-    "clusters",
-    "services",
-    "service_resources",
-    "service_names",
-    "target_health",
-    "load_balancer",
-    "cloudformation_inert",
-    "cloudformation_types",
-    "cloudformation_stacks",
-    "cloudformation_change_sets",
-    "cloudformation_validation",
-    "cloudformation_custom_resources",
-    "cloudformation_unchanged",
-    "cloudformation_rollback",
-    "cloudformation_cleanup",
-    "buckets",
-    "secrets",
-    "databases",
-    "lambda_functions",
-    "queue_metrics",
-    "event_targets",
-    "object_events",
-    "alarms",
+    "containers.docker_stand_in",
+    "ecs.task_events",
+    "ecs.task_definitions",
+    "ecs.task_metadata",
+    "containers.logs",
+    "ecs.run_task",
+    "ecs.tasks",
+    "ecs.clusters",
+    "ecs.services",
+    "ecs.service_resources",
+    "ecs.capacity_providers",
+    "service_discovery.names",
+    "load_balancing.target_health",
+    "load_balancing.listener",
+    "load_balancing.target_groups",
+    "cloudfront.edge",
+    "cloudfront.vpc_origins",
+    "cloudfront.distributions",
+    "acm.certificates",
+    "route53.record_sets",
+    "ec2.networks",
+    "ec2.security_groups",
+    "iam.role_policies",
+    "events.schedules",
+    "cloudformation.inert",
+    "cloudformation.stacks",
+    "cloudformation.change_sets",
+    "cloudformation.validation",
+    "lambda_functions.custom_resources",
+    "cloudformation.unchanged",
+    "cloudformation.rollback",
+    "cloudformation.cleanup",
+    "s3.buckets",
+    "secrets_manager.secrets",
+    "rds.instances",
+    "lambda_functions.runtime",
+    "cloudwatch.queue_metrics",
+    "events.targets",
+    "s3.object_events",
+    "cloudwatch.alarms",
 )
 
 logger = logging.getLogger("embedded_aws")
@@ -91,16 +101,11 @@ def install_subjects(settings: Settings) -> None:
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; end the children while the endpoint still answers them."""
     from hypercorn.asyncio import serve as hypercorn_serve
-    from hypercorn.config import Config
     from ministack.app import app
 
-    from embedded_aws import load_balancer
+    from embedded_aws import front
 
-    config = Config()
-    config.bind = [f"127.0.0.1:{port}" for port in (settings.endpoint_port, settings.ui_port)]
-    config.keep_alive_timeout = 75
-    config.graceful_timeout = 1
-    config.loglevel = settings.log_level
+    config = front.ServerConfig(settings)
     logging.getLogger("hypercorn.error").propagate = False  # it has a handler of its own
 
     stopping = asyncio.Event()
@@ -113,8 +118,8 @@ async def serve(settings: Settings) -> None:
         await asyncio.to_thread(processes.registry().stop_all)
 
     announcement = asyncio.create_task(_announce(settings))
-    front = load_balancer.in_front_of(app, settings)
-    application: Any = front  # hypercorn names every kind of message, an application takes any
+    # hypercorn names every kind of message; our application takes any.
+    application: Any = front.in_front_of(app, settings)
     await hypercorn_serve(application, config, shutdown_trigger=children_ended)
     announcement.cancel()
 

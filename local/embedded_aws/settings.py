@@ -8,6 +8,8 @@ from typing import Any
 
 ACCOUNT_ID = "000000000000"
 
+_PORTS = ("endpoint_port", "ui_port", "https_port", "database_port")
+
 
 class SettingsError(ValueError):
     """The configuration file cannot be used; the message says what to change."""
@@ -31,6 +33,7 @@ class Settings:
 
     endpoint_port: int
     ui_port: int
+    https_port: int
     database_port: int
     state_dir: Path
     images: Mapping[str, Image]
@@ -59,6 +62,11 @@ class Settings:
         return self.state_dir / "registry"
 
     @property
+    def certificates_dir(self) -> Path:
+        """The local certificate authority; clients trust its `ca.pem`."""
+        return self.state_dir / "certificates"
+
+    @property
     def tasks_dir(self) -> Path:
         return self.state_dir / "tasks"
 
@@ -81,13 +89,12 @@ def settings_from(raw: dict[str, Any], source: str = "settings") -> Settings:
     unknown = sorted(raw.keys() - known)
     if unknown:
         raise SettingsError(f"{source}: unknown settings {', '.join(unknown)}")
-    required = {"endpoint_port", "ui_port", "database_port", "state_dir", "images",
-                "postgres_bin", "lambda_python"}  # fmt: skip
+    required = {*_PORTS, "state_dir", "images", "postgres_bin", "lambda_python"}
     missing = sorted(required - raw.keys())
     if missing:
         raise SettingsError(f"{source}: missing settings {', '.join(missing)}")
     values = dict(raw)
-    for name in ("endpoint_port", "ui_port", "database_port"):
+    for name in _PORTS:
         if type(values[name]) is not int or not 1 <= values[name] <= 65535:
             raise SettingsError(f"{source}: {name} must be a port number from 1 to 65535")
     for name in ("service_steady_timeout_seconds", "shutdown_timeout_seconds",

@@ -71,7 +71,7 @@ class Cluster:
         self, component: str, image: str, command: list[str], environment: dict[str, str]
     ) -> str:
         container = {
-            "name": "airflow", "image": image, "command": command,
+            "name": "command", "image": image, "command": command,
             "environment": [{"name": n, "value": v} for n, v in environment.items()],
         }  # fmt: skip
         answer = self.ecs.register_task_definition(
@@ -99,7 +99,7 @@ class Cluster:
         answer = self.ecs.run_task(
             cluster=self.name, taskDefinition=self.command, launchType="FARGATE",
             networkConfiguration=NETWORK,
-            overrides={"containerOverrides": [{"name": "airflow", "command": list(words)}]},
+            overrides={"containerOverrides": [{"name": "command", "command": list(words)}]},
         )  # fmt: skip
         arn = answer["tasks"][0]["taskArn"]
 
@@ -107,7 +107,7 @@ class Cluster:
             (task,) = self.ecs.describe_tasks(cluster=self.name, tasks=[arn])["tasks"]
             return task if task["lastStatus"] == "STOPPED" else None
 
-        return StoppedTask.from_event(eventually(ended, timeout=120))
+        return StoppedTask.from_event(eventually(ended, timeout=120), "command")
 
     def notes(self) -> S3UpgradeNotes:
         return S3UpgradeNotes(self.s3, STATE)

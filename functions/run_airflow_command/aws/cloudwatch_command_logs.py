@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
+from contracts.names import COMMAND
 from shared.aws.named_errors import named_errors
 from shared.errors import AwsCallError
-from shared.fargate import CONTAINER_NAME
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -23,7 +23,7 @@ class CloudWatchCommandLogs:
         self._logger = logger
 
     def location(self, task_id: str) -> tuple[str, str]:
-        return self._log_group, f"{_STREAM_PREFIX}/{CONTAINER_NAME}/{task_id}"
+        return self._log_group, f"{_STREAM_PREFIX}/{COMMAND}/{task_id}"
 
     def tail(self, task_id: str) -> Sequence[str]:
         log_group, log_stream = self.location(task_id)

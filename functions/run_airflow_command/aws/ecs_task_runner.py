@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from contracts.names import COMMAND
 from run_airflow_command.commands.record import CommandRecord
 from run_airflow_command.commands.task_overrides import overrides
 from run_airflow_command.ports import SeenTask, TaskNotStartedError
 from shared.aws.named_errors import error_code, error_message, named_errors
+from shared.aws.new_roles import cannot_be_assumed, with_new_roles
 from shared.errors import AwsCallError
 from shared.fargate import StoppedTask, TaskPlacement, family
 
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_ecs.type_defs import TaskTypeDef
 
-# IAM is eventually consistent: in the first two minutes of a role's life ECS may not be able to
-# assume it.
-_WAITS_SECONDS = (5, 10, 15, 20, 30, 40)
 # DescribeTasks' limit.
 _DESCRIBED_AT_ONCE = 100
 
@@ -48,14 +47,15 @@ class EcsTaskRunner:
 
     def run(self, record: CommandRecord, task_definition_arn: str) -> str:
         with named_errors("start the command's task"):
-            for wait in _WAITS_SECONDS:
-                try:
-                    return self._run(record, task_definition_arn)
-                except ClientError as error:
-                    if not _role_is_too_new(error):
-                        raise
-                self._sleep(wait)
-            return self._run(record, task_definition_arn)
+            try:
+                return with_new_roles(lambda: self._run(record, task_definition_arn), self._sleep)
+            except ClientError as error:
+                if not _is_refusal(error):
+                    raise
+                raise TaskNotStartedError(
+                    "Could not start the command's task: "
+                    f"{error_code(error)}: {error_message(error)}"
+                ) from error
 
     def find(self, record: CommandRecord) -> SeenTask | None:
         arns = [record.task_arn] if record.task_arn else self._arns()
@@ -128,12 +128,6 @@ class EcsTaskRunner:
             if not task_arns:
                 raise
             return str(task_arns[0])
-        except ClientError as error:
-            if _role_is_too_new(error) or not _is_refusal(error):
-                raise
-            raise TaskNotStartedError(
-                f"Could not start the command's task: {error_code(error)}: {error_message(error)}"
-            ) from error
         for failure in response.get("failures", []):
             raise TaskNotStartedError(
                 f"ECS started no task: {failure.get('reason', 'no reason given')} "
@@ -144,14 +138,11 @@ class EcsTaskRunner:
         return response["tasks"][0]["taskArn"]
 
 
-def _role_is_too_new(error: ClientError) -> bool:
-    return error_code(error) == "ClientException" and "unable to assume" in error_message(error)
-
-
 def _is_refusal(error: ClientError) -> bool:
-    """Whether ECS has understood and refused: after a 5xx a task may have been started."""
+    """Whether ECS has refused for certain: after a 5xx, or a conflict, there may be a task."""
     status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    return 400 <= status < 500
+    uncertain = error_code(error) == "ConflictException" or cannot_be_assumed(error)
+    return 400 <= status < 500 and not uncertain
 
 
 def _seen(task: "TaskTypeDef") -> SeenTask:
@@ -161,5 +152,5 @@ def _seen(task: "TaskTypeDef") -> SeenTask:
         status=status,
         has_run="startedAt" in task,
         stopping=task.get("desiredStatus") == "STOPPED",
-        stopped=StoppedTask.from_event(task) if status == "STOPPED" else None,
+        stopped=StoppedTask.from_event(task, COMMAND) if status == "STOPPED" else None,
     )

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.airflow_cli import ROTATE_SECRET
+from contracts.names import COMMAND
 from run_airflow_command.commands.airflow_cli import InvalidCommandError
-from shared.fargate import CONTAINER_NAME
 from shared.fargate_sizes import size_problem
 
 # RunTask's limit, JSON characters included.
@@ -47,4 +47,4 @@ def overrides(
     # The one command that may write secrets and restart services.
     if command[0] == ROTATE_SECRET and rotation_task_role_arn:
         task["taskRoleArn"] = rotation_task_role_arn
-    return {"containerOverrides": [{"name": CONTAINER_NAME, "command": command}], **task}
+    return {"containerOverrides": [{"name": COMMAND, "command": command}], **task}

@@ -1,15 +1,20 @@
 """Worker tasks on ECS."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from contracts.names import WORKER
 from contracts.queues import DEFAULT_QUEUE
 from contracts.worker_settings import CONCURRENCY, FIRST_TASK_SECONDS, IDLE_TIMEOUT_SECONDS
 from scale_workers.fleet_state import Launch
-from scale_workers.ports import LaunchResult, WorkerSize, WorkerTask
+from scale_workers.ports import LaunchResult, WorkerTask
 from shared.aws.named_errors import named_errors
+from shared.aws.new_roles import with_new_roles
 from shared.errors import AwsCallError
-from shared.fargate import CONTAINER_NAME, TaskPlacement, family, family_and_revision
+from shared.fargate import TaskPlacement, family, family_and_revision
+from shared.worker_fleets import WorkerSize
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
@@ -29,9 +34,6 @@ _STANDING_IDLE_SECONDS = 6 * 3600
 
 # Nobody but the scaler reads it: ECS repeats an environment to the letter, a size in its own way.
 _SIZE = "WORKER_SIZE"
-
-
-_SIZE_OF_DEFINITION = WorkerSize()
 
 
 class LaunchedByAnotherError(AwsCallError):
@@ -55,13 +57,17 @@ class EcsWorkerTasks:
         placement: TaskPlacement,
         task_definition_arn: str,
         queue: str = DEFAULT_QUEUE,
-        size: WorkerSize = _SIZE_OF_DEFINITION,
+        size: WorkerSize | None = None,
+        idle_timeout_seconds: int = 20,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._placement = placement
         self._family = family(task_definition_arn)
         self._queue = queue
         self._size = size
+        self._idle_timeout_seconds = idle_timeout_seconds
+        self._sleep = sleep
 
     def active(self) -> Sequence[WorkerTask]:
         return [self._worker(task) for task in self._tasks("RUNNING") if self._is_ours(task)]
@@ -78,7 +84,7 @@ class EcsWorkerTasks:
             requested_at=task["createdAt"],
             started_at=task.get("startedAt"),
             on_spot=task.get("capacityProviderName") == _SPOT,
-            standing=IDLE_TIMEOUT_SECONDS in environment,
+            standing=environment.get(IDLE_TIMEOUT_SECONDS) == str(_STANDING_IDLE_SECONDS),
             outdated=environment.get(_SIZE) != _label(self._size),
             unhealthy=task.get("healthStatus") == "UNHEALTHY",
         )
@@ -99,7 +105,8 @@ class EcsWorkerTasks:
         for batch, first in enumerate(range(0, launch.count, _TASKS_PER_LAUNCH)):
             try:
                 with named_errors("start workers", {"ConflictException": LaunchedByAnotherError}):
-                    response = self._client.run_task(
+                    run = partial(
+                        self._client.run_task,
                         cluster=self._placement.cluster_arn,
                         taskDefinition=revision,
                         count=min(_TASKS_PER_LAUNCH, launch.count - first),
@@ -110,6 +117,7 @@ class EcsWorkerTasks:
                         startedBy=self._queue,
                         **self._how(launch),
                     )
+                    response = with_new_roles(run, self._sleep)
             except LaunchedByAnotherError:
                 break
             except AwsCallError as error:
@@ -158,30 +166,25 @@ class EcsWorkerTasks:
         )
         environment = {
             FIRST_TASK_SECONDS: launch.patience,
-            IDLE_TIMEOUT_SECONDS: _STANDING_IDLE_SECONDS if launch.standing else None,
-            CONCURRENCY: self._size.concurrency,
+            IDLE_TIMEOUT_SECONDS: (
+                _STANDING_IDLE_SECONDS if launch.standing else self._idle_timeout_seconds
+            ),
+            CONCURRENCY: self._size.slots if self._size else None,
             _SIZE: _label(self._size),
         }
         container: dict[str, Any] = {}
         if self._queue != DEFAULT_QUEUE:
             container["command"] = ["celery", "worker", "--queues", self._queue]
-        said = [
+        container["environment"] = [
             {"name": name, "value": str(value)}
             for name, value in environment.items()
             if value is not None
         ]
-        if said:
-            container["environment"] = said
-        overrides: dict[str, Any] = {}
-        if self._size.cpu is not None:
+        overrides: dict[str, Any] = {"containerOverrides": [{"name": WORKER, **container}]}
+        if self._size:
             overrides["cpu"] = str(self._size.cpu)
-        if self._size.memory_mib is not None:
             overrides["memory"] = str(self._size.memory_mib)
-        if container:
-            overrides["containerOverrides"] = [{"name": CONTAINER_NAME, **container}]
-        if overrides:
-            how["overrides"] = overrides
-        return how
+        return {**how, "overrides": overrides}
 
 
 def _environment(task: "TaskTypeDef") -> dict[str, str]:
@@ -189,12 +192,11 @@ def _environment(task: "TaskTypeDef") -> dict[str, str]:
     return {
         each["name"]: each["value"]
         for container in task.get("overrides", {}).get("containerOverrides", [])
-        if container.get("name") == CONTAINER_NAME
+        if container.get("name") == WORKER
         for each in container.get("environment", [])
     }
 
 
-def _label(size: WorkerSize) -> str | None:
-    """A size as one word; None when the task definition says all of it."""
-    values = (size.cpu, size.memory_mib, size.concurrency)
-    return "/".join(str(value or "") for value in values) if any(values) else None
+def _label(size: WorkerSize | None) -> str | None:
+    """A size as one word; None for the task definition's size."""
+    return str(size) if size else None

@@ -1,12 +1,13 @@
 """AWS clients, made when first needed and kept as long as the execution environment lives."""
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -23,6 +24,16 @@ _CONFIG = Config(
     max_pool_connections=16,
     retries={"mode": "standard", "total_max_attempts": 4},
 )
+
+
+@cache
+def cloudformation() -> "CloudFormationClient":
+    return boto3.client("cloudformation", config=_CONFIG)
+
+
+@cache
+def ec2() -> Any:
+    return boto3.client("ec2", config=_CONFIG)
 
 
 @cache

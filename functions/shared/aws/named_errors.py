@@ -5,7 +5,10 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.errors import AwsCallError
+from shared.errors import AccessDeniedError, AwsCallError
+
+# Services name it differently; the answer to a HEAD request has only a status.
+_ACCESS_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403")
 
 
 def error_code(error: ClientError) -> str:
@@ -15,6 +18,10 @@ def error_code(error: ClientError) -> str:
 
 def error_message(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Message", "")).strip()
+
+
+def is_access_denied(error: ClientError) -> bool:
+    return error_code(error) in _ACCESS_DENIED
 
 
 @contextmanager
@@ -29,7 +36,8 @@ def named_errors(
         yield
     except ClientError as error:
         code = error_code(error)
-        kind = (names or {}).get(code, AwsCallError)
+        other = AccessDeniedError if is_access_denied(error) else AwsCallError
+        kind = (names or {}).get(code, other)
         raise kind(f"Could not {action}: {code}: {error_message(error)}") from error
     except BotoCoreError as error:
         raise AwsCallError(f"Could not {action}: {error}") from error

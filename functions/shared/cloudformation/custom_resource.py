@@ -8,6 +8,8 @@ The response URL is a bearer secret: whoever has it can answer for us. It is in 
 no error message.
 """
 
+import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,9 +19,13 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes import CloudFormationCustomResourceEvent
 
 from shared.cloudformation.answer_body import AnswerTooLargeError, response_body
+from shared.errors import AccessDeniedError
 
 RequestType = Literal["Create", "Update", "Delete"]
 Status = Literal["SUCCESS", "FAILED"]
+
+# As often as a call may be denied before that is taken for the truth; half a minute in all.
+_DENIED_WAITS_SECONDS = (2, 3, 5, 10, 10)
 
 
 @dataclass(frozen=True)
@@ -118,21 +124,25 @@ def fulfil(
     work: Callable[[CustomResourceRequest], Answer | AnswerLater],
     channel: AnswerChannel,
     logger: Logger,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Do the work and answer once: with its result, or FAILED with what it raised.
 
     An error of the work is not raised again: Lambda would repeat a call that has been answered.
     An error of the answering is, so that Lambda repeats a call that has not.
+
+    The work must be repeatable: a call that is denied is tried again for half a minute, because
+    the function's role may have been created, or changed, a moment ago.
     """
     logger.append_keys(
         cloudformation_request_id=request.request_id,
         logical_resource_id=request.logical_resource_id,
     )
     try:
-        answer = work(request)
+        answer = _with_new_permissions(request, work, logger, sleep)
     except Exception as error:
         logger.exception("The custom resource failed")
-        answer = Answer("FAILED", str(error) or type(error).__name__)
+        answer = Answer("FAILED", f"{str(error) or type(error).__name__}{_where_to_look()}")
     if isinstance(answer, AnswerLater):
         return
     try:
@@ -141,3 +151,25 @@ def fulfil(
         answer = Answer("FAILED", str(error))
         send_answer(request, answer, channel)
     logger.info("Answered CloudFormation", status=answer.status, reason=answer.reason)
+
+
+def _with_new_permissions(
+    request: CustomResourceRequest,
+    work: Callable[[CustomResourceRequest], Answer | AnswerLater],
+    logger: Logger,
+    sleep: Callable[[float], None],
+) -> Answer | AnswerLater:
+    # A deletion's permissions are old.
+    for wait in _DENIED_WAITS_SECONDS if request.request_type != "Delete" else ():
+        try:
+            return work(request)
+        except AccessDeniedError as error:
+            logger.warning("Denied; trying again", reason=str(error), seconds=wait)
+        sleep(wait)
+    return work(request)
+
+
+def _where_to_look() -> str:
+    """The log of this call. In the root stack's events only the nested stack is named."""
+    group, stream = (os.environ.get(f"AWS_LAMBDA_LOG_{part}_NAME") for part in ("GROUP", "STREAM"))
+    return f" (Log group {group}, log stream {stream})" if group and stream else ""

@@ -1,6 +1,6 @@
-"""What a worker of the stranding loop runs: the shipped Celery configuration, and one plain task.
+"""The code of a worker of the stranding loop: the shipped Celery configuration and one plain task.
 
-Beside the in-image package on PYTHONPATH, so that `airflow celery worker` runs as it is shipped.
+It is on PYTHONPATH beside the in-image package, so that `airflow celery worker` runs unchanged.
 """
 
 import os
@@ -25,7 +25,7 @@ if "LOOP_WITHOUT_LIFE_CYCLE" in os.environ:
 
 @shared_task(name="loop.work", ignore_result=True)
 def work(number: int, seconds: float) -> None:
-    """Leave one line for each run: one short write, which no other process's write can split."""
+    """Write one line for each run: one short write, which another process's write cannot split."""
     line = f"{number} {time.time():.3f} {os.getpid()}\n".encode()
     file = os.open(os.environ["LOOP_RUNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.write(file, line)

@@ -19,6 +19,7 @@ import pytest
 
 if TYPE_CHECKING:
     from .ecs_tasks import Ecs
+    from .stack_driver import StackDriver
 
 REPOSITORY = Path(__file__).parents[3]
 REGION = "us-east-1"
@@ -48,7 +49,15 @@ class EmbeddedAws:
 
     @property
     def ui_url(self) -> str:
-        return f"http://127.0.0.1:{self.config['ui_port']}"
+        return f"http://localhost:{self.config['ui_port']}"
+
+    @property
+    def https_url(self) -> str:
+        return f"https://localhost:{self.config['https_port']}"
+
+    @property
+    def ca_file(self) -> Path:
+        return self.state_dir / "certificates" / "ca.pem"
 
     @property
     def state_dir(self) -> Path:
@@ -81,6 +90,7 @@ def running_embedded_aws(state_dir: Path, **settings: Any) -> Iterator[EmbeddedA
     config = {
         "endpoint_port": free_port(),
         "ui_port": free_port(),
+        "https_port": free_port(),
         "database_port": free_port(),
         "state_dir": str(state_dir),
         "images": {
@@ -169,3 +179,11 @@ def ecs(embedded_aws: EmbeddedAws) -> Iterator["Ecs"]:
     cluster = Ecs(embedded_aws)
     yield cluster
     cluster.close()
+
+
+@pytest.fixture
+def stacks(embedded_aws: EmbeddedAws) -> "StackDriver":
+    """Deploys templates; see stack_driver."""
+    from .stack_driver import StackDriver
+
+    return StackDriver(embedded_aws)

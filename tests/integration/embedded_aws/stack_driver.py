@@ -33,6 +33,12 @@ EXECUTION_ROLE = {
     },
 }
 
+VPC = {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.7.0.0/16"}}
+SUBNET = {
+    "Type": "AWS::EC2::Subnet",
+    "Properties": {"VpcId": {"Ref": "Vpc"}, "CidrBlock": "10.7.1.0/24"},
+}
+
 
 @dataclass(frozen=True)
 class Event:
@@ -156,6 +162,16 @@ class StackDriver:
             ],
             "Capabilities": CAPABILITIES,
         }
+
+
+def deploy(stacks: StackDriver, resources: dict[str, Any], **outputs: Any) -> Any:
+    template = {
+        "Resources": resources,
+        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+    }
+    stack = stacks.create(template)
+    assert stack.status == "CREATE_COMPLETE", stacks.failures(stack)
+    return stack
 
 
 def zipped(files: Mapping[str, str]) -> bytes:

@@ -69,6 +69,7 @@ def test_launcher_names_the_setting_when_it_is_wrong(
     config = {
         "endpoint_port": 4566,
         "ui_port": 8080,
+        "https_port": 8443,
         "database_port": 5433,
         "state_dir": str(tmp_path),
         "images": {},

@@ -28,7 +28,7 @@ os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-home-")
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from embedded_aws import processes
-    from embedded_aws.postgres_server import PostgresServer
+    from embedded_aws.rds.postgres_server import PostgresServer
     from embedded_aws.settings import Settings
 
     with socket.socket() as probe:
@@ -41,6 +41,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         Settings(
             endpoint_port=1,
             ui_port=2,
+            https_port=3,
             database_port=port,
             state_dir=directory,
             images={},

@@ -1,7 +1,7 @@
 """Two hundred releases with random timing, recorded by the dag-processor while runs are created.
 
-Real: the publisher, the dag-processor, the database, and the making of runs. Not there: whoever
-executes them; `tests/releases` has the whole stack.
+The publisher, the dag-processor, the database and the creation of runs are real. Nothing executes
+the runs; `tests/releases` has the whole stack.
 """
 
 import json

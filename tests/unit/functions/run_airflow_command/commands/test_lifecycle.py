@@ -16,8 +16,8 @@ MIGRATE = ["db", "migrate"]
 
 def test_tells_where_to_look_when_started(started, request_):
     assert started.request_id == request_.request_id
-    assert started.task_arn.endswith(f"task/airflow-cluster/{FIRST_TASK}")
-    assert (started.log_group, started.log_stream) == ("log-group", f"command/airflow/{FIRST_TASK}")
+    assert started.task_arn.endswith(f"task/airflow/{FIRST_TASK}")
+    assert (started.log_group, started.log_stream) == ("log-group", f"command/command/{FIRST_TASK}")
 
 
 def test_starts_no_second_task_when_the_start_is_repeated(commands, request_, started):
@@ -110,7 +110,7 @@ def test_marks_but_answers_nobody_when_a_person_started_it(commands, request_, s
 
 @pytest.mark.parametrize("started_by", ["", "ecs-svc/1234567890123456789", "somebody"])
 def test_ignores_a_task_when_it_was_not_started_here(commands, started_by, channel):
-    task = StoppedTask.from_event({"taskArn": "arn:task/x", "startedBy": started_by})
+    task = StoppedTask.from_event({"taskArn": "arn:task/x", "startedBy": started_by}, "command")
     assert commands.complete(task).completion is Completion.NOT_OURS
     assert channel.bodies == []
 

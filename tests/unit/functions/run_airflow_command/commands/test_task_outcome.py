@@ -10,7 +10,7 @@ from shared.fargate import StoppedTask
 @pytest.fixture
 def task(sample_event):
     return lambda name: StoppedTask.from_event(
-        sample_event(f"run_airflow_command/{name}")["detail"]
+        sample_event(f"run_airflow_command/{name}")["detail"], "command"
     )
 
 

@@ -15,15 +15,25 @@ from scale_workers.aws.s3_fleet_state import S3FleetState, S3Forecasts
 from scale_workers.aws.sqs_work_queue import SqsWorkQueue
 from scale_workers.fleet_state import FleetState, Launch
 from scale_workers.foresight import NO_FORECAST, DueRun, Forecast
-from scale_workers.ports import QueueDepth, StateConflictError, WorkerSize
+from scale_workers.ports import QueueDepth, StateConflictError
 from shared.aws.eventbridge_tick import EventBridgeTick
 from shared.errors import AwsCallError
 from shared.fargate import TaskPlacement
 from shared.tick import TickTarget
+from shared.worker_fleets import WorkerSize
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 DEFINITIONS = "arn:aws:ecs:us-east-1:111122223333:task-definition/"
 MISSING = "ResourceNotFoundException"
+# What every worker is told.
+IDLE = {
+    "containerOverrides": [
+        {
+            "name": "worker",
+            "environment": [{"name": "WORKER_IDLE_TIMEOUT_SECONDS", "value": "20"}],
+        }
+    ]
+}
 
 
 @pytest.fixture
@@ -95,6 +105,7 @@ def stub_launch(stubber, count, token, response):
             "enableExecuteCommand": True,
             "clientToken": token,
             "startedBy": "default",
+            "overrides": IDLE,
         },
     )
 
@@ -173,6 +184,32 @@ def test_keeps_what_was_started_when_a_later_batch_is_refused(ecs):
     assert result.failures == ["Could not start workers: ThrottlingException: Rate exceeded"]
 
 
+def test_repeats_a_launch_while_the_roles_cannot_be_assumed(stub):
+    client, stubber = stub("ecs")
+    placement = TaskPlacement("cluster", ("subnet-1",), ("sg-1",), "ENABLED")
+    waits = []
+    definition = f"{DEFINITIONS}airflow-worker:7"
+    workers = EcsWorkerTasks(client, placement, definition, sleep=waits.append)
+    unable = "ECS was unable to assume the role 'arn' that was provided for this task."
+    stubber.add_client_error("run_task", "ClientException", unable)
+    stub_launch(stubber, 1, "token-0", {"tasks": [{"taskArn": "a"}]})
+    assert workers.launch(Launch("token", 1, at=0.0), "airflow-worker:7").started == ["a"]
+    assert waits == [5]
+
+
+def test_gives_up_a_launch_after_half_a_minute_when_it_is_denied(stub):
+    client, stubber = stub("ecs")
+    placement = TaskPlacement("cluster", ("subnet-1",), ("sg-1",), "ENABLED")
+    waits = []
+    definition = f"{DEFINITIONS}airflow-worker:7"
+    workers = EcsWorkerTasks(client, placement, definition, sleep=waits.append)
+    for _ in range(4):
+        stubber.add_client_error("run_task", "AccessDeniedException", "You may not.")
+    result = workers.launch(Launch("token", 1, at=0.0), "airflow-worker:7")
+    assert result.failures == ["Could not start workers: AccessDeniedException: You may not."]
+    assert waits == [5, 10, 15]
+
+
 def test_leaves_it_to_the_other_when_another_look_launches_at_this_moment(ecs):
     workers, stubber = ecs
     stubber.add_client_error("run_task", "ConflictException")
@@ -194,6 +231,7 @@ def test_asks_for_spot_alone_when_a_launch_is_on_spot(ecs):
             "enableExecuteCommand": True,
             "startedBy": "default",
             "capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}],
+            "overrides": IDLE,
         },
     )
     result = workers.launch(Launch("token", 2, at=0.0, on_spot=True), "airflow-worker:7")
@@ -206,7 +244,7 @@ def test_tells_a_worker_how_long_to_wait_when_it_is_early_or_fills_the_minimum(e
     environment = [{"name": name, "value": value} for name, value in values.items()]
     names = ("cluster", "networkConfiguration", "clientToken", "taskDefinition", "count",
              "propagateTags", "enableExecuteCommand", "launchType", "startedBy")  # fmt: skip
-    override = {"containerOverrides": [{"name": "airflow", "environment": environment}]}
+    override = {"containerOverrides": [{"name": "worker", "environment": environment}]}
     expected = dict.fromkeys(names, ANY) | {"overrides": override}
     stubber.add_response("run_task", {"tasks": [{"taskArn": "a"}]}, expected)
     workers.launch(Launch("token", 1, 0.0, patience=80, standing=True), "airflow-worker:7")
@@ -216,12 +254,13 @@ def test_tells_a_worker_how_long_to_wait_when_it_is_early_or_fills_the_minimum(e
 def heavy(stub):
     client, stubber = stub("ecs")
     placement = TaskPlacement("cluster", ("subnet-1",), ("sg-1",), "ENABLED")
-    size = WorkerSize(cpu=4096, memory_mib=16384, concurrency=2)
+    size = WorkerSize(4096, 16384, 2)
     definition = f"{DEFINITIONS}airflow-worker:7"
-    return EcsWorkerTasks(client, placement, definition, "heavy", size), stubber
+    return EcsWorkerTasks(client, placement, definition, "heavy", size, 45), stubber
 
 
 SAID = [
+    {"name": "WORKER_IDLE_TIMEOUT_SECONDS", "value": "45"},
     {"name": "AIRFLOW__CELERY__WORKER_CONCURRENCY", "value": "2"},
     {"name": "WORKER_SIZE", "value": "4096/16384/2"},
 ]
@@ -230,7 +269,7 @@ HEAVY = {
     "memory": "16384",
     "containerOverrides": [
         {
-            "name": "airflow",
+            "name": "worker",
             "command": ["celery", "worker", "--queues", "heavy"],
             "environment": SAID,
         }
@@ -251,11 +290,19 @@ def test_says_a_size_alone_when_the_default_fleet_has_one(stub):
     client, stubber = stub("ecs")
     placement = TaskPlacement("cluster", ("subnet-1",), ("sg-1",), "ENABLED")
     definition = f"{DEFINITIONS}airflow-worker:7"
-    workers = EcsWorkerTasks(client, placement, definition, size=WorkerSize(memory_mib=8192))
+    workers = EcsWorkerTasks(client, placement, definition, size=WorkerSize(1024, 8192, 8))
     names = ("cluster", "networkConfiguration", "clientToken", "taskDefinition", "count",
              "propagateTags", "enableExecuteCommand", "launchType")  # fmt: skip
-    said = [{"name": "WORKER_SIZE", "value": "/8192/"}]
-    override = {"containerOverrides": [{"name": "airflow", "environment": said}], "memory": "8192"}
+    said = [
+        {"name": "WORKER_IDLE_TIMEOUT_SECONDS", "value": "20"},
+        {"name": "AIRFLOW__CELERY__WORKER_CONCURRENCY", "value": "8"},
+        {"name": "WORKER_SIZE", "value": "1024/8192/8"},
+    ]
+    override = {
+        "containerOverrides": [{"name": "worker", "environment": said}],
+        "cpu": "1024",
+        "memory": "8192",
+    }
     expected = dict.fromkeys(names, ANY) | {"startedBy": "default", "overrides": override}
     stubber.add_response("run_task", {"tasks": [{"taskArn": "a"}]}, expected)
     workers.launch(Launch("token", 1, 0.0), "airflow-worker:7")
@@ -276,9 +323,9 @@ def test_lists_only_its_own_workers_when_there_are_several_fleets(ecs, heavy):
 def test_sees_who_is_unfit_when_it_lists_the_workers(heavy):
     workers, stubber = heavy
     smaller = [{"name": "WORKER_SIZE", "value": "2048/16384/2"}]
-    small = {"containerOverrides": [{"name": "airflow", "environment": smaller}]}
-    idle = [*SAID, {"name": "WORKER_IDLE_TIMEOUT_SECONDS", "value": "21600"}]
-    waits = {**HEAVY, "containerOverrides": [{"name": "airflow", "environment": idle}]}
+    small = {"containerOverrides": [{"name": "worker", "environment": smaller}]}
+    idle = [{"name": "WORKER_IDLE_TIMEOUT_SECONDS", "value": "21600"}, *SAID[1:]]
+    waits = {**HEAVY, "containerOverrides": [{"name": "worker", "environment": idle}]}
     tasks = [
         task("fit", startedBy="heavy", overrides=HEAVY, healthStatus="HEALTHY"),
         task("small", startedBy="heavy", overrides=small),

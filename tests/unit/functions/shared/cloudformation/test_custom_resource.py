@@ -14,6 +14,7 @@ from shared.cloudformation.custom_resource import (
     fulfil,
     is_custom_resource_event,
 )
+from shared.errors import AccessDeniedError
 
 URL = "https://bucket.example/answer?X-Amz-Signature=SECRETSIGNATURE"
 
@@ -62,6 +63,50 @@ def test_answers_failed_with_the_reason_when_the_work_raises(request_, channel):
 
     run(request_, channel, work)
     assert (channel.answer["Status"], channel.answer["Reason"]) == ("FAILED", "The disk is full")
+
+
+def test_repeats_the_work_while_the_functions_role_is_new(request_, channel):
+    calls = []
+
+    def work(request):
+        calls.append(request)
+        if len(calls) < 3:
+            raise AccessDeniedError("Could not read: AccessDenied: not yet")
+        return SUCCESS
+
+    run(request_, channel, work)
+    assert channel.answer["Status"] == "SUCCESS"
+
+
+def test_answers_failed_when_the_work_stays_denied(request_, channel):
+    def work(request):
+        raise AccessDeniedError("Could not read: AccessDenied: no")
+
+    run(request_, channel, work)
+    assert channel.answer["Reason"] == "Could not read: AccessDenied: no"
+
+
+def test_does_not_repeat_a_denied_deletion(event, channel):
+    calls = []
+
+    def work(request):
+        calls.append(request)
+        raise AccessDeniedError("no")
+
+    run(CustomResourceRequest.from_event(event | {"RequestType": "Delete"}), channel, work)
+    assert len(calls) == 1
+
+
+def test_says_where_the_log_is_when_the_work_fails(request_, channel, monkeypatch):
+    monkeypatch.setenv("AWS_LAMBDA_LOG_GROUP_NAME", "preflight-log")
+    monkeypatch.setenv("AWS_LAMBDA_LOG_STREAM_NAME", "2026/03/01/[1]ab")
+
+    def work(request):
+        raise RuntimeError("The disk is full")
+
+    run(request_, channel, work)
+    reason = "The disk is full (Log group preflight-log, log stream 2026/03/01/[1]ab)"
+    assert channel.answer["Reason"] == reason
 
 
 def test_gives_a_reason_when_the_error_has_none(request_, channel):

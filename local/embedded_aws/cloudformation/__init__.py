@@ -1,0 +1,1 @@
+"""CloudFormation: nested stacks, change sets and rollback as AWS does them."""

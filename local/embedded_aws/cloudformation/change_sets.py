@@ -1,0 +1,261 @@
+"""Change sets with IncludeNestedStacks: what a deployment would do in the children, too.
+
+ministack 1.5.33 ignores the option. CloudFormation makes a change set for each nested stack and
+names it in the parent's change; so it is here. As on AWS a parameter that hangs on a resource
+still to be made is not known yet. Only the root change set can be executed.
+"""
+
+import copy
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+from ministack.core.responses import new_uuid, now_iso
+from ministack.services import cloudformation
+from ministack.services.cloudformation import changesets, engine, handlers, helpers
+from ministack.services.cloudformation import stacks as stack_engine
+
+from embedded_aws.cloudformation.engine import stack_named
+from embedded_aws.cloudformation.stacks import NESTED_STACK, Request, Response
+from embedded_aws.settings import Settings
+
+KNOWN_AFTER_APPLY = "{{changeSet:KNOWN_AFTER_APPLY}}"
+_NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
+
+ChangeSet = dict[str, Any]
+
+
+def install(settings: Settings) -> None:
+    actions = handlers._ACTION_HANDLERS
+    create, describe = actions["CreateChangeSet"], actions["DescribeChangeSet"]
+    execute, delete = actions["ExecuteChangeSet"], actions["DeleteChangeSet"]
+
+    def create_with_children(request: Request) -> Response:
+        response: Response = create(request)
+        if response[0] < 400 and request.get("IncludeNestedStacks", ["false"])[0] == "true":
+            change_set = _change_set_in(response[2])
+            change_set["IncludeNestedStacks"] = True
+            try:
+                _add_children(change_set, root_id=change_set["ChangeSetId"])
+            except ValueError as problem:
+                change_set.update(
+                    Status="FAILED", ExecutionStatus="UNAVAILABLE", StatusReason=str(problem)
+                )
+        return response
+
+    def describe_with_children(request: Request) -> Response:
+        status, headers, body = describe(request)
+        if status >= 400:
+            return status, headers, body
+        return status, headers, _with_change_set_ids(body)
+
+    def execute_root(request: Request) -> Response:
+        _id, change_set = changesets._find_change_set(*_names(request))
+        if change_set and "ParentChangeSetId" in change_set:
+            refusal: Response = helpers._error(
+                "ValidationError", "Only the root change set of nested stacks can be executed."
+            )
+            return refusal
+        response: Response = execute(request)
+        if change_set and response[0] < 400:
+            _drop_children(change_set["ChangeSetId"])
+        return response
+
+    def delete_with_children(request: Request) -> Response:
+        _id, change_set = changesets._find_change_set(*_names(request))
+        if change_set:
+            _drop_children(change_set["ChangeSetId"])
+        response: Response = delete(request)
+        return response
+
+    actions.update(
+        CreateChangeSet=create_with_children,
+        DescribeChangeSet=describe_with_children,
+        ExecuteChangeSet=execute_root,
+        DeleteChangeSet=delete_with_children,
+    )
+
+
+def _names(request: Request) -> tuple[str, str]:
+    return request.get("ChangeSetName", [""])[0], request.get("StackName", [""])[0]
+
+
+def _change_set_in(response_body: bytes) -> ChangeSet:
+    found = re.search(r"<Id>(.+?)</Id>", response_body.decode())
+    if found is None:
+        raise RuntimeError("CreateChangeSet answered no change set id")
+    change_set: ChangeSet = cloudformation._change_sets[found.group(1)]
+    return change_set
+
+
+def _drop_children(root_id: str) -> None:
+    for found in list(cloudformation._change_sets.values()):
+        if found.get("RootChangeSetId") == root_id:
+            cloudformation._change_sets.pop(found["ChangeSetId"], None)
+
+
+def _add_children(parent: ChangeSet, root_id: str) -> None:
+    """Make a change set for each nested stack of the parent's new template."""
+    stack = stack_named(parent["StackId"]) or {}
+    properties_of = _nested_properties(parent, stack)
+    if parent["Status"] == "FAILED":  # no changes of its own: there may be some in the children
+        parent["Changes"] = []
+    for logical_id, properties in properties_of.items():
+        record = stack.get("_resources", {}).get(logical_id, {})
+        child_stack = stack_named(record.get("PhysicalResourceId", "")) or {}
+        child = _child_change_set(parent, logical_id, properties, child_stack, root_id)
+        _mention(parent, logical_id, child, child_stack)
+        if child["Changes"] or not child_stack:
+            _add_children(child, root_id)
+    if parent["Changes"] and parent["ChangeSetType"] != "IMPORT":
+        parent.update(
+            Status="CREATE_COMPLETE", ExecutionStatus=parent.get("_execution", "AVAILABLE"),
+            StatusReason="",
+        )  # fmt: skip
+
+
+def _nested_properties(change_set: ChangeSet, stack: dict[str, Any]) -> dict[str, Any]:
+    """The nested stacks' properties, with every reference to a resource left open."""
+    template, values = change_set["_template"], change_set["_resolved_params"]
+    conditions = engine._evaluate_conditions(template, values)
+    nested = {}
+    for logical_id, resource in template["Resources"].items():
+        condition = resource.get("Condition")
+        if resource.get("Type") != NESTED_STACK or not conditions.get(condition, True):
+            continue
+        resources = stack.get("_resources", {})
+        given = resource["Properties"].get("Parameters") or {}
+        parameters = {
+            name: _resolved(value, change_set, conditions, resources)
+            for name, value in given.items()
+        }
+        url = _resolved(resource["Properties"]["TemplateURL"], change_set, conditions, resources)
+        nested[logical_id] = {"TemplateURL": url, "Parameters": parameters}
+    return nested
+
+
+def _resolved(
+    value: Any, change_set: ChangeSet, conditions: dict[str, bool], resources: dict[str, Any]
+) -> str:
+    template = change_set["_template"]
+    try:
+        resolved = engine._resolve_refs(
+            copy.deepcopy(value), resources, change_set["_resolved_params"], conditions,
+            template.get("Mappings", {}), change_set["StackName"], change_set["StackId"],
+        )  # fmt: skip
+    except Exception:
+        return KNOWN_AFTER_APPLY
+    return str(resolved) if isinstance(resolved, str | int | float) else KNOWN_AFTER_APPLY
+
+
+def _child_change_set(
+    parent: ChangeSet,
+    logical_id: str,
+    properties: dict[str, Any],
+    stack: dict[str, Any],
+    root_id: str,
+) -> ChangeSet:
+    template, values, changes = _child_changes(properties, stack)
+    suffix = new_uuid()
+    name = f"{parent['ChangeSetName'][:80]}-{logical_id[:34]}-{suffix[:12]}"
+    stack_name = stack.get("StackName") or f"{parent['StackName']}-{logical_id}-{suffix[:12]}"
+    child: ChangeSet = {
+        "ChangeSetId": re.sub(r"changeSet/.*", f"changeSet/{name}/{suffix}", parent["ChangeSetId"]),
+        "ChangeSetName": name,
+        "StackId": stack.get("StackId")
+        or re.sub(r"stack/.*", f"stack/{stack_name}/{suffix}", parent["StackId"]),
+        "StackName": stack_name,
+        "Status": "CREATE_COMPLETE",
+        "StatusReason": "",
+        # The root is executed, and its children with it.
+        "ExecutionStatus": "UNAVAILABLE",
+        "_execution": "UNAVAILABLE",
+        "CreationTime": now_iso(),
+        "Description": "",
+        "ChangeSetType": "UPDATE" if stack else "CREATE",
+        "Changes": changes,
+        "Parameters": [
+            {"ParameterKey": key, "ParameterValue": value["Value"]} for key, value in values.items()
+        ],
+        "Tags": parent.get("Tags", []),
+        "Capabilities": parent.get("Capabilities", []),
+        "IncludeNestedStacks": True,
+        "ParentChangeSetId": parent["ChangeSetId"],
+        "RootChangeSetId": root_id,
+        "_template": template,
+        "_resolved_params": values,
+    }
+    cloudformation._change_sets[child["ChangeSetId"]] = child
+    return child
+
+
+def _child_changes(
+    properties: dict[str, Any], stack: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+    body, error = helpers._resolve_template({"TemplateURL": [properties["TemplateURL"]]})
+    if error is not None or not body:
+        raise ValueError(f"Template not found at {properties['TemplateURL']}")
+    given = [{"Key": key, "Value": value} for key, value in properties["Parameters"].items()]
+    old_values = stack.get("_resolved_params", {})
+    template = engine._apply_transforms(engine._parse_template(body), given, old_values)
+    values = engine._resolve_parameters(template, given, old_values)
+    names = (stack.get("StackName", ""), stack.get("StackId", ""))
+    old_template = stack.get("_template", {})
+    old = changesets._resolve_props_for_diff(old_template, old_values, *names)
+    new = changesets._resolve_props_for_diff(template, values, *names)
+    changed = {
+        name for name, value in values.items()
+        if old_values.get(name, {}).get("Value") != value.get("Value")
+    }  # fmt: skip
+    changes = stack_engine._diff_resources(old, new, stack.get("_resources"), template, changed)
+    return template, values, changes
+
+
+def _mention(
+    parent: ChangeSet, logical_id: str, child: ChangeSet, child_stack: dict[str, Any]
+) -> None:
+    """Name the child's change set in the parent's change, which a change in the child makes."""
+    changes = [change["ResourceChange"] for change in parent["Changes"]]
+    change = next((one for one in changes if one["LogicalResourceId"] == logical_id), None)
+    if change is None:
+        if not child["Changes"]:
+            cloudformation._change_sets.pop(child["ChangeSetId"])
+            return
+        change = {
+            "Action": "Modify",
+            "LogicalResourceId": logical_id,
+            "PhysicalResourceId": child_stack.get("StackId", ""),
+            "ResourceType": NESTED_STACK,
+            "Replacement": "False",
+            "Scope": ["Properties"],
+            "Details": [],
+        }
+        parent["Changes"].append({"ResourceChange": change})
+    change["ChangeSetId"] = child["ChangeSetId"]
+
+
+def _with_change_set_ids(body: bytes) -> bytes:
+    """Add to a description what ministack does not know of: the ids that tie the sets together."""
+    ElementTree.register_namespace("", _NAMESPACE)
+    root = ElementTree.fromstring(body)  # noqa: S314 - our own answer
+    tag = f"{{{_NAMESPACE}}}"
+    result = root.find(f"{tag}DescribeChangeSetResult")
+    if result is None:
+        return body
+    change_set = cloudformation._change_sets[result.findtext(f"{tag}ChangeSetId") or ""]
+    for name in ("IncludeNestedStacks", "ParentChangeSetId", "RootChangeSetId"):
+        if name in change_set:
+            value = change_set[name]
+            ElementTree.SubElement(result, f"{tag}{name}").text = (
+                str(value).lower() if isinstance(value, bool) else value
+            )
+    ids = {
+        change["ResourceChange"]["LogicalResourceId"]: change["ResourceChange"].get("ChangeSetId")
+        for change in change_set["Changes"]
+    }
+    for element in result.iter(f"{tag}ResourceChange"):
+        child_id = ids.get(element.findtext(f"{tag}LogicalResourceId") or "")
+        if child_id:
+            ElementTree.SubElement(element, f"{tag}ChangeSetId").text = child_id
+    completed: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return completed

@@ -1,0 +1,1 @@
+"""CloudFront: distributions on the HTTPS port, in front of an internal load balancer."""

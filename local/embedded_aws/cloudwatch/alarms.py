@@ -1,0 +1,171 @@
+"""CloudWatch metric alarms: evaluated as AWS documents it, with actions on Lambda and EventBridge.
+
+ministack 1.5.33 mixes all dimensions of a metric, looks at one average over all periods, knows
+neither DatapointsToAlarm nor TreatMissingData, and acts on SNS topics only. Here an alarm looks
+at its own metric, period by period; a Lambda action gets the documented payload, if the
+function's policy lets CloudWatch call it; and every change of state is an EventBridge event.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ministack.services import cloudwatch, eventbridge
+
+from embedded_aws.cloudwatch.alarm_states import AlarmState, judge
+from embedded_aws.lambda_functions.invocation import invoke_for_service
+from embedded_aws.settings import ACCOUNT_ID, Settings
+
+LAMBDA_PRINCIPAL = "lambda.alarms.cloudwatch.amazonaws.com"
+_COMPARISONS = {
+    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
+    "GreaterThanThreshold": lambda value, threshold: value > threshold,
+    "LessThanThreshold": lambda value, threshold: value < threshold,
+    "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
+}
+_ACTION_LISTS = {
+    "ALARM": "AlarmActions",
+    "OK": "OKActions",
+    "INSUFFICIENT_DATA": "InsufficientDataActions",
+}
+
+Alarm = dict[str, Any]
+State = dict[str, str]
+
+
+def install(settings: Settings) -> None:
+    stock_actions = cloudwatch._dispatch_alarm_actions
+    told: dict[str, State] = {}  # the state last told, by alarm ARN: the next one's previous state
+
+    def evaluate(alarm: Alarm) -> None:
+        evaluate_alarm(alarm, settings.cloudwatch_minute_seconds)
+
+    def act(alarm: Alarm, old: str, new: str, reason: str) -> None:
+        stock_actions(alarm, old, new, reason)
+        event = _state_change(
+            alarm, told.get(alarm["AlarmArn"], {"value": old}), new, reason, settings
+        )
+        told[alarm["AlarmArn"]] = event["alarmData"]["state"]
+        if alarm.get("ActionsEnabled", True):
+            for action in alarm.get(_ACTION_LISTS[new]) or []:
+                if ":lambda:" in action:
+                    invoke_for_service(
+                        action, event, principal=LAMBDA_PRINCIPAL, source=alarm["AlarmArn"]
+                    )
+        _tell_eventbridge(event)
+
+    cloudwatch._evaluate_alarm = evaluate
+    cloudwatch._dispatch_alarm_actions = act
+
+
+def evaluate_alarm(alarm: Alarm, minute: float) -> None:
+    """Look at the periods that ended with the last full minute, and change state if need be."""
+    if not alarm.get("MetricName"):
+        return
+    values = _values(alarm, minute)
+    breaching = [None if value is None else _breaches(alarm, value) for value in values]
+    old: AlarmState = alarm["StateValue"]
+    new = judge(
+        breaching,
+        datapoints_to_alarm=int(alarm.get("DatapointsToAlarm") or len(breaching)),
+        treat_missing_data=alarm.get("TreatMissingData") or "missing",
+        current=old,
+    )
+    if new == old:
+        return
+    reason = _reason(alarm, values, breaching)
+    alarm.update(StateValue=new, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
+    cloudwatch._record_history(alarm["AlarmName"], old, new, reason)
+    cloudwatch._dispatch_alarm_actions(alarm, old, new, reason)
+    cloudwatch._evaluate_parent_alarms(alarm)
+
+
+def _values(alarm: Alarm, minute: float) -> list[float | None]:
+    """The metric's value in each evaluation period, the newest first; None where it is missing."""
+    dimensions = {d["Name"]: d["Value"] for d in alarm.get("Dimensions") or []}
+    key = (alarm["Namespace"], alarm["MetricName"], cloudwatch._dims_key(dimensions))
+    points = cloudwatch._metrics.get(key) or []
+    period = int(alarm["Period"]) / 60 * minute
+    now = time.time() // minute * minute
+    values: list[float | None] = []
+    for number in range(int(alarm["EvaluationPeriods"])):
+        end = now - number * period
+        found = [point for point in points if end - period <= point["Timestamp"] < end]
+        values.append(_statistic(alarm, found) if found else None)
+    return values
+
+
+def _statistic(alarm: Alarm, points: Sequence[Mapping[str, Any]]) -> float | None:
+    name = alarm.get("ExtendedStatistic") or alarm.get("Statistic")
+    value: float | None = cloudwatch._stat_value(cloudwatch._calc_stats(points), name, points)
+    return value
+
+
+def _breaches(alarm: Alarm, value: float) -> bool:
+    compare: Callable[[float, float], bool] = _COMPARISONS[alarm["ComparisonOperator"]]
+    return compare(value, float(alarm["Threshold"]))
+
+
+def _reason(alarm: Alarm, values: Sequence[float | None], breaching: Sequence[bool | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return f"Unchecked: no datapoints were received for {len(values)} period(s)."
+    count = sum(flag is True for flag in breaching)
+    return (
+        f"Threshold Crossed: {count} of the last {len(values)} datapoint(s) {known} breach "
+        f"{alarm['ComparisonOperator']} {alarm['Threshold']}"
+    )
+
+
+def _state_change(
+    alarm: Alarm, previous: State, new: str, reason: str, settings: Settings
+) -> dict[str, Any]:
+    """The payload of an alarm's Lambda action, as the CloudWatch user guide gives it."""
+    now = time.time()
+    timestamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03}"
+    timestamp += "+0000"
+    return {
+        "source": "aws.cloudwatch",
+        "alarmArn": alarm["AlarmArn"],
+        "accountId": ACCOUNT_ID,
+        "time": timestamp,
+        "region": settings.region,
+        "alarmData": {
+            "alarmName": alarm["AlarmName"],
+            "state": {"value": new, "reason": reason, "timestamp": timestamp},
+            "previousState": previous,
+            "configuration": _configuration(alarm),
+        },
+    }
+
+
+def _configuration(alarm: Alarm) -> dict[str, Any]:
+    if not alarm.get("MetricName"):
+        return {"alarmRule": alarm.get("AlarmRule", "")}
+    dimensions = {d["Name"]: d["Value"] for d in alarm.get("Dimensions") or []}
+    metric = {
+        "namespace": alarm["Namespace"],
+        "name": alarm["MetricName"],
+        "dimensions": dimensions,
+    }
+    statistic = {
+        "metric": metric,
+        "period": int(alarm["Period"]),
+        "stat": alarm.get("ExtendedStatistic") or alarm.get("Statistic"),
+    }
+    return {
+        "description": alarm.get("AlarmDescription", ""),
+        "metrics": [{"id": str(uuid.uuid4()), "metricStat": statistic, "returnData": True}],
+    }
+
+
+def _tell_eventbridge(event: Mapping[str, Any]) -> None:
+    entry = {
+        "Source": "aws.cloudwatch",
+        "DetailType": "CloudWatch Alarm State Change",
+        "Detail": json.dumps(event["alarmData"]),
+        "Resources": [event["alarmArn"]],
+    }
+    eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)

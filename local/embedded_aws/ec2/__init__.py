@@ -1,0 +1,1 @@
+"""EC2: networks and security groups, as far as a template can see them."""

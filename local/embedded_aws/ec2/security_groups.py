@@ -1,0 +1,164 @@
+"""Security groups: rules as resources of their own, prefix lists, and legal descriptions.
+
+ministack 1.5.33 has no SecurityGroupIngress and SecurityGroupEgress in CloudFormation, drops prefix
+lists from requests, and takes any text as a description. EC2 takes few characters, so that an
+apostrophe in a rule's description fails a deployment.
+"""
+
+import re
+from typing import Any
+
+from ministack.services import ec2
+from ministack.services.cloudformation import provisioners
+
+from embedded_aws.cloudformation.engine import (
+    Created,
+    Properties,
+    handlers_of,
+    own_client,
+    register,
+)
+from embedded_aws.settings import Settings
+
+GROUP = "AWS::EC2::SecurityGroup"
+_LEGAL = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}")
+_SET = "a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*"
+_CODE = "InvalidParameterValue"
+_PEERS = ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")
+
+
+class InvalidDescriptionError(ValueError):
+    """EC2 would refuse the description of a group or of a rule."""
+
+
+def install(settings: Settings) -> None:
+    for direction in ("Ingress", "Egress"):
+        _register_security_group_rule(settings, direction)
+    _keep_prefix_lists()
+    _refuse_descriptions_of_templates()
+    _refuse_descriptions_of_requests()
+
+
+def _keep_prefix_lists() -> None:
+    parse = ec2._parse_ip_permissions
+
+    def parse_with_prefix_lists(params: dict[str, Any], prefix: str) -> Any:
+        rules = parse(params, prefix)
+        for number, rule in enumerate(rules, start=1):
+            place = 1
+            while identifier := ec2._p(
+                params, f"{prefix}.{number}.PrefixListIds.{place}.PrefixListId"
+            ):
+                entry = {"PrefixListId": identifier}
+                note = ec2._p(params, f"{prefix}.{number}.PrefixListIds.{place}.Description")
+                rule["PrefixListIds"].append({**entry, "Description": note} if note else entry)
+                place += 1
+        return rules
+
+    ec2._parse_ip_permissions = parse_with_prefix_lists
+
+
+def _refuse_descriptions_of_templates() -> None:
+    handlers = handlers_of(GROUP)
+    create_group = handlers["create"]
+    read_rules = provisioners._ec2_sg_permissions
+
+    def create(logical_id: str, properties: Properties, stack_name: str) -> Created:
+        _check("security group", str(properties.get("GroupDescription", "")))
+        created: Created = create_group(logical_id, properties, stack_name)
+        return created
+
+    def read_legal_rules(rules: Any) -> Any:
+        for rule in rules or []:
+            if isinstance(rule, dict):
+                _check("rule", str(rule.get("Description", "")))
+        return read_rules(rules)
+
+    handlers["create"] = create
+    provisioners._ec2_sg_create = create  # its update handler calls this name
+    provisioners._ec2_sg_permissions = read_legal_rules
+
+
+def _refuse_descriptions_of_requests() -> None:
+    create_group = ec2._ACTION_MAP["CreateSecurityGroup"]
+
+    def create(params: dict[str, Any]) -> Any:
+        return _refusal("security group", ec2._p(params, "GroupDescription")) or create_group(
+            params
+        )
+
+    ec2._ACTION_MAP["CreateSecurityGroup"] = create
+    for direction in ("Ingress", "Egress"):
+        _refuse_descriptions_of_rules(f"AuthorizeSecurityGroup{direction}")
+
+
+def _refuse_descriptions_of_rules(action: str) -> None:
+    handle = ec2._ACTION_MAP[action]
+
+    def handle_legal(params: dict[str, Any]) -> Any:
+        for rule in ec2._parse_ip_permissions(params, "IpPermissions"):
+            for entry in (one for peers in _PEERS for one in rule.get(peers, [])):
+                refusal = _refusal("rule", entry.get("Description", ""))
+                if refusal:
+                    return refusal
+        return handle(params)
+
+    ec2._ACTION_MAP[action] = handle_legal
+
+
+def _sentence(what: str) -> str:
+    return (
+        f"Invalid {what} description. Valid descriptions are strings less than 256 characters from "
+        f"the following set: {_SET}"
+    )
+
+
+def _refusal(what: str, description: str | None) -> Any:
+    if _LEGAL.fullmatch(description or ""):
+        return None
+    return ec2._error(_CODE, _sentence(what), 400)
+
+
+def _check(what: str, description: str) -> None:
+    if not _LEGAL.fullmatch(description):
+        raise InvalidDescriptionError(f"{_sentence(what)} ({_CODE})")
+
+
+def _register_security_group_rule(settings: Settings, direction: str) -> None:
+    """SecurityGroupIngress and SecurityGroupEgress: one rule of a group made elsewhere."""
+    verb = direction.lower()
+
+    def create(logical_id: str, properties: Properties, stack_name: str) -> Created:
+        authorize = getattr(own_client(settings, "ec2"), f"authorize_security_group_{verb}")
+        answer = authorize(GroupId=properties["GroupId"], IpPermissions=[permission(properties)])
+        rules = answer.get("SecurityGroupRules") or []
+        if not rules:
+            raise ValueError(f"The rule of {logical_id} was not added to {properties['GroupId']}")
+        rule_id = rules[0]["SecurityGroupRuleId"]
+        return rule_id, {"Id": rule_id}
+
+    def delete(rule_id: str, properties: Properties) -> None:
+        revoke = getattr(own_client(settings, "ec2"), f"revoke_security_group_{verb}")
+        revoke(GroupId=properties["GroupId"], IpPermissions=[permission(properties)])
+
+    register(f"AWS::EC2::SecurityGroup{direction}", create, delete)
+
+
+def permission(properties: Properties) -> dict[str, Any]:
+    """A rule's properties in the form of the EC2 API."""
+    rule: dict[str, Any] = {"IpProtocol": str(properties["IpProtocol"])}
+    for port in ("FromPort", "ToPort"):
+        if port in properties:
+            rule[port] = int(properties[port])
+    note = {"Description": properties["Description"]} if "Description" in properties else {}
+    peer = properties.get("SourceSecurityGroupId") or properties.get("DestinationSecurityGroupId")
+    prefix_list = properties.get("SourcePrefixListId") or properties.get("DestinationPrefixListId")
+    if peer:
+        rule["UserIdGroupPairs"] = [{"GroupId": peer, **note}]
+    elif prefix_list:
+        rule["PrefixListIds"] = [{"PrefixListId": prefix_list, **note}]
+    elif "CidrIpv6" in properties:
+        rule["Ipv6Ranges"] = [{"CidrIpv6": properties["CidrIpv6"], **note}]
+    else:
+        rule["IpRanges"] = [{"CidrIp": properties["CidrIp"], **note}]
+    return rule

@@ -1,0 +1,37 @@
+"""DeleteCluster refuses while tasks run in the cluster, of services or by themselves.
+
+ministack 1.5.33 forgets the cluster, and its tasks run on. The refusal is what fails the deletion
+of a stack that leaves a task behind.
+"""
+
+from typing import Any
+
+from ministack.services.cloudformation import provisioners
+
+from embedded_aws.cloudformation.engine import Properties
+from embedded_aws.ecs import engine as ecs
+from embedded_aws.settings import Settings
+
+
+def install(settings: Settings) -> None:
+    delete = ecs.stock._delete_cluster
+
+    def delete_empty(data: dict[str, Any]) -> ecs.Response:
+        name = ecs.stock._resolve_cluster_name(data.get("cluster", "default"))
+        if any(
+            ecs.cluster_name_of(task) == name and task["lastStatus"] != "STOPPED"
+            for task in list(ecs.stock._tasks.values())
+        ):
+            return ecs.error(
+                "ClusterContainsTasksException",
+                "The Cluster cannot be deleted while Tasks are active.",
+            )
+        response: ecs.Response = delete(data)
+        return response
+
+    def delete_resource(name: str, properties: Properties) -> None:
+        if ecs.stock._resolve_cluster_name(name) in ecs.stock._clusters:
+            ecs.answer_of(delete_empty({"cluster": name}), "DeleteCluster")
+
+    ecs.stock._ACTION_MAP["DeleteCluster"] = delete_empty
+    provisioners._RESOURCE_HANDLERS["AWS::ECS::Cluster"]["delete"] = delete_resource

@@ -1,0 +1,88 @@
+"""RunTask's refusals, its clientToken, the default group and sizes that are overridden.
+
+ministack 1.5.33 has none of them: it shows the task definition's CPU and memory. It also creates a
+missing cluster silently and runs a task whose override names no container.
+"""
+
+import json
+from typing import Any
+
+from embedded_aws.ecs import engine as ecs
+from embedded_aws.settings import Settings
+
+_MAX_COUNT = 10
+_MAX_TOKEN_LENGTH = 64
+
+# Calls by client token: what was asked, and what was answered.
+_answered: dict[str, tuple[str, ecs.Response]] = {}
+
+
+def install(settings: Settings) -> None:
+    run = ecs.stock._run_task
+
+    def run_task(data: dict[str, Any]) -> ecs.Response:
+        refusal = _refusal(data)
+        if refusal:
+            return refusal
+        token = data.get("clientToken")
+        asked = json.dumps(data, sort_keys=True)
+        if token in _answered:
+            before, answered = _answered[token]
+            if before != asked:
+                return ecs.error(
+                    "ConflictException", "The client token was used with other parameters."
+                )
+            return answered
+        # A task that no service started belongs to the group of its family, and rules filter on it.
+        definition = ecs.stock._task_defs[ecs.stock._resolve_td_key(data["taskDefinition"])]
+        response: ecs.Response = run({"group": f"family:{definition['family']}", **data})
+        response = _with_size(response, data.get("overrides", {}))
+        if token and response[0] < 400:
+            _answered[token] = (asked, response)
+        return response
+
+    ecs.stock._ACTION_MAP["RunTask"] = run_task
+
+
+def _with_size(response: ecs.Response, overrides: dict[str, Any]) -> ecs.Response:
+    """What the overrides say of the whole task holds, here and whenever it is described."""
+    size = {name: overrides[name] for name in ("cpu", "memory") if name in overrides}
+    status, headers, body = response
+    if not size or status >= 400:
+        return response
+    answer = json.loads(body)
+    for task in answer["tasks"]:
+        task.update(size)
+        ecs.stock._tasks[task["taskArn"]].update(size)
+    return status, headers, json.dumps(answer).encode()
+
+
+def _refusal(data: dict[str, Any]) -> ecs.Response | None:
+    cluster = ecs.stock._resolve_cluster_name(data.get("cluster", "default"))
+    if cluster is None or cluster not in ecs.stock._clusters:
+        return ecs.error("ClusterNotFoundException", "Cluster not found.")
+    if not 1 <= data.get("count", 1) <= _MAX_COUNT:
+        return _invalid(f"Count must be from 1 to {_MAX_COUNT}.")
+    if len(data.get("clientToken") or "") > _MAX_TOKEN_LENGTH:
+        return _invalid(f"Client token must be at most {_MAX_TOKEN_LENGTH} characters long.")
+    definition = ecs.stock._task_defs.get(ecs.stock._resolve_td_key(data.get("taskDefinition")))
+    if definition is None:
+        return ecs.error("ClientException", "TaskDefinition not found.")
+    if definition["status"] != "ACTIVE":
+        return ecs.error("ClientException", "TaskDefinition is inactive")
+    if definition["networkMode"] == "awsvpc" and not data.get("networkConfiguration"):
+        return _invalid(
+            "Network Configuration must be provided when networkMode 'awsvpc' is specified."
+        )
+    names = {container["name"] for container in definition["containerDefinitions"]}
+    for override in data.get("overrides", {}).get("containerOverrides", []):
+        if override.get("name") not in names:
+            return _invalid(
+                f"Override for container named {override.get('name')} is not a container in the "
+                "TaskDefinition."
+            )
+    return None
+
+
+def _invalid(message: str) -> ecs.Response:
+    return ecs.error("InvalidParameterException", message)

@@ -1,0 +1,1 @@
+"""EventBridge: the targets of rules, and schedules."""

@@ -1,0 +1,1 @@
+"""IAM: what a template needs of roles and policies."""

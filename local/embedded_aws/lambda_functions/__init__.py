@@ -1,0 +1,1 @@
+"""Lambda: functions as processes, invoked by other services and as custom resources."""

@@ -1,0 +1,148 @@
+"""Python Lambda functions in processes of their own, run by AWS's own runtime client.
+
+ministack 1.5.33 runs Python functions by a script of its own, in the interpreter and the
+environment of the server. On Lambda the official runtime client (awslambdaric) asks the Runtime
+API for events and finds a documented environment. ministack serves that API for `provided`
+runtimes; here Python functions use the same road, with `settings.lambda_python` as interpreter:
+whichever of python3.11 to python3.14 a function names, the interpreter is that one.
+
+A function that overruns its timeout is killed and reported; `invoke_async_with_retry` tries an
+asynchronous event twice more; log lines go to LoggingConfig.LogGroup when there is one. All
+three are ministack's own doing and only held by tests.
+
+Two differences are mended. The processes of a function end with it when its stack is deleted
+(ministack keeps them), and the last lines of a function whose declared log group has just been
+deleted do not bring the group back (on AWS neither, where the role may not create log groups).
+"""
+
+import os
+import shlex
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ministack.core import lambda_runtime
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import cloudwatch_logs, lambda_svc
+
+from embedded_aws.cloudformation.engine import Properties, handlers_of
+from embedded_aws.processes import STATE_DIR_MARK
+from embedded_aws.settings import ACCOUNT_ID, Settings
+
+_BOOTSTRAP = """#!/bin/sh
+exec {python} -m awslambdaric "$_HANDLER"
+"""
+
+
+def install(settings: Settings) -> None:
+    bootstrap = _BOOTSTRAP.format(python=shlex.quote(str(settings.lambda_python)))
+    worker_class_for = lambda_runtime._worker_class_for
+
+    class PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
+        """One execution environment of a Python function."""
+
+        def _spawn(self, init_timeout: float | None = None) -> None:
+            code_dir = Path(lambda_svc._provided_runtime_code_dir(self.code_zip))
+            _add_bootstrap(code_dir, bootstrap)
+            super()._spawn(init_timeout)
+
+    def choose_worker(config: Mapping[str, Any]) -> type:
+        if _is_python(config):
+            return PythonWorker
+        chosen: type = worker_class_for(config)
+        return chosen
+
+    def environment(config: Mapping[str, Any], code_dir: str, port: int) -> dict[str, str]:
+        return function_environment(settings, config, code_dir, port)
+
+    lambda_runtime._worker_class_for = choose_worker
+    lambda_svc._provided_worker_env = environment
+    lambda_svc._execute_function_warm = lambda_svc._execute_function_provided_warm
+    _end_processes_with_their_function()
+    _leave_deleted_log_groups_deleted()
+
+
+def function_environment(
+    settings: Settings, config: Mapping[str, Any], code_dir: str, port: int
+) -> dict[str, str]:
+    """The whole environment of a function: what Lambda documents, and what it declares itself.
+
+    Nothing of the developer's shell is passed on.
+    """
+    name = config["FunctionName"]
+    logging = config.get("LoggingConfig") or {}
+    level = logging.get("ApplicationLogLevel")  # Lambda takes one with JSON logs only
+    declared = (config.get("Environment") or {}).get("Variables") or {}
+    return {
+        "PATH": os.defpath,
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        **declared,
+        "_HANDLER": config.get("Handler", ""),
+        "LAMBDA_TASK_ROOT": code_dir,
+        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
+        "AWS_LAMBDA_FUNCTION_NAME": name,
+        "AWS_LAMBDA_FUNCTION_VERSION": config.get("Version", "$LATEST"),
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": _log_group(config),
+        "AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat") or "Text",
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"[{config.get('Version', '$LATEST')}]{port}",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{config.get('Runtime', '')}",
+        "AWS_REGION": settings.region,
+        "AWS_DEFAULT_REGION": settings.region,
+        "AWS_ACCESS_KEY_ID": ACCOUNT_ID,
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL": settings.endpoint_url,
+        **({"AWS_LAMBDA_LOG_LEVEL": level} if level else {}),
+        STATE_DIR_MARK: str(settings.state_dir),
+    }
+
+
+def _log_group(config: Mapping[str, Any]) -> str:
+    declared = (config.get("LoggingConfig") or {}).get("LogGroup")
+    return declared or _default_log_group(config)
+
+
+def _default_log_group(config: Mapping[str, Any]) -> str:
+    return f"/aws/lambda/{config['FunctionName']}"
+
+
+def _end_processes_with_their_function() -> None:
+    handlers = handlers_of("AWS::Lambda::Function")
+    delete_function = handlers["delete"]
+
+    def delete(name: str, properties: Properties) -> None:
+        delete_function(name, properties)
+        lambda_runtime.invalidate_worker(name, account=get_account_id(), region=get_region())
+
+    handlers["delete"] = delete
+
+
+def _leave_deleted_log_groups_deleted() -> None:
+    emit_logs = lambda_svc._emit_lambda_logs
+
+    def emit(function: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
+        config = function.get("config") or function
+        group = _log_group(config)
+        # Lambda makes its default group itself; a declared one belongs to a stack.
+        if group == _default_log_group(config) or group in cloudwatch_logs._log_groups:
+            emit_logs(function, *args, **kwargs)
+
+    lambda_svc._emit_lambda_logs = emit
+
+
+def _is_python(config: Mapping[str, Any]) -> bool:
+    return str(config.get("Runtime", "")).startswith("python")
+
+
+def _add_bootstrap(code_dir: Path, text: str) -> None:
+    """Add what starts the function. Under ministack's lock: no fork may see it half written."""
+    bootstrap = code_dir / "bootstrap"
+    with lambda_svc._provided_code_lock:
+        if not bootstrap.exists():
+            bootstrap.write_text(text, encoding="utf-8")
+            bootstrap.chmod(bootstrap.stat().st_mode | stat.S_IXUSR)

@@ -1,0 +1,1 @@
+"""RDS: database instances as real PostgreSQL servers."""

@@ -1,0 +1,166 @@
+"""AWS::RDS::DBInstance: a real PostgreSQL server on this machine.
+
+ministack 1.5.33 only makes a record from a template, with an address that does not resolve.
+On AWS the instance is up when the stack goes on; so it is here. Endpoint.Address is 127.0.0.1
+and Endpoint.Port is `settings.database_port`, whatever Port says.
+
+There is one database port, so one instance at a time: a second one is refused. Refused, too, is
+what would only seem to work: another engine, another major version than that of the local
+binaries, a password managed by RDS. The master user owns the database and, as on RDS, is no
+superuser. Parameter groups are recorded, not applied.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ministack.services import rds
+from ministack.services.cloudformation import provisioners
+
+from embedded_aws.cloudformation.engine import Created, Properties, handlers_of
+from embedded_aws.rds.postgres_server import (
+    PostgresServer,
+    copy_files,
+    quoted_identifier,
+    quoted_literal,
+)
+from embedded_aws.settings import Settings
+
+INSTANCE = "AWS::RDS::DBInstance"
+# Types that ministack only records, and that nothing here makes real.
+_NOT_EMULATED = ("AWS::RDS::DBCluster", "AWS::DocDB::DBCluster", "AWS::DocDB::DBInstance")
+
+
+def install(settings: Settings) -> None:
+    for resource_type in _NOT_EMULATED:
+        provisioners._RESOURCE_HANDLERS.pop(resource_type, None)
+    instances = DatabaseInstances(settings, dict(handlers_of(INSTANCE)))
+    handlers_of(INSTANCE).update(
+        create=instances.create,
+        update=instances.update,
+        update_with_logical_id=True,
+        delete=instances.delete,
+        snapshot=instances.snapshot,
+    )
+
+
+class DatabaseError(ValueError):
+    """The template asks for a database that this machine cannot give."""
+
+
+class DatabaseInstances:
+    """The handlers of AWS::RDS::DBInstance, around those of ministack."""
+
+    def __init__(self, settings: Settings, stock: dict[str, Callable[..., Created]]) -> None:
+        self._settings = settings
+        self._stock = stock
+        self._directory = settings.state_dir / "postgres"
+        self._servers: dict[str, PostgresServer] = {}
+
+    def create(self, logical_id: str, properties: Properties, stack_name: str) -> Created:
+        self._refuse_a_second_instance()
+        instance_id, _attributes = self._stock["create"](logical_id, properties, stack_name)
+        server = PostgresServer(
+            self._directory / instance_id, self._settings.postgres_bin, self._settings.database_port
+        )
+        try:
+            _refuse_what_is_not_emulated(properties, server.major_version)
+            self._start(server, properties)
+        except Exception:
+            server.destroy()
+            self._stock["delete"](instance_id, properties)
+            raise
+        self._servers[instance_id] = server
+        instance = rds._instances[instance_id]
+        instance["Endpoint"].update(Address="127.0.0.1", Port=self._settings.database_port)
+        return instance_id, provisioners._rds_db_instance_attrs(instance)
+
+    def update(
+        self,
+        instance_id: str,
+        old: Properties,
+        new: Properties,
+        stack_name: str,
+        logical_id: str,
+    ) -> Created:
+        updated: Created = self._stock["update"](instance_id, old, new, stack_name, logical_id)
+        instance = rds._instances[instance_id]
+        instance["Endpoint"]["Port"] = self._settings.database_port
+        password = new.get("MasterUserPassword")
+        if password != old.get("MasterUserPassword"):
+            master = quoted_identifier(instance["MasterUsername"])
+            self._servers[instance_id].execute(
+                f"ALTER ROLE {master} PASSWORD {quoted_literal(str(password))};"
+            )
+        return updated[0], provisioners._rds_db_instance_attrs(instance)
+
+    def delete(self, instance_id: str, properties: Properties) -> None:
+        instance = rds._instances.get(instance_id)
+        if instance and instance.get("DeletionProtection"):
+            raise DatabaseError(
+                f"Cannot delete protected DB Instance {instance_id}, please disable deletion "
+                "protection and try again."
+            )
+        server = self._servers.pop(instance_id, None)
+        if server is not None:
+            server.destroy()
+        self._stock["delete"](instance_id, properties)
+
+    def snapshot(self, instance_id: str, properties: Properties) -> None:
+        """DeletionPolicy: Snapshot. Keep the files; the deletion follows."""
+        server = self._servers.get(instance_id)
+        if server is None:
+            return
+        server.stop()
+        target = self._snapshot_directory(provisioners._snapshot_id(instance_id))
+        copy_files(server.directory, target)
+        self._stock["snapshot"](instance_id, properties)
+
+    def _start(self, server: PostgresServer, properties: Properties) -> None:
+        snapshot_id = properties.get("DBSnapshotIdentifier")
+        if not snapshot_id:
+            server.create()
+            server.start()
+            server.execute(_first_statements(properties))
+            return
+        snapshot = self._snapshot_directory(str(snapshot_id))
+        if not snapshot.is_dir():
+            raise DatabaseError(f"DBSnapshot {snapshot_id} not found.")
+        server.copy_of(snapshot)
+        server.start()
+
+    def _snapshot_directory(self, snapshot_id: str) -> Path:
+        return self._directory / "snapshots" / snapshot_id
+
+    def _refuse_a_second_instance(self) -> None:
+        if self._servers:
+            raise DatabaseError(
+                f"The embedded AWS has one database port ({self._settings.database_port}), and "
+                f"DB instance {next(iter(self._servers))} uses it: delete that one first."
+            )
+
+
+def _refuse_what_is_not_emulated(properties: Properties, major_version: str) -> None:
+    engine = properties.get("Engine")
+    if engine != "postgres":
+        raise DatabaseError(f"The embedded AWS has PostgreSQL, not {engine}.")
+    version = str(properties.get("EngineVersion") or major_version)
+    if version.split(".")[0] != major_version:
+        raise DatabaseError(
+            f"The template asks for PostgreSQL {version}; the local binaries are {major_version}."
+        )
+    if str(properties.get("ManageMasterUserPassword", "false")).lower() == "true":
+        raise DatabaseError("The embedded AWS does not emulate ManageMasterUserPassword.")
+
+
+def _first_statements(properties: Properties) -> str:
+    """The master user, with about the rights of rds_superuser, and the database it owns."""
+    master = quoted_identifier(properties["MasterUsername"])
+    password = quoted_literal(str(properties["MasterUserPassword"]))
+    statements = [
+        f"CREATE ROLE {master} LOGIN CREATEDB CREATEROLE PASSWORD {password};",
+        f"GRANT pg_monitor, pg_signal_backend, pg_checkpoint TO {master} WITH ADMIN OPTION;",
+    ]
+    if properties.get("DBName"):
+        database = quoted_identifier(properties["DBName"])
+        statements.append(f"CREATE DATABASE {database} OWNER {master};")
+    return "\n".join(statements)

@@ -1,0 +1,1 @@
+"""Route 53: record sets of a template."""

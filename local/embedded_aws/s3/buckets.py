@@ -1,0 +1,27 @@
+"""A bucket that holds something is not deleted: the deletion of its stack fails, as on AWS.
+
+ministack 1.5.33 empties it silently, so that a template could pass here and fail there.
+"""
+
+from embedded_aws.cloudformation.engine import Properties, handlers_of, own_client
+from embedded_aws.settings import Settings
+
+
+def install(settings: Settings) -> None:
+    handlers = handlers_of("AWS::S3::Bucket")
+    delete_bucket = handlers["delete"]
+
+    def delete(name: str, properties: Properties) -> None:
+        s3 = own_client(settings, "s3")
+        try:
+            found = s3.list_object_versions(Bucket=name, MaxKeys=1)
+        except s3.exceptions.NoSuchBucket:
+            found = {}
+        if found.get("Versions") or found.get("DeleteMarkers"):
+            raise ValueError(
+                "The bucket you tried to delete is not empty. You must delete all versions in "
+                f"the bucket. (Bucket: {name}, Status Code: 409)"
+            )
+        delete_bucket(name, properties)
+
+    handlers["delete"] = delete

@@ -1,0 +1,1 @@
+"""Cloud Map: private DNS names of services."""

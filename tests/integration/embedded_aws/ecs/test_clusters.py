@@ -1,0 +1,34 @@
+"""What a cluster's deletion refuses."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ..conftest import EmbeddedAws
+from ..ecs_tasks import Ecs
+from ..stack_driver import StackDriver
+
+
+def test_cluster_stays_when_a_task_runs_in_it(ecs: Ecs) -> None:
+    arn = ecs.run(ecs.register("exec sleep 60"))
+    ecs.reached(arn, "RUNNING")
+    with pytest.raises(ClientError, match="ClusterContainsTasksException"):
+        ecs.api.delete_cluster(cluster=ecs.name)
+
+    ecs.api.stop_task(cluster=ecs.name, task=arn)
+    ecs.reached(arn, "STOPPED")
+    assert ecs.api.delete_cluster(cluster=ecs.name)["cluster"]["status"] == "INACTIVE"
+
+
+def test_deletion_of_the_stack_fails_when_a_task_runs_in_its_cluster(
+    ecs: Ecs, embedded_aws: EmbeddedAws
+) -> None:
+    stacks = StackDriver(embedded_aws)
+    stack = stacks.create({"Resources": {"Cluster": {"Type": "AWS::ECS::Cluster"}}})
+    ecs.name = stacks.physical_id(stack, "Cluster")
+    arn = ecs.run(ecs.register("exec sleep 60"))
+    ecs.reached(arn, "RUNNING")
+
+    assert stacks.delete(stack).status == "DELETE_FAILED"
+    ecs.api.stop_task(cluster=ecs.name, task=arn)
+    ecs.reached(arn, "STOPPED")
+    assert stacks.delete(stack).status == "DELETE_COMPLETE"

@@ -1,0 +1,114 @@
+"""Contract: a one-off schedule calls its function once and is gone afterwards."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ..conftest import eventually
+from ..stack_driver import EXECUTION_ROLE, StackDriver
+
+RECORDER = """
+import json
+
+
+def handler(event, context):
+    print(json.dumps(event))
+"""
+
+
+def test_function_gets_the_input_when_the_time_has_come(stacks: StackDriver) -> None:
+    stack = stacks.create(
+        {
+            "Resources": {
+                "Role": EXECUTION_ROLE,
+                "LogGroup": {"Type": "AWS::Logs::LogGroup"},
+                "Group": {"Type": "AWS::Scheduler::ScheduleGroup"},
+                "Recorder": stacks.function(
+                    RECORDER, LoggingConfig={"LogGroup": {"Ref": "LogGroup"}}
+                ),
+            },
+            "Outputs": {
+                "Arn": {"Value": {"Fn::GetAtt": ["Recorder", "Arn"]}},
+                "RoleArn": {"Value": {"Fn::GetAtt": ["Role", "Arn"]}},
+                "Group": {"Value": {"Ref": "Group"}},
+                "LogGroup": {"Value": {"Ref": "LogGroup"}},
+            },
+        }
+    )
+    scheduler = stacks.aws.client("scheduler")
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    schedule = {
+        "Name": "tick",
+        "GroupName": stack.outputs["Group"],
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "ActionAfterCompletion": "DELETE",
+        "Target": {
+            "Arn": stack.outputs["Arn"],
+            "RoleArn": stack.outputs["RoleArn"],
+            "Input": json.dumps({"source": "tick"}),
+        },
+    }
+    far = datetime.now(UTC) + timedelta(hours=1)
+    scheduler.create_schedule(ScheduleExpression=f"at({far:%Y-%m-%dT%H:%M:%S})", **schedule)
+
+    scheduler.update_schedule(ScheduleExpression=f"at({soon:%Y-%m-%dT%H:%M:%S})", **schedule)
+
+    lines = eventually(lambda: stacks.log_lines(stack.outputs["LogGroup"]), timeout=75)
+    assert [json.loads(line) for line in lines] == [{"source": "tick"}]
+
+    def schedule_is_gone() -> bool:
+        try:
+            scheduler.get_schedule(Name="tick", GroupName=stack.outputs["Group"])
+        except ClientError as error:
+            return error.response["Error"]["Code"] == "ResourceNotFoundException"
+        return False
+
+    eventually(schedule_is_gone)
+
+
+def test_it_is_refused_when_the_schedule_exists(stacks: StackDriver) -> None:
+    scheduler = stacks.aws.client("scheduler")
+    schedule = {
+        "Name": "twice",
+        "ScheduleExpression": "at(2099-01-01T00:00:00)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {
+            "Arn": "arn:aws:lambda:us-east-1:000000000000:function:x",
+            "RoleArn": "arn:aws:iam::000000000000:role/x",
+        },
+    }
+    scheduler.create_schedule(**schedule)
+
+    with pytest.raises(scheduler.exceptions.ConflictException):
+        scheduler.create_schedule(**schedule)
+
+
+def test_everything_is_kept_when_a_template_declares_a_schedule(stacks: StackDriver) -> None:
+    schedule = {
+        "ScheduleExpression": "cron(0 7 * * ? *)",
+        "ScheduleExpressionTimezone": "Europe/Berlin",
+        "FlexibleTimeWindow": {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 5},
+        "State": "DISABLED",
+        "Target": {
+            "Arn": "arn:aws:lambda:us-east-1:000000000000:function:x",
+            "RoleArn": "arn:aws:iam::000000000000:role/x",
+            "RetryPolicy": {"MaximumRetryAttempts": 1},
+        },
+    }
+    resource = {"Type": "AWS::Scheduler::Schedule", "Properties": schedule}
+    stack = stacks.create({"Resources": {"Schedule": resource}})
+    assert stack.status == "CREATE_COMPLETE", stacks.failures(stack)
+    scheduler, name = stacks.aws.client("scheduler"), stacks.physical_id(stack, "Schedule")
+
+    found = scheduler.get_schedule(Name=name)
+    assert {key: found[key] for key in schedule} == schedule
+
+    schedule["State"] = "ENABLED"
+    stacks.update(stack, {"Resources": {"Schedule": resource}})
+    assert scheduler.get_schedule(Name=name)["State"] == "ENABLED"
+
+    stacks.delete(stack)
+    with pytest.raises(scheduler.exceptions.ResourceNotFoundException):
+        scheduler.get_schedule(Name=name)

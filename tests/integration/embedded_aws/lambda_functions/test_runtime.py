@@ -1,0 +1,201 @@
+"""Contract: Python functions run in processes of their own, as on Lambda."""
+
+import json
+import os
+from typing import Any
+
+import psutil
+
+from ..conftest import EmbeddedAws, eventually, running_embedded_aws
+from ..stack_driver import EXECUTION_ROLE, Stack, StackDriver
+
+REPORT = """
+import json
+import logging
+import os
+import sys
+
+import boto3
+
+
+def handler(event, context):
+    print("a printed line")
+    logging.getLogger().warning("a logged line")
+    return {
+        "environment": dict(os.environ),
+        "python": sys.executable,
+        "pid": os.getpid(),
+        "caller": boto3.client("sts").get_caller_identity()["Account"],
+        "remaining": context.get_remaining_time_in_millis(),
+        "arn": context.invoked_function_arn,
+        "request": context.aws_request_id,
+    }
+"""
+HANGING = """
+import time
+
+
+def handler(event, context):
+    print("it begins to hang", flush=True)
+    time.sleep(600)
+"""
+FAILING = """
+def handler(event, context):
+    raise RuntimeError(f"fails on {event['word']}")
+"""
+
+
+def deploy(stacks: StackDriver, source: str, **properties: Any) -> Stack:
+    stack = stacks.create(
+        {
+            "Resources": {
+                "Role": EXECUTION_ROLE,
+                "LogGroup": {"Type": "AWS::Logs::LogGroup"},
+                "Function": stacks.function(
+                    source, LoggingConfig={"LogGroup": {"Ref": "LogGroup"}}, **properties
+                ),
+            },
+            "Outputs": {
+                "Name": {"Value": {"Ref": "Function"}},
+                "LogGroup": {"Value": {"Ref": "LogGroup"}},
+            },
+        }
+    )
+    assert stack.status == "CREATE_COMPLETE", stacks.failures(stack)
+    return stack
+
+
+def invoke(stacks: StackDriver, stack: Stack, event: Any = None) -> Any:
+    answer = stacks.aws.client("lambda").invoke(
+        FunctionName=stack.outputs["Name"], Payload=json.dumps(event)
+    )
+    return json.loads(answer["Payload"].read())
+
+
+def test_environment_is_lambdas_and_nothing_else_when_invoked(stacks: StackDriver) -> None:
+    stack = deploy(stacks, REPORT, Environment={"Variables": {"MINE": "yes"}})
+
+    report = invoke(stacks, stack)
+
+    environment = report["environment"]
+    assert environment["MINE"] == "yes"
+    assert environment["AWS_LAMBDA_FUNCTION_NAME"] == stack.outputs["Name"]
+    assert environment["AWS_LAMBDA_LOG_GROUP_NAME"] == stack.outputs["LogGroup"]
+    assert environment["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.13"
+    assert environment["AWS_ENDPOINT_URL"] == stacks.aws.endpoint_url
+    assert environment["AWS_REGION"] == "us-east-1"
+    assert environment["EMBEDDED_AWS_STATE_DIR"] == str(stacks.aws.state_dir)
+    known = {"MINE", "PATH", "LANG", "TZ", "PWD", "LC_CTYPE", "LAMBDA_TASK_ROOT", "_HANDLER",
+             "PYTHONDONTWRITEBYTECODE", "PYTHONNOUSERSITE"}  # fmt: skip
+    others = {name for name in environment.keys() - known if not name.startswith("AWS_")}
+    assert others == {"EMBEDDED_AWS_STATE_DIR"}
+    assert report["python"] == stacks.aws.config["lambda_python"]
+    assert report["caller"] == "000000000000"
+    assert report["arn"].endswith(stack.outputs["Name"])
+    assert 0 < report["remaining"] <= 10_000
+
+
+def test_process_is_used_again_when_invoked_twice(stacks: StackDriver) -> None:
+    stack = deploy(stacks, REPORT)
+
+    first, second = invoke(stacks, stack), invoke(stacks, stack)
+
+    assert first["pid"] == second["pid"]
+    assert first["request"] != second["request"]
+
+
+def test_new_code_runs_when_the_stack_is_updated(stacks: StackDriver) -> None:
+    first_code = stacks.function("def handler(event, context): return 1\n")
+    stack = stacks.create({"Resources": {"Role": EXECUTION_ROLE, "Function": first_code}})
+    name = stacks.physical_id(stack, "Function")
+    client = stacks.aws.client("lambda")
+    assert json.loads(client.invoke(FunctionName=name)["Payload"].read()) == 1
+
+    second_code = stacks.function("def handler(event, context): return 2\n")
+    stacks.update(stack, {"Resources": {"Role": EXECUTION_ROLE, "Function": second_code}})
+
+    assert json.loads(client.invoke(FunctionName=name)["Payload"].read()) == 2
+
+
+def test_lines_reach_the_declared_log_group_when_it_prints(stacks: StackDriver) -> None:
+    stack = deploy(stacks, REPORT)
+
+    invoke(stacks, stack)
+
+    lines = eventually(lambda: stacks.log_lines(stack.outputs["LogGroup"]))
+    assert "a printed line" in lines
+    assert any("a logged line" in line for line in lines)
+    groups = stacks.aws.client("logs").describe_log_groups()["logGroups"]
+    assert f"/aws/lambda/{stack.outputs['Name']}" not in [one["logGroupName"] for one in groups]
+
+
+def test_lines_reach_the_default_log_group_when_none_is_declared(stacks: StackDriver) -> None:
+    function = stacks.function("def handler(event, context): print('a printed line')\n")
+    stack = stacks.create({"Resources": {"Role": EXECUTION_ROLE, "Function": function}})
+    name = stacks.physical_id(stack, "Function")
+
+    stacks.aws.client("lambda").invoke(FunctionName=name)
+
+    assert stacks.log_lines(f"/aws/lambda/{name}") == ["a printed line"]
+
+
+def test_function_is_killed_when_it_overruns_its_timeout(stacks: StackDriver) -> None:
+    stack = deploy(stacks, HANGING, Timeout=1)
+
+    answer = invoke(stacks, stack)
+
+    assert answer["errorMessage"].startswith("Task timed out after 1.00 seconds")
+    assert "it begins to hang" in stacks.log_lines(stack.outputs["LogGroup"])
+    assert processes_of(stacks.aws, stack) == []
+
+
+def test_event_is_tried_three_times_when_invoked_asynchronously_in_vain(
+    stacks: StackDriver,
+) -> None:
+    stack = deploy(stacks, FAILING)
+
+    stacks.aws.client("lambda").invoke(
+        FunctionName=stack.outputs["Name"], InvocationType="Event", Payload='{"word": "this"}'
+    )
+
+    def attempts() -> bool:
+        lines = stacks.log_lines(stack.outputs["LogGroup"])
+        return sum("fails on this" in line and "[ERROR]" in line for line in lines) == 3
+
+    eventually(attempts)
+
+
+def test_processes_and_logs_are_gone_when_the_stack_is_deleted(stacks: StackDriver) -> None:
+    stack = deploy(stacks, REPORT)
+    invoke(stacks, stack)
+    assert len(processes_of(stacks.aws, stack)) == 1
+
+    stacks.delete(stack)
+
+    assert processes_of(stacks.aws, stack) == []
+    groups = stacks.aws.client("logs").describe_log_groups()["logGroups"]
+    assert stack.outputs["LogGroup"] not in [one["logGroupName"] for one in groups]
+
+
+def test_processes_are_gone_when_the_emulator_ends(tmp_path: Any) -> None:
+    with running_embedded_aws(tmp_path / "state") as aws:
+        stacks = StackDriver(aws)
+        stack = deploy(stacks, REPORT)
+        invoke(stacks, stack)
+        assert len(processes_of(aws, stack)) == 1
+
+    assert processes_of(aws, stack) == []
+
+
+def processes_of(aws: EmbeddedAws, stack: Stack) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+        except (psutil.Error, OSError):
+            continue
+        ours = environment.get("EMBEDDED_AWS_STATE_DIR") == str(aws.state_dir)
+        name = environment.get("AWS_LAMBDA_FUNCTION_NAME")
+        if ours and name == stack.outputs["Name"] and process.pid != os.getpid():
+            found.append(process.pid)
+    return found

@@ -1,0 +1,146 @@
+"""Contract: a DB instance of a template is a PostgreSQL server that one can log in to."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ..conftest import POSTGRES_BIN, EmbeddedAws
+from ..stack_driver import Stack, StackDriver
+
+PASSWORD = 'it\'s a "secret" with ßigns: /@%\\'
+
+
+@pytest.fixture
+def stacks(embedded_aws: EmbeddedAws) -> Iterator[StackDriver]:
+    """There is one database port, so every test gives it back."""
+    driver = StackDriver(embedded_aws)
+    yield driver
+    for summary in driver.aws.client("cloudformation").describe_stacks()["Stacks"]:
+        if summary["StackName"].startswith("t-") and summary["StackStatus"] != "DELETE_COMPLETE":
+            driver.delete(driver.describe(summary["StackId"]))
+
+
+def template(policy: str = "Delete", **properties: Any) -> dict[str, Any]:
+    database = {
+        "Engine": "postgres",
+        "EngineVersion": "16",
+        "DBInstanceClass": "db.t4g.micro",
+        "AllocatedStorage": "20",
+        "DBName": "airflow",
+        "MasterUsername": "airflow_admin",
+        "MasterUserPassword": PASSWORD,
+        **properties,
+    }
+    return {
+        "Resources": {
+            "Database": {
+                "Type": "AWS::RDS::DBInstance",
+                "DeletionPolicy": policy,
+                "Properties": {k: v for k, v in database.items() if v is not None},
+            }
+        },
+        "Outputs": {
+            name: {"Value": {"Fn::GetAtt": ["Database", f"Endpoint.{name}"]}}
+            for name in ("Address", "Port")
+        },
+    }
+
+
+def query(stacks: StackDriver, sql: str, password: str = PASSWORD) -> str:
+    done = subprocess.run(
+        [str(POSTGRES_BIN / "psql"), "-X", "-h", "127.0.0.1", "-U", "airflow_admin",
+         "-p", str(stacks.aws.config["database_port"]), "-d", "airflow", "-Atc", sql],
+        env={**os.environ, "PGPASSWORD": password}, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.stdout.strip() if done.returncode == 0 else done.stderr
+
+
+def listens(stacks: StackDriver) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", stacks.aws.config["database_port"])) == 0
+
+
+def test_master_user_owns_the_database_when_the_stack_is_complete(stacks: StackDriver) -> None:
+    stack = stacks.create(template())
+
+    assert stack.status == "CREATE_COMPLETE", stacks.failures(stack)
+    assert stack.outputs == {
+        "Address": "127.0.0.1", "Port": str(stacks.aws.config["database_port"]),
+    }  # fmt: skip
+    assert query(stacks, "CREATE TABLE t (i int)") == "CREATE TABLE"
+    assert query(stacks, "SHOW server_version").startswith("16.")
+    assert query(stacks, "SHOW unix_socket_directories") == ""
+    assert query(stacks, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == "f"
+    described = stacks.aws.client("rds").describe_db_instances()["DBInstances"][0]
+    assert described["Endpoint"]["Address"] == "127.0.0.1"
+
+
+def test_login_is_refused_when_the_password_is_wrong(stacks: StackDriver) -> None:
+    stacks.create(template())
+
+    assert "password authentication failed" in query(stacks, "SELECT 1", password="wrong")
+
+
+def test_new_password_counts_when_updated(stacks: StackDriver) -> None:
+    stack = stacks.create(template())
+
+    updated = stacks.update(stack, template(MasterUserPassword="another"))
+
+    assert updated.status == "UPDATE_COMPLETE", stacks.failures(stack)
+    assert query(stacks, "SELECT 1", password="another") == "1"
+    assert "failed" in query(stacks, "SELECT 1")
+
+
+def test_server_is_gone_when_the_stack_is_deleted(stacks: StackDriver) -> None:
+    stack = stacks.create(template())
+    assert listens(stacks)
+
+    assert stacks.delete(stack).status == "DELETE_COMPLETE"
+
+    assert not listens(stacks)
+    assert stacks.aws.client("rds").describe_db_instances()["DBInstances"] == []
+
+
+def test_data_come_back_when_restored_from_the_final_snapshot(stacks: StackDriver) -> None:
+    stack: Stack = stacks.create(template("Snapshot"))
+    query(stacks, "CREATE TABLE kept AS SELECT 42 AS answer")
+    stacks.delete(stack)
+    snapshots = stacks.aws.client("rds").describe_db_snapshots()["DBSnapshots"]
+    snapshot = snapshots[-1]["DBSnapshotIdentifier"]
+
+    restored = stacks.create(template(DBSnapshotIdentifier=snapshot))
+
+    assert restored.status == "CREATE_COMPLETE", stacks.failures(restored)
+    assert query(stacks, "SELECT answer FROM kept") == "42"
+
+
+def test_second_instance_is_refused_when_one_is_there(stacks: StackDriver) -> None:
+    stacks.create(template())
+
+    second = stacks.create(template())
+
+    assert second.status == "ROLLBACK_COMPLETE"
+    assert "one database port" in stacks.failures(second)["Database"]
+    assert query(stacks, "SELECT 1") == "1"
+
+
+@pytest.mark.parametrize(
+    ("properties", "reason"),
+    [
+        ({"Engine": "mysql"}, "has PostgreSQL, not mysql"),
+        ({"EngineVersion": "9.6"}, "asks for PostgreSQL 9.6"),
+        ({"ManageMasterUserPassword": True, "MasterUserPassword": None}, "does not emulate"),
+    ],
+)
+def test_instance_is_refused_when_it_cannot_be_what_it_says(
+    stacks: StackDriver, properties: dict[str, Any], reason: str
+) -> None:
+    stack = stacks.create(template(**properties))
+
+    assert stack.status == "ROLLBACK_COMPLETE"
+    assert reason in stacks.failures(stack)["Database"]
+    assert not listens(stacks)
