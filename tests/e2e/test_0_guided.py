@@ -1,6 +1,5 @@
 """`sam deploy --guided` as a new user runs it: Enter at every question but the image's."""
 
-import os
 import re
 import socket
 from collections.abc import Iterator
