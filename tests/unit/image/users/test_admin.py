@@ -104,6 +104,21 @@ def test_keeps_the_account_when_only_the_name_changed() -> None:
     assert [u.username for u in manager.users] == ["admin"]
 
 
+def test_account_keeps_its_address_when_none_is_given() -> None:
+    manager = InMemorySecurityManager(as_described())
+    assert "up to date" in admin.ensure(manager, "admin", None, PASSWORD)
+    assert manager.users[0].email == "admin@example.com"
+
+
+def test_new_account_gets_a_placeholder_when_no_address_is_given() -> None:
+    manager = InMemorySecurityManager()
+    admin.ensure(manager, "admin", None, PASSWORD)
+    assert manager.users[0].email == "admin@localhost"
+    # The address comes later.
+    assert "email" in ensure(manager)
+    assert manager.users[0].email == "admin@example.com"
+
+
 def test_never_prints_the_password(capsys: pytest.CaptureFixture[str]) -> None:
     manager = InMemorySecurityManager()
     said = [ensure(manager), ensure(manager)]
@@ -137,5 +152,5 @@ def test_asks_for_the_migration_when_the_schema_is_missing(
     for name in ("ADMIN_USERNAME", "ADMIN_PASSWORD"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "sqlite://")
-    assert admin.main() == 1
+    assert admin.main("admin@example.com") == 1
     assert "db migrate" in capsys.readouterr().out
