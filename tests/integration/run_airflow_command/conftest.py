@@ -35,6 +35,8 @@ class Harness:
     stacks: StackDriver
     outputs: dict[str, str]
     s3: Any
+    # Where the function's bundle is.
+    code: dict[str, str]
 
     def client(self, service: str) -> Any:
         return self.stacks.aws.client(service)
@@ -116,9 +118,11 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
 @pytest.fixture(scope="session")
 def harness(aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Harness:
     stacks = StackDriver(aws)
-    stack = stacks.create(_template(stacks, _bundle(tmp_path_factory.mktemp("bundle"))))
+    bundle = stacks.upload(_bundle(tmp_path_factory.mktemp("bundle")))
+    code = {"S3Bucket": BUCKET, "S3Key": bundle.rsplit("/", 1)[-1]}
+    stack = stacks.create(_template(code))
     assert stack.status == "CREATE_COMPLETE", stacks.failures(stack)
-    return Harness(stacks, dict(stack.outputs), aws.client("s3"))
+    return Harness(stacks, dict(stack.outputs), aws.client("s3"), code)
 
 
 def _bundle(artifacts: Path) -> bytes:
@@ -136,9 +140,8 @@ def _bundle(artifacts: Path) -> bytes:
     return buffer.getvalue()
 
 
-def _template(stacks: StackDriver, bundle: bytes) -> dict[str, Any]:
+def _template(code: dict[str, str]) -> dict[str, Any]:
     name = f"faults-{uuid.uuid4().hex[:6]}"
-    key = stacks.upload(bundle).rsplit("/", 1)[-1]
     environment = {
         "ROTATION_TASK_ROLE_ARN": "arn:aws:iam::000000000000:role/rotation",
         "STACK_NAME": name,
@@ -172,7 +175,7 @@ def _template(stacks: StackDriver, bundle: bytes) -> dict[str, Any]:
                 "Runtime": "python3.13",
                 "Handler": "run_airflow_command.handler.handler",
                 "Role": {"Fn::GetAtt": ["Role", "Arn"]},
-                "Code": {"S3Bucket": BUCKET, "S3Key": key},
+                "Code": code,
                 "Timeout": 240,
                 "LoggingConfig": {"LogGroup": {"Ref": "FunctionLogGroup"}},
                 "Environment": {"Variables": environment | changes},
