@@ -26,7 +26,8 @@ from tests.integration.embedded_aws.ecs_tasks import NETWORK
 from tests.integration.embedded_aws.stack_driver import StackDriver
 
 AIRFLOW_PYTHON = REPOSITORY / ".venv" / "airflow" / "bin" / "python"
-COUNTS = {"scheduler": 1, "dag-processor": 1, "triggerer": 1, "api-server": 2}
+# Both shapes of the control plane, as while a deployment changes the class.
+COUNTS = {"control-plane": 1, "scheduler": 1, "dag-processor": 1, "triggerer": 1, "api-server": 2}
 STATE = "state-of-the-upgrade"
 PASSWORD = "not-a-secret"
 # The newest heads of Airflow 3.2's tables and of FAB's before its last migration.
@@ -43,7 +44,7 @@ DATABASE = {
 
 @dataclass
 class Cluster:
-    """Four services that do nothing, and a task definition that runs the schema commands."""
+    """Five services that do nothing, and a task definition that runs the schema commands."""
 
     aws: EmbeddedAws
     instance: str
@@ -71,7 +72,7 @@ class Cluster:
         self, component: str, image: str, command: list[str], environment: dict[str, str]
     ) -> str:
         container = {
-            "name": "command", "image": image, "command": command,
+            "name": component, "image": image, "command": command,
             "environment": [{"name": n, "value": v} for n, v in environment.items()],
         }  # fmt: skip
         answer = self.ecs.register_task_definition(

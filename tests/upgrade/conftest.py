@@ -21,8 +21,14 @@ from commands.airflow_image import CURRENT, PREVIOUS, Edition
 from commands.steps import wait_until
 from commands.workspace import CommandError, Workspace, venv_python
 
-COMPONENTS = {"api-server", "scheduler", "dag-processor", "triggerer"}
-SERVING = dict.fromkeys(COMPONENTS, (1, 1))
+# The services of each shape of the control plane, by the names of their containers.
+COMPACT = {
+    "api-server": ["api-server"],
+    "control-plane": ["scheduler", "dag-processor", "triggerer"],
+}
+SEPARATE = {name: [name] for name in ("api-server", "scheduler", "dag-processor", "triggerer")}
+# What the suite changes on one stack: the compact shape first, then the separate one.
+SHAPES = {"micro": COMPACT, "small": SEPARATE}
 DAGS = Path(__file__).parent / "dags"
 # Run by either Airflow's interpreter: prints the heads of the database and those it needs.
 LOOK = """
@@ -61,6 +67,8 @@ class Stack:
     """A deployed stack, and ways to inspect it from outside."""
 
     workspace: Workspace
+    # What the next deployment asks for; `change_class` changes it.
+    environment_class: str = "micro"
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -68,14 +76,23 @@ class Stack:
 
     def deploy(self, edition: Edition) -> None:
         airflow_image.push(self.workspace, edition)
-        uri = airflow_image.uri(edition)
-        deployment.deploy(self.workspace, Transcript(), {"AirflowImageUri": uri})  # type: ignore[arg-type]
+        parameters = {
+            "AirflowImageUri": airflow_image.uri(edition),
+            "EnvironmentClass": self.environment_class,
+        }
+        deployment.deploy(self.workspace, Transcript(), parameters)  # type: ignore[arg-type]
 
-    def bring_to(self, edition: Edition) -> None:
+    def bring_to(self, edition: Edition, environment_class: str) -> None:
         """Deploy, unless the previous test already did."""
-        if set(self.images().values()) != {airflow_image.uri(edition)}:
+        wanted = (environment_class, {airflow_image.uri(edition)})
+        if (self.environment_class, self.images()) != wanted:
+            self.environment_class = environment_class
             self.deploy(edition)
             smoke.wait_healthy(self.outputs)
+
+    def serves(self) -> bool:
+        """Whether each service of the shape has its task, and there is no other service."""
+        return self.counts() == dict.fromkeys(SHAPES[self.environment_class], (1, 1))
 
     def fail_to_deploy(self, edition: Edition) -> str:
         """Deploy an edition that must fail, and return the reasons."""
@@ -141,12 +158,16 @@ class Stack:
         ecs.update_service(cluster=cluster, service=service["serviceArn"], desiredCount=count)
         wait_until(lambda: self.counts()[component] == (count, count), 120, f"{count} {component}")
 
-    def images(self) -> dict[str, str]:
-        """The image of each service's task definition."""
+    def containers(self) -> dict[str, list[dict[str, Any]]]:
+        """The containers that each service's task definition describes."""
         return {
-            name: self.task_definition(one["taskDefinition"])["containerDefinitions"][0]["image"]
+            name: self.task_definition(one["taskDefinition"])["containerDefinitions"]
             for name, one in self.services().items()
         }
+
+    def images(self) -> set[str]:
+        """The images of every container of every service."""
+        return {one["image"] for group in self.containers().values() for one in group}
 
     def counts(self) -> dict[str, tuple[int, int]]:
         return {n: (s["desiredCount"], s["runningCount"]) for n, s in self.services().items()}
@@ -207,13 +228,20 @@ class Stack:
 
         wait_until(reached, seconds, f"{dag_id} in state {state}", interval=1)
 
-    def run(self, dag_id: str) -> None:
-        """Run a DAG to success."""
+    def run(self, dag_id: str) -> str:
+        """Run a DAG to success; returns the run's id."""
         run_id = self.start(dag_id)
         wait_until(
             lambda: self.api().run(dag_id, run_id)["state"] == "success",
             180, f"the end of {dag_id}", interval=1,
         )  # fmt: skip
+        return run_id
+
+    def database(self) -> dict[str, Any]:
+        """The instance of the metadata database."""
+        (found,) = self.workspace.client("rds").describe_db_instances()["DBInstances"]
+        instance: dict[str, Any] = found
+        return instance
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ PAUSE_SECONDS = float(os.environ.get("UPGRADE_TEST_PAUSE_SECONDS", "60"))
 
 
 def test_running_task_succeeds_when_the_api_server_is_down(stack: Stack) -> None:
-    stack.bring_to(CURRENT)
+    stack.bring_to(CURRENT, "small")
     run_id = stack.start("minute")
     stack.wait_for_task("minute", run_id, "running", 120)
 
