@@ -1,7 +1,7 @@
-"""run_airflow_command as it is deployed, on the embedded AWS, with a shell in Airflow's place.
+"""run_airflow_command as it is deployed, on the embedded AWS, with a shell instead of Airflow.
 
-The image's last argument is a script: `["version", "exit 3"]` is a command that fails. Everything
-else is real: function, custom resource, rule, schedule, bucket, log group.
+The stand-in image runs its last argument as a script: `["version", "exit 3"]` is a command that
+fails. Everything else is real: function, custom resource, rule, schedule, bucket, log group.
 """
 
 import io
@@ -24,13 +24,13 @@ REPOSITORY = Path(__file__).parents[3]
 IMAGE = "local/airflow-stand-in:1"
 ENTRYPOINT = ["/bin/sh", "-c", 'for last; do :; done; eval "$last"', "airflow"]
 ACCOUNT = "arn:aws:{service}:us-east-1:000000000000:"
-# Nobody listens there.
+# Nothing listens on this port.
 NOWHERE = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True)
 class Harness:
-    """The deployed function with its variants, each of which lacks or misses something."""
+    """The deployed function, and variants with a missing setting or an unreachable service."""
 
     stacks: StackDriver
     outputs: dict[str, str]
@@ -42,14 +42,14 @@ class Harness:
         return self.stacks.aws.client(service)
 
     def invoke(self, event: dict[str, Any], function: str = "Function") -> Any:
-        """What the function returns; its error, if it raises one, is a dictionary as well."""
+        """What the function returns. An error that it raises is a dictionary too."""
         answer = self.client("lambda").invoke(
             FunctionName=self.outputs[function], Payload=json.dumps(event)
         )
         return json.loads(answer["Payload"].read())
 
     def custom_resource(self, name: str, properties: Mapping[str, Any]) -> str:
-        """Start a stack of one Custom::AirflowCommand; its id."""
+        """Start a stack of one Custom::AirflowCommand; returns the stack's id."""
         given = dict(properties)
         token = self.outputs[given.pop("Function", "Function")]
         resource = {
@@ -186,7 +186,7 @@ def _template(code: dict[str, str]) -> dict[str, Any]:
     missing_secret = ACCOUNT.format(service="secretsmanager") + "secret:airflow/fernet-key-AbCdEf"
     definitions = {
         "Good": _definition(f"{name}-command"),
-        # Of a family that the rule does not select: its end is an event that is lost.
+        # The rule does not select this family: the event of its end is lost.
         "Silent": _definition(f"{name}-silent"),
         "BadImage": _definition(f"{name}-command", Image="local/no-such-image:1"),
         "BadSecret": _definition(

@@ -1,7 +1,7 @@
-"""The faults that are injected, and what CloudFormation must hear of each.
+"""The injected faults, and the answer that CloudFormation must get for each.
 
-A fault that ECS or CloudFormation answers for is a command, or a variant of the deployment; one
-that somebody causes meanwhile is an `inject` function, called while the stack waits.
+Most faults are a command or a variant of the deployment. A fault that somebody causes meanwhile is
+an `inject` function, which is called while the stack waits.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,13 +21,13 @@ def _nothing(harness: Harness, stack_id: str) -> None:
 class Fault:
     name: str
     properties: Mapping[str, Any]
-    # What the answer says; None for SUCCESS.
+    # A pattern of the reason in the answer; None for SUCCESS.
     reason: str | None
     inject: Inject = _nothing
     before: Callable[[Harness], None] = lambda harness: None
-    # Found by the sweep, so it takes a minute and more.
+    # Found by the sweep, so it takes more than a minute.
     slow: bool = False
-    # Parts of the answer that must not be there.
+    # Texts that the answer must not contain.
     hidden: tuple[str, ...] = field(default=())
 
 
@@ -43,7 +43,7 @@ def stop_by_somebody(harness: Harness, stack_id: str) -> None:
 
 
 def repeat_the_request(harness: Harness, stack_id: str) -> None:
-    """As Lambda does when the first call was cut off after it had started the task."""
+    """Like Lambda, when the first call ended early but had started the task."""
     record = harness.record(stack_id)
     for _ in range(2):
         harness.invoke(record["request"])
@@ -57,7 +57,7 @@ def repeat_the_event(harness: Harness, stack_id: str) -> None:
     before = _outcome(harness, record["request_id"])
     detail = {
         **{key: task[key] for key in ("taskArn", "startedBy", "lastStatus", "stoppedReason")},
-        # Another end: were it answered again, the outcome would change.
+        # With another exit code: if it were answered again, the outcome would change.
         "containers": [{"name": "command", "exitCode": 99}],
     }
     event = {"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": detail}
@@ -70,7 +70,7 @@ def hold_the_lock(harness: Harness) -> None:
 
 
 def leave_a_lock_behind(harness: Harness) -> None:
-    """As a function does that is cut off between the two halves of its work."""
+    """Like a function that ends early, between the two halves of its work."""
     harness.client("s3").put_object(
         Bucket=harness.outputs["State"], Key="commands/locks/database", Body=b"long-gone"
     )
@@ -84,7 +84,7 @@ def _outcome(harness: Harness, request_id: str) -> bytes:
 
 
 def faults(definitions: Mapping[str, str]) -> list[Fault]:
-    """All of them; the definitions' ARNs are known when the harness stands."""
+    """All of them. The ARNs of the task definitions come from the deployed harness."""
     silent = {"TaskDefinitionArn": definitions["Silent"]}
     return [
         Fault("None: the command succeeds", script("exit 0"), None),

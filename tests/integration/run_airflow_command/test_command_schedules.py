@@ -1,4 +1,4 @@
-"""nested/commands.yaml with the real function: the weekly cleaning, the place of the tick."""
+"""nested/commands.yaml with the real function: the weekly cleaning and the group of the tick."""
 
 import json
 from pathlib import Path

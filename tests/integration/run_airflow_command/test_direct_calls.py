@@ -1,4 +1,4 @@
-"""Calls of a person or a schedule: started, waited for, asked after, refused."""
+"""Calls by a person or a schedule: start a command, wait for it, ask for its result, refusals."""
 
 import time
 import uuid
@@ -22,7 +22,7 @@ def test_task_has_the_size_when_one_is_given(harness: Harness) -> None:
     assert (overrides["cpu"], overrides["memory"]) == ("1024", "4096")
 
 
-def test_second_call_finds_the_first_ones_task_when_it_has_the_same_request_id(
+def test_second_call_with_the_same_request_id_finds_the_task_of_the_first(
     harness: Harness,
 ) -> None:
     call = {"command": ["version", "sleep 2; echo done"], "requestId": uuid.uuid4().hex}
@@ -61,7 +61,7 @@ def test_maintenance_runs_the_command_with_its_date_when_the_schedule_calls(
 ) -> None:
     result = harness.invoke({"maintenance": "db-clean", "wait": True})
 
-    # The stand-in takes the last word for a script, and there is none of this name.
+    # The stand-in runs the last word as a script, and there is no program of this name.
     assert result["command"][0] == "clean-database"
     assert result["status"] == "FAILED"
 

@@ -1,6 +1,6 @@
-"""Every injected fault is answered, with its cause, in time; the table of it is docs/faults.md.
+"""Every injected fault is answered in time and with its cause. docs/faults.md is the table.
 
-The table is printed at the end, and written when FAULT_TABLE names a file.
+The table is printed at the end, and written to the file that FAULT_TABLE names.
 """
 
 import os
@@ -23,20 +23,20 @@ ANSWER_AFTER_STOPPED_SECONDS = 5
 _INTRODUCTION = f"""
 # Faults
 
-What CloudFormation heard of each injected fault, and when: the deployed function on the embedded
-AWS, with a shell script in Airflow's place and a ServiceTimeout of {SERVICE_TIMEOUT_SECONDS} s.
-A task starts at once there; on Fargate add 20 to 90 s, and some 25 s between exit and STOPPED.
-Both ends were looked for ten times a second; the functions were warm but at their first calls.
-Written by
+What CloudFormation received for each injected fault, and after how many seconds. The function was
+deployed on the embedded AWS, with a shell script instead of Airflow and a ServiceTimeout of
+{SERVICE_TIMEOUT_SECONDS} s. Tasks start immediately there. On Fargate add 20 to 90 s, and 25 s
+between exit and STOPPED. Both ends were polled ten times a second. The functions were warm except
+at their first calls. This file is generated:
 
 ```console
 FAULT_TABLE=docs/faults.md .venv/tools/bin/python -m pytest tests/integration/run_airflow_command
 ```
 
-Some faults cannot be made there, and are unit tests: a task that stays PROVISIONING or PENDING, a
-call that is cut off before RunTask, a RunTask whose answer is lost (`test_sweep.py`); a real
-OutOfMemoryError (`test_run_airflow_command_handler.py`); a bucket of CloudFormation's that does not
-take the answer (`test_https_answer_channel.py`).
+Unit tests cover the faults that cannot be injected there: a task that stays PROVISIONING or
+PENDING, a call that ends before RunTask, a RunTask whose answer is lost (`test_sweep.py`); a real
+OutOfMemoryError (`test_run_airflow_command_handler.py`); a bucket of CloudFormation that does not
+accept the answer (`test_https_answer_channel.py`).
 """.strip()
 
 
@@ -70,12 +70,12 @@ def all_faults(harness: Harness) -> dict[str, Fault]:
 
 @pytest.fixture(scope="module")
 def launched(harness: Harness, all_faults: dict[str, Fault]) -> dict[str, Watch]:
-    """The slow ones, which are found by a tick: they wait while the others are tried."""
+    """The slow ones, which a tick finds: they start first and wait while the others run."""
     return {name: launch(harness, fault) for name, fault in all_faults.items() if fault.slow}
 
 
 @pytest.mark.parametrize("name", sorted(NAMES, key=lambda name: "lost" in name or "long" in name))
-def test_cloudformation_is_answered_when_there_is_a_fault(
+def test_cloudformation_gets_the_cause_of_a_fault_in_time(
     name: str,
     harness: Harness,
     all_faults: dict[str, Fault],
@@ -91,8 +91,8 @@ def test_cloudformation_is_answered_when_there_is_a_fault(
 
     seen = waiting.seen()
     reason, succeeded = seen.reason, seen.succeeded
-    told = "SUCCESS" if succeeded else _short(reason)
-    table.append(Row(name, told, seen.seconds, seen.after_stopped))
+    answer = "SUCCESS" if succeeded else _short(reason)
+    table.append(Row(name, answer, seen.seconds, seen.after_stopped))
 
     assert succeeded == (fault.reason is None), reason
     assert stack.status == ("CREATE_COMPLETE" if succeeded else "ROLLBACK_COMPLETE")
@@ -104,21 +104,23 @@ def test_cloudformation_is_answered_when_there_is_a_fault(
         assert seen.after_stopped < ANSWER_AFTER_STOPPED_SECONDS
 
 
-def test_nothing_ticks_when_nothing_is_open(harness: Harness, launched: dict[str, Watch]) -> None:
+def test_tick_is_deleted_when_no_request_is_open(
+    harness: Harness, launched: dict[str, Watch]
+) -> None:
     for waiting in launched.values():
         harness.stacks.wait(waiting.stack_id)
-    # A start of which ECS may know stays open until the sweep has looked for its task.
+    # A request whose RunTask may have succeeded stays open until the sweep has looked for its task.
     eventually(lambda: harness.keys("commands/open/") == [], timeout=100)
     assert harness.keys("commands/locks/") == []
     scheduler = harness.client("scheduler")
     group = harness.outputs["ScheduleGroup"]
 
-    # The last tick finds nothing, makes no other, and removes itself.
+    # The last tick finds nothing, schedules no other tick, and is deleted.
     eventually(lambda: not scheduler.list_schedules(GroupName=group)["Schedules"], timeout=90)
 
 
 def _short(reason: str) -> str:
-    """The answer's own words, without what CloudFormation puts around them."""
+    """The text of the answer, without what CloudFormation adds around it."""
     found = re.search(r"Message returned: (.*) \(RequestId: ", reason, re.DOTALL)
     text = found.group(1) if found else reason
     text = re.sub(r"\b[0-9a-f]{32}\b|\b[0-9a-f-]{36}\b", "…", " ".join(text.split()))

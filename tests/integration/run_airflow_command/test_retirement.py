@@ -1,6 +1,6 @@
-"""The stack goes while a command runs, with the function as it is deployed and a real process.
+"""The stack is deleted while a command runs, with the deployed function and a real process.
 
-By its name the last file here: it stops every command of the deployment that all of them share.
+This file runs last, by its name: it stops every command of the deployment that all files share.
 """
 
 import uuid
@@ -21,7 +21,7 @@ def test_running_command_is_stopped_first_when_the_stack_is_deleted(harness: Har
     (task,) = harness.tasks(request_id)
     assert task["lastStatus"] == "STOPPED"
     assert task["stoppedReason"] == "The stack is being deleted"
-    # Whoever asks later hears what became of it.
+    # A later call returns how it ended.
     result = harness.invoke({"requestId": request_id, "wait": True})
     assert result["status"] == "FAILED"
     assert "The stack is being deleted" in result["reason"]

@@ -1,6 +1,6 @@
-"""A clock beside a stack: when its task was seen STOPPED, and when its answer was seen.
+"""Measures when the task of a stack is STOPPED and when CloudFormation has the answer.
 
-The emulator's own time stamps are whole seconds, so both are looked for, ten times a second.
+The emulator's time stamps are whole seconds, so both are polled ten times a second.
 """
 
 import threading
@@ -19,13 +19,13 @@ class Seen:
     succeeded: bool
     reason: str
     response_url: str
-    # From the request, and from the end of its task if there was one, to the answer.
+    # Seconds from the request to the answer, and from the end of its task, if any, to the answer.
     seconds: float
     after_stopped: float | None
 
 
 class Watch:
-    """Watches from its making on."""
+    """Watches a stack from the moment that this object is created."""
 
     def __init__(self, harness: Harness, stack_id: str) -> None:
         self.stack_id = stack_id
@@ -35,7 +35,7 @@ class Watch:
         self._record: dict[str, Any] | None = None
         self._event: dict[str, Any] | None = None
         self._answered = 0.0
-        # Made here, because clients cannot be made by two threads at once.
+        # Created here, because two threads cannot create clients at the same time.
         self._cloudformation = harness.client("cloudformation")
         self._ecs = harness.client("ecs")
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -43,7 +43,7 @@ class Watch:
 
     def seen(self) -> Seen:
         self._thread.join(_LONGEST_SECONDS)
-        assert self._event, "the custom resource was neither made nor refused"
+        assert self._event, "the custom resource was neither created nor refused"
         record = self._record or self._harness.record_of(self.stack_id)
         return Seen(
             succeeded=self._event["ResourceStatus"] == "CREATE_COMPLETE",
