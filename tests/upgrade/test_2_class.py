@@ -3,7 +3,9 @@
 The same image before and after: nothing but the sizes and the services changes.
 """
 
+import io
 import time
+from contextlib import redirect_stdout
 
 import pytest
 
@@ -18,7 +20,7 @@ DATABASE_CLASSES = {"micro": "db.t4g.micro", "small": "db.t4g.small"}
     ("before", "after"), [("micro", "small"), ("small", "micro"), ("micro", "small")]
 )
 def test_running_task_succeeds_when_the_class_changes(
-    stack: Stack, before: str, after: str, capsys: pytest.CaptureFixture[str]
+    stack: Stack, before: str, after: str
 ) -> None:
     stack.bring_to(CURRENT, before)
     earlier = stack.run("smoke_classic")
@@ -49,10 +51,14 @@ def test_running_task_succeeds_when_the_class_changes(
     assert instance["try_number"] == 1
     stack.run("smoke_classic")
 
-    capsys.readouterr()
-    status(stack.workspace)
-    shown = capsys.readouterr().out.split("\nTasks\n")[1].split("\n\n")[0]
-    tasks = [line.split()[0].partition(":")[0] for line in shown.splitlines()]
+    services = [family for family in _tasks_of_status(stack) if not family.endswith("-worker")]
     prefix = stack.outputs["SecretsPrefix"]
-    services = [name for name in tasks if not name.endswith("-worker")]
     assert sorted(services) == sorted(f"{prefix}-{name}" for name in SHAPES[after])
+
+
+def _tasks_of_status(stack: Stack) -> list[str]:
+    """The families of the tasks that `make status` prints."""
+    with redirect_stdout(io.StringIO()) as printed:
+        status(stack.workspace)
+    lines = printed.getvalue().split("\nTasks\n")[1].split("\n\n")[0].splitlines()
+    return [line.split()[0].partition(":")[0] for line in lines]
