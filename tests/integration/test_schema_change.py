@@ -125,7 +125,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             "entrypoint": [str(AIRFLOW_PYTHON), "-m", "airflow_on_fargate.entrypoint"],
             "env": {
                 "PYTHONPATH": str(REPOSITORY / "images" / "airflow" / "src"),
-                "AIRFLOW_HOME": "{task_dir}/airflow",
+                "AIRFLOW_HOME": "{container_dir}/airflow",
             },
         },
     }
