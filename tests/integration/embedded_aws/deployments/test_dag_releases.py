@@ -134,7 +134,7 @@ def test_removes_what_no_run_needs_when_airflow_has_reported(
     assert keeping_two.retire().releases == (releases[0],)
     assert shelf.kept() == set(releases[1:])
     assert shelf.archive_of(str(releases[3])) == releases[1]
-    with pytest.raises(NoSuchReleaseError, match="not kept any more"):
+    with pytest.raises(NoSuchReleaseError, match="no longer kept"):
         Promoter(folder.publisher()).promote(str(releases[0]), "alice", hold=False)
     # What was removed lies there as an old version, for whoever needs it after all.
     versions = folder.s3.list_object_versions(
