@@ -11,11 +11,12 @@ export PYTHON
 
 BIN := .venv/tools/bin
 FILES ?= 10 1000 10000
+CLASS ?= micro
 LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status env browser test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases lint format bench-scaling bench-dags
+.PHONY: help install up down status env browser test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases lint format cost bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,8 +82,11 @@ lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
 	$(BIN)/cfn-lint --regions $(REGIONS) -- $(TEMPLATES)
 	$(BIN)/hadolint images/airflow/Dockerfile
 
+cost: install  ## what an idle environment costs per month, from list prices (CLASS=micro, or all)
+	@$(BIN)/python -m bench.cost --class $(CLASS)
+
 bench-scaling: install  ## simulate the fleet and its peers; tables and drawings in docs/scaling/
-	nice $(BIN)/python -m bench.scaling.suite --out docs/scaling
+	nice $(BIN)/python -m bench.scaling.suite --out docs/scaling --json build/bench-scaling.json
 
 bench-dags: install  ## DAG delivery: releases, S3DagBundle and a sync side by side (FILES="10 1000 10000")
 	@mkdir -p build

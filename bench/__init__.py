@@ -1,1 +1,1 @@
-"""Benchmarks: what the product claims, measured by programs that anybody can run."""
+"""Benchmarks: programs that measure what the project claims."""

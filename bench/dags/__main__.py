@@ -1,8 +1,8 @@
 """python -m bench.dags --files 10 1000 10000 --json OUT [--svg OUT] [--table OUT]
 
-Runs in the Airflow environment (make bench-dags), against the S3 of an embedded AWS of its own or
-the one at --endpoint-url. Trust request counts and ratios more than seconds. Releases are measured
-three times where a step takes seconds at most, and the median is shown.
+Runs in the Airflow environment (make bench-dags), against the S3 of a separate embedded AWS or the
+one at --endpoint-url. Trust request counts and ratios more than seconds. Releases are measured
+three times where a step takes at most seconds, and the median is shown.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--svg", type=Path)
     parser.add_argument("--table", type=Path)
-    parser.add_argument("--endpoint-url", help="an S3 that runs already")
+    parser.add_argument("--endpoint-url", help="an S3 that is already running")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-dags-") as folder:
         _prepare_airflow(Path(folder))
@@ -66,7 +66,7 @@ def _run(files: int, folder: Path, systems: Sequence[str]) -> list[dict[str, Any
     s3 = boto3.client("s3", config=Config(max_pool_connections=16))
     records: list[dict[str, Any]] = []
     for kind in systems:
-        # A bucket each, so that all begin with the same.
+        # A bucket each, so that all start in the same state.
         bucket = f"bench-{kind}-{uuid.uuid4().hex[:8]}"
         s3.create_bucket(Bucket=bucket)
         enabled = {"Status": "Enabled"}

@@ -1,4 +1,4 @@
-"""An embedded AWS of the bench's own, for its S3; nothing is left of it afterwards."""
+"""A separate embedded AWS for the benchmark's S3; it is removed afterwards."""
 
 import json
 import os

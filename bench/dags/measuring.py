@@ -1,4 +1,4 @@
-"""The steps that every system goes through, with seconds and requests."""
+"""The steps of every system, measured in seconds and requests."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from bench.dags.systems import SOURCE, System
 
 ROUNDS = 10
 
-# Of a step that takes seconds at most; the median is reported, and each round.
+# Repetitions of a step that takes at most seconds; the median and each round are reported.
 REPEATED = 3
 
 
@@ -28,7 +28,7 @@ class Record:
     seconds: float
     requests: int
     rounds: list[float]
-    # Of this process, and how busy the machine was: what remains of the seconds is waiting.
+    # CPU time of this process, and the load of the machine: the rest of the seconds is waiting.
     cpu_seconds: float
     load: float
 
@@ -37,7 +37,7 @@ class Record:
 
 
 class Requests:
-    """Counts what leaves this process, whoever sends it."""
+    """Counts all requests of this process, whichever client sends them."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -58,7 +58,7 @@ class Requests:
 
 
 def content(number: int, version: int) -> bytes:
-    """A file of two kilobytes, always of one size; gzip makes a quarter of it, as of real code."""
+    """A file of constant size, two kilobytes; gzip reduces it to a quarter, like real code."""
     lines = [f"# DAG {number:06} version {version:06}"]
     for line in range(26):
         name = hashlib.sha256(f"{number} {line}".encode()).hexdigest()
@@ -80,7 +80,7 @@ def upload(s3: Any, bucket: str, files: int) -> None:
 
 
 def measure(system: System, s3: Any, bucket: str, files: int) -> list[Record]:
-    """First, unchanged, one changed, rollback, start of a task; uploads are not counted."""
+    """First, unchanged, one changed, task start, rollback; uploads are not counted."""
     records: list[Record] = []
 
     def timed(*steps: tuple[str, Callable[[], object]], rounds: int = REPEATED) -> None:
@@ -126,7 +126,7 @@ def measure(system: System, s3: Any, bucket: str, files: int) -> list[Record]:
     published = system.name == "releases"
     if published:
         timed(("publish-first", system.publish), rounds=1)
-    # Minutes for the others, whose ratio to ours is no matter of a few percent.
+    # It takes minutes for the others, whose ratio to ours is far more than a few percent.
     timed(("", system.forget), ("first", system.refresh), rounds=REPEATED if published else 1)
     timed(("unchanged", system.refresh))
     publish = [("publish-one-changed", system.publish)] if published else []
@@ -142,7 +142,7 @@ def count_errors(system: System, s3: Any, bucket: str, files: int) -> dict[str, 
     stale = mixed = 0
     for version in range(2, ROUNDS + 2):
         s3.put_object(Bucket=bucket, Key=key(1), Body=content(1, version))
-        # Releases wait for quiet, so nothing is published between two uploads this close.
+        # Releases wait for a quiet period, so nothing is published between two uploads this close.
         system.refresh()
         first, second = _versions(system, version)
         mixed += first != second
@@ -157,7 +157,7 @@ def count_errors(system: System, s3: Any, bucket: str, files: int) -> dict[str, 
 
 
 def _versions(system: System, version: int) -> tuple[bool, bool]:
-    """Whether each of the two files is of this version in what the system serves."""
+    """Whether each of the two files has this version in the folder that the system serves."""
     first, second = (
         (system.folder / key(n).removeprefix(SOURCE)).read_bytes() == content(n, version)
         for n in (1, 2)

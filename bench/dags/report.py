@@ -1,4 +1,4 @@
-"""The measurements as a table, a drawing, and the targets met or missed."""
+"""The measurements as a table, a drawing, and a list of targets."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +30,7 @@ def _cell(record: dict[str, Any] | None) -> str:
 
 
 def targets(records: Sequence[dict[str, Any]]) -> list[tuple[str, bool]]:
-    """Each target with what was measured, and whether it holds."""
+    """Each target with its measured value, and whether it is met."""
     found = {(r["system"], r["files"], r["step"]): r for r in records}
     results = []
 
@@ -67,7 +67,7 @@ def targets(records: Sequence[dict[str, Any]]) -> list[tuple[str, bool]]:
 
 
 def drawing(records: Sequence[dict[str, Any]]) -> str:
-    """SVG: the requests and seconds of the largest folder, as bars on a logarithmic scale."""
+    """SVG: requests and seconds of the largest folder, as bars on a logarithmic scale."""
     files = max(r["files"] for r in records)
     shown = {(r["system"], r["step"]): r for r in records if r["files"] == files}
     rows, y = [], 50
@@ -76,7 +76,7 @@ def drawing(records: Sequence[dict[str, Any]]) -> str:
         for system in SYSTEMS:
             record = shown.get((system, step))
             if record:
-                # A millisecond is the origin; each further decade is 90 wide.
+                # The origin is a millisecond; each decade is 90 wide.
                 width = max(2.0, 90 * _decades(record["seconds"]))
                 label = f"{record['seconds']:.3f} s, {record['requests']:,} requests"
                 rows.append(

@@ -1,4 +1,4 @@
-"""The three ways of delivery, each reduced to: follow the bucket, serve a folder, start a task."""
+"""The three ways of delivery. Each follows the bucket, serves a folder and starts a task."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -8,13 +8,13 @@ from typing import Any, Protocol
 
 from airflow.providers.amazon.aws.bundles.s3 import S3DagBundle
 
-from airflow_on_fargate.dag_bundle import ReleaseDagBundle
-from publish_dags.limits import Limits
-from publish_dags.promotion import Promoter
+from airflow_on_fargate.releases.bundle import ReleaseDagBundle
+from publish_dags.aws.s3_dag_source import S3DagSource
+from publish_dags.aws.s3_inbox import S3Inbox
+from publish_dags.aws.s3_release_store import S3ReleaseStore
+from publish_dags.checks.limits import Limits
+from publish_dags.history.promotion import Promoter
 from publish_dags.publisher import Publisher
-from publish_dags.s3_dag_source import S3DagSource
-from publish_dags.s3_inbox import S3Inbox
-from publish_dags.s3_release_store import S3ReleaseStore
 
 SOURCE = "dags/"
 
@@ -23,17 +23,17 @@ class System(Protocol):
     name: str
 
     def publish(self) -> None:
-        """What has to happen after an upload before readers can see it."""
+        """Do what is needed after an upload so that readers can see it."""
 
     def forget(self) -> None:
-        """Begin anew, with an empty disk."""
+        """Start again with an empty disk."""
 
     def refresh(self) -> None: ...
 
     def start_task(self) -> None: ...
 
     def roll_back(self, key: str, former: bytes) -> None:
-        """Bring back the state before the last change, which was of this object."""
+        """Restore the state before the last change, which was a change of this object."""
 
     @property
     def folder(self) -> Path: ...
@@ -58,7 +58,7 @@ class Releases:
         self.publisher.publish()
 
     def forget(self) -> None:
-        # Another folder: a file system is slow to make files where as many were just deleted.
+        # Another folder: a file system creates files slowly where many were just deleted.
         self._times += 1
         self._arguments["name"] = f"{self._arguments['bucket_name']}-{self._times}"
         self._bundle = None
@@ -98,7 +98,7 @@ class ProviderBundle:
         self._bundle: S3DagBundle | None = None
 
     def publish(self) -> None:
-        """Readers look at the folder itself."""
+        """Readers use the folder directly."""
 
     def forget(self) -> None:
         """Measured once, on an empty disk."""
@@ -123,7 +123,7 @@ class ProviderBundle:
 
 
 class Sidecar:
-    """`aws s3 sync --delete` beside Airflow, by its own rule: size, and whether S3 is newer."""
+    """`aws s3 sync --delete` beside Airflow, with its rule: another size, or newer in S3."""
 
     name = "sidecar"
 
@@ -131,7 +131,7 @@ class Sidecar:
         self._s3, self._bucket, self._folder = s3, bucket, folder
 
     def publish(self) -> None:
-        """Readers look at the folder itself."""
+        """Readers use the folder directly."""
 
     def forget(self) -> None:
         """Measured once, on an empty disk."""
@@ -144,7 +144,7 @@ class Sidecar:
         for page in pages:
             for entry in page.get("Contents", []):
                 there[entry["Key"].removeprefix(SOURCE)] = entry
-        # The AWS CLI's default is ten requests at once.
+        # The AWS CLI sends ten requests at once by default.
         with ThreadPoolExecutor(10) as pool:
             list(
                 pool.map(
@@ -161,7 +161,7 @@ class Sidecar:
             local = (self._folder / path).stat()
         except FileNotFoundError:
             return True
-        # Whole seconds are all that S3 gives.
+        # S3 only has whole seconds.
         newer: bool = int(entry["LastModified"].timestamp()) > local.st_mtime
         return bool(local.st_size != entry["Size"]) or newer
 
@@ -170,12 +170,12 @@ class Sidecar:
         target = self._folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(answer["Body"].read())
-        # As the CLI does: the local file is as old as the object.
+        # Like the CLI: the local file gets the time of the object.
         moment = int(answer["LastModified"].timestamp())
         os.utime(target, (moment, moment))
 
     def start_task(self) -> None:
-        """A task takes what the last sync left, whichever that was."""
+        """A task uses whatever the last sync left."""
 
     def roll_back(self, key: str, former: bytes) -> None:
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=former)

@@ -4,8 +4,9 @@
         --launch-median 75 --json records.json
 
 A simulation in seconds of virtual time: messages arrive, workers take some time to start, poll at
-random, and leave or are killed. What is simulated how is said where it is: `world` (queue and
-workers), `workloads`, `policies` (each with its source), `limits` (what nobody can beat).
+random times, and exit or are killed. Each module describes its part of the model: `world` (queue
+and workers), `workloads`, `policies` (each with its source), `limits` (bounds that no policy can
+beat).
 """
 
 import sys

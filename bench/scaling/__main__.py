@@ -27,15 +27,15 @@ def arguments() -> argparse.ArgumentParser:
     add("--seed", nargs="+", type=int, default=[1], metavar="N")
     add("--concurrency", type=int, default=_DEFAULTS.concurrency, metavar="C")
     add("--launch-median", type=float, default=_DEFAULTS.launch_median, metavar="S")
-    add("--min", type=int, default=_DEFAULTS.minimum, metavar="N", help="fewest workers")
-    add("--max", type=int, default=_DEFAULTS.maximum, metavar="N", help="most workers")
+    add("--min", type=int, default=_DEFAULTS.minimum, metavar="N", help="minimum number of workers")
+    add("--max", type=int, default=_DEFAULTS.maximum, metavar="N", help="maximum number of workers")
     add("--metric-lag", type=float, default=_DEFAULTS.metric_lag, metavar="S")
     add("--idle-timeout", type=float, default=_DEFAULTS.idle_timeout, metavar="S")
     add("--spot-share", type=int, default=_DEFAULTS.spot_share, metavar="PERCENT")
     add("--queue", action="append", metavar="NAME", help="a queue of the trace; may be repeated")
     for name, value in vars(_FAULTS).items():
         add(f"--{name.replace('_', '-')}", type=float, default=value, metavar="X")
-    add("--json", type=Path, metavar="OUT", help="where the records go; without it they are shown")
+    add("--json", type=Path, metavar="OUT", help="file for the records")
     return parser
 
 

@@ -1,10 +1,10 @@
-"""A task and a worker as the simulated cloud keeps them."""
+"""A task and a worker of the simulated cloud."""
 
 from bench.scaling.workloads import Task
 
 
 class Job:
-    """A task on its way through the queue and the workers."""
+    """The way of a task through the queue and the workers."""
 
     __slots__ = ("arrival", "done", "duration", "ends", "runs", "started")
 
@@ -18,7 +18,7 @@ class Job:
 
 
 class Worker:
-    """One worker. `place` is its index among the open polls, -1 when it has none out."""
+    """One worker. `place` is its index among the open polls, -1 if it has none."""
 
     __slots__ = (
         "consuming", "ended", "held", "idle_since", "leaving", "number", "on_spot", "patience",
@@ -38,9 +38,9 @@ class Worker:
         self.place = -1
         self.served = False
         self.consuming = False
-        # Closing: the gate is shut, a last poll may be out.
+        # Retiring: the gate is closed, a last poll may still be open.
         self.waits_for_poll = False
-        # Leaving by itself, or told to stop: it takes nothing more.
+        # Exiting on its own, or stopped: it takes nothing more.
         self.leaving = False
         self.stopping = False
 
@@ -50,5 +50,5 @@ class Worker:
 
     @property
     def is_listed(self) -> bool:
-        """ECS's desired status RUNNING: a worker that leaves by itself still has it."""
+        """ECS's desired status RUNNING: a worker that exits on its own still has it."""
         return self.ended is None and not self.stopping

@@ -1,7 +1,7 @@
-"""What bounds the targets that are missed: the same runs with one thing taken away that no policy
-can take away, or with the one dial that moves along the frontier.
+"""What bounds the missed targets: the same runs without one effect that no policy can avoid, or
+with one parameter changed that trades waiting time for worker-hours.
 
-Nothing here is a policy that could be deployed. Each row is measured against MWAA as it is.
+None of these is a policy that could be deployed. Each row is compared with the unchanged MWAA.
 """
 
 import math
@@ -16,19 +16,19 @@ from bench.scaling.policies.ours import Ours
 from bench.scaling.records import percentile, run_of
 from bench.scaling.workloads import DueRun, Workload, workload
 from bench.scaling.world import World
-from scale_workers.decision import Observation, Trigger
+from scale_workers.model import Observation, Trigger
 
 Means = Mapping[tuple[str, str], Mapping[str, Any]]
-# More, or fewer, workers than the messages need.
+# Share of workers more, or fewer, than the messages need.
 _SURPLUSES = (-0.10, -0.05, 0.05, 0.10, 0.20)
-# How long workers could stay instead of going.
+# Longer idle timeouts of the workers.
 _IDLE_TIMEOUTS = (60.0, 240.0)
-# A task that is queued within so many seconds of a due run is counted as announced.
-_ANNOUNCED_SECONDS = 30.0
+# A task that is queued within this time of a due run counts as forecast.
+_FORECAST_SECONDS = 30.0
 
 
 class Surplus(Ours):
-    """Ours, that takes `surplus` more messages to be there than there are."""
+    """Ours, with a share of `surplus` more messages than there are."""
 
     surplus = 0.0
 
@@ -43,15 +43,15 @@ class Surplus(Ours):
 
 
 def columns(names: Sequence[str]) -> list[str]:
-    return ["policy", "without", *names, "geometric mean × optimum"]
+    return ["policy", "variant", *names, "geometric mean × optimum"]
 
 
 def rows(
     means: Means, names: Sequence[str], seeds: Sequence[int], parameters: Parameters
 ) -> list[list[str]]:
-    """The table "What bounds it". `means` are those of the plain runs.
+    """The table "What bounds the missed targets". `means` are those of the unchanged runs.
 
-    A cell holds p95 wait / MWAA-now's, worker-hours / MWAA-now's, worker-hours / the optimum's.
+    A cell contains p95 wait / MWAA-now's, worker-hours / MWAA-now's, worker-hours / the optimum's.
     """
     found = []
     scheduled = [name for name in names if workload(name, seeds[0]).due_runs]
@@ -86,36 +86,39 @@ def _variants(
 ) -> Iterator[tuple[str, Results]]:
     plain = {name: means[name, policy] for name in names}
     yield (
-        "(as it is)",
+        "(unchanged)",
         {name: (each["p95_wait_s"], each["worker_hours"]) for name, each in plain.items()},
     )
     yield (
-        "leaving: idling, last poll, stop",
+        "without exit time: idle, last poll, stop",
         {
             name: (each["p95_wait_s"], each["worker_hours"] - each["leaving_hours"])
             for name, each in plain.items()
         },
     )
     for what, changed in (
-        ("spread of launch times", replace(parameters, launch_spread=0.0)),
-        ("random dispatch: packed by known ends", replace(parameters, clairvoyant_dispatch=True)),
+        ("without spread of launch times", replace(parameters, launch_spread=0.0)),
+        (
+            "without random dispatch: packed by known ends",
+            replace(parameters, clairvoyant_dispatch=True),
+        ),
     ):
         yield what, {name: _mean(name, POLICIES[policy], seeds, changed) for name in names}
     if policy == "ours-foresight":
         yield (
-            "the forecast's error",
+            "without the forecast's error",
             {name: _mean(name, POLICIES[policy], seeds, parameters, exact=True) for name in names},
         )
-        mixed = [name for name in names if _has_unannounced(workload(name, seeds[0]))]
+        mixed = [name for name in names if _has_unforecast(workload(name, seeds[0]))]
         yield (
-            "tasks that nobody announced",
+            "without tasks that were not forecast",
             {
                 name: _mean(name, POLICIES[policy], seeds, parameters, counted=True)
                 for name in mixed
             },
         )
         yield (
-            "both of these",
+            "without both of these",
             {
                 name: _mean(name, POLICIES[policy], seeds, parameters, exact=True, counted=True)
                 for name in mixed
@@ -125,13 +128,13 @@ def _variants(
     for seconds in _IDLE_TIMEOUTS:
         changed = replace(parameters, idle_timeout=seconds)
         yield (
-            f"leaving soon: only after {seconds:.0f} s",
+            f"idle timeout of {seconds:.0f} s",
             {name: _mean(name, POLICIES[policy], seeds, changed) for name in names},
         )
     for surplus in _SURPLUSES:
         maker = _maker(surplus)
         yield (
-            f"the right number: {surplus:+.0%} workers",
+            f"{surplus:+.0%} workers",
             {name: _mean(name, maker, seeds, parameters) for name in names},
         )
 
@@ -150,15 +153,15 @@ def _mean(
     exact: bool = False,
     counted: bool = False,
 ) -> tuple[float, float]:
-    """With `exact` runs are announced with the size that they will have; with `counted` only the
-    waits of announced tasks count."""
+    """With `exact`, runs are forecast with the size that they will have; with `counted`, only the
+    waits of forecast tasks count."""
     waits, hours = [], []
     for seed in seeds:
         tasks = workload(name, seed)
         run = run_of(_exact(tasks) if exact else tasks, policy, parameters, seed)
         wait: float = run.record["p95_wait_s"]
         if counted:
-            wait = percentile(_announced_waits(tasks, run.worlds), 95)
+            wait = percentile(_forecast_waits(tasks, run.worlds), 95)
         waits.append(wait)
         hours.append(run.record["worker_hours"])
     return fmean(waits), fmean(hours)
@@ -166,23 +169,23 @@ def _mean(
 
 def _exact(tasks: Workload) -> Workload:
     def size(due: float) -> int:
-        return sum(0 <= task.arrival - due < _ANNOUNCED_SECONDS for task in tasks.tasks)
+        return sum(0 <= task.arrival - due < _FORECAST_SECONDS for task in tasks.tasks)
 
     return replace(tasks, due_runs=[DueRun(run.due, size(run.due)) for run in tasks.due_runs])
 
 
-def _announced_waits(tasks: Workload, worlds: Sequence[World]) -> list[float]:
+def _forecast_waits(tasks: Workload, worlds: Sequence[World]) -> list[float]:
     return [
         job.started - job.arrival
         for world in worlds
         for job in world.jobs
-        if job.started is not None and _is_announced(tasks, job.arrival)
+        if job.started is not None and _is_forecast(tasks, job.arrival)
     ]
 
 
-def _is_announced(tasks: Workload, arrival: float) -> bool:
-    return any(0 <= arrival - run.due < _ANNOUNCED_SECONDS for run in tasks.due_runs)
+def _is_forecast(tasks: Workload, arrival: float) -> bool:
+    return any(0 <= arrival - run.due < _FORECAST_SECONDS for run in tasks.due_runs)
 
 
-def _has_unannounced(tasks: Workload) -> bool:
-    return not all(_is_announced(tasks, task.arrival) for task in tasks.tasks)
+def _has_unforecast(tasks: Workload) -> bool:
+    return not all(_is_forecast(tasks, task.arrival) for task in tasks.tasks)

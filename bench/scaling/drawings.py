@@ -1,4 +1,4 @@
-"""Drawings as SVG, written by hand: lines, points, axes, nothing to install."""
+"""Drawings as SVG, without a plotting library: lines, points, axes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Frame:
-    """Axes from zero to the largest value, titles included."""
+    """Axes from zero to the largest value, with titles."""
 
     title: str
     across: str
@@ -68,7 +68,7 @@ def _legend(names: Sequence[str]) -> list[str]:
 
 
 def over_time(title: str, up: str, series: Mapping[str, Points], until: float) -> str:
-    """Step lines: one value holds until the next."""
+    """Step lines: a value remains until the next."""
     most = max((value for points in series.values() for _, value in points), default=1.0)
     frame = Frame(title, "minutes", up, until / 60, most)
     parts = frame.draw()
@@ -88,7 +88,7 @@ def over_time(title: str, up: str, series: Mapping[str, Points], until: float) -
 
 
 def _visible(points: Points, until: float, pixel: float) -> Points:
-    """One point a pixel, the last of each: more cannot be seen."""
+    """One point per pixel, the last one: more would not be visible."""
     shown: dict[int, tuple[float, float]] = {}
     for moment, value in points:
         if moment > until:
@@ -100,7 +100,7 @@ def _visible(points: Points, until: float, pixel: float) -> Points:
 def wait_against_hours(
     title: str, points: Mapping[str, tuple[float, float]], limits: Mapping[str, float]
 ) -> str:
-    """A point for each policy; the limits as upright lines that none can be left of."""
+    """A point for each policy; the limits are vertical lines, and no point can be left of them."""
     most_hours = max([hours for hours, _ in points.values()] + list(limits.values())) * 1.08
     most_wait = max([wait for _, wait in points.values()] + [1.0]) * 1.08
     frame = Frame(title, "worker-hours", "p95 wait (s)", most_hours, most_wait)

@@ -1,4 +1,4 @@
-"""What no policy can beat: the work itself, and a clairvoyant that lets nobody wait."""
+"""Bounds that no policy can beat: the work itself, and a clairvoyant policy without waiting."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ def work_bound_hours(tasks: Sequence[Task], concurrency: int) -> float:
 
 
 def zero_wait_hours(tasks: Sequence[Task], concurrency: int, launch_seconds: float) -> float:
-    """Worker-hours of a clairvoyant whose tasks all start at once.
+    """Worker-hours of a clairvoyant policy whose tasks all start immediately.
 
-    It needs ceil(running / concurrency) workers at any moment. The k-th worker is there while more
-    than (k-1) * concurrency tasks run; each of its stays costs a launch, so it stays through gaps
-    shorter than a launch. Tasks may change workers at will, hence a lower bound: a real
-    clairvoyant, which cannot move a running task, needs as many workers or more.
+    It needs ceil(running / concurrency) workers at any moment. The k-th worker runs while more
+    than (k-1) * concurrency tasks run. Each start costs a launch, so the worker stays through gaps
+    shorter than a launch. Tasks may move between workers, so this is a lower bound: a real
+    clairvoyant policy, which cannot move a running task, needs at least as many workers.
     """
     changes = sorted(
         [(task.arrival, 1) for task in tasks]

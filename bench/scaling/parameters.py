@@ -1,26 +1,26 @@
-"""What a simulated run can be told."""
+"""The parameters of a simulated run."""
 
 from dataclasses import dataclass
 
 
 class InputError(ValueError):
-    """The input makes no sense; the message says what to change."""
+    """The input cannot be used; the message says what to change."""
 
 
 @dataclass(frozen=True)
 class Faults:
-    """What goes wrong by itself. All are rates or probabilities; the default is a good day."""
+    """Injected faults. All are rates or probabilities; there are none by default."""
 
-    # Interruptions per hour of a worker on Spot, which has 120 s left to live.
+    # Interruptions per hour of a worker on Spot, which then has 120 s until it is killed.
     spot_interruptions_per_hour: float = 0.0
-    # Share of the time, in spells of a quarter of an hour, in which Spot has no capacity.
+    # Share of the time, in periods of a quarter of an hour, without Spot capacity.
     spot_shortage: float = 0.0
-    # RunTask calls that are throttled, wake-ups and ticks that never arrive.
+    # RunTask calls that are throttled; wake-ups and ticks that never arrive.
     throttled_calls: float = 0.0
     lost_calls: float = 0.0
-    # Workers that die as soon as they run.
+    # Workers that fail as soon as they run.
     dead_on_arrival: float = 0.0
-    # The scaler ends between its two writes: after RunTask, or before it.
+    # The scaler is killed between its two writes: after RunTask, or before it.
     scaler_crashes: float = 0.0
 
     def __post_init__(self) -> None:
@@ -31,7 +31,7 @@ class Faults:
 
 @dataclass(frozen=True)
 class Parameters:
-    """One fleet and the cloud around it. Times in seconds."""
+    """One fleet and its cloud. Times in seconds."""
 
     concurrency: int = 16
     minimum: int = 0
@@ -39,15 +39,16 @@ class Parameters:
     # RunTask to the first message: lognormal. With 0.25 the 95th percentile is 1.51 medians.
     launch_median: float = 75.0
     launch_spread: float = 0.25
-    # Mean age of a count that GetQueueAttributes returns (0 to twice that, each count by itself),
-    # and how late CloudWatch shows a minute after its end: the same, because no source says more.
+    # Mean age of a count that GetQueueAttributes returns (0 to twice that, drawn per count), and
+    # the delay of CloudWatch after the end of a minute: the same value, because no source says
+    # more.
     metric_lag: float = 10.0
     alarm_period: float = 60.0
     # Percent of ours on Spot.
     spot_share: int = 0
-    # Idle that long, a worker of ours begins to leave.
+    # A worker of ours begins to retire after this idle time.
     idle_timeout: float = 20.0
-    # For `bounds` alone: each message goes to the worker that it keeps least longer.
+    # Only for `bounds`: each message goes to the worker whose end it delays least.
     clairvoyant_dispatch: bool = False
     visibility_timeout: float = 43_200.0
     # Airflow notices a killed task by its missing heartbeats.

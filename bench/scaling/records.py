@@ -1,4 +1,4 @@
-"""One run of one policy, and what it is measured by."""
+"""One run of one policy, and its measurements."""
 
 import math
 from collections import defaultdict
@@ -16,13 +16,13 @@ from bench.scaling.world import World
 OPTIMUM = "optimum"
 POLICY_NAMES = (*POLICIES, OPTIMUM)
 
-# After the last arrival: a task of eight hours, and one that was stranded for twelve.
+# Time after the last arrival: enough for a task of eight hours, and one stranded for twelve.
 _PATIENCE_SECONDS = 30 * 3600.0
 
 
 @dataclass(frozen=True)
 class Run:
-    """A record, and the world it was taken from (none for the optimum, which is arithmetic)."""
+    """A record and the world it was taken from (none for the optimum, which is computed)."""
 
     record: dict[str, Any]
     worlds: Sequence[World]
@@ -35,7 +35,7 @@ def percentile(values: Sequence[float], share: int) -> float:
 
 
 def simulate(workload: Workload, policy: str, parameters: Parameters, seed: int) -> Run:
-    """One policy on one workload. Each queue has a fleet of its own, with the same limits."""
+    """One policy on one workload. Each queue has a separate fleet, with the same limits."""
     if policy not in POLICY_NAMES:
         raise InputError(f"Unknown policy {policy!r}: choose from {', '.join(POLICY_NAMES)}")
     base = {"policy": policy, "seed": seed, "workload": workload.name}
@@ -50,7 +50,7 @@ def simulate(workload: Workload, policy: str, parameters: Parameters, seed: int)
 
 
 def run_of(workload: Workload, policy: Maker, parameters: Parameters, seed: int) -> Run:
-    """One run of a policy, whatever it is called."""
+    """One run of a policy that need not have a name."""
     worlds = []
     for tasks in _by_queue(workload).values():
         world = World(tasks, parameters, seed)
@@ -106,7 +106,7 @@ def _measured(worlds: Sequence[World]) -> dict[str, Any]:
 
 
 def _leaving(worlds: Sequence[World]) -> float:
-    """Seconds of workers between their last task, or their start without one, and their end."""
+    """Seconds of workers between their last task, or their start without a task, and their exit."""
     return sum(
         worker.ended - worker.idle_since
         for world in worlds
@@ -116,7 +116,7 @@ def _leaving(worlds: Sequence[World]) -> float:
 
 
 def _scaler_usd_per_month(world: World) -> float:
-    """List prices of us-east-1, no free tier: Lambda (256 MB on ARM), S3, SQS."""
+    """List prices of us-east-1 without the free tier: Lambda (256 MB on ARM), S3, SQS."""
     calls = world.scaler_calls
     usd = calls * 0.2e-6 + world.scaler_seconds * 0.25 * 1.33334e-5
     # Per call: three small objects read, one look at the queue, one schedule written.

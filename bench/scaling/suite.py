@@ -1,8 +1,9 @@
 """The whole benchmark: every policy on every workload with the test seeds, sweeps, faults, targets.
 
-    python -m bench.scaling.suite --out docs/scaling
+    python -m bench.scaling.suite --out docs/scaling --json build/bench-scaling.json
 
-The test seeds are used by nothing else: thresholds were chosen with the tuning seeds.
+The page and its drawings are documentation; the records behind them are build output. Nothing else
+uses the test seeds: the thresholds were chosen with the tuning seeds.
 """
 
 import argparse
@@ -63,7 +64,7 @@ def mean(records: Sequence[Record]) -> Record:
             result[name] = value
         else:
             result[name] = round(fmean(record[name] for record in records), 4)
-    # Harm is added up, not averaged away.
+    # Harm is summed, so that a mean cannot hide it.
     for name in ("killed", "run_twice", "stranded", "interrupted", "unfinished"):
         result[name] = sum(record[name] for record in records)
     if "idle_to_zero_s" in result:
@@ -178,26 +179,31 @@ def _document(means: Any, bounding: Any, sweeps: Any, faults: Any, found: Any, f
     return f"""# The worker fleet, simulated
 
 Written by `make bench-scaling`; do not edit. Concurrency 16, launch median 75 s, means of the test
-seeds {", ".join(map(str, TEST_SEEDS))}; harm (killed, run twice, stranded) is the sum. What is
-simulated how, and where each policy comes from: the docstrings of `bench/scaling/`. It is a
-simulation: it shows what follows from its assumptions, and nothing about AWS beyond them.
+seeds {", ".join(map(str, TEST_SEEDS))}; harm (killed, run twice, stranded) is the sum. The
+docstrings of `bench/scaling/` describe the model and the source of each policy; all records are in
+`build/bench-scaling.json`. This is a simulation: it shows what follows from its assumptions, and
+nothing about AWS beyond them.
 
-Read it with these in mind. That ours kills and strands nothing is built into the simulated
-worker, as its protocol was measured on real Celery; here it is only checked that the scaler
-spoils nothing. Tasks that Spot interrupts are counted as interrupted, whoever started the worker.
-How often MWAA looks at its metrics is not published: once a minute is assumed, and a minimum of
-zero workers for all. In `ours-foresight` the simulation plays the scheduler's part
-(`airflow_on_fargate.forecast`): it looks each minute, 15 minutes ahead, and announces a run in
-waves of ten seconds, of the size of another run of the DAG: both vary by up to 15 % either way.
+Notes for reading the results:
 
-The ratios to MWAA hang on how late CloudWatch is. No source says, so its lag is taken as that of
-the queue's own counts. They hang on chance as well: MWAA's wait on the phase of two timers, and
-`six-hour-tasks` on which worker happens to take a long task.
+- That ours kills and strands nothing is built into the simulated worker, because its protocol was
+  measured on real Celery; the simulation only checks that the scaler does not break it. Tasks that
+  Spot interrupts are counted as interrupted, whichever policy started the worker.
+- How often MWAA reads its metrics is not published: once a minute is assumed, and a minimum of
+  zero workers for all policies.
+- In `ours-foresight` the simulation plays the role of the scheduler
+  (`airflow_on_fargate.forecast`): it looks each minute, 15 minutes ahead, and forecasts a run in
+  waves of ten seconds, with the size of another run of the DAG: both vary by up to 15 % in either
+  direction.
+- The ratios to MWAA depend on the delay of CloudWatch. No source states it, so it is assumed to
+  equal that of the queue's own counts. They depend on chance as well: MWAA's wait on the phase of
+  two timers, and `six-hour-tasks` on which worker happens to take a long task.
+
 {remarks.LONG_RUN}
 
 The tuning seeds are 101 to 140. Seeds 1001 to 1005 and 2001 to 2005 were test seeds of earlier
-versions; their results were read before the present one was tuned, so they are used no more. The
-test seeds of this page were first used when everything that it shows was fixed.
+versions; their results were known before the present version was tuned, so they are no longer used.
+The test seeds of this page were first used when everything that it shows was fixed.
 
 ## Targets
 
@@ -207,10 +213,11 @@ test seeds of this page were first used when everything that it shows was fixed.
 
 {tables.means_table(list(means.values()))}
 
-## What bounds it
+## What bounds the missed targets
 
-The same runs on the same seeds, each with one thing taken away that no policy can take away, or, at
-the end, with one dial turned (`bench/scaling/bounds.py`). The last column is worker-hours.
+The same runs with the same seeds, each without one effect that no policy can avoid, or, at the end,
+with one parameter changed (`bench/scaling/bounds.py`). A cell contains p95 wait / MWAA-now's,
+worker-hours / MWAA-now's, worker-hours / the optimum's; the last column is worker-hours.
 
 {tables.table(bounds.columns(list(WORKLOADS)), bounding)}
 
@@ -230,10 +237,24 @@ the end, with one dial turned (`bench/scaling/bounds.py`). The last column is wo
 """
 
 
+def write_records(file: Path, means: Any, bounding: Any, sweeps: Any, faults: Any) -> None:
+    header = bounds.columns(list(WORKLOADS))
+    records = {
+        "means": list(means.values()),
+        "bounds": [dict(zip(header, row, strict=True)) for row in bounding],
+        "sweeps": sweeps,
+        "faults": faults,
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="The whole benchmark")
-    parser.add_argument("--out", type=Path, required=True, help="directory of table and drawings")
-    out = parser.parse_args(argv).out
+    parser.add_argument("--out", type=Path, required=True, help="folder for the page and drawings")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all records")
+    options = parser.parse_args(argv)
+    out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     parameters = Parameters()
@@ -247,19 +268,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     files = _draw(out, runs, means)
     document = _document(means, bounding, sweeps, faults, found, files)
     (out / "README.md").write_text(document, encoding="utf-8")
-    results = {
-        "means": list(means.values()),
-        "bounds": [
-            dict(zip(bounds.columns(list(WORKLOADS)), row, strict=True)) for row in bounding
-        ],
-        "sweeps": sweeps,
-        "faults": faults,
-    }
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if options.json:
+        write_records(options.json, means, bounding, sweeps, faults)
     print(tables.means_table(list(means.values())))
     print(_verdict_table(found))
     missed = sum(not each.holds for each in found)
-    print(f"{len(found) - missed} targets hold, {missed} are missed; {out}/README.md")
+    print(f"{len(found) - missed} targets are met, {missed} are missed; {out}/README.md")
     print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
     return 0
 

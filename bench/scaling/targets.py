@@ -1,4 +1,4 @@
-"""What was promised, and whether it holds: every target with what was measured."""
+"""Every target with its measured value, and whether it is met."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from bench.scaling.parameters import Parameters
 from bench.scaling.workloads import SCHEDULED
 
-# Where nothing runs when the work comes.
+# No worker runs when the work arrives.
 FROM_ZERO = ("midnight-burst", "hourly-fan-out", "trickle", "seven-silent-minutes")
 _ONE_IN_TWENTY = 1.6449
 
@@ -87,21 +87,21 @@ def verdicts(
             ]
     found.append(
         Verdict(
-            "seconds from the last task to zero workers, slowest of all",
+            "seconds from the last task to zero workers, maximum",
             300,
             max(ours(each, "slowest_to_zero_s") for each in workloads),
         )
     )
     found.append(
         Verdict(
-            "scaler, USD a month, dearest workload",
+            "scaler, USD per month, most expensive workload",
             0.5,
             max(ours(each, "scaler_usd_per_month") for each in workloads),
         )
     )
     found.append(
         Verdict(
-            "scaler with foresight, USD a month, dearest workload",
+            "scaler with foresight, USD per month, most expensive workload",
             0.5,
             max(ours(each, "scaler_usd_per_month", "ours-foresight") for each in workloads),
         )

@@ -1,7 +1,8 @@
-"""Workloads by name, and traces: which task is queued when and runs how long.
+"""Workloads by name, and traces: when each task is queued and how long it runs.
 
-Durations are lognormal, as job durations are. The scheduler queues the tasks of a burst over some
-seconds. All is drawn from the seed: the same seed gives every policy the same tasks.
+Durations are lognormal, like those of real jobs. The scheduler queues the tasks of a burst over
+some seconds. Everything is drawn from the seed: with the same seed every policy gets the same
+tasks.
 """
 
 import csv
@@ -14,14 +15,14 @@ from random import Random
 from bench.scaling.parameters import InputError
 
 HOUR = 3600.0
-# Tasks that a scheduler queues in a second.
+# Tasks that a scheduler queues per second.
 QUEUED_PER_SECOND = 50.0
 DEFAULT_QUEUE = "default"
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task: in seconds from the run's start, and its duration."""
+    """One task: its arrival in seconds from the start of the run, and its duration."""
 
     arrival: float
     duration: float
@@ -30,7 +31,7 @@ class Task:
 
 @dataclass(frozen=True)
 class DueRun:
-    """What Airflow knows ahead: that a run is due, and how many slots it used the last time."""
+    """What Airflow knows in advance: a run is due, and how many slots it used the last time."""
 
     due: float
     slots: int
@@ -69,18 +70,18 @@ def _poisson(random: Random, end: float, every: float, median: float) -> list[Ta
 
 
 def _about(random: Random, usual: float) -> int:
-    """A run's size: never quite the usual one. The forecast of a run is the size of another."""
+    """A size that varies around the usual one. The forecast of a run is the size of another run."""
     return max(1, round(usual * random.uniform(0.85, 1.15)))
 
 
 def midnight_burst(random: Random) -> Workload:
-    """Everything at midnight: 500 tasks of some two minutes, out of silence, and silence again."""
+    """Everything at midnight: 500 tasks of about two minutes, and no other work."""
     tasks = _burst(random, HOUR, 500, 120, 0.7)
     return Workload("midnight-burst", tasks, [DueRun(HOUR, _about(random, 500))])
 
 
 def hourly_fan_out(random: Random) -> Workload:
-    """A mapped task of 1,000 each hour, for eight hours; a minute each, more or less."""
+    """A mapped task of 1,000 each hour, for eight hours; each takes about a minute."""
     tasks, due = [], []
     for hour in range(1, 9):
         tasks += _burst(random, hour * HOUR, 1000, 60, 0.6)
@@ -89,12 +90,12 @@ def hourly_fan_out(random: Random) -> Workload:
 
 
 def trickle(random: Random) -> Workload:
-    """A task every four minutes or so, all day, by sensors and people: nobody knows when."""
+    """A task about every four minutes, all day, at unpredictable times (sensors, users)."""
     return Workload("trickle", _poisson(random, 24 * HOUR, 240, 60))
 
 
 def long_tasks(random: Random) -> Workload:
-    """Six-hour tasks that must survive, with small bursts on top every half hour."""
+    """Six-hour tasks that must survive, and small bursts every half hour."""
     tasks = [Task(random.uniform(0, 10 * HOUR), random.uniform(5.5, 6.5) * HOUR) for _ in range(6)]
     for half_hour in range(1, 28):
         tasks += _burst(random, half_hour * HOUR / 2, random.randint(8, 40), 90, 0.6)
@@ -102,7 +103,7 @@ def long_tasks(random: Random) -> Workload:
 
 
 def silent_minutes(random: Random) -> Workload:
-    """Bursts of some 80 tasks, and seven silent minutes from one's last task to the next."""
+    """Bursts of about 80 tasks, with seven minutes without work after each burst's last task."""
     tasks: list[Task] = []
     due = []
     moment = 600.0
@@ -135,7 +136,7 @@ WORKLOADS: dict[str, Callable[[Random], Workload]] = {
     "seven-silent-minutes": silent_minutes,
     "mix": mix,
 }
-# Those that Airflow's schedule announces.
+# Workloads with runs that Airflow can forecast.
 SCHEDULED = ("midnight-burst", "hourly-fan-out", "seven-silent-minutes", "mix")
 
 
@@ -146,7 +147,7 @@ def workload(name: str, seed: int) -> Workload:
 
 
 def read_trace(path: Path, queues: Sequence[str]) -> Workload:
-    """A CSV of `arrival_s,duration_s,queue`; every problem is named by its line."""
+    """A CSV of `arrival_s,duration_s,queue`; an error names its line."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -154,12 +155,12 @@ def read_trace(path: Path, queues: Sequence[str]) -> Workload:
     except OSError as error:
         raise InputError(f"The trace {path} cannot be read: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"The trace {path} is no CSV in UTF-8: {error}") from error
+        raise InputError(f"The trace {path} is not a CSV file in UTF-8: {error}") from error
     if not rows:
-        raise InputError(f"The trace {path} holds no task")
+        raise InputError(f"The trace {path} contains no tasks")
     missing = [name for name in ("arrival_s", "duration_s", "queue") if name not in columns]
     if missing:
-        raise InputError(f"The trace {path} lacks the column {', '.join(missing)}")
+        raise InputError(f"The trace {path} has no column {', '.join(missing)}")
     tasks = [_trace_task(row, f"{path}, line {line}", queues) for line, row in enumerate(rows, 2)]
     return Workload(path.stem, tasks)
 
@@ -170,7 +171,7 @@ def _trace_task(row: dict[str, str], place: str, queues: Sequence[str]) -> Task:
         try:
             number = float(row[name])
         except (TypeError, ValueError):
-            raise InputError(f"{place}: {name} is no number: {row[name]!r}") from None
+            raise InputError(f"{place}: {name} is not a number: {row[name]!r}") from None
         if not math.isfinite(number) or number < 0:
             raise InputError(f"{place}: {name} must be 0 or more, not {row[name]}")
         numbers.append(number)

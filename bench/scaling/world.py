@@ -1,13 +1,13 @@
 """The simulated cloud: one queue, its workers, and virtual time.
 
-- A message goes to a random poll among those that are out; a poll brings up to ten, and never more
-  than the worker has free slots (acks_late, prefetch multiplier 1).
-- Counts of the queue are old when they are read. Airflow's database is not.
-- A worker is paid for from RunTask to its end, whether it starts, works, idles or leaves.
-- Two ways to end a worker: `retire`, the product's protocol (the gate is shut, the poll returns,
-  what it brings reopens the gate), and `terminate`, a plain SIGTERM: a poll in flight may take up
-  to ten messages with it, hidden until the visibility timeout, and what runs on after the grace
-  period is killed.
+- A message goes to a random open poll. A poll returns up to ten messages, and never more than the
+  worker has free slots (acks_late, prefetch multiplier 1).
+- Counts of the queue are outdated when they are read. Airflow's database is not.
+- A worker is paid for from RunTask to its end, whether it starts, works, idles or exits.
+- A worker ends in two ways. `retire` is the product's protocol: the gate is closed, the poll
+  returns, and if it brings messages, the gate opens again. `terminate` is a plain SIGTERM: an open
+  poll may take up to ten messages with it, which are hidden until the visibility timeout, and tasks
+  that still run after the grace period are killed.
 """
 
 import heapq
@@ -26,13 +26,13 @@ LONG_POLL = 10.0
 _BATCH = 10
 # From ECS's RUNNING to the first poll.
 PROCESS_START = 5.0
-# The bucket of Fargate's launches: 100, refilled by 20 a second.
+# The bucket of Fargate launches: 100, refilled by 20 per second.
 _LAUNCH_BURST, _LAUNCH_RATE = 100, 20.0
-# The idle time of a worker of ours that fills the minimum.
+# The idle timeout of a worker of ours that belongs to the minimum.
 _STANDING = 6 * 3600.0
-# Who has not gone by then after the last task is paid for until then, and not for ever.
+# A worker that still runs then after the last task is paid for until then, and not forever.
 _AFTERMATH = 3600.0
-# Before the end of a Spot worker its tasks are ended and reported (worker/lifecycle.py).
+# The tasks of a Spot worker are ended and reported before it ends (worker/lifecycle.py).
 _SPOT_DEADLINE, _SPOT_END = 95.0, 120.0
 
 
@@ -42,7 +42,7 @@ class World:
         self.faults = parameters.faults
         self.now = 0.0
         self._seed = seed
-        # Streams of their own: a policy's draws do not change another's launches.
+        # Separate streams: the draws of a policy do not change the launches of another.
         self.chance = Random(f"dispatch {seed}")
         self.launch_chance = Random(f"launch {seed}")
         self.fault_chance = Random(f"fault {seed}")
@@ -54,7 +54,7 @@ class World:
         self.present: dict[int, Worker] = {}
         self.killed = self.stranded = self.interrupted = self.run_twice = 0
         self.launches = self.throttles = 0
-        # What the scaler itself does, for its bill.
+        # The scaler's own calls, for its bill.
         self.scaler_calls = self.scaler_writes = 0
         self.scaler_seconds = 0.0
         self.launch_times: list[float] = []
@@ -83,13 +83,13 @@ class World:
 
     @property
     def is_over(self) -> bool:
-        """All is done and everybody has gone, or will not go."""
+        """All tasks are done, and all workers have exited or will not exit."""
         return self.now >= self.jobs[-1].arrival and (
             not self.present or self.now >= self.last_done + _AFTERMATH
         )
 
     def run(self, limit: float) -> None:
-        """Until all is over, or the limit is reached."""
+        """Run until everything is over, or the limit is reached."""
         while self._heap:
             moment, _, action, arguments = heapq.heappop(self._heap)
             if moment > limit:
@@ -104,7 +104,7 @@ class World:
     # The queue
 
     def counts(self) -> tuple[int, int]:
-        """Visible and in flight, each as old as it happens to be."""
+        """Visible and in flight, each with a random age."""
         lag = 2 * self.parameters.metric_lag
         seen = []
         for values in (self._visible_then, self._in_flight_then):
@@ -148,7 +148,7 @@ class World:
             batch = [self.visible.popleft() for _ in range(count)]
             self.in_flight += count
             if worker.stopping:
-                # The answer to a poll of a worker that no longer listens.
+                # The response to a poll of a worker that no longer listens.
                 self.stranded += count
                 self._shut(worker)
                 for job in batch:
@@ -157,7 +157,7 @@ class World:
             for job in batch:
                 self._start(worker, job)
             if worker.waits_for_poll:
-                # The last poll brought something after all: the gate opens again.
+                # The last poll returned messages: the gate opens again.
                 worker.waits_for_poll = False
             if len(worker.held) >= concurrency:
                 self._shut(worker)
@@ -168,7 +168,7 @@ class World:
         end = self.now + job.duration
 
         def longer(worker: Worker) -> tuple[float, float]:
-            """By how much it keeps the worker longer; then, whom it leaves the least idle."""
+            """How much longer the worker must run; then, how much of its time is left idle."""
             until = max((each.ends for each in worker.held), default=self.now)
             return max(0.0, end - until), max(0.0, until - end)
 
@@ -226,7 +226,7 @@ class World:
     # Workers
 
     def launch(self, count: int, on_spot: bool = False) -> tuple[list[Worker], str]:
-        """RunTask: those that start, and why not all did."""
+        """RunTask: the workers that start, and why the others did not."""
         self._bucket = min(
             _LAUNCH_BURST, self._bucket + (self.now - self._bucket_at) * _LAUNCH_RATE
         )
@@ -292,7 +292,7 @@ class World:
             self.retire(worker)
 
     def retire(self, worker: Worker) -> None:
-        """The product's way to leave: only what is idle leaves, and strands nothing."""
+        """The product's protocol: only an idle worker exits, and no message is stranded."""
         if not (worker.is_listed and worker.consuming) or worker.leaving or worker.held:
             return
         worker.waits_for_poll = True
@@ -322,7 +322,7 @@ class World:
             self.after(self.chance.uniform(3, 8), self._end, worker, False)
 
     def delete(self, worker: Worker) -> None:
-        """Gone at once, with what it holds."""
+        """Ended immediately, with the tasks it runs."""
         if worker.is_there:
             worker.stopping = True
             self._kill(worker)
@@ -340,7 +340,7 @@ class World:
         self._end(worker, False)
 
     def interrupt(self, worker: Worker) -> None:
-        """Spot wants its machine back: drain, and end the tasks in time to report them."""
+        """A Spot interruption: drain, and end the tasks in time to report them."""
         if not worker.is_listed or worker.leaving:
             return
         if not worker.consuming:
@@ -356,7 +356,7 @@ class World:
             return
         for job in sorted(worker.held, key=lambda job: job.arrival):
             self.interrupted += 1
-            # Not the scaling's doing: the second run is counted under `interrupted`.
+            # Not caused by scaling: the second run is counted as `interrupted`.
             job.runs = 0
             self.in_flight -= 1
             self.after(1.0, self._enqueue, job)

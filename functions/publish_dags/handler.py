@@ -8,19 +8,20 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from contracts.dag_bucket import INBOX_PREFIX, RELEASE_PREFIX, SOURCE_PREFIX
 from contracts.release_reports import IMPORT_ERRORS_SUFFIX
 from publish_dags import messages
+from publish_dags.aws.s3_claim import S3Claim
+from publish_dags.aws.s3_dag_source import S3DagSource
+from publish_dags.aws.s3_inbox import S3Inbox, is_upload
+from publish_dags.aws.s3_release_shelf import S3ReleaseShelf
+from publish_dags.aws.sns_notifier import SnsNotifier
 from publish_dags.burst import BurstPublisher
-from publish_dags.promotion import Promoter
+from publish_dags.history.promotion import Promoter
+from publish_dags.history.retention import Retention
 from publish_dags.publisher import Outcome, Publication, Publisher
-from publish_dags.retention import Retention
-from publish_dags.s3_claim import S3Claim
-from publish_dags.s3_dag_source import S3DagSource
-from publish_dags.s3_inbox import S3Inbox, is_upload
-from publish_dags.s3_release_shelf import S3ReleaseShelf
 from publish_dags.settings import PublishDagsSettings
-from publish_dags.sns_notifier import SnsNotifier
-from shared import clients
+from shared.aws import clients
 from shared.errors import AwsCallError
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
 
@@ -55,10 +56,10 @@ class _Call:
         self._settings = settings
         self._telemetry = telemetry
         bucket = settings.bucket_name
-        self._releases = S3ReleaseShelf(clients.s3(), bucket, settings.release_prefix)
+        self._releases = S3ReleaseShelf(clients.s3(), bucket, RELEASE_PREFIX)
         self._publisher = Publisher(
-            source=S3DagSource(clients.s3(), bucket, settings.source_prefix),
-            inbox=S3Inbox(clients.s3(), bucket, settings.inbox_prefix),
+            source=S3DagSource(clients.s3(), bucket, SOURCE_PREFIX),
+            inbox=S3Inbox(clients.s3(), bucket, INBOX_PREFIX),
             releases=self._releases,
             limits=settings.limits,
             now=lambda: datetime.now(UTC),
@@ -71,15 +72,15 @@ class _Call:
         """Something in the bucket has changed, perhaps by ourselves."""
         settings = self._settings
         self._telemetry.logger.append_keys(changed_key=key)
-        if key.startswith(settings.release_prefix) and key.endswith(IMPORT_ERRORS_SUFFIX):
-            name = key.removeprefix(settings.release_prefix)
+        if key.startswith(RELEASE_PREFIX) and key.endswith(IMPORT_ERRORS_SUFFIX):
+            name = key.removeprefix(RELEASE_PREFIX)
             return self._import_errors(name.removesuffix(IMPORT_ERRORS_SUFFIX))
-        in_inbox = key.startswith(settings.inbox_prefix) and is_upload(key)
-        if not key.startswith(settings.source_prefix) and not in_inbox:
+        in_inbox = key.startswith(INBOX_PREFIX) and is_upload(key)
+        if not key.startswith(SOURCE_PREFIX) and not in_inbox:
             # Releases and reports lie in the same bucket: to publish for them would never end.
             self._telemetry.logger.info("Neither in the DAGs folder nor a zip in the inbox")
             return {"outcome": "ignored"}
-        claim = S3Claim(clients.s3(), settings.bucket_name, settings.release_prefix)
+        claim = S3Claim(clients.s3(), settings.bucket_name, RELEASE_PREFIX)
         burst = BurstPublisher(self._publisher, claim, time.sleep)
         return self._report(burst.publish_change(by))
 

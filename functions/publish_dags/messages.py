@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.release_reports import ImportErrorReport
-from publish_dags.problems import Problem
+from publish_dags.checks.problems import Problem
 from publish_dags.publisher import Publication
 
 # Of a message; SNS takes much more, but nobody reads it.

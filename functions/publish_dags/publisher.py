@@ -14,10 +14,11 @@ from enum import StrEnum
 from typing import Any
 
 from contracts.release_manifest import ReleaseManifest, ReleasePointer, release_id
-from publish_dags import releasing
-from publish_dags.examination import Examination, examine
-from publish_dags.imports import missing, unresolved
-from publish_dags.limits import Limits
+from publish_dags import release_storage as releasing
+from publish_dags.checks.examination import Examination, examine
+from publish_dags.checks.imports import missing, unresolved
+from publish_dags.checks.limits import Limits
+from publish_dags.checks.problems import Problem, RefusedError
 from publish_dags.ports import (
     ConcurrentReleaseError,
     CurrentPointer,
@@ -30,7 +31,6 @@ from publish_dags.ports import (
     StoredRelease,
     Upload,
 )
-from publish_dags.problems import Problem, RefusedError
 from publish_dags.zip_source import ZipSource
 
 _ATTEMPTS = 10

@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from publish_dags.limits import Limits
-from shared.settings import Environment
+from publish_dags.checks.limits import Limits
+from shared.dag_releases import read_dag_releases
+from shared.settings import Environment, SettingError
 
 
 @dataclass(frozen=True)
 class PublishDagsSettings:
     stack_name: str
     bucket_name: str
-    source_prefix: str
-    inbox_prefix: str
-    release_prefix: str
     limits: Limits
     releases_kept: int
     release_days: int
@@ -22,17 +20,14 @@ class PublishDagsSettings:
     @classmethod
     def from_environment(cls, values: Mapping[str, str]) -> "PublishDagsSettings":
         environment = Environment(values)
+        limits, problems = read_dag_releases(environment.text("DAG_RELEASES"))
+        if problems:
+            raise SettingError(" ".join(problems))
         return cls(
             stack_name=environment.text("STACK_NAME"),
             bucket_name=environment.text("DAG_BUCKET_NAME"),
-            source_prefix=environment.text("SOURCE_PREFIX"),
-            inbox_prefix=environment.text("INBOX_PREFIX"),
-            release_prefix=environment.text("RELEASE_PREFIX"),
-            limits=Limits.of_mib(
-                files=environment.whole_number("DAG_FILES_MAX_COUNT"),
-                total_mib=environment.whole_number("DAG_FILES_MAX_MIB"),
-            ),
-            releases_kept=environment.whole_number("DAG_RELEASES_KEPT"),
-            release_days=environment.whole_number("DAG_RELEASE_DAYS"),
+            limits=Limits.of_mib(limits.max_files, limits.max_mib),
+            releases_kept=limits.kept,
+            release_days=limits.kept_days,
             notification_topic_arn=environment.text("NOTIFICATION_TOPIC_ARN"),
         )

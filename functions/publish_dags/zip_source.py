@@ -11,10 +11,10 @@ import zipfile
 import zlib
 
 from contracts.release_manifest import path_problems
-from publish_dags.limits import Limits
+from publish_dags.checks.limits import Limits
+from publish_dags.checks.problems import Problem, RefusedError
+from publish_dags.listing import is_no_file, listing_mark
 from publish_dags.ports import SourceFile, SourceListing
-from publish_dags.problems import Problem, RefusedError
-from publish_dags.s3_dag_source import is_no_file, listing_mark
 
 _ENCRYPTED = 0x1
 _NAMES_ARE_UTF8 = 0x800

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from run_airflow_command.command import InvalidCommandError, TaskSize, checked_request_id
+from run_airflow_command.commands.airflow_cli import InvalidCommandError
+from run_airflow_command.commands.task_overrides import TaskSize
+from run_airflow_command.commands.validation import checked_request_id
 
 _KINDS = {
     "command": {"command", "cpu", "memory", "wait", "requestId"},

@@ -6,16 +6,19 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from run_airflow_command import retirement, upgrade
-from run_airflow_command.airflow_cli import InvalidCommandError
-from run_airflow_command.commands import CommandBusyError
+from contracts.names import COMMAND
+from run_airflow_command.commands.airflow_cli import InvalidCommandError
+from run_airflow_command.commands.lifecycle import CommandBusyError
+from run_airflow_command.commands.polling import CommandPolling
+from run_airflow_command.commands.sweep import Finding, Sweep
 from run_airflow_command.direct_call import DirectCall, direct_call, is_direct_call
 from run_airflow_command.maintenance import command_of
-from run_airflow_command.results import Results
+from run_airflow_command.schema_change.planned_command import plan
 from run_airflow_command.settings import RunAirflowCommandSettings
-from run_airflow_command.sweep import Finding, Sweep
+from run_airflow_command.stack_deletion import is_stack_deletion, stop_all
 from run_airflow_command.wiring import commands_from, report_maintenance, upgrade_notes
-from shared.custom_resource import (
+from shared.aws.https_answer_channel import HttpsAnswerChannel
+from shared.cloudformation.custom_resource import (
     ANSWER_LATER,
     SUCCESS,
     Answer,
@@ -24,10 +27,9 @@ from shared.custom_resource import (
     fulfil,
     is_custom_resource_event,
 )
-from shared.eventbridge_tick import TICK_EVENT
 from shared.fargate import StoppedTask, is_stopped_task_event
-from shared.https_answer_channel import HttpsAnswerChannel
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
+from shared.tick import TICK_EVENT
 
 # What CloudFormation's request may wait for another command to end, within the function's timeout.
 _LOCK_PATIENCE_SECONDS = 90
@@ -41,7 +43,9 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
         _custom_resource(CustomResourceRequest.from_event(event), context, telemetry)
         return None
     if is_stopped_task_event(event):
-        _stopped_task(StoppedTask.from_event(EventBridgeEvent(event).detail), context, telemetry)
+        _stopped_task(
+            StoppedTask.from_event(EventBridgeEvent(event).detail, COMMAND), context, telemetry
+        )
         return None
     if event == TICK_EVENT:
         return _sweep(context, telemetry)
@@ -57,16 +61,16 @@ def _custom_resource(
         return context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
 
     def work(request: CustomResourceRequest) -> Answer | AnswerLater:
-        if retirement.is_the_end(request):
+        if is_stack_deletion(request):
             settings = RunAirflowCommandSettings.from_environment(os.environ)
             commands = commands_from(settings, context, telemetry)
-            stopped = retirement.stop_all(commands.runner, remaining_seconds, commands.sleep)
+            stopped = stop_all(commands.runner, remaining_seconds, commands.sleep)
             telemetry.logger.info("Stopped the commands that still ran", count=stopped)
         # What a migration or a user was made for is gone with the database.
         if request.request_type == "Delete":
             return SUCCESS
         settings = RunAirflowCommandSettings.from_environment(os.environ)
-        planned = upgrade.plan(request, settings.task_definition_arn, upgrade_notes(settings))
+        planned = plan(request, settings.task_definition_arn, upgrade_notes(settings))
         if planned is None:
             return SUCCESS
         started = commands_from(settings, context, telemetry).start(
@@ -100,7 +104,7 @@ def _run(call: DirectCall, context: LambdaContext, telemetry: Telemetry) -> dict
     left = context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
     wait_seconds = min(call.wait_seconds, left)
     if call.asks:
-        return Results(commands).wait(call.request_id or "", wait_seconds)
+        return CommandPolling(commands).wait(call.request_id or "", wait_seconds)
     request_id = call.request_id or context.aws_request_id
     command, maintenance = call.command, None
     try:
@@ -121,7 +125,7 @@ def _run(call: DirectCall, context: LambdaContext, telemetry: Telemetry) -> dict
         raise
     telemetry.logger.info("Started the command", task_arn=started.task_arn)
     if wait_seconds > 0:
-        return Results(commands).wait(request_id, wait_seconds)
+        return CommandPolling(commands).wait(request_id, wait_seconds)
     return {
         "requestId": started.request_id,
         "taskArn": started.task_arn,

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from run_airflow_command.airflow_cli import InvalidCommandError
+from contracts.airflow_cli import CLEAN_DATABASE
+from run_airflow_command.commands.airflow_cli import InvalidCommandError
 
 DATABASE_CLEANING = "db-clean"
 
@@ -24,7 +25,7 @@ def _database_cleaning(retention_days: int, now: datetime) -> list[str]:
             "history shall be kept, or run the command itself with a date of your choice"
         )
     before = (now - timedelta(days=retention_days)).replace(microsecond=0)
-    return ["clean-database", before.isoformat()]
+    return [CLEAN_DATABASE, before.isoformat()]
 
 
 _COMMANDS: Mapping[str, Callable[[int, datetime], list[str]]] = {

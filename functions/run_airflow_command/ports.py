@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from run_airflow_command.command import CommandRecord
+from run_airflow_command.commands.record import CommandRecord
 from shared.errors import AwsCallError
 from shared.fargate import StoppedTask
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.eventbridge_tick import TickSettings
 from shared.fargate import TaskPlacement
 from shared.settings import Environment
+from shared.tick import TickSettings
 
 
 @dataclass(frozen=True)

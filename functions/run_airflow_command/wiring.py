@@ -5,21 +5,21 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from run_airflow_command import upgrade
-from run_airflow_command.best_effort_tick import BestEffortTick
-from run_airflow_command.cloudwatch_command_logs import CloudWatchCommandLogs
-from run_airflow_command.command import CommandRecord
-from run_airflow_command.commands import Commands
-from run_airflow_command.ecs_services import EcsServices
-from run_airflow_command.ecs_task_runner import EcsTaskRunner
+from run_airflow_command.aws.cloudwatch_command_logs import CloudWatchCommandLogs
+from run_airflow_command.aws.ecs_services import EcsServices
+from run_airflow_command.aws.ecs_task_runner import EcsTaskRunner
+from run_airflow_command.aws.s3_command_store import S3CommandStore
+from run_airflow_command.aws.s3_upgrade_notes import S3UpgradeNotes
+from run_airflow_command.commands.best_effort_tick import BestEffortTick
+from run_airflow_command.commands.lifecycle import Commands
+from run_airflow_command.commands.record import CommandRecord
 from run_airflow_command.ports import Outcome
-from run_airflow_command.s3_command_store import S3CommandStore
-from run_airflow_command.s3_upgrade_notes import S3UpgradeNotes
+from run_airflow_command.schema_change.service_counts import restore_services
 from run_airflow_command.settings import RunAirflowCommandSettings
-from shared import clients
-from shared.eventbridge_tick import EventBridgeTick
+from shared.aws import clients
+from shared.aws.eventbridge_tick import EventBridgeTick
+from shared.aws.https_answer_channel import HttpsAnswerChannel
 from shared.fargate import StoppedTask
-from shared.https_answer_channel import HttpsAnswerChannel
 from shared.observability import MetricName, Telemetry
 
 
@@ -33,9 +33,9 @@ def commands_from(
     def report(record: CommandRecord, outcome: Outcome) -> None:
         report_end(record, outcome, telemetry)
 
-    def restore_services(task: StoppedTask) -> None:
+    def give_counts_back(task: StoppedTask) -> None:
         services = EcsServices(clients.ecs(), settings.placement.cluster_arn)
-        restored = upgrade.restore_services(task, upgrade_notes(settings), services)
+        restored = restore_services(task, upgrade_notes(settings), services)
         if restored:
             telemetry.logger.info("Services have their counts again", service_arns=restored)
 
@@ -53,7 +53,7 @@ def commands_from(
         channel=HttpsAnswerChannel(),
         tick=BestEffortTick(schedule, _now, telemetry.logger),
         report=report,
-        before_answer=restore_services,
+        before_answer=give_counts_back,
     )
 
 

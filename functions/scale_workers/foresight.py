@@ -10,17 +10,13 @@ provided for once. A run that was not announced, or is larger, is served as with
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from shared.worker_fleets import DEFAULT_QUEUE
+from contracts.forecast import LIFETIME_SECONDS, PublishedForecast
 
 # A run's first task is queued some seconds after the run is due.
 GRACE_SECONDS = 20
-# The scheduler repeats a forecast every five minutes. One older than that is of a scheduler that no
-# longer runs, or no longer publishes: what it announces may have been paused since.
-_LIFETIME_SECONDS = 900
 # From so many workers on, started for the same minute, the usual launch is allowed for instead of a
 # slow one: the scheduler queues that many tasks over some seconds, the quicker workers take those
 # that come first, and who comes last finds slots that are free again. With a few, one that is late
@@ -44,19 +40,10 @@ class Forecast:
     runs: Sequence[DueRun] = ()
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any], queue: str) -> "Forecast":
-        """What one queue's fleet has to expect; a run that names no queue is the default's.
-
-        Raises KeyError, TypeError or ValueError for anything that is no forecast.
-        """
-        runs = [
-            DueRun(float(run["due"]), int(run["slots"]))
-            for run in values["runs"]
-            if run.get("queue", DEFAULT_QUEUE) == queue
-        ]
-        if any(run.slots < 0 or not math.isfinite(run.due) for run in runs):
-            raise ValueError("A run is due at some time and needs no slots or more")
-        return cls(float(values["published_at"]), runs)
+    def of_queue(cls, published: PublishedForecast, queue: str) -> "Forecast":
+        """What one queue's fleet has to expect."""
+        runs = [DueRun(run.due, run.slots) for run in published.runs if run.queue == queue]
+        return cls(published.published_at, runs)
 
 
 NO_FORECAST = Forecast(0.0)
@@ -88,7 +75,7 @@ def outlook(
     A run that is due already has tasks in the queue, where they are counted; counting it here too
     would provide for it twice.
     """
-    if budget < 1 or now - forecast.published_at > _LIFETIME_SECONDS:
+    if budget < 1 or now - forecast.published_at > LIFETIME_SECONDS:
         return Outlook()
     ahead = [run for run in forecast.runs if run.due > now and run.slots > 0]
 

@@ -9,28 +9,29 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scale_workers.calls import pause_wanted, published_by, queue_of, trigger_of
-from scale_workers.decision import Trigger
-from scale_workers.ecs_worker_tasks import EcsWorkerTasks
-from scale_workers.fleet import Fleet, Look
-from scale_workers.fleets import Fleets, Looks
-from scale_workers.s3_current_revision import S3CurrentRevision
-from scale_workers.s3_fleet_state import S3FleetState, S3Forecasts
+from contracts.names import WORKER
+from contracts.queues import DEFAULT_QUEUE
+from scale_workers.all_fleets import Fleets, Looks
+from scale_workers.aws.ecs_worker_tasks import EcsWorkerTasks
+from scale_workers.aws.s3_current_revision import S3CurrentRevision
+from scale_workers.aws.s3_fleet_state import S3FleetState, S3Forecasts
+from scale_workers.aws.sqs_work_queue import SqsWorkQueue
+from scale_workers.events import pause_wanted, published_by, queue_of, trigger_of
+from scale_workers.model import Trigger
+from scale_workers.queue_fleet import Fleet, Look
 from scale_workers.settings import FleetSettings, ScaleWorkersSettings
-from scale_workers.sqs_work_queue import SqsWorkQueue
-from shared import clients
-from shared.custom_resource import (
+from shared.aws import clients
+from shared.aws.eventbridge_tick import EventBridgeTick
+from shared.aws.https_answer_channel import HttpsAnswerChannel
+from shared.cloudformation.custom_resource import (
     SUCCESS,
     Answer,
     CustomResourceRequest,
     fulfil,
     is_custom_resource_event,
 )
-from shared.eventbridge_tick import EventBridgeTick
 from shared.fargate import StoppedTask, family, family_and_revision, is_stopped_task_event
-from shared.https_answer_channel import HttpsAnswerChannel
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
-from shared.worker_fleets import DEFAULT_QUEUE
 
 # What an answer may take when CloudFormation's bucket is slow.
 _ANSWER_SECONDS = 75
@@ -88,7 +89,7 @@ def _is_worker(event: Event, settings: ScaleWorkersSettings) -> bool:
 
 
 def _stopped_task(event: Event) -> StoppedTask:
-    return StoppedTask.from_event(EventBridgeEvent(event).detail)
+    return StoppedTask.from_event(EventBridgeEvent(event).detail, WORKER)
 
 
 def _report_death(task: StoppedTask, telemetry: Telemetry) -> None:
@@ -178,7 +179,12 @@ def _fleet(
         config=fleet.config,
         queue=SqsWorkQueue(clients.sqs(), fleet.queue_url),
         workers=EcsWorkerTasks(
-            clients.ecs(), settings.placement, settings.task_definition_arn, queue, fleet.size
+            clients.ecs(),
+            settings.placement,
+            settings.task_definition_arn,
+            queue,
+            fleet.size,
+            fleet.idle_timeout_seconds,
         ),
         current=current,
         states=S3FleetState(clients.s3(), settings.state_bucket_name, queue),

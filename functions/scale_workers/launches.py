@@ -2,12 +2,9 @@
 
 import hashlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from scale_workers.fleet_state import FleetState, Launch
-
-if TYPE_CHECKING:
-    from scale_workers.decision import FleetConfig, Observation
+from scale_workers.model import FleetConfig, Observation
 
 # ECS lists a new task after seconds. One that is not listed after this has gone already.
 LISTING_SECONDS = 60.0
@@ -17,9 +14,9 @@ _SPOT_PAUSE_SECONDS = 600.0
 
 def split(
     launch: Launch,
-    observation: "Observation",
+    observation: Observation,
     state: FleetState,
-    config: "FleetConfig",
+    config: FleetConfig,
     total: int,
 ) -> tuple[Launch, ...]:
     """The launch in one or two parts, or none when it is of no worker.
@@ -39,7 +36,7 @@ def split(
     )
 
 
-def _token(observation: "Observation", state: FleetState, fleet: str, on_spot: bool) -> str:
+def _token(observation: Observation, state: FleetState, fleet: str, on_spot: bool) -> str:
     """The same for two looks that decide from the same sight and state. The window ends its life,
     which for ECS is a day."""
     window = str(int(observation.now // LISTING_SECONDS))

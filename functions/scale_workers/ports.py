@@ -19,15 +19,6 @@ class QueueDepth:
 
 
 @dataclass(frozen=True)
-class WorkerSize:
-    """What is said of a worker when it is started; None where its task definition says it."""
-
-    cpu: int | None = None
-    memory_mib: int | None = None
-    concurrency: int | None = None
-
-
-@dataclass(frozen=True)
 class WorkerTask:
     """A worker's task. `started_at` is None while it has not started to run."""
 

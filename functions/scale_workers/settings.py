@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scale_workers.decision import FleetConfig
-from scale_workers.ports import WorkerSize
-from shared.eventbridge_tick import TickSettings
+from contracts.queues import queue_url
+from scale_workers.model import FleetConfig
 from shared.fargate import TaskPlacement
 from shared.settings import Environment
-from shared.worker_fleets import DEFAULT_QUEUE, WorkerFleet, WorkerFleetsError, read_worker_fleets
+from shared.tick import TickSettings
+from shared.worker_fleets import WorkerFleet, WorkerFleetsError, WorkerSize, read_worker_fleets
 
 # As long as a message may be held, and so the longest that a task may run.
 _MAX_AGE_SECONDS = 12 * 3600.0
@@ -16,11 +16,12 @@ _MAX_AGE_SECONDS = 12 * 3600.0
 
 @dataclass(frozen=True)
 class FleetSettings:
-    """What one fleet is and where its queue is."""
+    """One fleet and its queue. `size` is None where the task definition's size applies."""
 
     queue_url: str
     config: FleetConfig
-    size: WorkerSize
+    size: WorkerSize | None
+    idle_timeout_seconds: int
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class ScaleWorkersSettings:
 
     @classmethod
     def from_environment(cls, values: Mapping[str, str]) -> "ScaleWorkersSettings":
-        """Raises SettingError, ValueError or WorkerFleetsError for settings that cannot be."""
+        """Raises SettingError, ValueError or WorkerFleetsError for settings that cannot be used."""
         environment = Environment(values)
         fleets, problems = read_worker_fleets(
-            environment.text("WORKER_QUEUE_NAMES"), environment.text("WORKER_FLEETS")
+            environment.optional_text("WORKER_QUEUE_NAMES"), environment.text("WORKER_FLEETS")
         )
         if problems:
             raise WorkerFleetsError(" ".join(problems))
@@ -54,21 +55,24 @@ def _fleet(fleet: WorkerFleet, environment: Environment) -> FleetSettings:
     def number(own: int | None, name: str) -> int:
         return environment.whole_number(name) if own is None else own
 
-    url, prefix = environment.text("QUEUE_URL"), environment.text("QUEUE_NAME_PREFIX")
-    if fleet.queue != DEFAULT_QUEUE:
-        # In the same account and region, under a name that the template gives.
-        place, _, _ = url.rpartition("/")
-        url = f"{place}/{prefix}{fleet.queue}"
+    class_size = WorkerSize.from_text(environment.text("WORKER_SIZE"))
+    size = fleet.size or class_size
     config = FleetConfig(
-        minimum=number(fleet.min_count, "WORKER_MIN_COUNT"),
+        minimum=fleet.min_count,
         maximum=number(fleet.max_count, "WORKER_MAX_COUNT"),
-        concurrency=number(fleet.concurrency, "WORKER_CONCURRENCY"),
-        spare_slots=number(fleet.spare_slots, "WORKER_SPARE_SLOTS"),
-        spot_share=number(fleet.spot_share, "WORKER_SPOT_SHARE"),
-        foresight_budget=number(fleet.ahead_max_count, "WORKER_FORESIGHT_BUDGET"),
+        concurrency=size.slots,
+        spare_slots=fleet.spare_slots,
+        spot_share=fleet.spot_share,
+        foresight_budget=number(fleet.ahead_max_count, "WORKER_AHEAD_MAX_COUNT"),
         floors=fleet.floors,
         max_age_seconds=_MAX_AGE_SECONDS,
         queue=fleet.queue,
     )
-    size = WorkerSize(fleet.cpu, fleet.memory_mib, fleet.concurrency)
-    return FleetSettings(url, config, size)
+    return FleetSettings(
+        queue_url=queue_url(
+            environment.text("QUEUE_URL"), environment.text("STACK_NAME"), fleet.queue
+        ),
+        config=config,
+        size=None if size == class_size else size,
+        idle_timeout_seconds=fleet.idle_timeout_seconds,
+    )

@@ -8,12 +8,9 @@ stopped: its loop has not turned for all that time, so it neither takes messages
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from scale_workers.fleet_state import FleetState
-
-if TYPE_CHECKING:
-    from scale_workers.decision import FleetConfig, Observation, WorkerSeen
+from scale_workers.model import FleetConfig, Observation, WorkerSeen
 
 # As long as Airflow waits for a task's heartbeat before it gives the task to another worker.
 UNHEALTHY_SECONDS = 900.0
@@ -28,7 +25,7 @@ class Upkeep:
 
 
 def upkeep(
-    observation: "Observation", state: FleetState, config: "FleetConfig"
+    observation: Observation, state: FleetState, config: FleetConfig
 ) -> tuple[Upkeep, FleetState]:
     """Who has to go now; the minimum of `config` is the one that holds now.
 
@@ -64,9 +61,7 @@ def upkeep(
     return Upkeep(drain, stop), replace(state, told=drain, unhealthy=unhealthy)
 
 
-def _over_age(
-    workers: Sequence["WorkerSeen"], now: float, config: "FleetConfig"
-) -> list["WorkerSeen"]:
+def _over_age(workers: Sequence[WorkerSeen], now: float, config: FleetConfig) -> list[WorkerSeen]:
     running = [
         (worker.running_since, worker) for worker in workers if worker.running_since is not None
     ]
@@ -77,8 +72,8 @@ def _over_age(
 
 
 def _surplus(
-    workers: Sequence["WorkerSeen"], observation: "Observation", config: "FleetConfig"
-) -> list["WorkerSeen"]:
+    workers: Sequence[WorkerSeen], observation: Observation, config: FleetConfig
+) -> list[WorkerSeen]:
     standing = [worker for worker in workers if worker.standing]
     load = observation.visible + observation.in_flight + observation.delayed
     spares = math.ceil(config.spare_slots / config.concurrency) if load or config.minimum else 0

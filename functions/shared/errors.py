@@ -1,37 +1,9 @@
-"""AWS errors with a name: adapters turn what botocore raises into them."""
-
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-
-from botocore.exceptions import BotoCoreError, ClientError
+"""The error that adapters raise for a failed AWS call: the logic needs no botocore to catch it."""
 
 
 class AwsCallError(Exception):
     """AWS refused a call or could not be reached. The message says what was tried."""
 
 
-def error_code(error: ClientError) -> str:
-    """The error's code; a bare HTTP status where a HEAD request has no body to name one."""
-    return str(error.response.get("Error", {}).get("Code", "Unknown"))
-
-
-def error_message(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Message", "")).strip()
-
-
-@contextmanager
-def named_errors(
-    action: str, names: Mapping[str, type[AwsCallError]] | None = None
-) -> Iterator[None]:
-    """Raise AwsCallError, or the class that `names` gives for a code, when a call fails.
-
-    `action` completes "Could not …".
-    """
-    try:
-        yield
-    except ClientError as error:
-        code = error_code(error)
-        kind = (names or {}).get(code, AwsCallError)
-        raise kind(f"Could not {action}: {code}: {error_message(error)}") from error
-    except BotoCoreError as error:
-        raise AwsCallError(f"Could not {action}: {error}") from error
+class AccessDeniedError(AwsCallError):
+    """The function's role may not make this call, or not yet: IAM is eventually consistent."""

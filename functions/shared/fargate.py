@@ -9,9 +9,6 @@ from shared.settings import Environment, PublicIp
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import NetworkConfigurationTypeDef
 
-# The name of the only container in every task definition.
-CONTAINER_NAME = "airflow"
-
 
 @dataclass(frozen=True)
 class TaskPlacement:
@@ -53,10 +50,11 @@ class StoppedTask:
     container_reason: str
 
     @classmethod
-    def from_event(cls, detail: Mapping[str, Any]) -> "StoppedTask":
+    def from_event(cls, detail: Mapping[str, Any], container_name: str) -> "StoppedTask":
+        """The container is the one whose end counts; it is named after the component."""
         containers = detail.get("containers") or []
         container: Mapping[str, Any] = next(
-            (each for each in containers if each.get("name") == CONTAINER_NAME), {}
+            (each for each in containers if each.get("name") == container_name), {}
         )
         return cls(
             arn=detail["taskArn"],

@@ -26,6 +26,10 @@ class Environment:
             raise SettingError(f"The environment variable {name} is missing or empty")
         return value
 
+    def optional_text(self, name: str) -> str:
+        """Empty when the variable is missing or empty."""
+        return self._values.get(name, "").strip()
+
     def whole_number(self, name: str) -> int:
         value = self.text(name)
         if not value.isdecimal():

@@ -1,38 +1,37 @@
-"""The fleets of workers as the parameters describe them: one for each queue of Airflow's.
+"""The fleets of workers as the parameters describe them: one for each Airflow queue.
 
-WorkerFleets is a JSON object, {"<queue>": {what differs from the Worker… parameters}}. It is read
-by the check of prerequisites, which names all that is wrong with it before anything costs, and by
-the scaler, which then may rely on it.
+WorkerFleets is a JSON object, {"<queue>": {what differs from the environment class}}. The preflight
+reads it before a deployment and reports everything that is wrong with it; the scaler reads it at
+run time and relies on that check.
 """
 
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from contracts.queues import DEFAULT_QUEUE, further_queues
 from shared.floors import DAYS, Floor
+from shared.json_parameters import JsonParameterError, is_whole_number, read_object
 
-DEFAULT_QUEUE = "default"
-# What WorkerQueueNames says when there is no other queue: CloudFormation makes one turn, with an
-# empty name, of a loop over an empty list.
-NO_QUEUES = "none"
+MAX_FURTHER_QUEUES = 8
 
 _QUEUE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,29}")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
+_SIZE = re.compile(r"(\d{3,5})/(\d{3,6})/(\d{1,3})")
+_MAX_SLOTS = 128
 _FLOOR_KEYS = ("days", "from", "to", "timezone", "workers")
 
-# Keys of a fleet: the field, the least and the most, as the parameters of the same meaning have it.
+# Number keys of a fleet: the field, the least and the most.
 _NUMBERS = {
-    "cpu": ("cpu", 256, 16384),
-    "memoryMib": ("memory_mib", 512, 122880),
-    "concurrency": ("concurrency", 1, 128),
     "minCount": ("min_count", 0, 1000),
     "maxCount": ("max_count", 1, 1000),
     "spotShare": ("spot_share", 0, 100),
     "spareSlots": ("spare_slots", 0, 10000),
     "aheadMaxCount": ("ahead_max_count", 0, 1000),
+    "idleTimeoutSeconds": ("idle_timeout_seconds", 20, 3600),
 }
 
 
@@ -41,58 +40,71 @@ class WorkerFleetsError(Exception):
 
 
 @dataclass(frozen=True)
+class WorkerSize:
+    """The CPU units and MiB of a worker's task, and how many tasks of Airflow it runs at once."""
+
+    cpu: int
+    memory_mib: int
+    slots: int
+
+    @classmethod
+    def from_text(cls, text: str) -> "WorkerSize":
+        """A size written as `<CPU>/<MiB>/<slots>`; WorkerFleetsError for anything else."""
+        found = _SIZE.fullmatch(text.strip())
+        if not found or not 1 <= int(found[3]) <= _MAX_SLOTS:
+            raise WorkerFleetsError(
+                f"{json.dumps(text)}: write <CPU>/<MiB>/<slots> with 1 to {_MAX_SLOTS} slots, such "
+                "as 1024/4096/8."
+            )
+        return cls(*(int(number) for number in found.groups()))
+
+    def __str__(self) -> str:
+        return f"{self.cpu}/{self.memory_mib}/{self.slots}"
+
+
+@dataclass(frozen=True)
 class WorkerFleet:
-    """What a queue's fleet says of itself; None where it takes the Worker… parameter."""
+    """A queue's fleet. None means that the environment class decides."""
 
     queue: str
-    cpu: int | None = None
-    memory_mib: int | None = None
-    concurrency: int | None = None
-    min_count: int | None = None
+    size: WorkerSize | None = None
+    min_count: int = 0
     max_count: int | None = None
-    spot_share: int | None = None
-    spare_slots: int | None = None
+    spot_share: int = 0
+    spare_slots: int = 0
     ahead_max_count: int | None = None
+    idle_timeout_seconds: int = 20
     floors: tuple[Floor, ...] = ()
-
-
-_FIELDS = {field.name for field in fields(WorkerFleet)}
-assert {field for field, _, _ in _NUMBERS.values()} <= _FIELDS
 
 
 def queue_names(text: str) -> tuple[str, ...]:
     """The default queue and those of WorkerQueueNames."""
-    further = [name.strip() for name in text.split(",")]
-    return (DEFAULT_QUEUE, *(name for name in further if name and name != NO_QUEUES))
+    return (DEFAULT_QUEUE, *further_queues(text))
 
 
 def queue_problems(text: str) -> Iterator[str]:
-    """All that is wrong with WorkerQueueNames."""
-    names = queue_names(text)[1:]
-    if names and NO_QUEUES in (name.strip() for name in text.split(",")):
-        yield f"WorkerQueueNames names {NO_QUEUES} beside other queues: leave {NO_QUEUES} out."
+    """Everything that is wrong with WorkerQueueNames."""
+    names = further_queues(text)
+    places = len(text.split(","))
+    if places > MAX_FURTHER_QUEUES:
+        yield (
+            f"WorkerQueueNames has {places} places: use at most {MAX_FURTHER_QUEUES}, empty places "
+            "included."
+        )
     if DEFAULT_QUEUE in names:
-        yield f"WorkerQueueNames names {DEFAULT_QUEUE}, which is always there: leave it out."
-    for name in names:
+        yield f"WorkerQueueNames contains {DEFAULT_QUEUE}, which always exists: remove it."
+    for name in dict.fromkeys(names):
         if not _QUEUE_NAME.fullmatch(name):
             yield (
-                f"WorkerQueueNames names {name!r}: choose at most 30 lower-case letters, digits, "
-                "hyphens and underscores, a letter first."
+                f"WorkerQueueNames contains {name!r}: use at most 30 lower-case letters, digits, "
+                "hyphens and underscores, starting with a letter."
             )
-    known: dict[str, str] = {}
-    for name in names:
-        # Logical ids of CloudFormation's hold letters and digits alone.
-        bare = re.sub(r"[-_]", "", name)
-        if bare in known:
-            yield (
-                f"WorkerQueueNames names {known[bare]} and {name}, which differ in nothing that "
-                "CloudFormation sees (letters and digits): choose another name for one."
-            )
-        known[bare] = name
+        if names.count(name) > 1:
+            yield f"WorkerQueueNames contains {name!r} more than once: remove the others."
 
 
 def read_worker_fleets(names: str, text: str) -> tuple[list[WorkerFleet], list[str]]:
-    """The fleet of every queue, the default's first, and all that is wrong with their description.
+    """The fleet of every queue, the default queue's first, and all problems of the description.
 
     Args:
         names: WorkerQueueNames.
@@ -100,19 +112,12 @@ def read_worker_fleets(names: str, text: str) -> tuple[list[WorkerFleet], list[s
     """
     queues = queue_names(names)
     try:
-        described = json.loads(text, object_pairs_hook=_object)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        return [], [
-            f"WorkerFleets is no JSON at {place} ({error.msg}): mend it, or set it to {{}}."
-        ]
-    except WorkerFleetsError as error:
+        described = read_object("WorkerFleets", text)
+    except JsonParameterError as error:
         return [], [str(error)]
-    if not isinstance(described, dict):
-        return [], ['WorkerFleets is no JSON object: set it to {} or to {"<queue>": {…}}.']
     problems = [
-        f"WorkerFleets describes a fleet for {queue!r}, which is no queue (those are "
-        f"{', '.join(queues)}): add it to WorkerQueueNames, or leave the fleet out."
+        f"WorkerFleets describes a fleet for {queue!r}, which is not a queue (the queues are "
+        f"{', '.join(queues)}): add it to WorkerQueueNames, or remove the fleet."
         for queue in described
         if queue not in queues
     ]
@@ -124,43 +129,43 @@ def read_worker_fleets(names: str, text: str) -> tuple[list[WorkerFleet], list[s
     return fleets, problems
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise WorkerFleetsError(f"WorkerFleets says {name!r} twice: leave one out.")
-    return dict(pairs)
-
-
 def _fleet(queue: str, described: Any) -> tuple[WorkerFleet, list[str]]:
-    where = f"WorkerFleets: {queue}"
+    where = f"WorkerFleets.{queue}"
     if not isinstance(described, dict):
-        return WorkerFleet(queue), [f'{where} is no JSON object: write {{"minCount": 1}}, say.']
+        return WorkerFleet(queue), [
+            f'{where} is not a JSON object: write an object such as {{"minCount": 1}}.'
+        ]
     problems: list[str] = []
     numbers: dict[str, int] = {}
+    size: WorkerSize | None = None
     floors: list[Floor] = []
     for key, value in described.items():
         if key == "floors":
             floors, found = _floors(f"{where}.floors", value)
             problems += found
+        elif key == "size":
+            try:
+                size = WorkerSize.from_text(value if isinstance(value, str) else json.dumps(value))
+            except WorkerFleetsError as error:
+                problems.append(f"{where}.size is {error}")
         elif key not in _NUMBERS:
-            known = ", ".join([*_NUMBERS, "floors"])
-            problems.append(f"{where} says {key!r}, which means nothing: choose among {known}.")
+            known = ", ".join(["size", *_NUMBERS, "floors"])
+            problems.append(f"{where} contains the unknown key {key!r}: choose among {known}.")
         else:
             field, least, most = _NUMBERS[key]
-            if not _is_whole(value, least, most):
+            if is_whole_number(value, least, most):
+                numbers[field] = value
+            else:
                 problems.append(
                     f"{where}.{key} is {json.dumps(value)}: choose a whole number from {least} to "
                     f"{most}."
                 )
-            else:
-                numbers[field] = value
-    return WorkerFleet(queue, floors=tuple(floors), **numbers), problems
+    return WorkerFleet(queue, size=size, floors=tuple(floors), **numbers), problems
 
 
 def _floors(where: str, described: Any) -> tuple[list[Floor], list[str]]:
     if not isinstance(described, list):
-        return [], [f"{where} is no JSON list: write [{{…}}]."]
+        return [], [f"{where} is not a JSON list: write [{{…}}]."]
     floors, problems = [], []
     for number, each in enumerate(described):
         try:
@@ -172,9 +177,9 @@ def _floors(where: str, described: Any) -> tuple[list[Floor], list[str]]:
 
 def _floor(described: Any) -> Floor:
     if not isinstance(described, dict) or set(described) != set(_FLOOR_KEYS):
-        raise WorkerFleetsError(f"must say {', '.join(_FLOOR_KEYS)}, and nothing else.")
+        raise WorkerFleetsError(f"must contain exactly {', '.join(_FLOOR_KEYS)}.")
     workers = described["workers"]
-    if not _is_whole(workers, 1, 1000):
+    if not is_whole_number(workers, 1, 1000):
         raise WorkerFleetsError(
             f"has workers {json.dumps(workers)}: choose a whole number from 1 to 1000."
         )
@@ -213,13 +218,9 @@ def _timezone(name: Any) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
         raise WorkerFleetsError(
-            f"has the time zone {json.dumps(name)}, which the IANA list does not know: choose one "
-            "such as Europe/Berlin or UTC."
+            f"has the time zone {json.dumps(name)}, which is not in the IANA list: choose one such "
+            "as Europe/Berlin or UTC."
         ) from error
-
-
-def _is_whole(value: Any, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def highest_floor(floors: Sequence[Floor]) -> int:

@@ -47,6 +47,7 @@ SUBJECTS = (
     "iam.role_policies",
     "iam.roles",
     "events.schedules",
+    "cloudformation.conditions",
     "cloudformation.inert",
     "cloudformation.stacks",
     "cloudformation.change_sets",

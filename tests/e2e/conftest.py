@@ -1,7 +1,7 @@
-"""One deployment for the whole suite: `make up` in a state folder and on ports of its own.
+"""One deployment for the whole suite: `make up` in a separate state folder and on separate ports.
 
-The suite shares it, in the order of the files: what a test changes, the next one sees, as on a
-stack that lives.
+The tests share it, in the order of the files: a test sees the changes of the tests before it, as on
+a stack in use.
 """
 
 import os
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine as its user sees it: make, and a workspace that nothing else uses."""
+    """The machine from a user's perspective: make, and a workspace that nothing else uses."""
 
     workspace: Workspace
 
@@ -35,18 +35,19 @@ class Machine:
             "LOCAL_STATE_DIR": str(self.workspace.state_dir),
             "LOCAL_AWS_PORT": str(self.workspace.aws_port),
             "LOCAL_UI_PORT": str(self.workspace.ui_port),
+            "LOCAL_HTTPS_PORT": str(self.workspace.https_port),
             "LOCAL_DATABASE_PORT": str(self.workspace.database_port),
         }
 
     def make(self, target: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-        """Run `make TARGET` to its end; output and errors in one text."""
+        """Run `make TARGET` to its end, with output and errors in one text."""
         return subprocess.run(
             ["make", "-s", target], cwd=ROOT, env=self.environment(), timeout=timeout,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
     def interrupt_up(self, when: str) -> tuple[int, str]:
-        """Run `make up` and press Ctrl-C when a line with these words appears."""
+        """Run `make up` and press Ctrl-C when a line with this text appears."""
         process = subprocess.Popen(
             ["make", "-s", "up"], cwd=ROOT, env=self.environment(), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
@@ -64,13 +65,13 @@ class Machine:
 
 @pytest.fixture(scope="session")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine on which nothing runs; at the end nothing runs on it again."""
+    """A machine on which nothing runs, before and after."""
     with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(3)]
+        probes = [stack.enter_context(socket.socket()) for _ in range(4)]
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         ports = [probe.getsockname()[1] for probe in probes]
-    # A short path that others may enter: PostgreSQL runs as another user where we are root.
+    # A short path that other users may enter: PostgreSQL runs as another user if we are root.
     state_dir = tmp_path_factory.mktemp("machine")
     machine = Machine(Workspace(state_dir, *ports))
     yield machine
@@ -99,7 +100,7 @@ class Deployed:
         return smoke.sign_in(self.workspace, self.outputs)
 
     def service_tasks(self) -> set[str]:
-        """The running tasks of Airflow's services: they change only when a service is deployed."""
+        """The running tasks of Airflow's services; they only change when a service is deployed."""
         ecs = self.workspace.client("ecs")
         cluster = self.outputs["ClusterName"]
         arns = ecs.list_tasks(cluster=cluster)["taskArns"]

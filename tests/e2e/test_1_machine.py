@@ -1,4 +1,5 @@
-"""Before anything runs: what `make up` refuses, and that an interruption leaves nothing."""
+"""Before anything runs: what `make up` refuses, and that an interruption leaves no process
+behind."""
 
 import socket
 
@@ -6,7 +7,7 @@ from commands import emulator
 from tests.e2e.conftest import Machine
 
 
-def test_up_names_the_port_when_it_is_taken(machine: Machine):
+def test_up_names_the_port_when_it_is_in_use(machine: Machine):
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", machine.workspace.ui_port))
         holder.listen()

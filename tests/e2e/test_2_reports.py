@@ -1,4 +1,4 @@
-"""What Airflow reports of releases from inside, and whom the publisher tells."""
+"""Airflow's reports about releases, and the notifications of the publisher."""
 
 import json
 from collections.abc import Iterator
@@ -20,27 +20,27 @@ DAG("reported")
 
 
 @pytest.fixture
-def told(deployed: Deployed) -> Iterator["Told"]:
-    """What the topic says."""
+def notifications(deployed: Deployed) -> Iterator["Notifications"]:
+    """The messages of the topic."""
     sqs, sns = deployed.workspace.client("sqs"), deployed.workspace.client("sns")
-    url = sqs.create_queue(QueueName="told")["QueueUrl"]
+    url = sqs.create_queue(QueueName="notifications")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
     topic = deployed.outputs["NotificationTopicArn"]
     subscription = sns.subscribe(
         TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"], ReturnSubscriptionArn=True
     )
-    yield Told(sqs, url)
+    yield Notifications(sqs, url)
     sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
     sqs.delete_queue(QueueUrl=url)
 
 
-class Told:
+class Notifications:
     def __init__(self, sqs: Any, url: str) -> None:
         self._sqs, self._url = sqs, url
         self._messages: dict[str, str] = {}
 
     def text(self, subject: str) -> str | None:
-        """Of the message with this subject, as soon as it has come."""
+        """The text of the message with this subject, as soon as it has arrived."""
         answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10)
         for message in answer.get("Messages", []):
             body = json.loads(message["Body"])
@@ -48,8 +48,8 @@ class Told:
         return self._messages.get(subject)
 
 
-def test_reports_a_file_against_its_release_when_airflow_cannot_import_it(
-    deployed: Deployed, told: Told
+def test_reports_a_file_that_airflow_cannot_import_with_its_release(
+    deployed: Deployed, notifications: Notifications
 ):
     s3, bucket = deployed.workspace.client("s3"), deployed.outputs["DagBucketName"]
 
@@ -72,24 +72,24 @@ def test_reports_a_file_against_its_release_when_airflow_cannot_import_it(
     (failure,) = document(report)["failures"]
     assert (failure["path"], failure["error"], failure["line"]) == (PATH, "ModuleNotFoundError", 3)
 
-    seconds_until(lambda: told.text("DAG files that Airflow cannot import"), limit=30)
-    text = told.text("DAG files that Airflow cannot import")
+    seconds_until(lambda: notifications.text("DAG files that Airflow cannot import"), limit=30)
+    text = notifications.text("DAG files that Airflow cannot import")
     assert text
     assert f"Release {pointer['release']}, 1 files:\n{PATH}, line 3: ModuleNotFoundError" in text
-    seconds_until(lambda: told.text("DAG release with warnings"), limit=30)
+    seconds_until(lambda: notifications.text("DAG release with warnings"), limit=30)
 
     s3.put_object(Bucket=bucket, Key=f"dags/{PATH}", Body=b"")
     seconds_until(lambda: document("current.json")["release"] != pointer["release"])
-    mended = document("current.json")["release"]
+    repaired = document("current.json")["release"]
     seconds_until(lambda: not errors_in_airflow(deployed), limit=60)
-    assert document(f"{mended}.import-errors.json") is None
+    assert document(f"{repaired}.import-errors.json") is None
 
 
 def errors_in_airflow(deployed: Deployed) -> list[str]:
     return [each["filename"] for each in deployed.api().get("importErrors")["import_errors"]]
 
 
-def test_says_what_runs_need_and_what_can_be_imported_when_airflow_runs(deployed: Deployed):
+def test_reports_needed_releases_and_importable_packages(deployed: Deployed):
     s3, bucket = deployed.workspace.client("s3"), deployed.outputs["DagBucketName"]
 
     def report(name: str) -> tuple[Any, datetime]:

@@ -1,4 +1,4 @@
-"""`make up`: the templates deployed, the real Airflow running DAGs, logs in the bucket."""
+"""`make up`: the templates are deployed, the real Airflow runs DAGs, logs are in the bucket."""
 
 import json
 import re
@@ -10,20 +10,20 @@ from commands.airflow_api import health
 from tests.e2e.conftest import Deployed
 
 
-def test_every_stack_is_complete_when_up_ends(deployed: Deployed):
+def test_every_stack_is_complete(deployed: Deployed):
     stacks = deployment.all_stacks(deployed.workspace)
     assert {s["StackStatus"] for s in stacks} == {"CREATE_COMPLETE"}
     assert len(stacks) > 8
 
 
-def test_prints_the_seconds_of_each_step_when_up_ends(deployed: Deployed):
+def test_prints_the_seconds_of_each_step(deployed: Deployed):
     summary = deployed.transcript.split("all of it")[0]
     for step in ("sam build", "sam deploy", "Run the smoke DAGs", "Read the task logs back"):
         assert re.search(rf"{step}.*\d+\.\d s", summary), step
     assert "Airflow is at http://localhost:" in deployed.transcript
 
 
-def test_ui_and_every_component_answer_when_up_ends(deployed: Deployed):
+def test_ui_responds_and_every_component_is_healthy(deployed: Deployed):
     assert set(health(deployed.outputs["AirflowUrl"]).values()) == {"healthy"}
     page = requests.get(deployed.outputs["AirflowUrl"], timeout=30)
     assert page.ok
@@ -42,7 +42,7 @@ def test_all_smoke_dags_ran_on_the_published_release(deployed: Deployed):
         assert runs[0]["dag_versions"][-1]["bundle_version"] == release
 
 
-def test_mapped_dag_ran_fifty_items_when_its_run_ended(deployed: Deployed):
+def test_mapped_dag_ran_fifty_items(deployed: Deployed):
     api = deployed.api()
     run = api.get("dags/smoke_mapped/dagRuns")["dag_runs"][0]
     mapped = [
@@ -52,12 +52,12 @@ def test_mapped_dag_ran_fifty_items_when_its_run_ended(deployed: Deployed):
     assert {t["state"] for t in mapped} == {"success"}
 
 
-def test_execution_api_is_hidden_when_asked_through_the_load_balancer(deployed: Deployed):
+def test_load_balancer_hides_the_execution_api(deployed: Deployed):
     answer = requests.get(f"{deployed.outputs['AirflowUrl']}/execution/health", timeout=10)
     assert answer.status_code == 404
 
 
-def test_no_secret_value_stands_in_a_task_definition_or_an_output(deployed: Deployed):
+def test_no_task_definition_or_output_contains_a_secret_value(deployed: Deployed):
     aws = deployed.workspace.client
     listed = aws("secretsmanager").list_secrets()["SecretList"]
     values = {
@@ -76,7 +76,7 @@ def test_no_secret_value_stands_in_a_task_definition_or_an_output(deployed: Depl
     assert [value for value in values if value in shown] == []
 
 
-def test_workers_leave_by_themselves_when_the_queue_is_empty(deployed: Deployed):
+def test_workers_exit_when_the_queue_is_empty(deployed: Deployed):
     ecs = deployed.workspace.client("ecs")
     cluster = deployed.outputs["ClusterName"]
 
@@ -91,7 +91,7 @@ def test_workers_leave_by_themselves_when_the_queue_is_empty(deployed: Deployed)
     assert {t["containers"][0]["exitCode"] for t in ended} == {0}
 
 
-def test_second_up_is_harmless_when_everything_runs(deployed: Deployed):
+def test_second_up_changes_nothing_when_everything_runs(deployed: Deployed):
     before = _update_times(deployed)
     tasks = deployed.service_tasks()
 
@@ -104,7 +104,7 @@ def test_second_up_is_harmless_when_everything_runs(deployed: Deployed):
     assert deployed.service_tasks() == tasks
 
 
-def test_env_exports_point_a_client_at_the_stack(deployed: Deployed):
+def test_env_exports_point_a_client_to_the_stack(deployed: Deployed):
     done = deployed.machine.make("env")
     assert done.returncode == 0, done.stdout
     for name, value in {
@@ -115,7 +115,7 @@ def test_env_exports_point_a_client_at_the_stack(deployed: Deployed):
         assert f"export {name}={value}\n" in done.stdout
 
 
-def test_status_shows_stacks_tasks_and_health_when_up(deployed: Deployed):
+def test_status_shows_stacks_tasks_and_health(deployed: Deployed):
     done = deployed.machine.make("status")
     assert done.returncode == 0, done.stdout
     assert "CREATE_COMPLETE" in done.stdout

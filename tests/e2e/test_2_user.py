@@ -1,7 +1,7 @@
-"""As a new user would: edit a DAG, `aws s3 cp`, see it in the UI.
+"""The steps of a new user: edit a DAG, run `aws s3 cp`, see it in the UI.
 
-The AWS client is the real one, the browser is a real one without a screen. What is asserted is the
-page's text; what it looked like is kept as build/ui.png.
+The AWS client is the real one, the browser is a real headless one. The test asserts the text of the
+page and stores a screenshot as build/ui.png.
 """
 
 import os
@@ -26,12 +26,12 @@ TITLE = "Edited by a new user"
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """A page of a browser without a screen; where there is none, only CI insists on it."""
+    """A page of a headless browser; the test is skipped without a browser, except in CI."""
     program = browser.find()
     if program is None:
         assert not os.environ.get("CI"), browser.MISSING
         pytest.skip(browser.MISSING)
-    # Chromium's sandbox refuses to work for root, who is the user in a container.
+    # Chromium's sandbox does not work for root, which is the user in a container.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=program, args=arguments)
@@ -41,7 +41,7 @@ def page() -> Iterator[Page]:
 
 
 def exports(deployed: Deployed) -> dict[str, str]:
-    """What `eval "$(make -s env)"` puts into the user's shell."""
+    """The variables that `eval "$(make -s env)"` sets in the user's shell."""
     done = deployed.machine.make("env")
     assert done.returncode == 0, done.stdout
     words = shlex.split(done.stdout)
@@ -49,7 +49,7 @@ def exports(deployed: Deployed) -> dict[str, str]:
 
 
 def sign_in(page: Page, shell: dict[str, str]) -> None:
-    """Through the form, from the address that `make up` prints."""
+    """Sign in with the form, at the address that `make up` prints."""
     page.goto(shell["AIRFLOW_URL"])
     page.get_by_label("Username").fill(shell["ADMIN_USERNAME"])
     page.get_by_label("Password").fill(shell["AIRFLOW_ADMIN_PASSWORD"])
@@ -59,7 +59,7 @@ def sign_in(page: Page, shell: dict[str, str]) -> None:
 
 
 def shows(page: Page, title: str) -> bool:
-    """Whether the page's heading is this within two seconds of a reload."""
+    """Whether the page has this heading within two seconds of a reload."""
     page.reload()
     try:
         page.get_by_role("heading", name=title, exact=True).wait_for(timeout=2_000)
@@ -68,7 +68,7 @@ def shows(page: Page, title: str) -> bool:
     return True
 
 
-def test_user_sees_the_edited_dag_when_it_was_copied_to_the_bucket(
+def test_user_sees_the_edited_dag_after_copying_it_to_the_bucket(
     deployed: Deployed, page: Page, tmp_path: Path
 ) -> None:
     shell = exports(deployed)
@@ -91,7 +91,7 @@ def test_user_sees_the_edited_dag_when_it_was_copied_to_the_bucket(
     smoke.wait_until(lambda: shows(page, TITLE), 90, "the edited DAG in the UI")
     print(f"From `aws s3 cp` to the UI: {time.monotonic() - begun:.1f} s")
 
-    # "Last Dag Run", or the number of them.
+    # "Last Dag Run", or the number of runs.
     page.get_by_text(re.compile(r"^Last (\d+ )?Dag Runs?$")).wait_for()
     page.wait_for_load_state("networkidle")
     PICTURE.parent.mkdir(exist_ok=True)

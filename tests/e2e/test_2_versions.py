@@ -1,9 +1,9 @@
 """A run stays on the release that it started with while the next one goes live.
 
-The first task of a run holds it until the second release, with changed code, a changed module and
-changed structure, is what Airflow shows. Everything that the run does from then on (the rest of
-that task with an import that comes late, a failing try and its retry, a task after it, tasks
-cleared when the run is long over) has to be the first release's.
+The first task of a run waits until Airflow shows the second release, which has changed code, a
+changed module and a changed structure. From then on everything in the run (the rest of that task
+with a late import, a failing try and its retry, the next task, tasks that are cleared long after
+the run) must belong to the first release.
 """
 
 import json
@@ -57,14 +57,14 @@ TASKS = {"one": {"first", "second", "third"}, "two": {"first", "between", "third
 
 
 def publish(deployed: Deployed, release: str) -> None:
-    """All files of a release at once: a zip would take the place of what the other tests put."""
+    """Put all files of a release together; a zip would replace the files of the other tests."""
     second = (TASKS[release] - {"first", "third"}).pop()
     files = {
         "kept_modules/__init__.py": "",
         "kept_modules/early.py": f"RELEASE = {release!r}\n",
         "kept_modules/late.py": f"RELEASE = {release!r}\n",
         "kept_modules/text.txt": release,
-        # The last, so that a release that holds it holds all.
+        # The last file, so that a release that contains it contains all files.
         f"{DAG_ID}.py": DAG.substitute(release=release, second=second),
     }
     s3 = deployed.workspace.client("s3")
@@ -75,10 +75,10 @@ def publish(deployed: Deployed, release: str) -> None:
 
 
 def shown(deployed: Deployed, api: AirflowApi, release: str) -> Any:
-    """The bundle version, once Airflow shows the DAG as this release has it.
+    """The bundle version, once Airflow shows the DAG of this release.
 
-    Both are asked: the API reads a DAG and its tags one after the other, and a parse may fall in
-    between.
+    Version and tags are both checked: the API reads a DAG and its tags one after the other, and a
+    parse may happen in between.
     """
     body = deployed.workspace.client("s3").get_object(
         Bucket=deployed.outputs["DagBucketName"], Key="releases/current.json"
@@ -95,7 +95,7 @@ def task_of(api: AirflowApi, run_id: str, name: str) -> dict[str, Any]:
 
 
 def seen(api: AirflowApi, run_id: str) -> dict[str, list[str]]:
-    """What each task of a run returned, as it stands after its last try."""
+    """The return value of each task of a run after its last try."""
     path = f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances"
     return {
         t["task_id"]: json.loads(value) if isinstance(value, str) else value
@@ -114,7 +114,7 @@ def post(api: AirflowApi, path: str, body: dict[str, Any]) -> requests.Response:
     return answer
 
 
-def test_run_stays_on_its_release_when_the_next_goes_live_under_it(deployed: Deployed) -> None:
+def test_run_stays_on_its_release_when_the_next_goes_live(deployed: Deployed) -> None:
     api = deployed.api()
     publish(deployed, "one")
     one = smoke.wait_until(lambda: shown(deployed, api, "one"), 60, "the first release")
@@ -137,8 +137,8 @@ def test_run_stays_on_its_release_when_the_next_goes_live_under_it(deployed: Dep
     first_try = api.log({**retried, "try_number": 1})
     assert "failing once, as ['one', 'one', 'one', 'one']" in first_try
 
-    # Cleared when the run is over and its release is not current: without a word about versions, as
-    # the UI's button does it.
+    # Cleared when the run is over and its release is not current, without naming a version, as
+    # the UI's button does.
     post(
         api, f"dags/{DAG_ID}/clearTaskInstances",
         {"dry_run": False, "dag_run_id": old, "task_ids": ["second"], "only_failed": False,

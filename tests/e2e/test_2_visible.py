@@ -1,4 +1,4 @@
-"""From `aws s3 cp` to what Airflow shows, as a new user does it, with a watch in hand."""
+"""The time from `aws s3 cp` until Airflow shows the change."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from publish_dags.burst import QUIET_SECONDS
 from tests.e2e.conftest import Deployed
 
 CHANGES = 20
-# Seconds, p50 and p95, on a quiet machine; of a put, the publisher's quiet period is a part.
+# Seconds, p50 and p95, on an idle machine; after a put they include the publisher's quiet period.
 TARGETS = {"release current → visible": (3, 5), "put → visible": (5, 8)}
 DAG = """
 from airflow.sdk import dag, task
@@ -45,7 +45,7 @@ def summary(name: str, seconds: list[float]) -> dict[str, Any]:
     return {"what": name, "count": len(seconds), "p50": p50, "p95": p95, **kept}
 
 
-def test_shows_a_new_or_changed_dag_within_seconds_when_a_file_is_put(deployed: Deployed):
+def test_shows_a_new_or_changed_dag_within_seconds(deployed: Deployed):
     s3, bucket = deployed.workspace.client("s3"), deployed.outputs["DagBucketName"]
     api = deployed.api()
 
@@ -64,10 +64,10 @@ def test_shows_a_new_or_changed_dag_within_seconds_when_a_file_is_put(deployed: 
     current, visible, after_release = [], [], []
     chance = random.Random(1)
     for change in range(CHANGES):
-        # At a random moment between two looks of the dag-processor; else each would come just after
-        # one, and have to wait for the next.
+        # At a random moment between two checks of the dag-processor; otherwise each change would
+        # come just after a check and wait for the next one.
         time.sleep(chance.uniform(0, DAG_BUNDLE_REFRESH_SECONDS))
-        # Each file comes once, and is changed once.
+        # Each file is created once and changed once.
         number, tag = change // 2, f"change_{change}"
         before = release()
         s3.put_object(
@@ -87,13 +87,13 @@ def test_shows_a_new_or_changed_dag_within_seconds_when_a_file_is_put(deployed: 
     if path := os.environ.get("VISIBLE_JSON"):
         with open(path, "w") as file:
             json.dump(measured, file, indent=2)
-    # Twice the targets: another machine may be slower, a broken refresh is slower by far.
+    # Twice the targets: another machine may be slower, and a broken refresh is much slower.
     for each in measured[1:]:
         assert each["p50"] <= 2 * each["target"][0]
         assert each["p95"] <= 2 * each["target"][1]
 
 
-def test_rolls_back_in_one_call_when_asked(deployed: Deployed):
+def test_one_call_rolls_back(deployed: Deployed):
     function = deployed.outputs["PublishDagsFunctionName"]
     client = deployed.workspace.client("lambda")
 
@@ -105,7 +105,7 @@ def test_rolls_back_in_one_call_when_asked(deployed: Deployed):
     now, before = call({"history": 2})["history"]
     rolled_back = call({"promote": "previous", "by": "test"})
     assert (rolled_back["outcome"], rolled_back["release"]) == ("promoted", before["release"])
-    # The regular look must not undo it.
+    # The regular check must not undo it.
     assert call({"source": "reconciliation"})["outcome"] == "unchanged"
     assert call({"promote": now["release"], "by": "test"})["release"] == now["release"]
     assert [each["by"] for each in call({"history": 2})["history"]] == ["test", "test"]

@@ -1,4 +1,4 @@
-"""A second queue: its tasks run on workers of its own fleet, and the other fleet sleeps on."""
+"""A second queue: its tasks run on workers of its own fleet, and the other fleet starts none."""
 
 import itertools
 from typing import Any
@@ -21,7 +21,7 @@ second_queue()
 SLOTS = "AIRFLOW__CELERY__WORKER_CONCURRENCY"
 
 
-def test_tasks_of_a_second_queue_run_on_its_fleet_alone(deployed: Deployed):
+def test_tasks_of_a_second_queue_only_run_on_its_fleet(deployed: Deployed):
     aws, outputs = deployed.workspace.client, deployed.outputs
     before = {task["taskArn"] for task in workers(deployed)}
     aws("s3").put_object(
@@ -37,7 +37,7 @@ def test_tasks_of_a_second_queue_run_on_its_fleet_alone(deployed: Deployed):
 
     instances = api.task_instances("second_queue", run)
     assert [(each["state"], each["queue"]) for each in instances] == [("success", "heavy")] * 3
-    # One slot and one worker: one after another, in spite of the four slots of other workers.
+    # One slot and one worker: one after another, although other workers have four slots.
     spans = sorted((each["start_date"], each["end_date"]) for each in instances)
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
     assert len({each["hostname"] for each in instances}) == 1
@@ -49,7 +49,7 @@ def test_tasks_of_a_second_queue_run_on_its_fleet_alone(deployed: Deployed):
 
 
 def workers(deployed: Deployed) -> list[dict[str, Any]]:
-    """Every worker's task that ECS still knows, stopped ones included."""
+    """The tasks of all workers that ECS still lists, including stopped ones."""
     ecs, cluster = deployed.workspace.client("ecs"), deployed.outputs["ClusterName"]
     arns = [
         arn

@@ -1,4 +1,4 @@
-"""The end: a stack delete leaves what a policy retains, `make down` leaves no process."""
+"""Deletion: the stack keeps only what a policy retains, and `make down` ends every process."""
 
 import psutil
 
@@ -7,7 +7,7 @@ from commands.workspace import stack_name
 from tests.e2e.conftest import Deployed
 
 
-def test_delete_leaves_only_what_it_names_when_it_ends(deployed: Deployed):
+def test_delete_keeps_only_what_it_names(deployed: Deployed):
     aws = deployed.workspace.client
     buckets = {
         deployed.outputs[name] for name in ("DagBucketName", "LogBucketName", "StateBucketName")
@@ -34,7 +34,7 @@ def test_delete_leaves_only_what_it_names_when_it_ends(deployed: Deployed):
 
 
 def _secret_of(deployed: Deployed, variable: str) -> str:
-    """The secret that the scheduler has this variable from."""
+    """The secret from which the scheduler gets this variable."""
     described = deployed.workspace.client("ecs").describe_task_definition(
         taskDefinition=f"{stack_name()}-scheduler"
     )
@@ -43,12 +43,12 @@ def _secret_of(deployed: Deployed, variable: str) -> str:
     return str(arn)
 
 
-def test_down_leaves_no_process_when_it_ends(deployed: Deployed):
+def test_down_ends_every_process(deployed: Deployed):
     done = deployed.machine.make("down")
     assert done.returncode == 0, done.stdout
     assert "none is left" in done.stdout
     assert emulator.processes(deployed.workspace) == []
-    # Not only by our own marker: nobody names the state folder or holds a port any more.
+    # Not only by our own marker: no process names the state folder or uses a port.
     folder = str(deployed.workspace.state_dir)
     ports = {
         deployed.workspace.aws_port,
@@ -65,7 +65,7 @@ def test_down_leaves_no_process_when_it_ends(deployed: Deployed):
     assert not ports & listening
 
 
-def test_down_is_harmless_when_nothing_runs(deployed: Deployed):
+def test_down_does_nothing_when_nothing_runs(deployed: Deployed):
     done = deployed.machine.make("down")
     assert done.returncode == 0
     assert "Nothing was running" in done.stdout

@@ -1,7 +1,7 @@
-"""Where the suite runs: an embedded AWS with nothing on it, and one with the whole stack.
+"""The environments of the suite: an empty embedded AWS, and one with the whole stack.
 
-With LOCAL_STATE_DIR set the stack is deployed there, on the ports that LOCAL_..._PORT name, and one
-that runs there already is taken as it is and left running.
+If LOCAL_STATE_DIR is set, the stack is deployed there, on the ports that LOCAL_..._PORT name. A
+stack that already runs there is used as it is and keeps running.
 """
 
 import os
@@ -20,7 +20,7 @@ from tests.fleet.stack import Stack
 
 def new_workspace(folder: Path) -> Workspace:
     with ExitStack() as sockets:
-        probes = [sockets.enter_context(socket.socket()) for _ in range(3)]
+        probes = [sockets.enter_context(socket.socket()) for _ in range(4)]
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         return Workspace(folder, *(probe.getsockname()[1] for probe in probes))
@@ -28,7 +28,7 @@ def new_workspace(folder: Path) -> Workspace:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """An embedded AWS on which nothing is deployed, but the image is there."""
+    """An embedded AWS without a stack, but with the image."""
     workspace = new_workspace(tmp_path_factory.mktemp("fleet"))
     emulator.start(workspace)
     airflow_image.push(workspace)

@@ -1,4 +1,4 @@
-"""Numbers from measurements."""
+"""Calculations on measurements."""
 
 import math
 from datetime import datetime

@@ -1,7 +1,7 @@
-"""The fleet without the rest of the stack: nested/workers.yaml as it is shipped, and real workers.
+"""The fleet without the rest of the stack: the shipped template of the fleet, and real workers.
 
-Scaler, wake-up, alarm, tick, events and custom resource are those of the product; the workers are
-Airflow's, with the in-image package; what they run are plain Celery tasks (see plain_workers).
+Scaler, wake-up, alarm, tick, events and custom resource are those of the product. The workers are
+Airflow's with the in-image package, and they run plain Celery tasks (see plain_workers).
 """
 
 import io
@@ -23,7 +23,7 @@ from commands.workspace import REGION, ROOT, Workspace
 STATE_KEY = "fleet/default/state.json"
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 ARN = "arn:aws:{}:us-east-1:000000000000:{}"
-# The scaler, killed once: in the middle of a call, or between two.
+# The scaler is killed once, before or after its call of RunTask.
 KILLED = """
 import os
 from botocore.client import BaseClient
@@ -52,7 +52,7 @@ BaseClient._make_api_call = killed_once
 
 @cache
 def scaler_files() -> dict[str, bytes]:
-    """The function's files as `sam build` makes them."""
+    """The function's files as `sam build` creates them."""
     with TemporaryDirectory() as artifacts:
         subprocess.run(
             ["make", "-s", "build-ScaleWorkersFunction", f"ARTIFACTS_DIR={artifacts}"],
@@ -73,14 +73,15 @@ def bundle(**more: str) -> bytes:
 
 
 def forget_announcements(s3: Any, bucket: str) -> None:
-    """Take from the scaler's state what wake-ups have said, and the launches made for that."""
+    """Remove from the scaler's state what wake-ups have announced, and the launches for it."""
     place = {"Bucket": bucket, "Key": STATE_KEY}
 
     def done() -> bool:
         try:
             found = s3.get_object(**place)
             state = json.load(found["Body"]) | {"announced": [], "launches": []}
-            # Not over what the scaler has stored meanwhile: its count of launches must not go back.
+            # Do not overwrite what the scaler has stored meanwhile: its launch count must not
+            # decrease.
             s3.put_object(**place, Body=json.dumps(state).encode(), IfMatch=found["ETag"])
         except s3.exceptions.NoSuchKey:
             return True
@@ -88,11 +89,11 @@ def forget_announcements(s3: Any, bucket: str) -> None:
             return False
         return True
 
-    wait_until(done, 10, "the scaler to leave its state alone")
+    wait_until(done, 10, "the scaler to stop writing its state")
 
 
 class SmallFleet:
-    """A stack of nested/workers.yaml, with what it needs made by hand."""
+    """A stack of the fleet's template; the tests create the resources that it needs."""
 
     def __init__(
         self, workspace: Workspace, folder: Path, settings: WorkerSettings, **parameters: str
@@ -131,7 +132,7 @@ class SmallFleet:
         self._change("create", "stack_create_complete")
 
     def deploy(self, **parameters: str) -> None:
-        """Update the stack, as a deployment does."""
+        """Update the stack like a deployment."""
         self._parameters |= parameters
         self._change("update", "stack_update_complete")
 
@@ -170,7 +171,7 @@ class SmallFleet:
     def publish(
         self, *arrivals: tuple[float, float], queue: str = "default"
     ) -> "subprocess.Popen[str]":
-        """Publish messages; the scaler is woken as the scheduler wakes it."""
+        """Publish messages and wake the scaler up like the scheduler."""
         plan: Arrivals = list(arrivals)
         return self.plain.publish(plan, self._function, queue)
 
@@ -181,7 +182,7 @@ class SmallFleet:
         wait_until(lambda: not self.plain.active(), seconds, "the last worker's end", interval=0.5)
 
     def counts(self) -> dict[str, int]:
-        """What must be zero in the end: messages lost, run twice, left in the queue."""
+        """Counts that must be zero at the end: messages lost, run twice, left in the queue."""
         runs = [number for number, _ in self.plain.runs()]
         visible, in_flight = self.plain.depth()
         return {
@@ -199,11 +200,11 @@ class SmallFleet:
         return found
 
     def forget_announcements(self) -> None:
-        """What the wake-ups have said: for messages that are gone without having been worked on."""
+        """Forget the announcements of messages that were removed before they ran."""
         forget_announcements(self.plain.client("s3"), self.plain.name)
 
     def scaler_log(self) -> list[dict[str, Any]]:
-        """What the function has logged, its metrics among it."""
+        """The function's log, including its metrics."""
         found = self.plain.client("lambda").get_function_configuration(FunctionName=self._function)
         pages = (
             self.plain.client("logs")
@@ -214,7 +215,7 @@ class SmallFleet:
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     def metric(self, name: str) -> int:
-        """How often the scaler has counted something, by its embedded metrics."""
+        """The sum of one of the scaler's embedded metrics."""
         values = [line[name] for line in self.scaler_log() if "_aws" in line and name in line]
         return int(sum(sum(value) if isinstance(value, list) else value for value in values))
 

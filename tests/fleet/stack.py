@@ -1,4 +1,4 @@
-"""The whole stack on the embedded AWS, and the ways to look at its fleet from outside."""
+"""The whole stack on the embedded AWS, and ways to inspect its fleet from outside."""
 
 import json
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ DAG = Path(__file__).parent / "dags" / "fleet_probe.py"
 DAG_ID = "fleet_probe"
 FUNCTION = f"{stack_name()}-scale-workers"
 FAMILY = f"{stack_name()}-worker"
-# Two slots a worker, so that three tasks are two workers; a worker leaves as early as it may.
+# Two slots per worker, so that three tasks need two workers; a worker exits as early as allowed.
 PARAMETERS = {"WorkerMaxCount": "3", "WorkerConcurrency": "2", "WorkerIdleTimeoutSeconds": "20"}
 ORDERS_KEY = "fleet/drain.json"
 
@@ -67,10 +67,10 @@ class Stack:
         url = f"{self.api.base_url}/api/v2/dags/{DAG_ID}"
         self.api.session.patch(url, json={"is_paused": False}, timeout=30).raise_for_status()
 
-    # --- tasks of Airflow ---
+    # --- Airflow tasks ---
 
     def start(self, *seconds: float) -> str:
-        """Start a run of the probe; its tries take so long. Returns the run's id."""
+        """Start a run of the probe whose tries take these times, and return the run's id."""
         conf = {"runs": str(self.runs_file), "seconds": list(seconds)}
         answer = self.api.session.post(
             f"{self.api.base_url}/api/v2/dags/{DAG_ID}/dagRuns",
@@ -81,7 +81,7 @@ class Stack:
         return str(answer.json()["dag_run_id"])
 
     def give_up(self, run_id: str) -> None:
-        """Mark a run as failed, whatever became of its task."""
+        """Mark a run as failed, whatever the state of its task."""
         url = f"{self.api.base_url}/api/v2/dags/{DAG_ID}/dagRuns/{run_id}"
         self.api.session.patch(url, json={"state": "failed"}, timeout=30).raise_for_status()
 
@@ -101,14 +101,14 @@ class Stack:
         return found
 
     def tries(self, run_id: str) -> list[dict[str, Any]]:
-        """What the run's task has said of each of its tries."""
+        """The records that the run's task wrote, one for each try."""
         lines = self.runs_file.read_text().splitlines() if self.runs_file.exists() else []
         return [said for said in map(json.loads, lines) if said["run"] == run_id]
 
     # --- workers ---
 
     def workers(self, status: str = "RUNNING") -> list[dict[str, Any]]:
-        """The workers that ECS lists, by their desired status; in the order of their launch."""
+        """The workers that ECS lists with this desired status, in the order of their launch."""
         ecs, cluster = self.client("ecs"), self.settings["CLUSTER_ARN"]
         pages = ecs.get_paginator("list_tasks").paginate(
             cluster=cluster, family=FAMILY, desiredStatus=status
@@ -138,7 +138,7 @@ class Stack:
 
     @property
     def settings_of_worker(self) -> dict[str, str]:
-        """The environment of the worker's last revision."""
+        """The environment of the worker's latest revision."""
         found = self.client("ecs").describe_task_definition(taskDefinition=FAMILY)
         (container,) = found["taskDefinition"]["containerDefinitions"]
         return {each["name"]: each["value"] for each in container["environment"]}
@@ -156,13 +156,14 @@ class Stack:
         return "\n".join(event["message"] for event in events)
 
     def stop(self, worker: dict[str, Any]) -> None:
-        """As Spot does: SIGTERM, and SIGKILL when the stop timeout of 120 s is over."""
+        """Stop a worker like Spot: SIGTERM, and SIGKILL after the stop timeout of 120 s."""
         self.client("ecs").stop_task(
             cluster=self.settings["CLUSTER_ARN"], task=worker["taskArn"], reason="interrupted"
         )
 
     def revision_with(self, **container: Any) -> str:
-        """Register a revision of the worker whose container differs in this: family:revision."""
+        """Register a revision of the worker with these changes of its container:
+        family:revision."""
         ecs = self.client("ecs")
         found = ecs.describe_task_definition(taskDefinition=FAMILY)["taskDefinition"]
         (described,) = found["containerDefinitions"]
@@ -176,7 +177,7 @@ class Stack:
         return arn.rsplit("/", 1)[-1]
 
     def make_current(self, revision: str) -> None:
-        """As a deployment does; the next real one makes its own revision current again."""
+        """Make a revision current like a deployment; the next real deployment replaces it."""
         self.client("s3").put_object(
             Bucket=self.settings["STATE_BUCKET_NAME"], Key=ORDERS_KEY,
             Body=json.dumps({"current": revision}).encode(),
@@ -192,7 +193,7 @@ class Stack:
         return int(found[names[0]]), int(found[names[1]])
 
     def state_object(self, key: str) -> dict[str, Any]:
-        """What functions, scheduler and workers tell each other."""
+        """An object through which functions, scheduler and workers communicate."""
         bucket = self.settings["STATE_BUCKET_NAME"]
         found: dict[str, Any] = json.load(
             self.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
@@ -200,9 +201,9 @@ class Stack:
         return found
 
     def orders(self) -> dict[str, Any]:
-        """What the workers are told."""
+        """The orders to the workers."""
         return self.state_object(ORDERS_KEY)
 
     def forget_announcements(self) -> None:
-        """What the wake-ups have said: for messages that are gone without having been worked on."""
+        """Forget the announcements of messages that were removed before they ran."""
         forget_announcements(self.client("s3"), self.settings["STATE_BUCKET_NAME"])

@@ -1,4 +1,4 @@
-"""No message is stranded, lost or run twice, however workers leave."""
+"""No message is stranded, lost or run twice, however workers exit."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ PLAN = Plan(
     settings=WorkerSettings(concurrency=2, idle_seconds=1.5, poll_seconds=3),
     stop_every=20, deploy_every=45,
 )  # fmt: skip
-# The same with Celery's own shut-down: what the loop is there to find.
+# The same with Celery's own shutdown, to show that the loop detects stranded messages.
 WITHOUT = replace(
     PLAN, messages=50, workers=2, stop_every=5, deploy_every=0,
     settings=replace(PLAN.settings, life_cycle=False),
@@ -35,7 +35,7 @@ def test_every_message_runs_once_when_workers_retire_and_drain(
     assert outcome.left("termination") >= 2
 
 
-def test_messages_are_stranded_when_workers_leave_without_the_life_cycle(
+def test_messages_are_stranded_when_workers_exit_without_the_life_cycle(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     outcome = StrandingLoop(workspace, tmp_path, WITHOUT).run()

@@ -1,4 +1,4 @@
-"""The fleet's own template on real workers: what it does when something goes wrong, or nothing."""
+"""The fleet's template with real workers: its behaviour with faults and without."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from commands.workspace import Workspace
 from tests.fleet.small_fleet import NOTHING_WRONG, SmallFleet, scaler_files
 
 SHIPPED = WorkerSettings(concurrency=2, idle_seconds=30)
-# Leaves soon, where idling is not what the test is about.
+# Exits soon, for tests that are not about idling.
 BRISK = WorkerSettings(concurrency=2, idle_seconds=3, poll_seconds=2)
 Facts = dict[str, Any]
 
@@ -40,10 +40,10 @@ def killed(moment: str) -> Callable[[Workspace, Path], Facts]:
     def scenario(workspace: Workspace, folder: Path) -> Facts:
         fleet = SmallFleet(workspace, folder, BRISK, WorkerMaxCount="4")
         fleet.kill_scaler(moment)
-        # Five tasks are three workers.
+        # Five tasks need three workers.
         fleet.publish(*[(0, 2.0)] * 5).wait()
         fleet.wait_for_runs(5, 300)
-        # The launch that was cut off is looked at again, and no longer open.
+        # The interrupted launch is checked again and no longer open.
         wait_until(
             lambda: all(launch["arns"] for launch in fleet.state().get("launches", [])),
             150, "the end of the launch", interval=1,
@@ -62,7 +62,7 @@ def crash_loop(workspace: Workspace, folder: Path) -> Facts:
     fleet = SmallFleet(workspace, folder, BRISK, WorkerMaxCount="2")
     fleet.deploy(WorkerTaskDefinitionArn=fleet.plain.register(command=["no-such-command"]))
     begun = time.time()
-    # Somebody calls every five seconds.
+    # The function is called every five seconds.
     fleet.publish(*[(5, 0.5)] * 24).wait()
     launched = len(fleet.plain.tasks())
     facts = {
@@ -73,25 +73,25 @@ def crash_loop(workspace: Workspace, folder: Path) -> Facts:
     }
     good = fleet.plain.register()
     fleet.deploy(WorkerTaskDefinitionArn=good)
-    mended = time.time()
+    repaired = time.time()
     fleet.wait_for_runs(24, 240)
     tasks = [task for task in fleet.plain.tasks() if task["taskDefinitionArn"] == good]
     first = tasks[0]["createdAt"].timestamp()
     fleet.wait_for_no_worker(120)
-    return {**facts, "seconds to the next launch": first - mended, **fleet.counts()}
+    return {**facts, "seconds to the next launch": first - repaired, **fleet.counts()}
 
 
 def minimum(workspace: Workspace, folder: Path) -> Facts:
     fleet = SmallFleet(workspace, folder, BRISK, WorkerMinCount="1", WorkerMaxCount="3")
-    # A burst brings more workers than the minimum; they leave again, one comes to stay.
+    # A burst starts more workers than the minimum; they exit, and one standing worker starts.
     fleet.publish(*[(0, 3.0)] * 6).wait()
     fleet.wait_for_runs(6, 240)
     wait_until(
         lambda: [_stands(task) for task in fleet.plain.active()] == [True],
-        240, "the burst's workers to leave, and one to stay", interval=1,
+        240, "the burst's workers to exit, and one to stay", interval=1,
     )  # fmt: skip
     launched = len(fleet.plain.tasks())
-    # More than ten times the idle timeout, and a tick in between.
+    # More than ten times the idle timeout, with a tick in between.
     time.sleep(75)
     facts = {
         "workers of the burst": launched,
@@ -104,7 +104,7 @@ def minimum(workspace: Workspace, folder: Path) -> Facts:
 
 
 def _stands(task: dict[str, Any]) -> bool:
-    """Whether a worker was told to idle for hours."""
+    """Whether a worker was started with an idle timeout of hours."""
     told = task["overrides"].get("containerOverrides", [])
     return any(
         each["name"] == "WORKER_IDLE_TIMEOUT_SECONDS" and int(each["value"]) > 3600
@@ -119,7 +119,7 @@ def deployment(workspace: Workspace, folder: Path) -> Facts:
     fleet.wait_for_runs(1, 180)
     (old,) = fleet.plain.active()
     fleet.deploy(WorkerTaskDefinitionArn=(new := fleet.plain.register()))
-    # Until it has looked, it may still take what comes.
+    # Until it has read the orders, it may still take messages.
     wait_until(lambda: "(drain)" in fleet.plain.log(old["taskArn"]), 90, "the old worker to drain")
     fleet.publish((0, 1)).wait()
     sent = fleet.plain.sent()[1]
@@ -151,7 +151,7 @@ SCENARIOS: dict[str, Callable[[Workspace, Path], Facts]] = {
 def facts(
     workspace: Workspace, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Facts]]:
-    """Two scenarios side by side, because each mostly waits: what each has found."""
+    """The results of both scenarios, which run concurrently because each mostly waits."""
     scaler_files()
     folder = tmp_path_factory.mktemp("scenarios")
     with ThreadPoolExecutor(2) as pool:
@@ -174,7 +174,7 @@ def assert_nothing_wrong(found: Facts) -> None:
 Found = Callable[[str], Facts]
 
 
-def test_one_worker_comes_and_leaves_when_one_message_is_queued(facts: Found) -> None:
+def test_one_message_starts_one_worker_that_exits_afterwards(facts: Found) -> None:
     found = facts("from zero to zero")
     assert_nothing_wrong(found)
     assert found["workers"] == 1
@@ -183,16 +183,18 @@ def test_one_worker_comes_and_leaves_when_one_message_is_queued(facts: Found) ->
 
 
 @pytest.mark.parametrize("moment", ["before RunTask", "after RunTask"])
-def test_no_worker_is_lost_or_doubled_when_the_scaler_is_killed(facts: Found, moment: str) -> None:
+def test_no_worker_is_missing_or_duplicated_when_the_scaler_is_killed(
+    facts: Found, moment: str
+) -> None:
     found = facts(f"killed {moment}")
     assert found["killed"]
     assert found["workers"] == 3
     assert_nothing_wrong(found)
 
 
-def test_launches_back_off_and_go_on_when_an_image_crashes_and_is_mended(facts: Found) -> None:
+def test_launches_back_off_when_an_image_crashes_and_resume_when_it_is_fixed(facts: Found) -> None:
     found = facts("crash loop")
-    # A launch for each of 24 calls, and more, where nothing backs off.
+    # Without backing off there would be a launch for each of the 24 calls, and more.
     assert found["launched"] <= 10
     assert found["died"] >= 3
     assert found["paused"] > 0
@@ -200,14 +202,14 @@ def test_launches_back_off_and_go_on_when_an_image_crashes_and_is_mended(facts: 
     assert_nothing_wrong(found)
 
 
-def test_minimum_stays_and_is_not_replaced_when_it_idles(facts: Found) -> None:
+def test_idle_minimum_stays_and_is_not_replaced(facts: Found) -> None:
     found = facts("minimum")
     assert found["workers while idle"] == 1
     assert found["launched while idle"] == 0
     assert_nothing_wrong(found)
 
 
-def test_old_worker_finishes_and_a_new_one_comes_at_once_when_a_revision_is_deployed(
+def test_old_worker_finishes_and_a_new_one_serves_when_a_revision_is_deployed(
     facts: Found,
 ) -> None:
     found = facts("deployment")

@@ -1,7 +1,8 @@
-"""What is announced: the shipped scaler on the embedded AWS, and real workers.
+"""Forecasts: the shipped scaler on the embedded AWS, and real workers.
 
-The forecast is written, and the scaler told of it, as the scheduler does; that a real scheduler
-does so is seen in tests/integration/image/test_forecast_scheduler.py, both in test_4_foresight.
+The tests write the forecast and call the scaler like the scheduler. A real scheduler does this in
+tests/integration/image/test_forecast_scheduler.py, and scheduler and scaler together in
+test_4_foresight.
 """
 
 import json
@@ -16,11 +17,11 @@ from commands.steps import wait_until
 from commands.workspace import Workspace
 from tests.fleet.small_fleet import NOTHING_WRONG, SmallFleet
 
-# A worker that was not started ahead would be gone long before the run is due.
+# A worker that was not started ahead would exit long before the run is due.
 BRISK = WorkerSettings(concurrency=2, idle_seconds=3, poll_seconds=2)
-# Of a launch on a stack that has seen none, and from its end to the first poll.
+# The assumed launch time on a stack without launches, and the time from there to the first poll.
 USUAL_LAUNCH_SECONDS = 85
-# From a message to its start, where a worker polls.
+# From a message to its start when a worker polls.
 AT_ONCE_SECONDS = 4.0
 
 
@@ -39,8 +40,8 @@ def announce(fleet: SmallFleet, *runs: Mapping[str, object]) -> None:
     )
 
 
-def test_workers_wait_for_a_run_when_it_is_announced(fleet: SmallFleet) -> None:
-    # So late that the first look is too early, and a tick has to come in time.
+def test_workers_wait_for_a_run_when_it_is_forecast(fleet: SmallFleet) -> None:
+    # Due so late that the first call is too early, and a tick must come in time.
     due = time.time() + USUAL_LAUNCH_SECONDS + 80
     announce(fleet, {"due": due, "slots": 3, "queue": "default"})
     wait_until(fleet.plain.active, 120, "workers started ahead")
@@ -55,17 +56,17 @@ def test_workers_wait_for_a_run_when_it_is_announced(fleet: SmallFleet) -> None:
     sent = fleet.plain.sent()
     waits = [began - sent[number] for number, began in fleet.plain.runs()]
     print(f"\nstarted at {started} s of the due time, waits {waits}")
-    # Two workers of two slots for three, and none besides; each there when the run was due.
+    # Exactly two workers of two slots for three tasks, each ready when the run was due.
     assert len(waiting) == len(started) == 2
-    # To the second: the tick comes before, and the function waits.
+    # To the second: the tick comes earlier, and the function waits.
     assert all(abs(moment + USUAL_LAUNCH_SECONDS) <= 5 for moment in started)
     assert max(waits) <= AT_ONCE_SECONDS
     assert fleet.counts() == NOTHING_WRONG
 
 
-def test_costs_a_bounded_amount_when_what_is_announced_does_not_come(fleet: SmallFleet) -> None:
+def test_cost_is_bounded_when_a_forecast_run_does_not_come(fleet: SmallFleet) -> None:
     due = time.time() + 25
-    # Far more than the three workers that may be started ahead; and a queue that nobody serves.
+    # Far more than the three workers that may be started ahead, and a queue without a fleet.
     announce(
         fleet,
         {"due": due, "slots": 1000, "queue": "default"},
@@ -76,14 +77,14 @@ def test_costs_a_bounded_amount_when_what_is_announced_does_not_come(fleet: Smal
 
     workers = fleet.plain.tasks()
     longest = max(worker["stoppedAt"].timestamp() for worker in workers) - due
-    print(f"\n{len(workers)} workers, gone {longest:.0f} s after the due time")
+    print(f"\n{len(workers)} workers, exited {longest:.0f} s after the due time")
     assert len(workers) == 3
-    # Its grace, the time that a worker waits after it, and a slow machine.
+    # The forecast's grace period, the time that a worker waits after it, and a slow machine.
     assert longest <= 90
     assert {worker["containers"][0]["exitCode"] for worker in workers} == {0}
 
 
-def test_nothing_starts_when_the_forecast_is_of_a_scheduler_that_has_gone(
+def test_nothing_starts_when_the_forecast_is_outdated(
     fleet: SmallFleet,
 ) -> None:
     forecast = {

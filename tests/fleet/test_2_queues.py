@@ -1,4 +1,5 @@
-"""A second queue, a floor, workers that have to go: the fleet's own template on real workers."""
+"""A second queue, a floor, workers that must be replaced: the fleet's template with real
+workers."""
 
 import json
 import signal
@@ -30,7 +31,7 @@ def fleet(workspace: Workspace, tmp_path: Path) -> SmallFleet:
     )
 
 
-def test_second_queue_is_served_by_its_own_fleet_alone(fleet: SmallFleet) -> None:
+def test_second_queue_is_only_served_by_its_own_fleet(fleet: SmallFleet) -> None:
     fleet.publish((0, 4), (0, 4), (0, 4), queue="heavy").wait()
     fleet.wait_for_runs(3, 120)
     fleet.wait_for_no_worker(60)
@@ -38,7 +39,7 @@ def test_second_queue_is_served_by_its_own_fleet_alone(fleet: SmallFleet) -> Non
     workers = fleet.plain.tasks()
     assert {worker["startedBy"] for worker in workers} == {"heavy"}
     assert {(worker["cpu"], worker["memory"]) for worker in workers} == {("1024", "2048")}
-    # Two workers of one slot each, as the fleet's limits are: three messages, never three at once.
+    # The fleet is limited to two workers with one slot each: three messages, never three at once.
     assert len(workers) == 2
     begun = sorted(at for _, at in fleet.plain.runs())
     assert begun[2] - begun[0] >= 4
@@ -47,9 +48,9 @@ def test_second_queue_is_served_by_its_own_fleet_alone(fleet: SmallFleet) -> Non
     assert queues == {"heavy"}
 
 
-def test_floor_keeps_a_worker_and_sends_it_home_when_it_is_over(fleet: SmallFleet) -> None:
+def test_floor_keeps_a_worker_that_drains_when_the_floor_ends(fleet: SmallFleet) -> None:
     now = datetime.now(UTC)
-    # Minutes of the clock: the floor that holds now ends with the next minute but one.
+    # Floors have minutes: the current floor ends with the minute after the next.
     end = (now + timedelta(seconds=130)).replace(second=0)
     floor = {
         "days": "mon-sun", "from": (end - timedelta(hours=1)).strftime("%H:%M"),
@@ -59,17 +60,17 @@ def test_floor_keeps_a_worker_and_sends_it_home_when_it_is_over(fleet: SmallFlee
     wait_until(fleet.plain.active, 30, "the floor's worker")
     (worker,) = fleet.plain.active()
     assert worker["startedBy"] == "heavy"
-    # It idles, three seconds being what others may, until the floor is over.
+    # It idles until the floor ends; other workers may idle for three seconds.
     wait_until(lambda: time.time() > end.timestamp() - 5, 150, "the floor's end", interval=1)
     assert [each["taskArn"] for each in fleet.plain.active()] == [worker["taskArn"]]
     fleet.wait_for_no_worker(150)
     (gone,) = fleet.plain.tasks()
     assert gone["stoppedAt"].timestamp() >= end.timestamp()
     assert gone["containers"][0]["exitCode"] == 0
-    assert "Draining: this worker was named" in fleet.plain.log(gone["taskArn"])
+    assert "Draining: the drain object names this worker" in fleet.plain.log(gone["taskArn"])
 
 
-def test_worker_of_another_size_finishes_and_goes(fleet: SmallFleet) -> None:
+def test_worker_of_another_size_finishes_and_exits(fleet: SmallFleet) -> None:
     fleet.publish((0, 25), queue="heavy").wait()
     fleet.wait_for_runs(1, 60)
     (small,) = fleet.plain.active()
@@ -86,9 +87,7 @@ def test_worker_of_another_size_finishes_and_goes(fleet: SmallFleet) -> None:
     assert fleet.counts() == {"lost": 0, "twice": 0, "stranded": 0}
 
 
-def test_worker_that_hangs_is_stopped_and_another_serves(
-    workspace: Workspace, tmp_path: Path
-) -> None:
+def test_hanging_worker_is_stopped_and_another_serves(workspace: Workspace, tmp_path: Path) -> None:
     fleet = SmallFleet(workspace, tmp_path, PATIENT)
     fleet.deploy(WorkerTaskDefinitionArn=fleet.plain.register(healthCheck=CHECK, stopTimeout=5))
     fleet.publish((0, 1)).wait()
@@ -99,7 +98,7 @@ def test_worker_that_hangs_is_stopped_and_another_serves(
         lambda: fleet.plain.tasks()[0]["healthStatus"] == "UNHEALTHY", 200, "a failed check", 1
     )
 
-    # A quarter of an hour is too long for a test: the scaler believes that it has passed.
+    # A quarter of an hour is too long for a test, so the scaler's state is set back.
     def remembered() -> bool:
         state = fleet.state()
         known = [arn for arn, _ in state.get("unhealthy", [])]
@@ -110,9 +109,9 @@ def test_worker_that_hangs_is_stopped_and_another_serves(
             )
         return known == [worker["taskArn"]]
 
-    wait_until(remembered, 120, "the look that sees it", 1)
+    wait_until(remembered, 120, "the call that sees it", 1)
     assert fleet.metric("WorkersStopped") == 0
-    # Nobody counts on its slots.
+    # Its slots do not count.
     fleet.publish((0, 1)).wait()
     fleet.wait_for_runs(2, 120)
     wait_until(
@@ -125,7 +124,7 @@ def test_worker_that_hangs_is_stopped_and_another_serves(
 
 
 def freeze(workspace: Workspace, task_arn: str) -> None:
-    """Its main process turns no loop any more."""
+    """Stop the event loop of its main process."""
     folder = workspace.state_dir / "tasks" / task_arn.rsplit("/", 1)[-1]
     found = [each for each in psutil.process_iter() if running_in(each, folder)]
     first = min(found, key=lambda each: each.create_time())

@@ -1,6 +1,6 @@
-"""The whole stack: from no worker to work and back, how soon, and what tasks of Airflow go through.
+"""The whole stack: from zero workers to work and back, how soon, and what happens to Airflow tasks.
 
-In the order of the tests, on one stack.
+The tests share one stack, in their order.
 """
 
 import time
@@ -14,7 +14,7 @@ SAMPLES = 24
 MOST_SECONDS_TO_ZERO = 300
 
 
-def test_a_worker_comes_and_leaves_when_a_task_is_queued_and_nobody_is_there(stack: Stack) -> None:
+def test_queued_task_starts_a_worker_that_exits_afterwards(stack: Stack) -> None:
     stack.wait_for_no_worker(240)
     begun = time.time()
     run_id = stack.start(1)
@@ -34,8 +34,8 @@ def test_a_worker_comes_and_leaves_when_a_task_is_queued_and_nobody_is_there(sta
     assert len(stack.tries(run_id)) == 1
 
 
-def test_a_worker_is_asked_for_within_a_second_when_a_task_is_queued(stack: Stack) -> None:
-    """What starts is no worker but a program that ends at once, and none exists again."""
+def test_queued_task_causes_run_task_within_a_second(stack: Stack) -> None:
+    """A program that ends immediately replaces the worker, so that there is no worker again."""
     stack.wait_for_no_worker(240)
     before = stack.orders()["current"]
     stack.make_current(stack.revision_with(entryPoint=["/bin/true"]))
@@ -56,7 +56,7 @@ def test_a_worker_is_asked_for_within_a_second_when_a_task_is_queued(stack: Stac
 
 
 def _sample(stack: Stack, runs: list[str]) -> float:
-    """Seconds from the moment that the database has for "queued" to RunTask."""
+    """Seconds from the time that the database records as "queued" to RunTask."""
     stack.wait_for_no_worker(60)
     stack.forget_announcements()
     begun = time.time()
@@ -71,19 +71,19 @@ def _sample(stack: Stack, runs: list[str]) -> float:
     assert isinstance(worker, dict)
     stack.client("sqs").purge_queue(QueueUrl=stack.settings["QUEUE_URL"])
     queued = stack.task(run_id)["queued_when"]
-    # Longer than the wake-up's own pause between two calls, which is no part of this, and than the
-    # looks at the end of that program.
+    # Longer than the wake-up's own pause between two calls, which is not measured here, and than
+    # the calls after the end of that program.
     time.sleep(3)
     return float(worker["createdAt"].timestamp() - seconds_of(queued))
 
 
-def test_old_worker_finishes_its_task_when_a_revision_is_deployed_meanwhile(stack: Stack) -> None:
+def test_old_worker_finishes_its_task_when_a_revision_is_deployed(stack: Stack) -> None:
     stack.wait_for_no_worker(240)
     long_run = stack.start(150)
     stack.wait_for(long_run, {"running"}, 120)
     (old,) = stack.workers()
 
-    # What only the workers are told: nothing else is replaced.
+    # A setting that only the workers have: nothing else is replaced.
     idle = int(stack.settings_of_worker["WORKER_IDLE_TIMEOUT_SECONDS"])
     stack.deploy(WorkerIdleTimeoutSeconds=str(idle + 1))
     wait_until(lambda: "(drain)" in stack.worker_log(old), 60, "the old worker to drain")
@@ -108,7 +108,7 @@ def test_old_worker_finishes_its_task_when_a_revision_is_deployed_meanwhile(stac
 
 def test_task_is_retried_soon_when_its_worker_is_interrupted(stack: Stack) -> None:
     stack.wait_for_no_worker(240)
-    # Two slots: the one can end within the 95 seconds, the other cannot.
+    # Two slots: one task can end within the 95 seconds, the other cannot.
     short_run, long_run = stack.start(60), stack.start(600, 1)
     stack.wait_for(short_run, {"running"}, 120)
     stack.wait_for(long_run, {"running"}, 60)

@@ -1,8 +1,8 @@
-"""Airflow's schedule on the whole stack: the workers of a run are there when it is due.
+"""Airflow's schedule on the whole stack: the workers of a run are ready when it is due.
 
-The first run of a DAG is known to nobody and waits for a launch; the second is foretold by it. How
-long a launch takes has been forgotten before it, so that its workers are started as early as on a
-new stack, and not within the few seconds that a launch takes here.
+The first run of a DAG has no history and waits for a launch; it makes the second run predictable.
+The learned launch times are removed before the second run, so that its workers are started as early
+as on a new stack, and not within the few seconds that a launch takes here.
 """
 
 import time
@@ -19,7 +19,7 @@ from tests.fleet.stack import Stack
 DAG = Path(__file__).parent / "dags" / "fleet_foresight.py"
 DAG_ID = "fleet_foresight"
 FORECAST_KEY = "fleet/forecast.json"
-# From a task's queueing to its start where a worker waits: a message, a process, an API call.
+# From a task's queueing to its start when a worker waits: a message, a process, an API call.
 AT_ONCE_SECONDS = 5.0
 TASKS, WORKERS = 3, 2
 
@@ -38,18 +38,18 @@ def test_workers_wait_for_a_run_when_it_is_due(stack: Stack) -> None:
     cold, ahead = _waits(stack, first), _waits(stack, second)
     due = seconds_of(second["run_after"])
     started = [worker["createdAt"].timestamp() - due for worker in _workers_of(stack, due)]
-    print(f"\nlongest wait: {max(cold):.1f} s unannounced, {max(ahead):.1f} s foretold")
+    print(f"\nlongest wait: {max(cold):.1f} s without a forecast, {max(ahead):.1f} s with one")
     print(f"workers started at {[f'{moment:.0f} s' for moment in started]} of the due time")
 
     assert len(ahead) == TASKS
     assert max(ahead) <= AT_ONCE_SECONDS
-    # Whoever waits for a launch waits longer: the bound above says something.
+    # Tasks that wait for a launch wait longer, so the bound above is meaningful.
     assert max(cold) > AT_ONCE_SECONDS
     assert len(started) == WORKERS
     assert all(-120 < moment < 0 for moment in started)
 
     _pause(stack)
-    wait_until(lambda: (_forecast(stack) or {})["runs"] == [], 120, "the forecast taken back")
+    wait_until(lambda: (_forecast(stack) or {})["runs"] == [], 120, "an empty forecast")
 
 
 def _forecast(stack: Stack) -> dict[str, Any] | None:
@@ -62,7 +62,7 @@ def _forecast(stack: Stack) -> dict[str, Any] | None:
 
 
 def _forget_launch_times(stack: Stack) -> None:
-    """The scaler's state is rebuilt from what ECS lists; what it has learned is gone."""
+    """Remove the learned launch times; the scaler rebuilds its state from what ECS lists."""
     bucket = stack.settings["STATE_BUCKET_NAME"]
     stack.client("s3").delete_object(Bucket=bucket, Key=STATE_KEY)
 
@@ -84,7 +84,7 @@ def _set_paused(stack: Stack, paused: bool) -> None:
 
 
 def _finished_run(stack: Stack, after: dict[str, Any] | None) -> dict[str, Any]:
-    """The first scheduled run, or the first that was due after another one, when it has ended."""
+    """The first scheduled run, or the first that was due after another run, once it has ended."""
     since = seconds_of(after["run_after"]) if after else 0.0
 
     def found() -> dict[str, Any] | None:
@@ -100,7 +100,7 @@ def _finished_run(stack: Stack, after: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _waits(stack: Stack, run: dict[str, Any]) -> list[float]:
-    """For each task the seconds from its queueing to its start."""
+    """The seconds from queueing to start, for each task."""
     tasks = stack.api.task_instances(DAG_ID, run["dag_run_id"])
     return [seconds_of(task["start_date"]) - seconds_of(task["queued_when"]) for task in tasks]
 

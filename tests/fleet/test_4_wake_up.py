@@ -1,4 +1,4 @@
-"""How soon the scaler asks for a worker when a message is sent and nobody is there."""
+"""How soon the scaler requests a worker when a message is sent and no worker runs."""
 
 import time
 from pathlib import Path
@@ -14,10 +14,8 @@ SAMPLES = 25
 SECONDS_BETWEEN = 5
 
 
-def test_a_worker_is_asked_for_within_a_second_when_a_message_is_sent(
-    workspace: Workspace, tmp_path: Path
-) -> None:
-    """What starts is no worker but a program that ends at once, and none exists again."""
+def test_message_causes_run_task_within_a_second(workspace: Workspace, tmp_path: Path) -> None:
+    """A program that ends immediately replaces the worker, so that there is no worker again."""
     fleet = SmallFleet(workspace, tmp_path, WorkerSettings(concurrency=2, idle_seconds=30))
     fleet.deploy(WorkerTaskDefinitionArn=fleet.plain.register(entryPoint=["/bin/true"]))
     publisher = fleet.publish(*[(SECONDS_BETWEEN, 0)] * SAMPLES)
@@ -33,8 +31,8 @@ def test_a_worker_is_asked_for_within_a_second_when_a_message_is_sent(
         launch = wait_until(launched, 90, "a launch", interval=0.1)
         assert isinstance(launch, float)
         samples.append(launch - sent)
-        # The message that nobody has taken, and what the scaler remembers of it, before and after
-        # it has looked at the end of that program.
+        # Remove the message that was not taken, and what the scaler remembers of it, before and
+        # after the call at the end of that program.
         fleet.plain.client("sqs").purge_queue(QueueUrl=fleet.plain.queue_url)
         for _ in range(2):
             fleet.forget_announcements()

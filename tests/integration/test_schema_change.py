@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from run_airflow_command import upgrade
-from run_airflow_command.ecs_services import EcsServices
-from run_airflow_command.s3_upgrade_notes import S3UpgradeNotes
+from run_airflow_command.aws.ecs_services import EcsServices
+from run_airflow_command.aws.s3_upgrade_notes import S3UpgradeNotes
+from run_airflow_command.schema_change.service_counts import restore_services
 from shared.fargate import StoppedTask
 from tests.integration.embedded_aws.conftest import (
     REPOSITORY,
@@ -64,14 +64,14 @@ class Cluster:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg2://airflow:"
             f"{PASSWORD}@127.0.0.1:{self.aws.config['database_port']}/airflow",
             "STATE_BUCKET_NAME": STATE,
-            "DATABASE_INSTANCE_TO_SNAPSHOT": self.instance,
+            "DATABASE_INSTANCE_ID": self.instance,
         })  # fmt: skip
 
     def _register(
         self, component: str, image: str, command: list[str], environment: dict[str, str]
     ) -> str:
         container = {
-            "name": "airflow", "image": image, "command": command,
+            "name": "command", "image": image, "command": command,
             "environment": [{"name": n, "value": v} for n, v in environment.items()],
         }  # fmt: skip
         answer = self.ecs.register_task_definition(
@@ -81,7 +81,7 @@ class Cluster:
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
     def counts(self) -> dict[str, int]:
-        """The running tasks that each service has and wants; -1 while the two differ."""
+        """The number of running tasks of each service; -1 while it differs from the wanted one."""
         names = [f"a-{component}" for component in COUNTS]
         found = self.ecs.describe_services(cluster=self.name, services=names)["services"]
         return {
@@ -99,7 +99,7 @@ class Cluster:
         answer = self.ecs.run_task(
             cluster=self.name, taskDefinition=self.command, launchType="FARGATE",
             networkConfiguration=NETWORK,
-            overrides={"containerOverrides": [{"name": "airflow", "command": list(words)}]},
+            overrides={"containerOverrides": [{"name": "command", "command": list(words)}]},
         )  # fmt: skip
         arn = answer["tasks"][0]["taskArn"]
 
@@ -107,14 +107,14 @@ class Cluster:
             (task,) = self.ecs.describe_tasks(cluster=self.name, tasks=[arn])["tasks"]
             return task if task["lastStatus"] == "STOPPED" else None
 
-        return StoppedTask.from_event(eventually(ended, timeout=120))
+        return StoppedTask.from_event(eventually(ended, timeout=120), "command")
 
     def notes(self) -> S3UpgradeNotes:
         return S3UpgradeNotes(self.s3, STATE)
 
     def give_counts_back(self, task: StoppedTask) -> tuple[str, ...]:
-        """What the function does when it hears of the task's end."""
-        return upgrade.restore_services(task, self.notes(), EcsServices(self.ecs, self.arn))
+        """What the function does at the event of the task's end."""
+        return restore_services(task, self.notes(), EcsServices(self.ecs, self.arn))
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-def test_nothing_is_stopped_when_the_database_is_new_or_as_needed(cluster: Cluster) -> None:
+def test_nothing_is_stopped_when_the_database_is_new_or_up_to_date(cluster: Cluster) -> None:
     before = cluster.tasks()
     assert cluster.run("upgrade-schema").exit_code == 0
     assert cluster.run("upgrade-schema").exit_code == 0
@@ -147,7 +147,7 @@ def test_nothing_is_stopped_when_the_database_is_new_or_as_needed(cluster: Clust
     assert cluster.notes().quiesced() is None
 
 
-def test_services_stop_for_a_downgrade_and_come_back_when_its_task_has_ended(
+def test_services_stop_for_a_downgrade_and_start_when_its_task_has_ended(
     cluster: Cluster,
 ) -> None:
     task = cluster.run("restore-schema", *OLDER)
@@ -159,7 +159,7 @@ def test_services_stop_for_a_downgrade_and_come_back_when_its_task_has_ended(
     assert cluster.notes().quiesced() is None
 
 
-def test_migration_leaves_a_snapshot_a_record_and_the_way_back(cluster: Cluster) -> None:
+def test_migration_takes_a_snapshot_and_can_be_undone(cluster: Cluster) -> None:
     task = cluster.run("upgrade-schema")
     assert task.exit_code == 0
     assert cluster.counts() == dict.fromkeys(COUNTS, 0)
@@ -171,14 +171,15 @@ def test_migration_leaves_a_snapshot_a_record_and_the_way_back(cluster: Cluster)
     heads = {table: found for table, (found,) in json.loads(record)["heads"].items()}
     assert [f"{table}={head}" for table, head in heads.items()] == list(OLDER)
     snapshots = cluster.aws.client("rds").describe_db_snapshots()["DBSnapshots"]
-    assert f"{cluster.name}-before-upgrade-1" in {s["DBSnapshotIdentifier"] for s in snapshots}
+    (taken,) = [s["DBSnapshotIdentifier"] for s in snapshots]
+    assert taken.startswith(f"airflow-before-upgrade-{cluster.name}-")
     assert cluster.notes().call_off(cluster.command) is False
 
     back = cluster.run("restore-schema")
     assert back.exit_code == 0
     cluster.give_counts_back(back)
     eventually(lambda: cluster.counts() == COUNTS)
-    # As it was: a second time finds nothing to do, and stops nothing.
+    # A second restore finds nothing to do and stops nothing.
     before = cluster.tasks()
     assert cluster.run("restore-schema").exit_code == 0
     assert cluster.tasks() == before

@@ -1,4 +1,4 @@
-"""The same machine and deployment as the end-to-end tests have, in a run of its own."""
+"""The machine and deployment of the end-to-end tests, in a separate run."""
 
 from tests.e2e.conftest import deployed as deployed
 from tests.e2e.conftest import machine as machine

@@ -1,17 +1,17 @@
-"""What the releases of the suite consist of: every file says which number it is of."""
+"""The content of the suite's releases: every file contains the number of its release."""
 
 import hashlib
 from string import Template
 
 DAG_IDS = ("steady_scheduled", "steady_quick", "steady_slow")
 _LIBRARY = "steady_modules"
-# One run after another by the scheduler, the others as they are triggered.
+# The scheduler starts one run after another of the first DAG; the others are triggered.
 _SETTINGS = {
     "steady_scheduled": ("'@continuous'", 1, 0),
     "steady_quick": ("None", 4, 0),
     "steady_slow": ("None", 4, 4),
 }
-# A third of the steps fail once, so that a retry may come when the next releases are live.
+# A third of the steps fail once, so that retries may happen when the next releases are live.
 _DAG = Template('''
 import json
 import time
@@ -23,7 +23,7 @@ from steady_modules import early
 NUMBER = $number
 
 def look():
-    """Print which release everything is of that a task can get at."""
+    """Print the release of everything that a task can access."""
     from steady_modules import late
 
     here = Path(__file__).resolve()
@@ -67,7 +67,7 @@ def files(number: int) -> dict[str, str]:
 
 
 def expected(dag_id: str, hashes: dict[str, str], count: int) -> dict[str, int]:
-    """What a task has to see in a release: by the files' SHA-256, which number each one is of."""
+    """What a task must see in a release: the number of each file, by its SHA-256."""
     numbers = {
         (path, hashlib.sha256(text.encode()).hexdigest()): number
         for number in range(count + 1)

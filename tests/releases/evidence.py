@@ -1,4 +1,4 @@
-"""What every try of every task has seen, against what the release of its run holds in S3."""
+"""What every try of every task has seen, compared with the release of its run in S3."""
 
 import contextlib
 import json
@@ -18,9 +18,9 @@ from tests.releases.traffic import runs_of
 
 @dataclass
 class Evidence:
-    """The count of what was looked at, and each thing that was not as it has to be.
+    """The number of inspected items, and each deviation.
 
-    `overtaken` are runs during which a release became current that was not theirs.
+    `overtaken` counts runs during which another release became current.
     """
 
     runs: int = 0
@@ -31,7 +31,7 @@ class Evidence:
 
 
 class Inspection:
-    """Of every run of the suite's DAGs; `moments` is when a release became current, and which."""
+    """Inspects every run of the suite's DAGs; `moments` lists when which release became current."""
 
     def __init__(self, deployed: Deployed, count: int, moments: list[tuple[datetime, str]]) -> None:
         self._s3 = deployed.workspace.client("s3")
@@ -43,7 +43,7 @@ class Inspection:
         self._keys: dict[tuple[str, ...], str] = {}
 
     def evidence(self, api: AirflowApi) -> Evidence:
-        """Of all runs, which have ended, as API and logs tell it."""
+        """The evidence of all runs, which have ended, from the API and the logs."""
         runs = [
             (run, api.task_instances(dag_id, run["dag_run_id"]))
             for dag_id in DAG_IDS
@@ -56,7 +56,8 @@ class Inspection:
         return found
 
     def _wait_for_logs(self, tasks: list[dict[str, Any]]) -> None:
-        """A worker uploads a log after the task. One that never comes is wrong, and told then."""
+        """Wait for the logs, which a worker uploads after the task. A missing log is reported
+        later."""
         places = {_place(task, n) for task in tasks for n in range(1, task["try_number"] + 1)}
 
         def complete() -> bool:
@@ -75,14 +76,14 @@ class Inspection:
         holds = expected(run["dag_id"], self._hashes_of(release), self._count)
         states = {task["task_id"]: task["state"] for task in tasks}
         if states != dict.fromkeys(("begin", f"step_{holds['dag']}", "end"), "success"):
-            found.wrong.append(f"{name}, which holds {holds}: {run['state']}, {states}")
+            found.wrong.append(f"{name}, which contains {holds}: {run['state']}, {states}")
         for task in tasks:
             for number in range(1, task["try_number"] + 1):
                 found.tries += 1
                 seen = self._seen(task, number)
                 if seen != [{**holds, "folder": release}]:
                     place = f"{task['task_id']}, try {number}"
-                    found.wrong.append(f"{name}, which holds {holds}: {place} saw {seen}")
+                    found.wrong.append(f"{name}, which contains {holds}: {place} saw {seen}")
 
     def _was_overtaken(self, run: dict[str, Any]) -> bool:
         begun, ended = (datetime.fromisoformat(run[k]) for k in ("start_date", "end_date"))
@@ -92,7 +93,7 @@ class Inspection:
         )
 
     def _hashes_of(self, release: str) -> dict[str, str]:
-        """The SHA-256 of each file of a release, as its manifest has it."""
+        """The SHA-256 of each file of a release, from its manifest."""
         if release not in self._hashes:
             key = manifest_key("releases/", release)
             body = self._s3.get_object(Bucket=self._dags, Key=key)["Body"].read()
@@ -101,7 +102,7 @@ class Inspection:
         return self._hashes[release]
 
     def _log_keys(self) -> dict[tuple[str, ...], str]:
-        """Where the log of each try is: by run, task and attempt, as its key names them."""
+        """The key of each try's log, by run, task and attempt."""
         found = {}
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._logs)
         for key in (entry["Key"] for page in pages for entry in page.get("Contents", [])):
@@ -111,7 +112,7 @@ class Inspection:
         return found
 
     def _seen(self, task: dict[str, Any], number: int) -> list[dict[str, Any]]:
-        """What the try printed. Nothing, if it has no log: that is wrong too."""
+        """What the try printed; nothing if it has no log, which is a deviation too."""
         key = self._keys.get(_place(task, number))
         if key is None:
             return []
@@ -121,5 +122,5 @@ class Inspection:
 
 
 def _place(task: dict[str, Any], number: int) -> tuple[str, ...]:
-    """Of one try: what its log is found by."""
+    """The values that identify the log of a try."""
     return (task["dag_id"], task["dag_run_id"], task["task_id"], f"{number}.log")

@@ -1,7 +1,7 @@
-"""Two hundred releases at random moments, under DAGs that run all the time.
+"""Two hundred releases at random moments while DAGs run continuously.
 
-Each run has to be of one release, from its structure to the last retry: the release that it is
-recorded with. What that holds is read from S3, not taken from whoever published it.
+Each run must use one release, from its structure to the last retry: the release that it is
+recorded with. The content of that release is read from S3, not taken from its publisher.
 """
 
 import json
@@ -23,7 +23,7 @@ SEED = int(os.environ.get("SEED", "20"))
 
 
 @pytest.mark.timeout(1800)
-def test_every_run_is_of_one_release_when_releases_come_at_random_moments(
+def test_every_run_uses_one_release_when_releases_come_at_random_moments(
     deployed: Deployed,
 ) -> None:
     chance = random.Random(SEED)
@@ -54,6 +54,6 @@ def test_every_run_is_of_one_release_when_releases_come_at_random_moments(
     assert found.wrong == []
     assert running.failures == []
     assert api.import_errors() == []
-    # It was about something.
+    # The conditions of the test did occur.
     assert found.overtaken > found.runs / 4
     assert running.cleared > 0

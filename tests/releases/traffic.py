@@ -1,4 +1,4 @@
-"""Somebody who publishes without pause, and somebody who starts and clears runs meanwhile."""
+"""A publisher that publishes continuously, and a thread that starts and clears runs meanwhile."""
 
 import io
 import json
@@ -15,12 +15,12 @@ from commands.airflow_api import SECONDS, AirflowApi
 from tests.e2e.conftest import Deployed
 from tests.releases.content import DAG_IDS, files
 
-# At most so many runs of a triggered DAG at a time: the machine's workers have eight slots.
+# Maximum number of active runs of a triggered DAG: the machine's workers have eight slots.
 ACTIVE = 3
 
 
 class Publishing:
-    """Release upon release, by upload, by zip and by roll-back, at random moments."""
+    """Publishes one release after another, by upload, zip and rollback, at random moments."""
 
     def __init__(self, deployed: Deployed, chance: random.Random) -> None:
         self._deployed = deployed
@@ -69,7 +69,7 @@ class Publishing:
 
 
 class Running(threading.Thread):
-    """Starts runs at random moments, and clears one that has ended now and then."""
+    """Starts runs at random moments, and sometimes clears one that has ended."""
 
     def __init__(self, api: AirflowApi, chance: random.Random) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Running(threading.Thread):
         self.failures: list[str] = []
 
     def run(self) -> None:
-        """Until told to end."""
+        """Act until `end` is called."""
         self._pause(False)
         while not self._done.wait(self._chance.uniform(0.2, 1.5)):
             try:
@@ -89,7 +89,7 @@ class Running(threading.Thread):
                 self.failures.append(repr(error))
 
     def end(self) -> None:
-        """No more runs; those there are run to their end."""
+        """Start no more runs; active runs continue to their end."""
         self._done.set()
         self.join()
         self._pause(True)
@@ -120,7 +120,7 @@ class Running(threading.Thread):
 
 
 def wait_for_the_last_run(api: AirflowApi, timeout: float = 180) -> None:
-    """Until nothing of the suite's DAGs runs any more."""
+    """Wait until no run of the suite's DAGs is active."""
 
     def active() -> int:
         return sum(
@@ -133,7 +133,7 @@ def wait_for_the_last_run(api: AirflowApi, timeout: float = 180) -> None:
 
 
 def runs_of(api: AirflowApi, dag_id: str) -> list[dict[str, Any]]:
-    """Every run of a DAG."""
+    """All runs of a DAG."""
     found: list[dict[str, Any]] = []
     while True:
         page = api.get(f"dags/{dag_id}/dagRuns", limit=100, offset=len(found))

@@ -1,6 +1,6 @@
-"""Rotation of every secret, each while a task of a minute runs through it.
+"""Rotation of every secret, each while a task of a minute runs.
 
-They follow each other without a pause; how the tasks ended is asked when the rotations are over.
+The rotations follow each other without a pause; the results of the tasks are checked afterwards.
 """
 
 import json
@@ -14,9 +14,9 @@ from commands.airflow_api import AirflowApi
 from tests.e2e.conftest import Deployed
 
 DAG = Path(__file__).parent / "dags" / "rotation_probe.py"
-# The task that runs meanwhile has ended when the second restart has, and this time after it.
+# The task that runs meanwhile has ended this long after the second restart.
 WAIT = {"jwt-key": ["--wait-seconds", "30"]}
-# Secret that is rotated → beginning of its logical id, and of what is composed of it.
+# Rotated secret → prefix of its logical id, and of the secrets composed from it.
 ROTATIONS = {
     "fernet-key": ["FernetKeySecret", "FernetKeySeedSecret"],
     "admin-password": ["AdminPasswordSecret"],
@@ -27,13 +27,13 @@ ROTATIONS = {
 }
 
 
-# Rotation → the run of the probe that was running when it began.
+# Rotation → the run of the probe that was running when it started.
 RUNS: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
 def probe(deployed: Deployed) -> None:
-    """The DAG in the bucket, and its variable in Airflow's own database."""
+    """Upload the DAG, and store its variable in Airflow's own database."""
     deployed.workspace.client("s3").put_object(
         Bucket=deployed.outputs["DagBucketName"], Key=f"dags/{DAG.name}", Body=DAG.read_bytes()
     )
@@ -61,7 +61,7 @@ def task_of(api: AirflowApi, run_id: str) -> dict[str, Any]:
 
 
 def run_command(deployed: Deployed, *command: str) -> tuple[int, str]:
-    """As `sam remote invoke` would; the exit code and the log, when the task has stopped."""
+    """Run a command like `sam remote invoke`; the exit code and the log of the stopped task."""
     answer = deployed.workspace.client("lambda").invoke(
         FunctionName=deployed.outputs["RunAirflowCommandFunctionName"],
         Payload=json.dumps({"command": command}).encode(),
@@ -82,7 +82,7 @@ def run_command(deployed: Deployed, *command: str) -> tuple[int, str]:
 
 @pytest.mark.usefixtures("probe")
 @pytest.mark.parametrize("secret", ROTATIONS)
-def test_secret_is_another_when_it_is_rotated(deployed: Deployed, secret: str) -> None:
+def test_rotation_replaces_the_secret(deployed: Deployed, secret: str) -> None:
     before, api = values(deployed), deployed.api()
     RUNS[secret] = api.trigger("rotation_probe")
     smoke.wait_until(
@@ -102,9 +102,7 @@ def test_secret_is_another_when_it_is_rotated(deployed: Deployed, secret: str) -
 
 
 @pytest.mark.parametrize("secret", ROTATIONS)
-def test_task_succeeds_at_its_first_try_when_it_ran_through_a_rotation(
-    deployed: Deployed, secret: str
-) -> None:
+def test_task_succeeds_at_its_first_try_during_a_rotation(deployed: Deployed, secret: str) -> None:
     api, run_id = deployed.api(), RUNS[secret]
     smoke.wait_until(
         lambda: api.run("rotation_probe", run_id)["state"] in ("success", "failed"),
@@ -115,12 +113,12 @@ def test_task_succeeds_at_its_first_try_when_it_ran_through_a_rotation(
     assert task["duration"] >= 60
 
 
-def test_airflow_is_whole_when_every_secret_was_rotated(deployed: Deployed) -> None:
+def test_airflow_works_after_every_secret_was_rotated(deployed: Deployed) -> None:
     smoke.wait_healthy(deployed.outputs)
     api = deployed.api()
     run_id = api.trigger("smoke_secrets")
     smoke.wait_until(
         lambda: api.run("smoke_secrets", run_id)["state"] in ("success", "failed"),
-        120, "a run with every secret new", interval=1,
+        120, "a run with only new secrets", interval=1,
     )  # fmt: skip
     assert api.run("smoke_secrets", run_id)["state"] == "success"

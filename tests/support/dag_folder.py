@@ -1,4 +1,4 @@
-"""The publisher with its own adapters, on a bucket in memory."""
+"""The publisher with its real adapters, on an in-memory bucket."""
 
 import gzip
 import io
@@ -10,13 +10,13 @@ from typing import Any
 from in_memory_s3 import BUCKET, InMemoryS3
 
 from contracts.release_reports import InUseReport, in_use_key
-from publish_dags.limits import Limits
+from publish_dags.aws.s3_dag_source import S3DagSource
+from publish_dags.aws.s3_inbox import S3Inbox
+from publish_dags.aws.s3_release_shelf import S3ReleaseShelf
+from publish_dags.aws.s3_release_store import S3ReleaseStore
+from publish_dags.checks.limits import Limits
+from publish_dags.history.retention import Retention
 from publish_dags.publisher import Publication, Publisher
-from publish_dags.retention import Retention
-from publish_dags.s3_dag_source import S3DagSource
-from publish_dags.s3_inbox import S3Inbox
-from publish_dags.s3_release_shelf import S3ReleaseShelf
-from publish_dags.s3_release_store import S3ReleaseStore
 
 RELEASES = "releases/"
 LIMITS = Limits(files=20_000, total_bytes=64 * 1024 * 1024)
@@ -35,14 +35,14 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 
 class DagFolder:
-    """A bucket, and who publishes what is in it."""
+    """A bucket and publishers of its content."""
 
     def __init__(self, s3: InMemoryS3 | None = None, limits: Limits = LIMITS) -> None:
         self.s3 = s3 or InMemoryS3()
         self.limits = limits
 
     def publisher(self) -> Publisher:
-        """A new one, as in another execution environment."""
+        """A new publisher, as in another execution environment."""
         client: Any = self.s3
         return Publisher(
             source=S3DagSource(client, BUCKET, "dags/"),
@@ -58,7 +58,7 @@ class DagFolder:
         return Retention(shelf, shelf, count, days)
 
     def report_use(self, releases: dict[str, datetime | None] | None = None) -> None:
-        """As the dag-processor does, at this moment."""
+        """Write the report of the dag-processor, as of now."""
         self.s3.put(in_use_key(RELEASES), InUseReport(releases or {}).to_bytes())
 
     def publish(self, files: dict[str, bytes | str | None] | None = None) -> Publication:
@@ -95,7 +95,7 @@ class DagFolder:
 
     @property
     def current_files(self) -> dict[str, bytes]:
-        """Path and bytes of the current release, as a reader with nothing on disk gets them."""
+        """Paths and bytes of the current release, as a reader with an empty disk gets them."""
         releases = self.publisher().releases
         pointer = releases.pointer()
         assert pointer is not None

@@ -1,4 +1,5 @@
-"""One versioned bucket in memory, for what functions and image ask of S3, and faults on demand."""
+"""An in-memory versioned bucket for the S3 requests of functions and image, with injected
+faults."""
 
 import hashlib
 import io
@@ -15,7 +16,7 @@ START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
 class Clock:
-    """Time that passes when somebody sleeps."""
+    """Time that only passes in `sleep`."""
 
     def __init__(self) -> None:
         self.moment = START
@@ -42,7 +43,8 @@ class Version:
 
 
 class InMemoryS3:
-    """Speaks as boto3's client. `fault` is asked before and after each request and may raise."""
+    """Has the interface of boto3's client. `fault` is called before and after each request and may
+    raise."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
@@ -53,7 +55,7 @@ class InMemoryS3:
         self._count = 0
 
     def put(self, key: str, data: bytes) -> None:
-        """Put from outside: no request of ours, no fault."""
+        """Put an object from outside: neither counted as a request nor affected by faults."""
         with self._lock:
             self._count += 1
             version = Version(self._count, data, self.clock.now())
@@ -62,7 +64,7 @@ class InMemoryS3:
     def delete(self, key: str) -> None:
         with self._lock:
             self._count += 1
-            # S3 marks as deleted also what never was.
+            # S3 writes a delete marker even for an object that never existed.
             versions = self.objects.setdefault(key, [])
             versions.append(Version(self._count, None, self.clock.now()))
 
@@ -173,7 +175,7 @@ class InMemoryS3:
         return versions[-1]
 
     def _request(self, operation: str, key: str, answer: Callable[[], Any]) -> Any:
-        # Outside the lock: a fault may be another publisher, with threads of its own.
+        # Outside the lock: a fault may be another publisher with threads.
         self.requests.append((operation, key))
         self.fault("before", operation, key)
         with self._lock:

@@ -1,8 +1,8 @@
 """Real workers on the embedded AWS without the rest of Airflow.
 
-Airflow's own `celery worker` with the in-image package, as ECS tasks; a queue as the broker's
-template makes it; a publisher as the scheduler is. Only the task that the workers run is a plain
-Celery task, which leaves a line for each of its runs.
+Airflow's own `celery worker` with the in-image package runs as ECS tasks. The queue is like that of
+the template, and the publisher works like the scheduler. Only the task that the workers run is a
+plain Celery task, which writes a line for each of its runs.
 """
 
 import json
@@ -23,25 +23,25 @@ LOOP = ROOT / "tests" / "fleet" / "loop"
 NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "assignPublicIp": "DISABLED"}}
 CONTAINER = "airflow"
 DEPTH = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-# (seconds to wait before, seconds that the task takes)
+# (seconds to wait before it, seconds that the task takes)
 Arrivals = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What every worker is told; `poll_seconds` is kombu's 10 where nothing else is said."""
+    """The settings of every worker; `poll_seconds` is 10 by default, as in kombu."""
 
     concurrency: int
     idle_seconds: float
     poll_seconds: int = 10
-    # Without the life cycle SIGTERM is Celery's own, warm shutdown.
+    # Without the life cycle, SIGTERM causes Celery's own warm shutdown.
     life_cycle: bool = True
 
 
 class PlainWorkers:
-    """A cluster, a queue, a bucket and a log group, all of one new name; task definitions of it.
+    """A cluster, a queue, a bucket and a log group with one new name, and their task definitions.
 
-    The image must have been pushed.
+    The image must have been pushed before.
     """
 
     def __init__(self, workspace: Workspace, folder: Path, settings: WorkerSettings) -> None:
@@ -55,7 +55,7 @@ class PlainWorkers:
         self.client("s3").create_bucket(Bucket=self.name)
         self.client("logs").create_log_group(logGroupName=self.name)
         self.client("ecs").create_cluster(clusterName=self.name)
-        # A message that a leaving worker takes with it stays invisible for that long.
+        # A message that an exiting worker takes with it stays invisible for this time.
         attributes = {"VisibilityTimeout": "43200"}
         self.client("sqs").create_queue(QueueName=f"{self.name}-queue-heavy", Attributes=attributes)
         queue = self.client("sqs").create_queue(QueueName=self.name, Attributes=attributes)
@@ -71,7 +71,7 @@ class PlainWorkers:
     # --- workers ---
 
     def register(self, **container: Any) -> str:
-        """A revision of the worker's task definition; its ARN."""
+        """Register a revision of the worker's task definition and return its ARN."""
         options = {
             "awslogs-group": self.name,
             "awslogs-region": REGION,
@@ -95,7 +95,7 @@ class PlainWorkers:
         return arn
 
     def make_current(self, definition: str) -> None:
-        """As a deployment tells the workers: those of other revisions drain."""
+        """Make a revision current, like a deployment: workers of other revisions drain."""
         body = json.dumps({"current": definition.rsplit("/", 1)[-1]}).encode()
         self.client("s3").put_object(Bucket=self.name, Key="fleet/drain.json", Body=body)
 
@@ -111,7 +111,7 @@ class PlainWorkers:
         self.client("ecs").stop_task(cluster=self.name, task=arn, reason="the test")
 
     def tasks(self) -> list[dict[str, Any]]:
-        """All workers that ever were, in the order of their launch."""
+        """All workers, including stopped ones, in the order of their launch."""
         ecs = self.client("ecs")
         arns = {
             arn
@@ -141,7 +141,7 @@ class PlainWorkers:
                 logGroupName=self.name, logStreamName=stream, startFromHead=True
             )["events"]
         except logs.exceptions.ResourceNotFoundException:
-            return ""  # stopped before it said anything
+            return ""  # stopped before it logged anything
         return "\n".join(event["message"] for event in events)
 
     # --- messages ---
@@ -149,7 +149,7 @@ class PlainWorkers:
     def publish(
         self, arrivals: Arrivals, scaler: str = "", queue: str = "default"
     ) -> subprocess.Popen[str]:
-        """Publish as Airflow's scheduler does, and wake `scaler`, a function's name, as it does."""
+        """Publish like Airflow's scheduler and wake up the function `scaler` like it."""
         environment = self._publisher_environment()
         if scaler:
             environment["WORKER_SCALER_FUNCTION_NAME"] = scaler
@@ -164,25 +164,25 @@ class PlainWorkers:
         return publisher
 
     def sent(self) -> dict[int, float]:
-        """When each message was sent, by its number."""
+        """The time at which each message was sent, by number."""
         text = self._sent.read_text() if self._sent.exists() else ""
-        # Airflow writes log lines between ours.
+        # Airflow writes log lines in between.
         return {int(n): float(at) for n, at in re.findall(r"^sent (\d+) (\S+)$", text, re.M)}
 
     def runs(self) -> list[tuple[int, float]]:
-        """Every run of a message: its number, and when it began."""
+        """Every run of a message: its number and its start time."""
         lines: Iterable[str] = self._runs.read_text().splitlines() if self._runs.exists() else ()
         return [(int(number), float(at)) for number, at, _ in (line.split() for line in lines)]
 
     def depth(self) -> tuple[int, int]:
-        """Messages that are visible, and that are in flight."""
+        """The number of visible messages and of messages in flight."""
         sqs = self.client("sqs")
         found = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=DEPTH)
         visible, in_flight = (int(found["Attributes"][name]) for name in DEPTH)
         return visible, in_flight
 
     def _environment(self) -> dict[str, str]:
-        """As nested/component.yaml has it for a worker, but for the tasks that it may run."""
+        """Like a worker's environment in the templates, except for the tasks that it may run."""
         package = self.workspace.state_dir / "images" / airflow_image.tag()
         transport = "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__"
         environment = {
@@ -195,7 +195,7 @@ class PlainWorkers:
             f"{transport}WAIT_TIME_SECONDS": str(self._settings.poll_seconds),
             "WORKER_QUEUE_URL": self.queue_url,
             "WORKER_QUEUE_NAMES": "heavy",
-            "WORKER_QUEUE_PREFIX": f"{self.name}-queue-",
+            "STACK_NAME": self.name,
         }
         if self._settings.life_cycle:
             environment["WORKER_DRAIN_OBJECT"] = f"s3://{self.name}/fleet/drain.json"

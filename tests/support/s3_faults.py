@@ -1,12 +1,12 @@
-"""What may go wrong at each request to the bucket in memory."""
+"""Faults of requests to the in-memory bucket."""
 
 
 class KilledError(BaseException):
-    """Not an Exception: nothing must be able to handle it."""
+    """A BaseException, so that no code handles it."""
 
 
 def at(number, when, action):
-    """Do it at the n-th request."""
+    """Raise it at the n-th request."""
     seen = {"before": 0, "after": 0}
 
     def fault(moment, operation, key):

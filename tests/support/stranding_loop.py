@@ -1,7 +1,7 @@
 """The stranding loop: messages at random moments against workers that retire and drain.
 
-A message that a leaving worker takes with it stays invisible for the visibility timeout, twelve
-hours as in the broker's template: at the end it shows as in flight although no worker is left.
+A message that an exiting worker takes with it stays invisible for the visibility timeout, twelve
+hours as in the template: at the end it counts as in flight although no worker is left.
 """
 
 import random
@@ -17,28 +17,29 @@ from plain_workers import Arrivals, PlainWorkers, WorkerSettings
 
 from commands.workspace import Workspace
 
-# The worker's log says each step of its life: "Worker running -> closing (idle): ...".
+# The worker logs each step of its life cycle: "Worker running -> closing (idle): ...".
 STEP = re.compile(r"Worker (\w+) -> (\w+)(?: \((\w+)\))?")
 LOOK_SECONDS = 0.25
-# Before the first disturbance, so that it finds workers that are up; until the loop must have
+# Time before the first disturbance, so that it finds running workers; time until the loop must have
 # ended.
 FIRST_SECONDS, LIMIT_SECONDS = 15.0, 420.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens in one loop; chance is the seed's."""
+    """The events of one loop; the seed determines all random choices."""
 
     seed: int
     messages: int
-    # So many messages come together, at the most.
+    # Maximum number of messages that are sent together.
     burst: int
-    # The mean pause between two bursts, in seconds, as far as it is not meant for retiring.
+    # Mean pause between two bursts in seconds, for pauses that are not aimed at retiring workers.
     pause: float
     task_seconds: float
     workers: int
     settings: WorkerSettings
-    # StopTask on a worker, and a change of the current revision, every so many seconds.
+    # Seconds between two StopTask calls on workers, and between two changes of the current
+    # revision.
     stop_every: float = 0.0
     deploy_every: float = 0.0
 
@@ -48,9 +49,9 @@ class Plan:
         while len(plan) < self.messages:
             pauses = (
                 chance.expovariate(1 / self.pause),
-                # Into the window in which a retiring worker waits for its last poll...
+                # Pauses that end while a retiring worker waits for its last poll...
                 settings.idle_seconds + chance.uniform(0, settings.poll_seconds),
-                # ...and after it.
+                # ...and after that.
                 settings.idle_seconds + settings.poll_seconds + chance.uniform(0, 4),
             )
             pause = chance.choice(pauses)
@@ -62,7 +63,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is counted when every worker has left."""
+    """The counts when every worker has exited."""
 
     sent: dict[int, float]
     runs: list[tuple[int, float]]
@@ -77,7 +78,7 @@ class Outcome:
 
     @property
     def lost(self) -> int:
-        """Neither run nor in the queue."""
+        """Messages that neither ran nor are in the queue."""
         return len(self.sent) - len({number for number, _ in self.runs}) - self.stranded
 
     @property
@@ -85,7 +86,7 @@ class Outcome:
         return len(self.runs) - len({number for number, _ in self.runs})
 
     def left(self, reason: str = "") -> int:
-        """How many workers ended themselves: idle, drain, termination, or any."""
+        """How many workers exited on their own: idle, drain, termination, or any."""
         ends = [step for step in self.steps if " leaving " in step and step.endswith(reason)]
         return sum(self.steps[step] for step in ends)
 
@@ -121,7 +122,7 @@ class StrandingLoop:
         self._chance = random.Random(plan.seed + 1)
 
     def run(self) -> Outcome:
-        # Two revisions that differ in nothing but their number.
+        # Two revisions that differ only in their number.
         self._definitions = [self._fleet.register(), self._fleet.register()]
         self._fleet.make_current(self._definitions[0])
         publisher = self._fleet.publish(self._plan.arrivals())
@@ -130,7 +131,7 @@ class StrandingLoop:
         finally:
             publisher.kill()
             publisher.wait()
-        assert len(self._fleet.sent()) == self._plan.messages, "the publisher has failed"
+        assert len(self._fleet.sent()) == self._plan.messages, "the publisher failed"
         visible, in_flight = self._fleet.depth()
         tasks = self._fleet.tasks()
         text = "\n".join(self._fleet.log(task["taskArn"]) for task in tasks)
@@ -139,7 +140,8 @@ class StrandingLoop:
         return Outcome(self._fleet.sent(), self._fleet.runs(), visible, in_flight, codes, steps)
 
     def _keep_workers(self, publisher: "subprocess.Popen[str]") -> None:
-        """Replace who leaves while there is or may be work; disturb; end when all have left."""
+        """Replace exited workers while there is or may be work, disturb, and end when all have
+        exited."""
         plan, begun = self._plan, time.monotonic()
         stop_at = deploy_at = begun + FIRST_SECONDS
         while True:
@@ -168,6 +170,6 @@ class StrandingLoop:
             self._fleet.stop(task["taskArn"])
 
     def _exit_code(self, task: dict[str, Any]) -> int | None:
-        """SIGTERM before the worker was up ends it with 143, without harm."""
+        """SIGTERM before a worker is ready ends it with 143, which is harmless."""
         code: int | None = task["containers"][0].get("exitCode")
         return 0 if task["taskArn"] in self._stopped and code == 143 else code

@@ -1,8 +1,8 @@
-"""Stands in for the steps of `make up` where a test deploys by itself."""
+"""Replaces the steps of `make up` in tests that deploy themselves."""
 
 
 class Transcript:
-    """What deployments say, for a failing test's output."""
+    """The messages of deployments, for the output of a failing test."""
 
     def detail(self, text: str) -> None:
         print(text)

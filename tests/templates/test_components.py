@@ -1,12 +1,13 @@
-"""What each component's container gets: its command, its environment, its secrets, its rights."""
+"""What each component's container gets: its command, environment, secrets and permissions."""
 
 import json
 from functools import cache
 from typing import Any
 
 import pytest
-from dry_deployment import deploy
+from dry_deployment import DryStack, deploy
 
+# Component → the stack that describes it, in a class with a separate control plane.
 STACKS = {
     "api-server": "ApiServerStack",
     "scheduler": "SchedulerStack",
@@ -15,17 +16,14 @@ STACKS = {
     "worker": "WorkerStack",
     "command": "CommandStack",
 }
+CONTROL_PLANE = ("scheduler", "dag-processor", "triggerer")
 EVERYWHERE = {
-    "AIRFLOW__API__BASE_URL",
-    "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__REGION",
-    "AIRFLOW__CELERY__WORKER_CONCURRENCY",
+    "AIRFLOW_CONFIGURATION",
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
-    "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER",
-    "AIRFLOW__SECRETS__BACKEND_KWARGS",
     "COMPONENT",
     "DAG_BUCKET_NAME",
-    "DAG_RELEASE_PREFIX",
-    "WORKER_QUEUE_URL",
+    "LOG_BUCKET_NAME",
+    "STACK_NAME",
 }
 TRUSTED = {
     "AIRFLOW__API__SECRET_KEY": "ApiSecretKeySecret",
@@ -37,9 +35,21 @@ RESULT_BACKEND = {"AIRFLOW__CELERY__RESULT_BACKEND": "ResultBackendSecret"}
 
 
 @cache
+def separate() -> DryStack:
+    return deploy(EnvironmentClass="small")
+
+
+@cache
+def compact() -> DryStack:
+    return deploy(EnvironmentClass="micro")
+
+
+def task(component: str) -> DryStack:
+    return separate().child(STACKS[component])
+
+
 def definition(component: str) -> dict[str, Any]:
-    stack = deploy().child("AirflowStack").child(STACKS[component])
-    return stack.properties("TaskDefinition")
+    return task(component).properties("TaskDefinition")
 
 
 def container(component: str) -> dict[str, Any]:
@@ -47,8 +57,12 @@ def container(component: str) -> dict[str, Any]:
     return dict(only)
 
 
+def variables(container: dict[str, Any]) -> dict[str, str]:
+    return {each["Name"]: each["Value"] for each in container["Environment"]}
+
+
 def environment(component: str) -> dict[str, str]:
-    return {each["Name"]: each["Value"] for each in container(component)["Environment"]}
+    return variables(container(component))
 
 
 def secrets(component: str) -> dict[str, str]:
@@ -59,13 +73,19 @@ def secrets(component: str) -> dict[str, str]:
     }
 
 
-def actions(component: str) -> set[str]:
-    """What the component's code may do."""
-    role = deploy().child("AirflowStack").child(STACKS[component]).properties("TaskRole")
+def statements(stack: DryStack, role: str) -> list[dict[str, Any]]:
+    return [
+        statement
+        for policy in stack.properties(role)["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def actions(stack: DryStack) -> set[str]:
+    """What the code of a task may do."""
     return {
         action
-        for policy in role["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
+        for statement in statements(stack, "TaskRole")
         for action in (
             [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
         )
@@ -75,54 +95,52 @@ def actions(component: str) -> set[str]:
 @pytest.mark.parametrize(
     ("component", "own"),
     [
-        ("api-server", set()),
-        ("scheduler", {"WORKER_SCALER_FUNCTION_NAME"}),
-        ("dag-processor", set()),
-        ("triggerer", set()),
-        ("worker", {"WORKER_DRAIN_OBJECT", "WORKER_IDLE_TIMEOUT_SECONDS"}),
+        ("api-server", {"AIRFLOW__API__BASE_URL"}),
+        (
+            "scheduler",
+            {
+                "AIRFLOW__API__BASE_URL",
+                "STATE_BUCKET_NAME",
+                "WORKER_QUEUE_NAMES",
+                "WORKER_QUEUE_URL",
+            },
+        ),
+        ("dag-processor", {"AIRFLOW__API__BASE_URL"}),
+        ("triggerer", {"AIRFLOW__API__BASE_URL"}),
+        (
+            "worker",
+            {
+                "AIRFLOW__API__BASE_URL",
+                "AIRFLOW__CELERY__WORKER_CONCURRENCY",
+                "STATE_BUCKET_NAME",
+                "WORKER_QUEUE_NAMES",
+                "WORKER_QUEUE_URL",
+            },
+        ),
         (
             "command",
-            {
-                "ADMIN_EMAIL",
-                "ADMIN_USERNAME",
-                "DATABASE_INSTANCE_TO_SNAPSHOT",
-                "ROTATION",
-                "STATE_BUCKET_NAME",
-            },
+            {"ADMIN_USERNAME", "DATABASE_INSTANCE_ID", "ROTATION", "STATE_BUCKET_NAME"},
         ),
     ],
 )
-def test_environment_is_the_common_one_and_its_own_when_a_component_starts(
-    component: str, own: set[str]
-) -> None:
+def test_environment_holds_only_what_the_component_reads(component: str, own: set[str]) -> None:
     assert set(environment(component)) == EVERYWHERE | own
     assert environment(component)["COMPONENT"] == component
 
 
-def test_environment_differs_only_in_its_own_part_when_components_are_compared() -> None:
+def test_common_environment_is_the_same_in_every_component() -> None:
     common = [
         {name: environment(each)[name] for name in EVERYWHERE - {"COMPONENT"}} for each in STACKS
     ]
 
     assert all(each == common[0] for each in common)
-    assert common[0]["WORKER_QUEUE_URL"] == "<airflow/BrokerStack/WorkerQueue.QueueUrl>"
-    assert json.loads(common[0]["AIRFLOW__SECRETS__BACKEND_KWARGS"]) == {
-        "connections_prefix": "airflow/connections",
-        "variables_prefix": "airflow/variables",
-        "config_prefix": "airflow/config",
-    }
-
-
-def test_only_scheduler_and_worker_learn_of_queues_when_there_are_several() -> None:
-    airflow = deploy(WorkerQueueNames="heavy").child("AirflowStack")
-    told = {}
-    for component, stack in STACKS.items():
-        (only,) = airflow.child(stack).properties("TaskDefinition")["ContainerDefinitions"]
-        variables = {each["Name"]: each["Value"] for each in only["Environment"]}
-        if "WORKER_QUEUE_NAMES" in variables:
-            told[component] = (variables["WORKER_QUEUE_NAMES"], variables["WORKER_QUEUE_PREFIX"])
-
-    assert told == dict.fromkeys(("scheduler", "worker"), ("heavy", "airflow-queue-"))
+    assert common[0]["STACK_NAME"] == "airflow"
+    assert common[0]["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == (
+        "http://api-server.airflow.internal:8080/execution/"
+    )
+    namespace = separate().child("ClusterStack").properties("ServiceNamespace")
+    service = separate().child("ClusterStack").properties("ApiServerDiscoveryService")
+    assert f"{service['Name']}.{namespace['Name']}" == "api-server.airflow.internal"
 
 
 @pytest.mark.parametrize(
@@ -136,18 +154,48 @@ def test_only_scheduler_and_worker_learn_of_queues_when_there_are_several() -> N
         ("command", TRUSTED | RESULT_BACKEND | {"ADMIN_PASSWORD": "AdminPasswordSecret"}),
     ],
 )
-def test_secrets_are_only_the_needed_ones_when_a_component_starts(
+def test_secrets_are_only_those_that_the_component_needs(
     component: str, expected: dict[str, str]
 ) -> None:
     assert secrets(component) == expected
     # Its execution role may read these and no others.
-    role = deploy().child("AirflowStack").child(STACKS[component]).properties("ExecutionRole")
-    statements = role["Policies"][0]["PolicyDocument"]["Statement"]
-    (readable,) = (each["Resource"] for each in statements if each["Sid"] == "InjectSecrets")
+    (readable,) = (
+        each["Resource"]
+        for each in statements(task(component), "ExecutionRole")
+        if each["Sid"] == "InjectSecrets"
+    )
     assert {arn.strip("<>").split("/")[-1] for arn in readable} == set(expected.values())
 
 
-def test_result_backend_is_another_database_of_another_user_when_urls_are_composed() -> None:
+def test_compact_control_plane_is_one_task_of_the_three_containers() -> None:
+    stack = compact().child("ControlPlaneStack")
+    properties = stack.properties("TaskDefinition")
+    containers = {each["Name"]: each for each in properties["ContainerDefinitions"]}
+
+    assert list(containers) == list(CONTROL_PLANE)
+    assert properties["Family"] == "airflow-control-plane"
+    for name, each in containers.items():
+        alone = container(name)
+        # As alone, but for its share of the task's memory and the forecast, which micro leaves out.
+        assert each.pop("MemoryReservation") > 0
+        expected = {k: v for k, v in variables(alone).items() if k != "STATE_BUCKET_NAME"}
+        assert variables(each) == expected
+        for key in ("Command", "StopTimeout", "HealthCheck", "Secrets", "Essential"):
+            assert str(each[key]) == str(alone[key]), key
+    assert actions(stack) == set().union(*(actions(task(each)) for each in CONTROL_PLANE))
+
+
+@pytest.mark.parametrize("size", ["512/1024", "512/2048", "256/1024"])
+def test_memory_reservations_fit_into_the_smallest_compact_task(size: str) -> None:
+    stack = deploy(SchedulerTasks=f"1x{size}").child("ControlPlaneStack")
+    properties = stack.properties("TaskDefinition")
+    reserved = [each["MemoryReservation"] for each in properties["ContainerDefinitions"]]
+
+    assert f"{properties['Cpu']}/{properties['Memory']}" == size
+    assert sum(reserved) <= int(properties["Memory"])
+
+
+def test_result_backend_is_another_database_of_another_user() -> None:
     database = deploy().child("DatabaseStack")
     metadata, results = (
         database.properties(name)["SecretString"]
@@ -163,23 +211,23 @@ def test_result_backend_is_another_database_of_another_user_when_urls_are_compos
     assert "/DatabasePasswordSecret>}}" in metadata
 
 
-def test_rotation_reaches_every_secret_and_may_write_it_when_it_runs() -> None:
+def test_rotation_may_write_every_secret_that_the_stack_made() -> None:
     plan = json.loads(environment("command")["ROTATION"])
     made = {
         f"<{stack.path}/{name}>"
-        for stack in (deploy().child("SecretsStack"), deploy().child("DatabaseStack"))
+        for stack in (separate().child("SecretsStack"), separate().child("DatabaseStack"))
         for name, resource in stack.resources.items()
         if resource["Type"] == "AWS::SecretsManager::Secret"
     }
-    role = deploy().child("AirflowStack").child("RotationStack").properties("TaskRole")
     (writable,) = (
         statement["Resource"]
-        for statement in role["Policies"][0]["PolicyDocument"]["Statement"]
+        for statement in statements(separate().child("CommandsStack"), "RotationTaskRole")
         if "secretsmanager:PutSecretValue" in statement["Action"]
     )
 
     assert set(plan["secrets"].values()) == made == set(writable)
     assert plan["worker_family"] == definition("worker")["Family"]
+    assert plan["cluster"] == separate().child("ClusterStack").properties("Cluster")["ClusterName"]
 
 
 @pytest.mark.parametrize(
@@ -190,6 +238,7 @@ def test_rotation_reaches_every_secret_and_may_write_it_when_it_runs() -> None:
             "scheduler",
             {
                 "lambda:InvokeFunction",
+                "s3:PutObject",
                 "sqs:GetQueueAttributes",
                 "sqs:GetQueueUrl",
                 "sqs:SendMessage",
@@ -227,53 +276,48 @@ def test_rotation_reaches_every_secret_and_may_write_it_when_it_runs() -> None:
         ),
     ],
 )
-def test_rights_are_only_the_needed_ones_when_a_component_runs(
-    component: str, own: set[str]
-) -> None:
-    common = {each for each in actions(component) if each.startswith("ssmmessages:")}
+def test_permissions_are_only_those_that_the_component_needs(component: str, own: set[str]) -> None:
+    found = actions(task(component))
+    common = {each for each in found if each.startswith("ssmmessages:")}
 
-    assert actions(component) == own | common | {"secretsmanager:GetSecretValue"}
+    assert found == own | common | {"secretsmanager:GetSecretValue"}
 
 
-def test_only_the_command_goes_unasked_when_containers_are_checked() -> None:
+def test_every_container_but_the_command_has_a_health_check() -> None:
     assert [each for each in STACKS if "HealthCheck" not in container(each)] == ["command"]
     assert container("scheduler")["HealthCheck"]["Command"][-1] == "scheduler"
 
 
-def test_worker_has_the_longest_goodbye_when_it_is_stopped() -> None:
+def test_worker_gets_the_longest_stop_timeout() -> None:
     assert container("worker")["StopTimeout"] == 120
     assert container("worker")["Command"] == ["celery", "worker"]
-    assert {container(each)["Name"] for each in STACKS} == {"airflow"}
+
+
+def test_containers_and_families_bear_the_names_of_their_components() -> None:
+    assert {each: container(each)["Name"] for each in STACKS} == {each: each for each in STACKS}
     assert {definition(each)["Family"] for each in STACKS} == {f"airflow-{each}" for each in STACKS}
 
 
-@pytest.mark.parametrize(
-    ("ahead", "announces"), [({}, False), ({"WorkerAheadMaxCount": "5"}, True)]
-)
-def test_only_the_scheduler_announces_runs_when_workers_start_ahead(
-    ahead: dict[str, str], announces: bool
-) -> None:
-    told = {}
-    for component, name in STACKS.items():
-        stack = deploy(**ahead).child("AirflowStack").child(name)
-        (only,) = stack.properties("TaskDefinition")["ContainerDefinitions"]
-        values = {each["Name"]: each["Value"] for each in only["Environment"]}
-        policies = {
-            policy["PolicyName"]: policy["PolicyDocument"]["Statement"]
-            for policy in stack.properties("TaskRole")["Policies"]
-        }
-        told[component] = (values.get("WORKER_FORECAST_OBJECT"), policies.get("announce-runs"))
-    address, statements = told.pop("scheduler")
-    assert set(told.values()) == {(None, None)}
-    if not announces:
-        assert (address, statements) == (None, None)
-        return
-    assert address
-    assert statements == [
-        {
-            "Effect": "Allow",
-            "Action": "s3:PutObject",
-            "Resource": address.replace("s3://", "arn:<partition>:s3:::"),
-        }
-    ]
-    assert address.endswith("/fleet/forecast.json")
+def test_forecast_is_published_only_where_workers_start_ahead() -> None:
+    with_forecast = task("scheduler")
+    without = compact().child("ControlPlaneStack")
+    bucket = environment("scheduler")["STATE_BUCKET_NAME"]
+
+    (statement,) = (
+        each for each in statements(with_forecast, "TaskRole") if "forecast" in str(each)
+    )
+    assert statement == {
+        "Effect": "Allow",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:<partition>:s3:::{bucket}/fleet/forecast.json",
+    }
+    assert "forecast" not in str(without.properties("TaskRole"))
+    assert "STATE_BUCKET_NAME" not in str(without.properties("TaskDefinition"))
+
+
+def test_worker_runs_as_many_tasks_as_its_size_says() -> None:
+    large = deploy(EnvironmentClass="large").child("WorkerStack").properties("TaskDefinition")
+    (only,) = large["ContainerDefinitions"]
+
+    assert (large["Cpu"], large["Memory"]) == ("2048", "8192")
+    assert variables(only)["AIRFLOW__CELERY__WORKER_CONCURRENCY"] == "16"

@@ -10,16 +10,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from dry_deployment import DryStack, deploy
 from template_files import ROOT_DIR, all_templates, root
 
+from contracts.names import scaler_function
 from publish_dags.settings import PublishDagsSettings
 from run_airflow_command.settings import RunAirflowCommandSettings
 from scale_workers.settings import ScaleWorkersSettings
 from shared.observability import MetricName, Telemetry
 
 FUNCTIONS = {
-    "PreflightStack": "CheckPrerequisitesFunction",
-    "AirflowStack": "RunAirflowCommandFunction",
-    "WorkersStack": "ScaleWorkersFunction",
-    "DagDeliveryStack": "PublishDagsFunction",
+    "PreflightStack": "PreflightFunction",
+    "CommandsStack": "RunAirflowCommandFunction",
+    "FleetStack": "ScaleWorkersFunction",
+    "DeliveryStack": "PublishDagsFunction",
 }
 STANDARD = {
     "POWERTOOLS_METRICS_NAMESPACE",
@@ -57,9 +58,9 @@ def environment(stack: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("stack", "settings"),
     [
-        ("AirflowStack", RunAirflowCommandSettings),
-        ("WorkersStack", ScaleWorkersSettings),
-        ("DagDeliveryStack", PublishDagsSettings),
+        ("CommandsStack", RunAirflowCommandSettings),
+        ("FleetStack", ScaleWorkersSettings),
+        ("DeliveryStack", PublishDagsSettings),
     ],
 )
 def test_environment_is_exactly_what_the_settings_read_when_a_function_starts(
@@ -74,7 +75,7 @@ def test_environment_is_exactly_what_the_settings_read_when_a_function_starts(
 
 def test_environment_fits_into_a_function_when_the_fleets_are_described_at_length() -> None:
     # What tokens stand for is longer: 150 characters are more than any ARN of this stack has.
-    values = environment("WorkersStack")
+    values = environment("FleetStack")
     lengths = [len(name) + (150 if "<" in value else len(value)) for name, value in values.items()]
     parameters = root().parameters
     free = [parameters[name]["MaxLength"] for name in ("WorkerFleets", "WorkerQueueNames")]
@@ -97,33 +98,39 @@ def test_function_is_found_and_named_alike_when_it_is_built(stack: str) -> None:
 
 
 def test_functions_are_the_listed_ones_when_templates_are_read() -> None:
-    found = [name for t in all_templates() for name in t.of_type("AWS::Serverless::Function")]
+    found = [name for t in all_templates() for name in t.of_type("AWS::Lambda::Function")]
 
     assert sorted(found) == sorted(FUNCTIONS.values())
 
 
-def test_scaler_has_the_name_that_the_scheduler_calls_when_both_are_deployed() -> None:
-    stack = deploy()
-    scheduler = stack.child("AirflowStack").child("SchedulerStack")
-    (container,) = scheduler.properties("TaskDefinition")["ContainerDefinitions"]
-    called = {each["Name"]: each["Value"] for each in container["Environment"]}
+def test_scaler_has_the_name_that_the_scheduler_calls() -> None:
+    name = function("FleetStack")["FunctionName"]
+    control_plane = deploy().child("ControlPlaneStack")
 
-    assert called["WORKER_SCALER_FUNCTION_NAME"] == function("WorkersStack")["FunctionName"]
-    assert f":function:{function('WorkersStack')['FunctionName']}'" in str(
-        scheduler.properties("TaskRole")
-    )
+    assert name == scaler_function("airflow")
+    assert f":function:{name}'" in str(control_plane.properties("TaskRole"))
 
 
-def test_schedules_call_the_function_by_its_name_when_commands_are_deployed() -> None:
-    airflow = deploy().child("AirflowStack")
-    schedules = airflow.child("CommandSchedulesStack")
-    target = schedules.properties("DatabaseCleaning")["Target"]
-    name = function("AirflowStack")["FunctionName"]
+def test_schedules_and_custom_resources_call_the_function_by_its_name() -> None:
+    commands, services = deploy().child("CommandsStack"), deploy().child("ServicesStack")
+    target = commands.properties("DatabaseCleaning")["Target"]
+    name = function("CommandsStack")["FunctionName"]
 
-    assert target["Arn"].endswith(f":function:{name}")
-    assert f":function:{name}'" in str(schedules.properties("TickRole"))
+    assert target["Arn"] == "<airflow/CommandsStack/RunAirflowCommandFunction.Arn>"
+    assert f":function:{name}'" in str(commands.properties("TickRole"))
     assert json.loads(target["Input"]) == {"maintenance": "db-clean"}
-    assert environment("AirflowStack")["DATABASE_RETENTION_DAYS"] == "365"
+    assert environment("CommandsStack")["DATABASE_RETENTION_DAYS"] == "365"
+    for resource in ("DatabaseSchema", "ResultBackend", "FirstUser"):
+        token = services.properties(resource)["ServiceToken"]
+        assert token == f"arn:<partition>:lambda:<region>:<account>:function:{name}"
+
+
+def test_cluster_has_the_name_that_everything_derives() -> None:
+    cluster = deploy().child("ClusterStack").properties("Cluster")["ClusterName"]
+
+    assert cluster == "airflow"
+    for stack in ("CommandsStack", "FleetStack"):
+        assert environment(stack)["CLUSTER_ARN"].endswith(f":cluster/{cluster}")
 
 
 def permissions(stack: DryStack) -> dict[str, str]:
@@ -138,15 +145,17 @@ def permissions(stack: DryStack) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("stack", "callers"),
     [
-        ("AirflowStack", {"CommandStoppedRule.Arn>": "events.amazonaws.com"}),
+        ("CommandsStack", {"CommandStoppedRule.Arn>": "events.amazonaws.com"}),
         (
-            "WorkersStack",
+            "FleetStack",
             {
-                "QueuedAlarm.Arn>": "lambda.alarms.cloudwatch.amazonaws.com",
+                "arn:<partition>:cloudwatch:<region>:<account>:alarm:airflow-queued-*": (
+                    "lambda.alarms.cloudwatch.amazonaws.com"
+                ),
                 "WorkerStoppedRule.Arn>": "events.amazonaws.com",
             },
         ),
-        ("DagDeliveryStack", {"DagsChangedRule.Arn>": "events.amazonaws.com"}),
+        ("DeliveryStack", {"DagsChangedRule.Arn>": "events.amazonaws.com"}),
     ],
 )
 def test_only_the_listed_callers_may_call_when_a_function_is_deployed(
@@ -158,8 +167,8 @@ def test_only_the_listed_callers_may_call_when_a_function_is_deployed(
 @pytest.mark.parametrize(
     ("stack", "rule", "family"),
     [
-        ("AirflowStack", "CommandStoppedRule", "airflow-command"),
-        ("WorkersStack", "WorkerStoppedRule", "airflow-worker"),
+        ("CommandsStack", "CommandStoppedRule", "airflow-command"),
+        ("FleetStack", "WorkerStoppedRule", "airflow-worker"),
     ],
 )
 def test_rule_selects_only_its_own_tasks_when_tasks_stop(
@@ -168,7 +177,7 @@ def test_rule_selects_only_its_own_tasks_when_tasks_stop(
     detail = deploy().child(stack).properties(rule)["EventPattern"]["detail"]
 
     assert detail == {
-        "clusterArn": ["<airflow/ClusterStack/Cluster.Arn>"],
+        "clusterArn": ["arn:<partition>:ecs:<region>:<account>:cluster/airflow"],
         "lastStatus": ["STOPPED"],
         "taskDefinitionArn": [
             {"prefix": f"arn:<partition>:ecs:<region>:<account>:task-definition/{family}:"}
@@ -176,37 +185,40 @@ def test_rule_selects_only_its_own_tasks_when_tasks_stop(
     }
 
 
-def test_fleet_goes_last_but_one_when_its_stack_is_deleted() -> None:
-    resources = deploy().child("WorkersStack").resources
+def test_nothing_calls_the_scaler_while_its_fleet_is_deleted() -> None:
+    resources = deploy(WorkerQueueNames="heavy").child("FleetStack").resources
 
-    # What wakes the function up depends on the fleet, so it is gone when the fleet is emptied.
-    wakers = {name for name, each in resources.items() if each.get("DependsOn") == "WorkerFleet"}
-    assert wakers == {"HourlyCheck", "QueuedAlarm", "WorkerStoppedRule"}
+    # What calls the function depends on the fleet, so it is deleted before the fleet is.
+    callers = {name for name, each in resources.items() if each.get("DependsOn") == "WorkerFleet"}
+    assert callers == {"HourlyCheck", "QueuedAlarm", "QueuedAlarm1", "WorkerStoppedRule"}
 
 
-def test_services_wait_for_migration_and_user_when_airflow_is_deployed() -> None:
-    resources = deploy().child("AirflowStack").resources
+@pytest.mark.parametrize("environment_class", ["micro", "small"])
+def test_services_wait_for_schema_and_first_user(environment_class: str) -> None:
+    resources = deploy(EnvironmentClass=environment_class).child("ServicesStack").resources
     services = {name for name, each in resources.items() if each["Type"] == "AWS::ECS::Service"}
 
-    assert {resources[name]["DependsOn"] for name in services} == {"AdminUser"}
-    assert resources["AdminUser"]["DependsOn"] == "ResultBackend"
-    assert resources["ResultBackend"]["DependsOn"] == "MigrateDatabase"
-    assert resources["MigrateDatabase"]["DependsOn"] == "CommandStoppedPermission"
+    assert {resources[name]["DependsOn"] for name in services} == {"FirstUser"}
+    assert resources["FirstUser"]["DependsOn"] == "ResultBackend"
+    assert resources["ResultBackend"]["DependsOn"] == "DatabaseSchema"
 
 
 @pytest.mark.parametrize(
-    ("service", "minimum", "maximum", "rebalancing"),
+    ("environment_class", "service", "minimum", "maximum", "rebalancing"),
     [
-        ("ApiServerService", 100, 200, "ENABLED"),
-        ("SchedulerService", 0, 100, "DISABLED"),
-        ("DagProcessorService", 0, 100, "DISABLED"),
-        ("TriggererService", 100, 200, "DISABLED"),
+        ("micro", "ApiServerService", 100, 200, "ENABLED"),
+        ("micro", "ControlPlaneService", 0, 100, "DISABLED"),
+        ("small", "ApiServerService", 100, 200, "ENABLED"),
+        ("small", "SchedulerService", 0, 100, "DISABLED"),
+        ("small", "DagProcessorService", 0, 100, "DISABLED"),
+        ("small", "TriggererService", 100, 200, "DISABLED"),
     ],
 )
-def test_deployment_never_starts_the_old_image_again_when_it_fails(
-    service: str, minimum: int, maximum: int, rebalancing: str
+def test_ecs_never_starts_the_old_image_again_when_a_deployment_fails(
+    environment_class: str, service: str, minimum: int, maximum: int, rebalancing: str
 ) -> None:
-    properties = deploy().child("AirflowStack").properties(service)
+    stack = deploy(EnvironmentClass=environment_class).child("ServicesStack")
+    properties = stack.properties(service)
 
     assert properties["DeploymentConfiguration"] == {
         "MinimumHealthyPercent": minimum,
@@ -215,6 +227,15 @@ def test_deployment_never_starts_the_old_image_again_when_it_fails(
     }
     assert properties["AvailabilityZoneRebalancing"] == rebalancing
     assert ("LoadBalancers" in properties) == (service == "ApiServerService")
+
+
+def test_first_user_gets_the_administrators_address() -> None:
+    for address, command in (
+        ("", ["ensure-admin-user"]),
+        ("team@example.com", ["ensure-admin-user", "team@example.com"]),
+    ):
+        services = deploy(AdminEmail=address).child("ServicesStack")
+        assert services.properties("FirstUser")["Command"] == command
 
 
 def test_alarms_watch_what_the_functions_emit_when_they_count(
@@ -246,4 +267,4 @@ def test_alarms_watch_what_the_functions_emit_when_they_count(
         assert directive["Metrics"][0]["Name"] == alarm["MetricName"]
         assert {name: emitted[name] for name in directive["Dimensions"][0]} == wanted
         assert wanted["service"] in services
-        assert alarm["AlarmActions"] == ["<airflow/MonitoringStack/NotificationTopic>"]
+        assert alarm["AlarmActions"] == ["<airflow/NotificationsStack/NotificationTopic>"]

@@ -16,13 +16,8 @@ def test_template_keeps_the_rule_when_read(rule: str, template: TemplateFile) ->
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_rule_reports_a_breach_when_a_template_breaks_it(rule: str, tmp_path: Path) -> None:
+def test_rule_reports_a_breach_when_a_template_breaks_it(rule: str) -> None:
     path = FIXTURES / f"{rule}.yaml"
-    if rule == "short_enough":
-        # Long by multiplication, rather than a file that nobody wants to scroll through.
-        long = tmp_path / path.name
-        long.write_text(path.read_text() + "# one line more\n" * 400)
-        path = long
     expected = [line[2:] for line in path.read_text().splitlines() if line.startswith("#!")]
     found = list(RULES[rule](template_file(path)))
     assert len(found) == len(expected), found

@@ -1,23 +1,38 @@
-"""Exactly which resources each choice of parameters makes, and in which order.
+"""Exactly which resources each choice of parameters creates, and in which order.
 
-The default's are listed in expected/inventory.txt; a toggle's are told by what it adds and takes.
+The inventory of each class is listed in expected/; a choice is told by what it adds and removes.
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dry_deployment import DryStack, ParameterError, deploy, inventory
 from template_files import NESTED_STACK, root
 
-EXPECTED = Path(__file__).parent / "expected" / "inventory.txt"
-OWN_NETWORK = {
-    "VpcId": "vpc-1",
-    "PublicSubnetIds": "subnet-1,subnet-2",
-    "PrivateSubnetIds": "subnet-3,subnet-4",
-}
+EXPECTED = Path(__file__).parent / "expected"
+CLASSES = ("micro", "small", "medium", "large")
+OWN_VPC = {"Vpc": "vpc-1", "PrivateSubnetIds": "subnet-3,subnet-4"}
+PUBLIC_SUBNETS = {"PublicSubnetIds": "subnet-1,subnet-2"}
+CIDR = {"IngressCidr": "203.0.113.0/24"}
+DOMAIN = {"DomainName": "airflow.example.com", "HostedZoneId": "Z0123456789"}
 CERTIFICATE = {
-    "CertificateArn": "arn:aws:acm:eu-central-1:123456789012:certificate/1",
-    "AirflowBaseUrl": "https://airflow.example.com",
+    "DomainName": "airflow.example.com",
+    "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1",
+}
+BALANCER = "AWS::ElasticLoadBalancingV2::"
+# What every load balancer consists of.
+BALANCER_PARTS = {
+    "LoadBalancerSecurityGroup": "AWS::EC2::SecurityGroup",
+    "ApiServerIngress": "AWS::EC2::SecurityGroupIngress",
+    "LoadBalancer": f"{BALANCER}LoadBalancer",
+    "ApiServerTargetGroup": f"{BALANCER}TargetGroup",
+    "HttpListener": f"{BALANCER}Listener",
+    "ExecutionApiRule": f"{BALANCER}ListenerRule",
+}
+CLOUDFRONT = {
+    "IngressStack/VpcOrigin": "AWS::CloudFront::VpcOrigin",
+    "IngressStack/Distribution": "AWS::CloudFront::Distribution",
 }
 ONE_NAT_GATEWAY = {
     "NetworkStack/NatGatewayA": "AWS::EC2::NatGateway",
@@ -31,148 +46,248 @@ SECOND_NAT_GATEWAY = {
 }
 
 
-def expected_inventory() -> dict[str, str]:
-    return dict(line.split(" ") for line in EXPECTED.read_text().splitlines())
+def balancer(name: str) -> dict[str, str]:
+    stack = f"IngressStack/{name}LoadBalancerStack"
+    return {stack: NESTED_STACK} | {
+        f"{stack}/{part}": kind for part, kind in BALANCER_PARTS.items()
+    }
 
 
-def network(stack: DryStack) -> tuple[str, str]:
-    """Where a service's tasks stand, and whether they get a public address."""
-    placement = stack.child("AirflowStack").properties("SchedulerService")["NetworkConfiguration"]
-    vpc = placement["AwsvpcConfiguration"]
-    return ",".join(vpc["Subnets"]), vpc["AssignPublicIp"]
+def expected_inventory(environment_class: str = "micro") -> dict[str, str]:
+    lines = (EXPECTED / f"inventory-{environment_class}.txt").read_text().splitlines()
+    return dict(line.split(" ") for line in lines)
 
 
-def test_inventory_is_as_listed_when_nothing_is_chosen() -> None:
-    assert inventory(deploy()) == expected_inventory()
+def difference(parameters: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """What a choice adds to the default's resources, and what it removes."""
+    before, after = expected_inventory(), inventory(deploy(**parameters))
+    return (
+        {name: kind for name, kind in after.items() if name not in before},
+        {name: kind for name, kind in before.items() if name not in after},
+    )
+
+
+@pytest.mark.parametrize("environment_class", CLASSES)
+def test_inventory_of_a_class_is_as_listed(environment_class: str) -> None:
+    found = inventory(deploy(EnvironmentClass=environment_class))
+
+    assert found == expected_inventory(environment_class)
 
 
 @pytest.mark.parametrize(
     ("parameters", "added"),
     [
-        pytest.param({"NatGatewayMode": "single"}, ONE_NAT_GATEWAY, id="one-nat-gateway"),
+        pytest.param({"NetworkMode": "single-nat"}, ONE_NAT_GATEWAY, id="single-nat"),
         pytest.param(
-            {"NatGatewayMode": "per-zone"}, ONE_NAT_GATEWAY | SECOND_NAT_GATEWAY, id="two"
+            {"NetworkMode": "nat-per-zone"}, ONE_NAT_GATEWAY | SECOND_NAT_GATEWAY, id="nat-per-zone"
         ),
         pytest.param(
-            CERTIFICATE,
-            {"IngressStack/HttpsListener": "AWS::ElasticLoadBalancingV2::Listener"},
-            id="certificate",
-        ),
-        pytest.param(
-            {"NotificationEmail": "team@example.com"},
-            {"MonitoringStack/EmailSubscription": "AWS::SNS::Subscription"},
+            {"AdminEmail": "team@example.com"},
+            {"NotificationsStack/EmailSubscription": "AWS::SNS::Subscription"},
             id="e-mail",
         ),
-        pytest.param({"IngressScheme": "internal"}, {}, id="internal"),
-        pytest.param({"AirflowBaseUrl": "http://localhost:8080"}, {}, id="address"),
+        pytest.param(CERTIFICATE, {}, id="cloudfront-with-certificate"),
+        pytest.param(
+            CERTIFICATE | {"HostedZoneId": "Z1"},
+            {"IngressStack/DomainRecord": "AWS::Route53::RecordSet"},
+            id="cloudfront-with-record",
+        ),
+        pytest.param({"Options": "protected,x86"}, {}, id="options"),
+        pytest.param({"Database": "db.t4g.small/30/multi-az"}, {}, id="database"),
+        pytest.param({"WorkerMaxCount": "20"}, {}, id="workers"),
     ],
 )
-def test_inventory_grows_by_the_toggles_own_when_it_is_chosen(
+def test_choice_adds_only_its_own_resources(
     parameters: dict[str, str], added: dict[str, str]
 ) -> None:
-    assert inventory(deploy(**parameters)) == expected_inventory() | added
+    assert difference(parameters) == (added, {})
 
 
-def test_every_queue_has_its_alarm_when_there_are_several() -> None:
-    added = {
-        "BrokerStack/WorkerQueueheavy": "AWS::SQS::Queue",
-        "BrokerStack/WorkerQueuegpu1": "AWS::SQS::Queue",
-        "WorkersStack/QueueAlarmsStack": NESTED_STACK,
-        "WorkersStack/QueueAlarmsStack/QueuedAlarmheavy": "AWS::CloudWatch::Alarm",
-        "WorkersStack/QueueAlarmsStack/QueuedAlarmgpu1": "AWS::CloudWatch::Alarm",
-        "WorkersStack/QueueAlarmsStack/QueuedPermissionheavy": "AWS::Lambda::Permission",
-        "WorkersStack/QueueAlarmsStack/QueuedPermissiongpu1": "AWS::Lambda::Permission",
-    }
-
-    stack = deploy(WorkerQueueNames="heavy,gpu-1")
-
-    assert inventory(stack) == expected_inventory() | added
-    queue = stack.child("BrokerStack").properties("WorkerQueuegpu1")
-    alarms = stack.child("WorkersStack").child("QueueAlarmsStack")
-    alarm = alarms.properties("QueuedAlarmgpu1")
-    assert queue["QueueName"] == "airflow-queue-gpu-1"
-    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": "airflow-queue-gpu-1"}]
-    permission = alarms.properties("QueuedPermissiongpu1")
-    assert permission["SourceArn"].endswith(f":alarm:{alarm['AlarmName']}")
-
-
-def test_queues_are_alike_when_there_are_several() -> None:
-    broker = deploy(WorkerQueueNames="heavy").child("BrokerStack")
-    default, heavy = (broker.properties(name) for name in ("WorkerQueue", "WorkerQueueheavy"))
-    del heavy["QueueName"]
-
-    assert heavy == default
-
-
-def test_inventory_lacks_the_cleaning_when_history_is_kept_for_ever() -> None:
-    expected = expected_inventory()
-    del expected["AirflowStack/CommandSchedulesStack/DatabaseCleaning"]
-    del expected["AirflowStack/CommandSchedulesStack/MaintenanceFailedAlarm"]
-
-    assert inventory(deploy(DatabaseRetentionDays="0")) == expected
-
-
-def test_no_fernet_key_is_made_when_one_is_brought() -> None:
-    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:kept-AbCdEf"
-    stack = deploy(OwnFernetKeySecretArn=arn)
-
-    missing = set(expected_inventory()) - set(inventory(stack))
-    assert missing == {"SecretsStack/FernetKeySecret", "SecretsStack/FernetKeySeedSecret"}
-    scheduler = stack.child("AirflowStack").child("SchedulerStack")
-    (container,) = scheduler.properties("TaskDefinition")["ContainerDefinitions"]
-    assert {"Name": "AIRFLOW__CORE__FERNET_KEY", "ValueFrom": arn} in container["Secrets"]
-    assert arn in str(scheduler.properties("ExecutionRole"))
+HTTPS = {"HttpsListener": f"{BALANCER}Listener"}
+NEW_CERTIFICATE = HTTPS | {"Certificate": "AWS::CertificateManager::Certificate"}
+RECORD = {"IngressStack/DomainRecord": "AWS::Route53::RecordSet"}
 
 
 @pytest.mark.parametrize(
-    ("parameter", "resource", "component", "variable", "rotated"),
+    ("mode", "parameters", "scheme", "more", "url"),
     [
-        ("OwnJwtSecretArn", "JwtSecret", "ApiServer", "AIRFLOW__API_AUTH__JWT_SECRET", "jwt-key"),
-        ("OwnApiSecretKeySecretArn", "ApiSecretKeySecret", "ApiServer", "AIRFLOW__API__SECRET_KEY",
-         "api-secret-key"),
-        ("OwnAdminPasswordSecretArn", "AdminPasswordSecret", "Command", "ADMIN_PASSWORD",
-         "admin-password"),
+        pytest.param(
+            "load-balancer", CIDR | DOMAIN, "Public", NEW_CERTIFICATE,
+            "https://airflow.example.com", id="load-balancer-with-zone",
+        ),
+        pytest.param(
+            "load-balancer", CIDR | CERTIFICATE, "Public", HTTPS,
+            "https://airflow.example.com", id="load-balancer-with-certificate",
+        ),
+        pytest.param(
+            "internal", CIDR, "Internal", {},
+            "http://<airflow/IngressStack/InternalLoadBalancerStack/LoadBalancer.DNSName>",
+            id="internal",
+        ),
+        pytest.param(
+            "internal", CIDR | DOMAIN, "Internal", NEW_CERTIFICATE,
+            "https://airflow.example.com", id="internal-with-zone",
+        ),
+        pytest.param(
+            "http-without-tls", CIDR, "Public", {},
+            "http://<airflow/IngressStack/PublicLoadBalancerStack/LoadBalancer.DNSName>",
+            id="http-without-tls",
+        ),
     ],
 )  # fmt: skip
-def test_secret_is_used_and_rotated_in_place_when_it_is_brought(
-    parameter: str, resource: str, component: str, variable: str, rotated: str
+def test_ingress_mode_replaces_cloudfront_by_its_own_load_balancer(
+    mode: str, parameters: dict[str, str], scheme: str, more: dict[str, str], url: str
 ) -> None:
-    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mine-AbCdEf"
-    stack = deploy(**{parameter: arn})
+    chosen = {"IngressMode": mode} | parameters
+    added, removed = difference(chosen)
+
+    stack = f"IngressStack/{scheme}LoadBalancerStack"
+    own = balancer(scheme) | {f"{stack}/{name}": kind for name, kind in more.items()}
+    own |= RECORD if "HostedZoneId" in parameters else {}
+    default = balancer("Internal") | CLOUDFRONT
+    assert added == {name: kind for name, kind in own.items() if name not in default}
+    assert removed == {name: kind for name, kind in default.items() if name not in own}
+    assert deploy(**chosen).child("IngressStack").output("AirflowUrl") == url
+
+
+def test_default_serves_https_and_opens_no_port_to_the_internet() -> None:
+    ingress = deploy().child("IngressStack")
+    load_balancer = ingress.child("InternalLoadBalancerStack")
+    (rule,) = load_balancer.properties("LoadBalancerSecurityGroup")["SecurityGroupIngress"]
+
+    assert ingress.output("AirflowUrl") == "https://<airflow/IngressStack/Distribution.DomainName>"
+    assert load_balancer.properties("LoadBalancer")["Scheme"] == "internal"
+    assert rule["SourcePrefixListId"] == "pl-1"
+    assert "CidrIp" not in rule
+
+
+def test_distribution_caches_nothing_and_speaks_only_https_to_users() -> None:
+    ingress = deploy(**CERTIFICATE).child("IngressStack")
+    config = ingress.properties("Distribution")["DistributionConfig"]
+    (origin,) = config["Origins"]
+    behavior = config["DefaultCacheBehavior"]
+
+    assert behavior["ViewerProtocolPolicy"] == "redirect-to-https"
+    # CachingDisabled and AllViewer.
+    assert behavior["CachePolicyId"] == "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+    assert behavior["OriginRequestPolicyId"] == "216adef6-5c7f-47e4-b989-5492eafa07d3"
+    assert set(behavior["AllowedMethods"]) >= {"PUT", "POST", "PATCH", "DELETE"}
+    assert config["Aliases"] == ["airflow.example.com"]
+    assert config["ViewerCertificate"]["AcmCertificateArn"] == CERTIFICATE["CertificateArn"]
+    assert origin["VpcOriginConfig"]["VpcOriginId"] == "<airflow/IngressStack/VpcOrigin>"
+    balancer = ingress.child("InternalLoadBalancerStack").properties("LoadBalancer")
+    (idle,) = (
+        int(each["Value"])
+        for each in balancer["LoadBalancerAttributes"]
+        if each["Key"] == "idle_timeout.timeout_seconds"
+    )
+    assert origin["VpcOriginConfig"]["OriginKeepaliveTimeout"] < idle
+
+
+@pytest.mark.parametrize(
+    ("parameters", "scheme", "listener"),
+    [
+        ({}, "Internal", "HttpListener"),
+        ({"IngressMode": "http-without-tls"} | CIDR, "Public", "HttpListener"),
+        ({"IngressMode": "load-balancer"} | CIDR | DOMAIN, "Public", "HttpsListener"),
+    ],
+)
+def test_execution_api_is_closed_on_the_listener_that_serves(
+    parameters: dict[str, str], scheme: str, listener: str
+) -> None:
+    stack = deploy(**parameters).child("IngressStack").child(f"{scheme}LoadBalancerStack")
+    rule = stack.properties("ExecutionApiRule")
+    action = stack.properties("HttpListener")["DefaultActions"][0]["Type"]
+
+    assert rule["ListenerArn"] == f"<{stack.path}/{listener}>"
+    assert action == ("forward" if listener == "HttpListener" else "redirect")
+    assert rule["Conditions"][0]["PathPatternConfig"]["Values"] == ["/execution", "/execution/*"]
+    assert rule["Actions"][0]["FixedResponseConfig"]["StatusCode"] == "404"
+
+
+def test_scheme_of_a_load_balancer_never_changes_within_its_stack() -> None:
+    """Its target group cannot move to the load balancer that would replace it."""
+    stacks = root().children()["IngressStack"].of_type(NESTED_STACK)
+
+    schemes = {name: stack["Properties"]["Parameters"]["Scheme"] for name, stack in stacks.items()}
+    assert schemes == {
+        "InternalLoadBalancerStack": "internal",
+        "PublicLoadBalancerStack": "internet-facing",
+    }
+
+
+def test_every_queue_has_its_alarm() -> None:
+    stack = deploy(WorkerQueueNames="heavy,,gpu-1")
+    added, removed = difference({"WorkerQueueNames": "heavy,,gpu-1"})
+
+    assert removed == {}
+    assert added == {
+        "QueuesStack/WorkerQueue1": "AWS::SQS::Queue",
+        "QueuesStack/WorkerQueue3": "AWS::SQS::Queue",
+        "FleetStack/QueuedAlarm1": "AWS::CloudWatch::Alarm",
+        "FleetStack/QueuedAlarm3": "AWS::CloudWatch::Alarm",
+    }
+    queue = stack.child("QueuesStack").properties("WorkerQueue3")
+    alarm = stack.child("FleetStack").properties("QueuedAlarm3")
+    permission = stack.child("FleetStack").properties("QueuedPermission")
+    assert queue["QueueName"] == "airflow-queue-gpu-1"
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": "airflow-queue-gpu-1"}]
+    assert alarm["AlarmName"] == "airflow-queued-gpu-1"
+    assert permission["SourceArn"].endswith(":alarm:airflow-queued-*")
+
+
+def test_queues_and_their_alarms_are_alike() -> None:
+    stack = deploy(WorkerQueueNames="a,b,c,d,e,f,g,h")
+    names = ["default", *"abcdefgh"]
+    for child, resource, own in (
+        ("QueuesStack", "WorkerQueue", ("QueueName",)),
+        ("FleetStack", "QueuedAlarm", ("AlarmName", "Dimensions")),
+    ):
+        found = [stack.child(child).properties(f"{resource}{number or ''}") for number in range(9)]
+        for name, properties in zip(names, found, strict=True):
+            assert all(str(properties.pop(key)).rstrip("'}]").endswith(name) for key in own)
+        assert all(each == found[0] for each in found)
+
+
+def test_no_fernet_key_is_generated_when_one_is_restored() -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:kept-AbCdEf"
+    stack = deploy(FernetKeySecretArn=arn)
 
     missing = set(expected_inventory()) - set(inventory(stack))
-    assert missing == {f"SecretsStack/{resource}"}
-    airflow = stack.child("AirflowStack")
-    task = airflow.child(f"{component}Stack")
-    (container,) = task.properties("TaskDefinition")["ContainerDefinitions"]
-    assert {"Name": variable, "ValueFrom": arn} in container["Secrets"]
-    assert arn in str(task.properties("ExecutionRole"))
-    (command,) = airflow.child("CommandStack").properties("TaskDefinition")["ContainerDefinitions"]
-    (plan,) = [one["Value"] for one in command["Environment"] if one["Name"] == "ROTATION"]
-    assert f'"{rotated}":"{arn}"' in str(plan)
-    assert arn in str(airflow.child("RotationStack").properties("TaskRole"))
+    assert missing == {"SecretsStack/FernetKeySecret", "SecretsStack/FernetKeySeedSecret"}
+    control_plane = stack.child("ControlPlaneStack")
+    for container in control_plane.properties("TaskDefinition")["ContainerDefinitions"]:
+        assert {"Name": "AIRFLOW__CORE__FERNET_KEY", "ValueFrom": arn} in container["Secrets"]
+    assert arn in str(control_plane.properties("ExecutionRole"))
 
 
-def test_inventory_lacks_the_network_when_a_vpc_is_brought() -> None:
+def test_own_vpc_leaves_out_the_network() -> None:
     expected = {
         name: kind
         for name, kind in expected_inventory().items()
         if name.split("/")[0] != "NetworkStack"
     }
 
-    assert inventory(deploy(**OWN_NETWORK)) == expected
+    assert inventory(deploy(**OWN_VPC)) == expected
+
+
+def network(stack: DryStack) -> tuple[str, str]:
+    """Where a service's tasks run, and whether they get a public address."""
+    placement = stack.child("ServicesStack").properties("ApiServerService")["NetworkConfiguration"]
+    vpc = placement["AwsvpcConfiguration"]
+    return ",".join(vpc["Subnets"]), vpc["AssignPublicIp"]
 
 
 @pytest.mark.parametrize(
     ("parameters", "subnets", "public_ip"),
     [
         ({}, "Public", "ENABLED"),
-        ({"NatGatewayMode": "single"}, "Private", "DISABLED"),
-        ({"NatGatewayMode": "per-zone"}, "Private", "DISABLED"),
-        (OWN_NETWORK, "subnet-3,subnet-4", "DISABLED"),
+        ({"NetworkMode": "single-nat"}, "Private", "DISABLED"),
+        ({"NetworkMode": "nat-per-zone"}, "Private", "DISABLED"),
+        (OWN_VPC, "subnet-3,subnet-4", "DISABLED"),
     ],
 )
-def test_tasks_reach_the_internet_when_the_network_is_chosen(
+def test_tasks_reach_the_internet_in_every_network_mode(
     parameters: dict[str, str], subnets: str, public_ip: str
 ) -> None:
     where, address = network(deploy(**parameters))
@@ -182,60 +297,42 @@ def test_tasks_reach_the_internet_when_the_network_is_chosen(
     assert address == public_ip
 
 
-@pytest.mark.parametrize(
-    ("parameters", "subnets"),
-    [
-        ({}, "PublicSubnet"),
-        ({"IngressScheme": "internal"}, "PrivateSubnet"),
-        (OWN_NETWORK, "subnet-1"),
-        ({**OWN_NETWORK, "IngressScheme": "internal"}, "subnet-1"),
-    ],
-)
-def test_load_balancer_stands_where_it_is_seen_when_the_scheme_is_chosen(
-    parameters: dict[str, str], subnets: str
-) -> None:
-    balancer = deploy(**parameters).child("IngressStack").properties("LoadBalancer")
-
-    assert all(subnets in subnet or subnets == "subnet-1" for subnet in balancer["Subnets"])
-    assert subnets in balancer["Subnets"][0]
+HTTP = {"IngressMode": "http-without-tls"} | CIDR
 
 
 @pytest.mark.parametrize(
-    ("parameters", "url", "action", "listener"),
+    ("parameters", "scheme", "subnet"),
     [
-        ({}, "http://<airflow/IngressStack/LoadBalancer.DNSName>", "forward", "HttpListener"),
-        (CERTIFICATE, "https://airflow.example.com", "redirect", "HttpsListener"),
+        ({}, "Internal", "PrivateSubnetA"),
+        (HTTP, "Public", "PublicSubnetA"),
+        (OWN_VPC, "Internal", "subnet-3"),
+        ({**OWN_VPC, **PUBLIC_SUBNETS, **HTTP}, "Public", "subnet-1"),
     ],
 )
-def test_execution_api_is_closed_on_the_serving_listener_when_https_is_chosen(
-    parameters: dict[str, str], url: str, action: str, listener: str
+def test_load_balancer_uses_the_subnets_of_its_scheme(
+    parameters: dict[str, str], scheme: str, subnet: str
 ) -> None:
-    stack = deploy(**parameters).child("IngressStack")
-    rule = stack.properties("ExecutionApiRule")
+    stack = deploy(**parameters).child("IngressStack").child(f"{scheme}LoadBalancerStack")
 
-    assert stack.output("AirflowUrl") == url
-    assert stack.properties("HttpListener")["DefaultActions"][0]["Type"] == action
-    assert rule["ListenerArn"] == f"<airflow/IngressStack/{listener}>"
-    assert rule["Conditions"][0]["PathPatternConfig"]["Values"] == ["/execution", "/execution/*"]
-    assert rule["Actions"][0]["FixedResponseConfig"]["StatusCode"] == "404"
+    assert subnet in stack.properties("LoadBalancer")["Subnets"][0]
 
 
-def test_everything_waits_for_the_preflight_when_it_is_made() -> None:
+def test_everything_waits_for_the_preflight() -> None:
     stacks = root().of_type(NESTED_STACK)
     text = {name: str(resource) for name, resource in stacks.items()}
 
     def waits(name: str) -> bool:
         resource = stacks[name]
         direct = resource.get("DependsOn") == "PreflightStack"
-        # A reference to a stack that may not be made is no promise.
+        # A reference to a stack that may not be created is no promise.
         sure = [n for n in stacks if f"'{n}'" in text[name] and "Condition" not in stacks[n]]
         return direct or any(waits(each) for each in sure)
 
     assert [name for name in stacks if name != "PreflightStack" and not waits(name)] == []
 
 
-def test_deployment_is_refused_when_a_stack_refers_to_a_network_that_is_not_made() -> None:
-    stack = deploy(**OWN_NETWORK)
+def test_reference_to_a_network_that_is_not_created_is_refused() -> None:
+    stack = deploy(**OWN_VPC)
 
     with pytest.raises(ParameterError, match="NetworkStack"):
         stack.resolve({"Fn::GetAtt": ["NetworkStack", "Outputs.NetworkVpcId"]})

@@ -1,4 +1,4 @@
-"""One stack for the suite, deployed with the Airflow of the release line before."""
+"""One stack for the suite, deployed with the previous Airflow release line."""
 
 import json
 import os
@@ -24,15 +24,15 @@ from commands.workspace import CommandError, Workspace, venv_python
 COMPONENTS = {"api-server", "scheduler", "dag-processor", "triggerer"}
 SERVING = dict.fromkeys(COMPONENTS, (1, 1))
 DAGS = Path(__file__).parent / "dags"
-# Printed by either Airflow's interpreter: what the database says, and what this Airflow needs.
+# Run by either Airflow's interpreter: prints the heads of the database and those it needs.
 LOOK = """
 import json, os
-from airflow_on_fargate import schema
-found = schema.found_heads(os.environ["URL"])
+from airflow_on_fargate.schema import alembic_heads
+found = alembic_heads.found_heads(os.environ["URL"])
 print(json.dumps([{t: sorted(h) for t, h in heads.items()}
-                  for heads in (found, schema.needed_heads())]))
+                  for heads in (found, alembic_heads.needed_heads())]))
 """
-# An image that is fine in everything but its scheduler.
+# An image that works except for its scheduler.
 BROKEN_SCHEDULER = """
 import sys
 from airflow_on_fargate import entrypoint
@@ -40,24 +40,25 @@ if sys.argv[1] == "scheduler":
     sys.exit("this image's scheduler is broken on purpose")
 entrypoint.main(sys.argv[1:])
 """
-# An image whose migration ends half way: between the two heads, with an exit code.
+# An image whose migration fails halfway, between the two heads, with an exit code.
 BROKEN_MIGRATION = """
 import sys
-from airflow_on_fargate import entrypoint, schema_change
-airflow = schema_change._airflow
+from airflow_on_fargate import entrypoint
+from airflow_on_fargate.schema import change
+airflow = change._airflow
 def half(arguments):
     if tuple(arguments) != ("db", "migrate"):
         return airflow(arguments)
     airflow(("db", "migrate", "--to-revision", "REVISION"))
     sys.exit("this image's migration breaks off on purpose")
-schema_change._airflow = half
+change._airflow = half
 entrypoint.main(sys.argv[1:])
 """
 
 
 @dataclass
 class Stack:
-    """A deployed stack, and the ways to look at it from outside."""
+    """A deployed stack, and ways to inspect it from outside."""
 
     workspace: Workspace
 
@@ -71,13 +72,13 @@ class Stack:
         deployment.deploy(self.workspace, Transcript(), {"AirflowImageUri": uri})  # type: ignore[arg-type]
 
     def bring_to(self, edition: Edition) -> None:
-        """Deploy, unless the test before this one did."""
+        """Deploy, unless the previous test already did."""
         if set(self.images().values()) != {airflow_image.uri(edition)}:
             self.deploy(edition)
             smoke.wait_healthy(self.outputs)
 
     def fail_to_deploy(self, edition: Edition) -> str:
-        """Deploy what must fail; returns the reasons."""
+        """Deploy an edition that must fail, and return the reasons."""
         with pytest.raises(CommandError) as failure:
             self.deploy(edition)
         return str(failure.value)
@@ -92,14 +93,14 @@ class Stack:
         return str(self.api().get("version")["version"])
 
     def heads(self) -> dict[str, list[str]]:
-        """Asked of the database itself."""
+        """The heads in the database itself."""
         return self._look(CURRENT)[0]
 
     def needed_heads(self, edition: Edition) -> dict[str, list[str]]:
         return self._look(edition)[1]
 
     def database_url(self) -> str:
-        """As the command's task has it."""
+        """The URL from the environment of the command's task."""
         secrets = self.workspace.client("secretsmanager")
         definition = self.task_definition("command")
         (arn,) = [
@@ -110,7 +111,7 @@ class Stack:
         return str(secrets.get_secret_value(SecretId=arn)["SecretString"])
 
     def python(self, edition: Edition, program: str) -> subprocess.Popen[str]:
-        """A program in an Airflow's interpreter, with the in-image package and the database."""
+        """Run a program in an Airflow's interpreter, with the in-image package and the database."""
         return subprocess.Popen(
             [venv_python(edition.environment), "-c", program], stdout=subprocess.PIPE, text=True,
             env={**os.environ, "URL": self.database_url(), "PYTHONPATH": str(airflow_image.SOURCE)},
@@ -122,7 +123,7 @@ class Stack:
         return looked
 
     def services(self) -> dict[str, dict[str, Any]]:
-        """The services by their component."""
+        """The services by component."""
         ecs = self.workspace.client("ecs")
         cluster = self.outputs["ClusterName"]
         arns = ecs.list_services(cluster=cluster)["serviceArns"]
@@ -134,14 +135,14 @@ class Stack:
         }
 
     def scale(self, component: str, count: int) -> None:
-        """Set a service's count and wait until it has so many tasks."""
+        """Set a service's count and wait until it has that many tasks."""
         service = self.services()[component]
         ecs, cluster = self.workspace.client("ecs"), self.outputs["ClusterName"]
         ecs.update_service(cluster=cluster, service=service["serviceArn"], desiredCount=count)
         wait_until(lambda: self.counts()[component] == (count, count), 120, f"{count} {component}")
 
     def images(self) -> dict[str, str]:
-        """The image that each service is to run."""
+        """The image of each service's task definition."""
         return {
             name: self.task_definition(one["taskDefinition"])["containerDefinitions"][0]["image"]
             for name, one in self.services().items()
@@ -158,7 +159,7 @@ class Stack:
         return found
 
     def start_command(self, *words: str) -> dict[str, str]:
-        """Start a command as a person would."""
+        """Start a command like a person."""
         name = self.outputs["RunAirflowCommandFunctionName"]
         answer = self.workspace.client("lambda").invoke(
             FunctionName=name, Payload=json.dumps({"command": words}).encode()
@@ -167,7 +168,7 @@ class Stack:
         return started
 
     def command(self, *words: str) -> None:
-        """Run a command, and wait for the end of its task."""
+        """Run a command and wait for the end of its task."""
         request_id = self.start_command(*words)["requestId"]
         key = {"Bucket": self.outputs["StateBucketName"], "Key": f"commands/{request_id}.answered"}
 
@@ -199,7 +200,7 @@ class Stack:
             try:
                 instances = self.api().task_instances(dag_id, run_id)
             except (OSError, CommandError):
-                return False  # no API server for a moment
+                return False  # the API server is down for a moment
             states = [one["state"] for one in instances]
             assert "failed" not in states or state == "failed", instances
             return states == [state]
@@ -207,7 +208,7 @@ class Stack:
         wait_until(reached, seconds, f"{dag_id} in state {state}", interval=1)
 
     def run(self, dag_id: str) -> None:
-        """A whole run, to success."""
+        """Run a DAG to success."""
         run_id = self.start(dag_id)
         wait_until(
             lambda: self.api().run(dag_id, run_id)["state"] == "success",
@@ -217,9 +218,9 @@ class Stack:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The older Airflow, serving, with the DAGs known to it."""
+    """The older Airflow, which serves and knows the DAGs."""
     with ExitStack() as sockets:
-        probes = [sockets.enter_context(socket.socket()) for _ in range(3)]
+        probes = [sockets.enter_context(socket.socket()) for _ in range(4)]
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         ports = [probe.getsockname()[1] for probe in probes]

@@ -1,7 +1,8 @@
-"""Between two Airflows with different schemas: failing, going back, and at last arriving.
+"""Upgrades between two Airflows with different schemas: two that fail and roll back, one that
+succeeds.
 
-In the order of the tests, on one stack: a stack that has survived two failed upgrades is the one
-that is upgraded for good.
+The tests share one stack, in their order: the stack that is upgraded successfully has survived two
+failed upgrades.
 """
 
 import threading
@@ -14,7 +15,7 @@ from commands.workspace import ROOT
 from tests.upgrade.conftest import BROKEN_MIGRATION, BROKEN_SCHEDULER, SERVING, Stack
 
 
-def test_the_two_need_different_schemas(stack: Stack) -> None:
+def test_the_two_versions_need_different_schemas(stack: Stack) -> None:
     older, newer = stack.needed_heads(PREVIOUS), stack.needed_heads(CURRENT)
     assert older["alembic_version"] != newer["alembic_version"]
     assert stack.heads() == older
@@ -28,7 +29,7 @@ def test_old_version_serves_when_a_service_fails_after_the_migration(stack: Stac
     _assert_the_old_version_serves(stack)
 
 
-def test_old_version_serves_when_the_migration_breaks_off(stack: Stack) -> None:
+def test_old_version_serves_when_the_migration_fails_halfway(stack: Stack) -> None:
     halfway = BROKEN_MIGRATION.replace("REVISION", _revision_between())
     reasons = stack.fail_to_deploy(Edition("airflow", CURRENT.lock, halfway))
 
@@ -36,7 +37,7 @@ def test_old_version_serves_when_the_migration_breaks_off(stack: Stack) -> None:
     _assert_the_old_version_serves(stack)
 
 
-def test_running_task_succeeds_when_the_upgrade_passes_under_it(stack: Stack) -> None:
+def test_running_task_succeeds_during_the_upgrade(stack: Stack) -> None:
     run_id = stack.start("minute")
     stack.wait_for_task("minute", run_id, "running", 120)
     away = _Watch(stack)
@@ -67,7 +68,7 @@ def _assert_the_old_version_serves(stack: Stack) -> None:
 
 
 def _revision_between() -> str:
-    """The revision of a migration between the two heads, as its file says it."""
+    """The revision of a migration between the two heads, from its file."""
     (folder,) = (ROOT / ".venv" / "airflow" / "lib").glob(
         "python*/site-packages/airflow/migrations/versions"
     )
@@ -81,7 +82,7 @@ def _assigned_revision(path: Path) -> str:
 
 
 class _Watch:
-    """How long the API server did not answer."""
+    """Measures how long the API server does not respond."""
 
     def __init__(self, stack: Stack) -> None:
         self._url = stack.outputs["AirflowUrl"]

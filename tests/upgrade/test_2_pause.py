@@ -1,6 +1,6 @@
-"""A pause of the API server is harmless to a task that runs.
+"""A pause of the API server does not harm a running task.
 
-UPGRADE_TEST_PAUSE_SECONDS makes it longer than the task: its end is then told to nobody at first.
+UPGRADE_TEST_PAUSE_SECONDS can make it longer than the task: its end cannot be reported at first.
 """
 
 import os
@@ -14,7 +14,7 @@ from tests.upgrade.conftest import Stack
 PAUSE_SECONDS = float(os.environ.get("UPGRADE_TEST_PAUSE_SECONDS", "60"))
 
 
-def test_running_task_succeeds_when_the_api_server_is_away(stack: Stack) -> None:
+def test_running_task_succeeds_when_the_api_server_is_down(stack: Stack) -> None:
     stack.bring_to(CURRENT)
     run_id = stack.start("minute")
     stack.wait_for_task("minute", run_id, "running", 120)

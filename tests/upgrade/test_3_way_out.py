@@ -1,14 +1,14 @@
-"""An older image on a newer schema: refused, and the ways out that the refusal names."""
+"""An older image on a newer schema is refused, and the instructions in the refusal work."""
 
 from commands import smoke
 from commands.airflow_image import CURRENT, PREVIOUS
 from tests.upgrade.conftest import SERVING, Stack
 
-# The head of FAB's tables before the one that both images have.
+# The head of FAB's tables before the current head of both images.
 FAB_BEFORE = "6709f7a774b9"
 
 
-def test_older_image_is_refused_with_the_way_out_when_deployed_deliberately(stack: Stack) -> None:
+def test_older_image_is_refused_with_instructions(stack: Stack) -> None:
     stack.bring_to(CURRENT)
     before = stack.heads()
     reasons = stack.fail_to_deploy(PREVIOUS)
@@ -20,8 +20,8 @@ def test_older_image_is_refused_with_the_way_out_when_deployed_deliberately(stac
     assert stack.counts() == SERVING
 
 
-def test_old_version_serves_when_the_way_out_is_taken(stack: Stack) -> None:
-    """The explicit way down, by hand, of both tables; the older image brings FAB's up again."""
+def test_old_version_serves_after_the_instructions(stack: Stack) -> None:
+    """An explicit downgrade of both sets of tables; the older image upgrades FAB's again."""
     stack.bring_to(CURRENT)
     older = stack.needed_heads(PREVIOUS)["alembic_version"][0]
     stack.command("restore-schema", f"alembic_version={older}", f"alembic_version_fab={FAB_BEFORE}")

@@ -1,4 +1,4 @@
-"""The stack goes while a task of Airflow's and a command run."""
+"""The stack is deleted while an Airflow task and a command run."""
 
 import time
 
@@ -7,17 +7,17 @@ from commands.airflow_image import CURRENT
 from commands.steps import wait_until
 from tests.upgrade.conftest import Stack
 
-# As an upgrade would: a command that changes the database waits for its end.
+# Take the turn like an upgrade: a command that changes the database waits for its end.
 HOLD_THE_TURN = """
 import os, time
-from airflow_on_fargate import database_turn
-with database_turn.taken(os.environ["URL"]):
+from airflow_on_fargate.database import turn
+with turn.taken(os.environ["URL"]):
     print("taken", flush=True)
     time.sleep(900)
 """
 
 
-def test_stack_goes_and_names_what_stays_when_tasks_run(stack: Stack) -> None:
+def test_stack_is_deleted_and_names_what_it_keeps_when_tasks_run(stack: Stack) -> None:
     aws, outputs = stack.workspace.client, stack.outputs
     cluster = outputs["ClusterName"]
     buckets = {outputs[name] for name in ("DagBucketName", "LogBucketName", "StateBucketName")}

@@ -1,4 +1,4 @@
-"""The policies by the names that the command line knows."""
+"""The policies by their names on the command line."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -13,7 +13,7 @@ from bench.scaling.world import World
 
 
 class Policy(Protocol):
-    """Installs itself in a world: everything else happens by events."""
+    """Installs itself in a world; everything else happens through events."""
 
     def __init__(self, world: World) -> None: ...
 

@@ -1,10 +1,11 @@
 """KEDA as Airflow's official Helm chart configures it.
 
 Sources: the chart's page "Autoscaling with KEDA" (ceil(count of running and queued task instances /
-worker concurrency), from the metadata database) and its values (polling every 5 s, 30 s of cool
-down before zero, 600 s of grace); Kubernetes' HPA (a look every 15 s, a tolerance of a tenth, at
-most doubling or four more in 15 s, the highest wish of the last 300 s when going down). A pod is
-given the launch time of all others: its node must come from somewhere.
+worker concurrency), from the metadata database) and its values (polling every 5 s, a cool-down of
+30 s before zero, a grace period of 600 s); Kubernetes' HPA (a check every 15 s, a tolerance of a
+tenth, at most doubling or four more in 15 s, the highest recommendation of the last 300 s when
+scaling in). A pod has the same launch time as all other workers, because its node has to be started
+too.
 """
 
 import math
@@ -17,11 +18,11 @@ _POLL, _LOOK, _COOL_DOWN, _WINDOW, _GRACE = 5.0, 15.0, 30.0, 300.0, 600.0
 
 
 class Keda:
-    """From and to zero by KEDA itself, in between by the HPA."""
+    """KEDA itself scales from and to zero, the HPA in between."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        # A StatefulSet, which the chart makes: the highest ordinal goes first.
+        # The chart creates a StatefulSet: the highest ordinal is removed first.
         self._service = Service(world, _GRACE, youngest_first=True)
         self._wishes: deque[tuple[float, int]] = deque()
         self._last_active = 0.0

@@ -2,9 +2,9 @@
 
 Source: the user guide's page "Configuring Amazon MWAA worker automatic scaling".
 (tasks running + tasks queued) / (tasks per worker) = required workers, from the environment's
-metrics in CloudWatch. That the metrics come once a minute is documented; how often MWAA looks at
-them is not: as an alarm does, once a minute, is assumed here. MWAA's own minimum is one worker or
-more; here every policy has the same limits.
+metrics in CloudWatch. It is documented that the metrics are published once a minute, but not how
+often MWAA reads them: once a minute, like an alarm, is assumed here. MWAA's own minimum is one
+worker or more; here every policy has the same limits.
 """
 
 import math
@@ -14,13 +14,13 @@ from bench.scaling.policies.service import every
 from bench.scaling.world import World
 
 _MINUTE = 60.0
-# How long the need must have been lower before workers are removed. The guide of 2023: "two to five
-# minutes" from the last task to the worker's removal, metrics, detection and removal together.
+# How long the required number must have been lower before workers are removed. The guide of 2023:
+# "two to five minutes" from the last task to the worker's removal, including metrics and detection.
 _STEADY_MINUTES = 2
 
 
 class MwaaNow:
-    """Scales in to the required number; a worker that has work, or picks some up, is kept."""
+    """Scales in to the required number; a worker that has work, or picks up work, is kept."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -61,7 +61,7 @@ class MwaaNow:
 
 
 class MwaaBefore(MwaaNow):
-    """As the guide had it in 2023: removes all additional workers once nothing runs or waits.
+    """As in the guide of 2023: removes all additional workers once nothing runs or waits.
 
     "It's possible for workers that are set for deletion to pick up those tasks before the worker
     containers are removed"; such tasks "are deleted and marked as failed".

@@ -1,9 +1,9 @@
 """The product: the Lambda function's own `decide`, called as the stack calls it.
 
-A publish wakes it (at once, then every two seconds at most, saying how many messages there are);
-the queue's alarm, the appointed tick, the end of a worker and an hourly check call it too. It
-stores its state on the condition that nobody else has, then asks for workers. Workers leave by
-themselves.
+A publish wakes it up (immediately, then at most every two seconds, with the number of messages).
+The queue's alarm, the scheduled tick, the end of a worker and an hourly check call it too. It
+stores its state if no other call has stored one, then requests workers. Workers exit on their
+own.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,36 +13,37 @@ from bench.scaling.actors import Worker
 from bench.scaling.policies.service import every
 from bench.scaling.workloads import QUEUED_PER_SECOND, DueRun
 from bench.scaling.world import World
-from scale_workers.decision import FleetConfig, Observation, Trigger, WorkerSeen, decide
+from scale_workers.decision import decide
 from scale_workers.fleet_state import FleetState, Launch
 from scale_workers.foresight import NO_FORECAST, Forecast
 from scale_workers.foresight import DueRun as ForecastRun
+from scale_workers.model import FleetConfig, Observation, Trigger, WorkerSeen
 
 _WAKE_UP_LATENCY, _WAKE_UP_PAUSE = 0.3, 2.0
-# From the look to the call of RunTask, and until ECS lists what it has started.
+# From reading the counts to the call of RunTask, and until ECS lists what it has started.
 _LOOK_SECONDS, _LISTING_LAG = 0.5, 3.0
-# Finds what every call and the alarm have missed.
+# Finds work that every call and the alarm have missed.
 _HOURLY_CHECK = 3600.0
-# EventBridge Scheduler is precise to a minute; mostly it is some seconds late.
+# EventBridge Scheduler is precise to a minute; it is usually some seconds late.
 _TICK_DELAY = 10.0
 _TRIES = 3
-# What is due sooner the function waits for itself.
+# For anything due sooner, the function waits instead of scheduling a tick.
 _WAITING = 30.0
-# The scheduler looks that often what is due, for as far ahead, publishes what is new, has the
-# scaler look then, and repeats an unchanged forecast after so long (airflow_on_fargate.forecast).
+# The scheduler's interval, its horizon, and the time after which it publishes an unchanged forecast
+# again. After publishing a change it calls the scaler (airflow_on_fargate.forecast).
 _PUBLISHING, _HORIZON, _RENEWAL = 60.0, 900.0, 300.0
 _WAVE = 10.0
 
 
 def _waves(run: DueRun) -> Iterator[ForecastRun]:
-    """A run's slots as its predecessor's tasks were queued: some in each ten seconds."""
+    """A run's slots, spread like its predecessor's tasks were queued: some in each ten seconds."""
     size = round(_WAVE * QUEUED_PER_SECOND)
     for number, first in enumerate(range(0, run.slots, size)):
         yield ForecastRun(run.due + number * _WAVE, min(size, run.slots - first))
 
 
 class Ours:
-    """`ours`: reactive. With due runs, `ours-foresight`: informed by Airflow's schedule."""
+    """`ours` is reactive. With due runs it is `ours-foresight`, which knows Airflow's schedule."""
 
     def __init__(self, world: World, due_runs: Sequence[DueRun] = ()) -> None:
         self._world = world
@@ -104,7 +105,7 @@ class Ours:
             self._call(Trigger.TICK)
 
     def _appoint(self, moment: float | None) -> None:
-        """One tick at a time; an earlier one that is ahead stays."""
+        """One tick at a time; an earlier tick in the future is kept."""
         if moment is None:
             self._tick_at = None
         elif self._tick_at is None or moment < self._tick_at:
@@ -129,7 +130,7 @@ class Ours:
 
     def _act(self, trigger, published, tries, action, new_state, version) -> None:  # type: ignore[no-untyped-def]
         if version != self._version and new_state != self._state:
-            # Somebody else has stored a state: start over from theirs.
+            # Another call has stored a state: start again from it.
             if tries > 1:
                 self._look(trigger, published, tries - 1)
             else:
@@ -148,7 +149,7 @@ class Ours:
                 return
             self._store(self._state.with_result(launch, arns))
         if action.look_at is not None and action.look_at < self._world.now + _WAITING:
-            # The function waits, instead of making an appointment.
+            # The function waits instead of scheduling a tick.
             self._world.scaler_seconds += action.look_at - self._world.now
             self._world.at(action.look_at, self._look, Trigger.REQUEST, 0, 1)
         self._appoint(action.look_at and max(action.look_at, self._world.now + _WAITING))
@@ -159,7 +160,7 @@ class Ours:
         self._world.scaler_writes += 1
 
     def _run_task(self, launch: Launch) -> tuple[str, ...]:
-        """RunTask with a token; what Spot refuses is started on demand."""
+        """RunTask with a token; workers that Spot refuses are started on demand."""
         known = self._world.tokens.get(launch.token)
         if known is not None:
             return known

@@ -1,7 +1,7 @@
-"""The rules of the project that this one grew from: hankehly/deploy-airflow-on-ecs-fargate.
+"""The rules of the project that this one started from: hankehly/deploy-airflow-on-ecs-fargate.
 
-Neither declares a stop timeout: ECS kills 30 s after SIGTERM. (Its workers run on Spot; here on
-demand, so that only the scaling kills.)
+Neither version declares a stop timeout, so ECS kills 30 s after SIGTERM. (Its workers run on Spot;
+here they run on demand, so that only scaling kills tasks.)
 """
 
 from bench.scaling.policies.service import Service, every
@@ -13,11 +13,11 @@ _MINUTE = 60.0
 
 
 class SeedFirst:
-    """One more for a minute with visible messages; one less for fifteen minutes of inactivity.
+    """One more after a minute with visible messages; one less after fifteen minutes of inactivity.
 
     Source: infrastructure/airflow_worker.tf and its alarms before target tracking: step scaling by
     +1 at ApproximateNumberOfMessagesVisible > 0 (1 of 1 minute) and by -1 at three periods of five
-    minutes with empty receives, or without a message sent; 300 s of cool down going in, 60 s out.
+    minutes with empty receives, or without a message sent; a cool-down of 300 s in and 60 s out.
     """
 
     def __init__(self, world: World) -> None:
@@ -49,8 +49,8 @@ class SeedFirst:
 class SeedNow(TargetTracking):
     """Target tracking at 100 of (queued and running tasks / tasks per worker) / workers * 100.
 
-    Source: scripts/put_airflow_worker_autoscaling_metric_data.py: 100 when there is neither task
-    nor worker, 200 when there are tasks and no worker. No cool down declared: AWS's 300 s.
+    Source: scripts/put_airflow_worker_autoscaling_metric_data.py: 100 without tasks and
+    workers, 200 with tasks and without workers. It declares no cool-down, so AWS's 300 s apply.
     """
 
     def __init__(self, world: World) -> None:

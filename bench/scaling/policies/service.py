@@ -1,4 +1,4 @@
-"""What an ECS service, or a Deployment, does with a desired count."""
+"""How an ECS service, or a Kubernetes Deployment, applies a desired count."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from bench.scaling.world import World
 
 
 class Service:
-    """Starts what is missing, ends what is too many; who is ended is not asked what it does."""
+    """Starts missing workers and ends surplus ones, whatever they are doing."""
 
     def __init__(self, world: World, grace: float, youngest_first: bool = False) -> None:
         self._world = world
@@ -47,7 +47,7 @@ class Service:
 
 
 def every(world: World, seconds: float, action: Callable[[], None], first: float) -> None:
-    """Repeat an action for as long as the world turns."""
+    """Repeat an action for as long as the simulation runs."""
 
     def turn() -> None:
         action()

@@ -1,4 +1,4 @@
-"""AWS's target tracking, which makes its alarms itself, and its use on the CPU of workers."""
+"""AWS's target tracking, which creates its own alarms, and its use on the CPU of workers."""
 
 import math
 
@@ -6,7 +6,7 @@ from bench.scaling.policies.service import Service, every
 from bench.scaling.world import World
 
 _MINUTE = 60.0
-# The alarms that target tracking makes: three minutes above, fifteen below nine tenths.
+# The alarms that target tracking creates: three minutes above, fifteen below nine tenths.
 _OUT_MINUTES, _IN_MINUTES, _IN_SHARE = 3, 15, 0.9
 
 
@@ -50,12 +50,12 @@ class TargetTracking:
 
 
 class Cpu(TargetTracking):
-    """Target tracking at 70 % of the workers' CPU, 60 s of cool down out, 120 s in.
+    """Target tracking at 70 % of the workers' CPU, with a cool-down of 60 s out and 120 s in.
 
     Source: andresionek91/airflow-autoscaling-ecs, its service.yml (one of the seeds; widespread).
-    CPU cannot leave zero, so one worker stays, whatever the minimum. A full worker is taken to use
-    90 % of its CPU, an idle one 5 %: generous, for tasks that wait for a warehouse use next to
-    nothing. ECS kills 30 s after SIGTERM, nothing else being said.
+    CPU cannot scale from zero, so one worker always stays, whatever the minimum. A full worker is
+    assumed to use 90 % of its CPU, an idle one 5 %. This favours the rule, because tasks that wait
+    for a warehouse use almost no CPU. ECS kills 30 s after SIGTERM, the default.
     """
 
     _TARGET, _IDLE, _FULL, _GRACE = 70.0, 5.0, 90.0, 30.0

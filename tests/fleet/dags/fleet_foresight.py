@@ -1,4 +1,4 @@
-"""Three tasks side by side every three minutes: with two slots a worker they are two workers."""
+"""Three concurrent tasks every three minutes: with two slots per worker they need two workers."""
 
 import time
 from datetime import UTC, datetime

@@ -1,7 +1,7 @@
-"""One task that says, in a file, when and where each of its tries began.
+"""One task that records in a file when and where each of its tries started.
 
-The run's configuration: `runs`, the file; `seconds`, how long each try takes, the last one standing
-for all that follow.
+The run's configuration: `runs`, the file; `seconds`, the duration of each try, where the last value
+applies to all further tries.
 """
 
 import json
@@ -15,7 +15,7 @@ from airflow.sdk import DAG, get_current_context, task
 
 
 def worker_id() -> str:
-    """The id of the ECS task in which this runs."""
+    """The id of the ECS task that runs this code."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"{os.environ['ECS_CONTAINER_METADATA_URI_V4']}/task", timeout=5) as answer:
         arn: str = json.load(answer)["TaskARN"]

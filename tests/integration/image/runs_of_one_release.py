@@ -1,6 +1,6 @@
-"""A run made while the next release is recorded, on the database that the environment names.
+"""Creates a run while the next release is recorded, in the database that the environment names.
 
-Prints, as JSON, what became of it; `mended` as argument mends Airflow first.
+Prints the result as JSON. With the argument `patched`, Airflow is patched first.
 """
 
 import json
@@ -23,11 +23,11 @@ from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from airflow_on_fargate import airflow_mends
+from airflow_on_fargate import patches
 
 
 def record(release: str) -> None:
-    """As the dag-processor does: a DAG whose only task is named by its release."""
+    """As the dag-processor does: a DAG whose only task has the name of its release."""
     with DAG("example", schedule=None) as dag:
 
         @task(task_id=release)
@@ -42,7 +42,7 @@ def record(release: str) -> None:
 
 
 def run_while(session: Any, name: str, overtaken_by: str | None) -> Any:
-    """As the API server does: read the DAG, then make the run."""
+    """As the API server does: read the DAG, then create the run."""
     dag = DBDagBag().get_latest_version_of_dag("example", session=session)
     assert dag
     if overtaken_by:
@@ -67,18 +67,18 @@ def locked() -> bool:
 def main() -> None:
     """Two runs: of a DAG whose version has no run yet and is overwritten, and of one that has."""
     initdb()
-    if "mended" in sys.argv:
-        airflow_mends.create_runs_of_one_release()
+    if "patched" in sys.argv:
+        patches.apply("run_creation")
     with create_session() as session:
         session.add(DagBundleModel(name="releases"))
-    told = []
+    printed = []
     for name, before, after in (("first", "one", "two"), ("second", "three", "four")):
         record(before)
         with create_session() as session:
             run = run_while(session, name, after)
             tasks = [instance.task_id for instance in run.task_instances]
-            told.append({"release": run.bundle_version, "tasks": tasks, "locked": locked()})
-    print(json.dumps(told))
+            printed.append({"release": run.bundle_version, "tasks": tasks, "locked": locked()})
+    print(json.dumps(printed))
 
 
 if __name__ == "__main__":

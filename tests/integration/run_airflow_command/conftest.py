@@ -247,7 +247,7 @@ def _definition(family: str, **container: Any) -> dict[str, Any]:
             "Memory": "512",
             "ContainerDefinitions": [
                 {
-                    "Name": "airflow",
+                    "Name": "command",
                     "Image": IMAGE,
                     "Essential": True,
                     "StopTimeout": 5,

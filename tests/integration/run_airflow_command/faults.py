@@ -58,7 +58,7 @@ def repeat_the_event(harness: Harness, stack_id: str) -> None:
     detail = {
         **{key: task[key] for key in ("taskArn", "startedBy", "lastStatus", "stoppedReason")},
         # Another end: were it answered again, the outcome would change.
-        "containers": [{"name": "airflow", "exitCode": 99}],
+        "containers": [{"name": "command", "exitCode": 99}],
     }
     event = {"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": detail}
     harness.invoke(event)

@@ -1,7 +1,7 @@
-"""A task of a minute that never stops needing what a rotation replaces.
+"""A task of a minute that needs what a rotation replaces all the time.
 
-Once a second or so it asks the API server for a variable that stands encrypted in the database: a
-token that is not trusted, a password that does not open or a key that does not decrypt ends it.
+About once a second it requests a variable from the API server that is encrypted in the database. An
+untrusted token, a wrong password or a wrong key makes it fail.
 """
 
 import time
@@ -14,7 +14,7 @@ with DAG(dag_id="rotation_probe", schedule=None):
 
     @task(retries=0)
     def probe() -> int:
-        """How often it asked."""
+        """Return the number of requests."""
         asked, end = 0, time.monotonic() + SECONDS
         while time.monotonic() < end:
             if Variable.get("rotation_probe") != "still readable":

@@ -1,16 +1,17 @@
-"""The stacks that some parameters would give, worked out from the templates without any AWS.
+"""The stacks that some parameters would create, worked out from the templates without any AWS.
 
-References to what only AWS knows become readable tokens, such as `<Root/ClusterStack/Cluster.Arn>`;
-everything else is resolved, through the outputs of nested stacks, too. So a test may ask for the
-environment that a container gets in the end, whatever way its values take.
+References to what only AWS knows become readable tokens, such as `<airflow/ClusterStack/Cluster>`;
+everything else is resolved, including the outputs of nested stacks. So a test may ask for the
+environment that a container gets in the end, on whatever way its values take.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from template_files import NESTED_STACK, TemplateFile, root
 
 STACK_NAME = "airflow"
@@ -19,6 +20,7 @@ PSEUDO_PARAMETERS = {
     "AWS::Region": "<region>",
     "AWS::AccountId": "<account>",
     "AWS::Partition": "<partition>",
+    "AWS::StackId": "<stack-id>",
 }
 
 _NOTHING = object()
@@ -53,23 +55,14 @@ class DryStack:
             check_value(name, definition, values[name])
         return values
 
-    @property
+    @cached_property
     def resources(self) -> dict[str, dict[str, Any]]:
-        """The resources that would be made."""
+        """The resources that would be created."""
         return {
             name: resource
-            for name, resource in self._unrolled["Resources"].items()
+            for name, resource in self.template.resources.items()
             if self._holds(resource.get("Condition"))
         }
-
-    @cached_property
-    def _unrolled(self) -> dict[str, Any]:
-        lists = {
-            name: str(self.parameters[name]).split(",")
-            for name, definition in self.template.parameters.items()
-            if definition["Type"] == "CommaDelimitedList"
-        }
-        return self.template.unrolled_over(lists) if lists else self.template.unrolled
 
     def properties(self, name: str) -> dict[str, Any]:
         resolved: dict[str, Any] = self.resolve(self.resources[name].get("Properties", {}))
@@ -144,10 +137,11 @@ class DryStack:
             case "Fn::FindInMap", [name, first, second]:
                 mapping = self.template.section("Mappings")[self.resolve(name)]
                 return mapping[self.resolve(first)][self.resolve(second)]
-            case "Fn::Select", [int(index), {"Ref": str(name)}] if name in self.parameters:
-                return self._ref(name)[index]
-            case "Fn::Select" | "Fn::GetAZs" | "Fn::Cidr", _:
-                return f"<{function[4:]} {argument}>"
+            case "Fn::Select", [int(index), values]:
+                found = self.resolve(values)
+                return found[index] if isinstance(found, list) else f"<{index} of {found}>"
+            case "Fn::GetAZs" | "Fn::Cidr", _:
+                return f"<{function[4:]} {self.resolve(argument)}>"
         raise NotImplementedError(f"{self.path}: {function} of {argument}")
 
     def _ref(self, name: str) -> Any:
@@ -167,6 +161,9 @@ class DryStack:
         self._existing(name)
         if self.resources[name]["Type"] == NESTED_STACK:
             return self.child(name).output(attribute.removeprefix("Outputs."))
+        if attribute == "CloudFrontPrefixListId":
+            # The one value that a function looks up; empty in the other modes.
+            return "pl-1" if self.parameters["IngressMode"] == "cloudfront" else ""
         return f"<{self.path}/{name}.{attribute}>"
 
     def _existing(self, name: str) -> str:
@@ -224,7 +221,7 @@ def check_value(name: str, definition: Mapping[str, Any], value: Any) -> None:
 
 
 def deploy(**parameters: Any) -> DryStack:
-    """The root stack, refused as CloudFormation would refuse it before it makes anything."""
+    """The root stack, refused as CloudFormation would refuse it before it creates anything."""
     stack = DryStack(STACK_NAME, root(), {"AirflowImageUri": "example/airflow:1", **parameters})
     stack.check_rules()
     return stack
@@ -237,3 +234,71 @@ def inventory(stack: DryStack) -> dict[str, str]:
         for each in stack.everything()
         for name, resource in each.resources.items()
     }
+
+
+def changes(before: DryStack, after: DryStack) -> dict[str, str]:
+    """What an update from one to the other does: path → add, remove, modify or replace.
+
+    A property that CloudFormation can set only at creation replaces its resource, and then changes
+    whatever refers to that resource. Nested stacks themselves are left out: they change whenever
+    something in them does.
+    """
+    old, new = _contents(before), _contents(after)
+    found: dict[str, str] = {}
+    while True:
+        replaced = {path for path, action in found.items() if action == "replace"}
+        latest = {
+            path: _action(old.get(path), new.get(path), replaced)
+            for path in sorted(old.keys() | new.keys())
+        }
+        found = {path: action for path, action in latest.items() if action}
+        if replaced == {path for path, action in found.items() if action == "replace"}:
+            return found
+
+
+@dataclass(frozen=True)
+class _Resource:
+    type: str
+    properties: Mapping[str, Any]
+
+
+def _contents(stack: DryStack) -> dict[str, _Resource]:
+    return {
+        f"{each.path}/{name}".removeprefix(f"{STACK_NAME}/"): _Resource(
+            resource["Type"], each.properties(name)
+        )
+        for each in stack.everything()
+        for name, resource in each.resources.items()
+        if resource["Type"] != NESTED_STACK
+    }
+
+
+def _action(old: _Resource | None, new: _Resource | None, replaced: set[str]) -> str:
+    if old is None or new is None:
+        return "remove" if new is None else "add"
+    if old.type != new.type:
+        return "replace"
+    changed = {
+        name
+        for name in old.properties.keys() | new.properties.keys()
+        if old.properties.get(name) != new.properties.get(name)
+        or _refers(new.properties.get(name), replaced)
+    }
+    if changed & _create_only(new.type):
+        return "replace"
+    return "modify" if changed else ""
+
+
+def _refers(value: Any, paths: set[str]) -> bool:
+    text = str(value)
+    return any(f"<{STACK_NAME}/{path}{end}" in text for path in paths for end in ">.")
+
+
+@cache
+def _create_only(resource_type: str) -> set[str]:
+    """Properties that CloudFormation sets only at creation, by the schema of the type."""
+    if resource_type.startswith("Custom::"):
+        return {"ServiceToken"}
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource_type).schema
+    pointers = schema.get("createOnlyProperties", [])
+    return {pointer.removeprefix("/properties/").split("/")[0] for pointer in pointers}

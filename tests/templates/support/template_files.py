@@ -1,6 +1,5 @@
-"""The templates as they are written, and as CloudFormation sees them once loops are unrolled."""
+"""The templates as they are written."""
 
-from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from cfnlint.decode import cfn_yaml
-from cfnlint.template import Template
 
 ROOT_DIR = Path(__file__).resolve().parents[3]
 
@@ -35,29 +33,12 @@ class TemplateFile:
 
     @cached_property
     def written(self) -> dict[str, Any]:
-        """As it stands in the file, in its order."""
+        """The content of the file, in its order."""
         return plain(cfn_yaml.load(str(self.path)))
 
-    @cached_property
-    def unrolled(self) -> dict[str, Any]:
-        """With every Fn::ForEach replaced by what it repeats."""
-        return self.unrolled_over({})
-
-    def unrolled_over(self, lists: Mapping[str, list[str]]) -> dict[str, Any]:
-        """The same for certain values of parameters that are looped over, instead of defaults."""
-        loaded = cfn_yaml.load(str(self.path))
-        for name, node in loaded.get("Resources", {}).items():
-            if name.startswith("Fn::ForEach::") and isinstance(node[1], dict):
-                node[1] = lists.get(node[1]["Ref"], node[1])
-        template = Template(str(self.path), loaded)
-        problems = template.transform()
-        if problems:
-            raise ValueError("; ".join(str(problem) for problem in problems))
-        return plain(template.template)
-
     def section(self, name: str) -> dict[str, Any]:
-        """A section of the unrolled template; empty where there is none."""
-        return self.unrolled.get(name) or {}
+        """A section of the template; empty where there is none."""
+        return self.written.get(name) or {}
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The simulation: its physics, its limits, and what the command line makes of bad input."""
+"""The simulation: its model, its limits, and how the command line handles invalid input."""
 
 import json
 
@@ -9,7 +9,7 @@ from bench.scaling.__main__ import main
 from bench.scaling.limits import work_bound_hours, zero_wait_hours
 from bench.scaling.parameters import Faults, Parameters
 from bench.scaling.records import POLICY_NAMES, percentile, simulate
-from bench.scaling.suite import FAULTS
+from bench.scaling.suite import FAULTS, write_records
 from bench.scaling.workloads import WORKLOADS, Task, Workload, workload
 from bench.scaling.world import World
 
@@ -30,7 +30,7 @@ def burst(count, duration=600.0):
 
 
 @pytest.mark.parametrize("policy", POLICY_NAMES)
-def test_runs_every_task_once_or_says_so_under_every_policy(policy):
+def test_every_policy_runs_every_task_once_or_records_the_second_run(policy):
     run = simulate(workload("seven-silent-minutes", 1), policy, Parameters(), 1)
     assert run.record.keys() >= FIELDS
     assert run.record["unfinished"] == 0
@@ -40,7 +40,7 @@ def test_runs_every_task_once_or_says_so_under_every_policy(policy):
         assert all(job.done for job in world.jobs)
 
 
-def test_gives_the_same_record_when_run_again():
+def test_the_same_seed_gives_the_same_record():
     records = [simulate(workload("mix", 3), "ours", Parameters(), 3).record for _ in range(2)]
     assert records[0] == records[1]
 
@@ -57,16 +57,16 @@ def test_no_policy_beats_the_bounds(name):
         )
 
 
-def test_the_limits_are_what_one_computes_by_hand():
+def test_limits_equal_the_values_computed_by_hand():
     tasks = [Task(0, 100), Task(0, 100), Task(50, 100), Task(1000, 100)]
     assert work_bound_hours(tasks, 2) == pytest.approx(400 / 2 / 3600)
-    # Two stays of the first worker, 150 s and 100 s; one of the second, 50 s; three launches.
+    # The first worker runs twice, 150 s and 100 s; the second once, 50 s; three launches.
     assert zero_wait_hours(tasks, 2, 60) == pytest.approx((150 + 100 + 50 + 3 * 60) / 3600)
-    # Through a gap of 850 s one stays when a launch takes longer.
+    # A worker stays through a gap of 850 s when a launch takes longer.
     assert zero_wait_hours(tasks, 2, 900) == pytest.approx((150 + 850 + 100 + 50 + 2 * 900) / 3600)
 
 
-def test_a_worker_holds_no_more_than_its_concurrency():
+def test_worker_runs_at_most_its_concurrency():
     world = World(burst(40), Parameters(concurrency=4), 1)
     world.launch(3)
     world.run(599.0)
@@ -75,7 +75,7 @@ def test_a_worker_holds_no_more_than_its_concurrency():
     assert (len(world.visible), world.in_flight) == (28, 12)
 
 
-def test_a_plain_stop_kills_what_outlasts_the_grace_period():
+def test_plain_stop_kills_tasks_that_outlast_the_grace_period():
     world = World(burst(8, duration=1000), Parameters(concurrency=8), 1)
     world.launch(1)
     world.at(300.0, lambda: world.terminate(world.workers[0], 120.0))
@@ -84,7 +84,7 @@ def test_a_plain_stop_kills_what_outlasts_the_grace_period():
     assert (world.killed, world.run_twice, world.outstanding) == (8, 8, 0)
 
 
-def test_a_plain_stop_may_strand_what_a_poll_in_flight_brings():
+def test_plain_stop_may_strand_messages_of_an_open_poll():
     stranded = 0
     for seed in range(30):
         world = World([Task(304.0, 10.0)], Parameters(visibility_timeout=1800), seed)
@@ -97,7 +97,7 @@ def test_a_plain_stop_may_strand_what_a_poll_in_flight_brings():
     assert 0 < stranded < 30
 
 
-def test_retiring_reopens_the_gate_when_the_last_poll_brings_something():
+def test_retiring_worker_resumes_when_the_last_poll_returns_messages():
     reopened = 0
     for seed in range(30):
         world = World([Task(304.0, 10.0)], Parameters(), seed)
@@ -112,14 +112,14 @@ def test_retiring_reopens_the_gate_when_the_last_poll_brings_something():
 
 @pytest.mark.parametrize("policy", ["ours", "ours-foresight"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_ours_harms_no_task_whatever_goes_wrong(policy, fault):
+def test_ours_harms_no_task_under_any_fault(policy, fault):
     parameters = Parameters(faults=FAULTS[fault], spot_share=70)
     record = simulate(workload("seven-silent-minutes", 4), policy, parameters, 4).record
     assert (record["killed"], record["run_twice"], record["stranded"]) == (0, 0, 0)
     assert record["unfinished"] == 0
 
 
-def test_ours_stays_within_its_limits_when_the_scaler_crashes_and_races():
+def test_ours_stays_within_its_limits_when_the_scaler_crashes():
     parameters = Parameters(maximum=7, faults=Faults(scaler_crashes=0.5, throttled_calls=0.3))
     for seed in range(5):
         record = simulate(workload("hourly-fan-out", seed), "ours", parameters, seed).record
@@ -127,7 +127,7 @@ def test_ours_stays_within_its_limits_when_the_scaler_crashes_and_races():
         assert record["unfinished"] == 0
 
 
-def test_bounds_take_away_what_they_say():
+def test_each_variant_removes_the_effect_that_it_names():
     parameters = Parameters()
     names, seeds = ["seven-silent-minutes", "trickle"], [1]
     means = {
@@ -143,17 +143,32 @@ def test_bounds_take_away_what_they_say():
         """p95 wait, worker-hours against MWAA, worker-hours against the optimum."""
         return [float(part) for part in cells[policy, what][0].split(", ")]
 
-    plain = ratios("ours", "(as it is)")
-    assert ratios("ours", "leaving: idling, last poll, stop")[1] < plain[1]
-    assert ratios("ours", "spread of launch times")[0] < plain[0]
-    assert ratios("ours", "the right number: +20% workers")[1] > plain[1]
-    assert ratios("ours", "the right number: -10% workers")[1] < plain[1]
-    ahead = ratios("ours-foresight", "(as it is)")
-    assert ratios("ours-foresight", "the forecast's error")[0] < ahead[0]
-    assert cells["ours-foresight", "(as it is)"][1:] == ["", ""]
+    plain = ratios("ours", "(unchanged)")
+    assert ratios("ours", "without exit time: idle, last poll, stop")[1] < plain[1]
+    assert ratios("ours", "without spread of launch times")[0] < plain[0]
+    assert ratios("ours", "+20% workers")[1] > plain[1]
+    assert ratios("ours", "-10% workers")[1] < plain[1]
+    ahead = ratios("ours-foresight", "(unchanged)")
+    assert ratios("ours-foresight", "without the forecast's error")[0] < ahead[0]
+    assert cells["ours-foresight", "(unchanged)"][1:] == ["", ""]
 
 
-def test_packing_by_known_ends_keeps_fewer_workers():
+def test_suite_writes_its_records_to_a_new_folder(tmp_path):
+    row = ["ours", "(unchanged)", *["0.5, 0.9, 1.4"] * len(WORKLOADS), "1.40"]
+    means = {("mix", "ours"): {"workload": "mix", "policy": "ours"}}
+    out = tmp_path / "build" / "bench-scaling.json"
+    write_records(out, means, [row], [{"swept": "concurrency"}], [{"fault": "Spot"}])
+    records = json.loads(out.read_text())
+    assert records["means"] == [{"workload": "mix", "policy": "ours"}]
+    assert records["bounds"][0]["policy"] == "ours"
+    assert records["bounds"][0]["mix"] == "0.5, 0.9, 1.4"
+    assert (records["sweeps"], records["faults"]) == (
+        [{"swept": "concurrency"}],
+        [{"fault": "Spot"}],
+    )
+
+
+def test_packing_by_known_ends_uses_fewer_workers():
     tasks = [Task(0.0, 1000.0), *(Task(1.0, 10.0) for _ in range(3))]
     held = []
     for packed in (False, True):
@@ -164,20 +179,20 @@ def test_packing_by_known_ends_keeps_fewer_workers():
     assert held[1] == 1
 
 
-def test_each_queue_has_a_fleet_of_its_own():
+def test_each_queue_has_a_separate_fleet():
     tasks = [Task(0.0, 60.0, "a"), Task(0.0, 60.0, "b")]
     run = simulate(Workload("two", tasks), "ours", Parameters(), 1)
     assert len(run.worlds) == 2
     assert run.record["launches"] == 2
 
 
-def test_percentiles_lie_between_neighbours():
+def test_percentiles_are_interpolated():
     assert percentile([0.0, 10.0], 50) == 5.0
     assert percentile([7.0], 95) == 7.0
     assert percentile([], 95) == 0.0
 
 
-def test_writes_a_record_per_policy_and_seed_when_told_to(tmp_path, capsys):
+def test_json_option_writes_a_record_per_policy_and_seed(tmp_path, capsys):
     out = tmp_path / "records.json"
     arguments = "--workload trickle --policy ours optimum --seed 1 2 --concurrency 4"
     assert main([*arguments.split(), "--launch-median", "60", "--json", str(out)]) == 0
@@ -202,18 +217,18 @@ def test_replays_a_trace(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "holds no task"),
-        ("arrival_s,duration_s,queue\n", "holds no task"),
-        ("arrival_s,queue\n1,default\n", "lacks the column duration_s"),
+        ("", "contains no tasks"),
+        ("arrival_s,duration_s,queue\n", "contains no tasks"),
+        ("arrival_s,queue\n1,default\n", "has no column duration_s"),
         ("arrival_s,duration_s,queue\n1,-2,default\n", "line 2: duration_s must be 0 or more"),
         ("arrival_s,duration_s,queue\n-1,2,default\n", "line 2: arrival_s must be 0 or more"),
         ("arrival_s,duration_s,queue\n1,nan,default\n", "must be 0 or more"),
-        ("arrival_s,duration_s,queue\n1,x,default\n", "duration_s is no number: 'x'"),
-        ("arrival_s,duration_s,queue\n1\n", "duration_s is no number"),
+        ("arrival_s,duration_s,queue\n1,x,default\n", "duration_s is not a number: 'x'"),
+        ("arrival_s,duration_s,queue\n1\n", "duration_s is not a number"),
         ("arrival_s,duration_s,queue\n1,2,other\n", "unknown queue 'other': known are default"),
     ],
 )
-def test_refuses_a_trace_when_it_makes_no_sense(content, message, tmp_path, capsys):
+def test_refuses_an_invalid_trace(content, message, tmp_path, capsys):
     trace = tmp_path / "trace.csv"
     trace.write_text(content)
     assert main(["--trace", str(trace)]) == 2
@@ -237,6 +252,6 @@ def test_refuses_a_trace_when_it_makes_no_sense(content, message, tmp_path, caps
         ("--trace /no/such/file.csv", "cannot be read"),
     ],
 )
-def test_says_what_is_wrong_when_an_argument_is(arguments, message, capsys):
+def test_refuses_an_invalid_argument_with_the_reason(arguments, message, capsys):
     assert main(arguments.split()) == 2
     assert message in capsys.readouterr().err

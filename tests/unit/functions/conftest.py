@@ -11,7 +11,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from shared import clients, https_answer_channel
+from shared.aws import clients, https_answer_channel
+from shared.cloudformation import custom_resource
 
 EVENTS = Path(__file__).resolve().parents[3] / "events"
 
@@ -23,6 +24,14 @@ def function_environment(monkeypatch: pytest.MonkeyPatch, clean_environment: Non
     # A logger of its own for each test: Powertools keeps a logger, with its stream, by its service.
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"unit-test-{uuid.uuid4()}")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "AirflowOnFargate")
+
+
+@pytest.fixture(autouse=True)
+def denied_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A denied call of a custom resource is repeated twice, without waiting."""
+    waits = [0.0, 0.0]
+    monkeypatch.setattr(custom_resource, "_DENIED_WAITS_SECONDS", waits)
+    return waits
 
 
 @pytest.fixture

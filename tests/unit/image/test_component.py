@@ -1,28 +1,18 @@
-"""What of ours each component of Airflow starts with."""
+"""What each component starts with besides Airflow."""
 
 import sys
-from typing import Any
 
 import pytest
 
-from airflow_on_fargate import component
-
-MENDS = {
-    "dag-processor": {"forget_statistics_of_callbacks", "drop_parses_that_a_release_overtook"},
-    "api-server": {"create_runs_of_one_release"},
-    "triggerer": set(),
-}
+from airflow_on_fargate import component, patches
 
 
-@pytest.mark.parametrize("name", MENDS)
-def test_mends_what_the_component_runs_before_airflow_does(
+@pytest.mark.parametrize("name", ["dag-processor", "api-server", "triggerer"])
+def test_component_is_patched_before_airflow_starts(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    done: list[Any] = []
-    for mend in set.union(*MENDS.values()):
-        monkeypatch.setattr(
-            f"airflow_on_fargate.airflow_mends.{mend}", lambda mend=mend: done.append(mend)
-        )
+    done: list[str] = []
+    monkeypatch.setattr(patches, "apply", done.append)
     mirrored: list[str] = []
     monkeypatch.setattr(component.heartbeat, "mirror_job_heartbeats", mirrored.append)
     monkeypatch.setattr("airflow.__main__.main", lambda: done.append("airflow"))
@@ -30,7 +20,6 @@ def test_mends_what_the_component_runs_before_airflow_does(
 
     component.main()
 
-    assert set(done[:-1]) == MENDS[name]
-    assert done[-1] == "airflow"
-    # The load balancer asks the API server itself.
+    assert done == [*patches.BY_COMPONENT.get(name, ()), "airflow"]
+    # The API server has an HTTP health check.
     assert mirrored == ([] if name == "api-server" else [name])

@@ -1,4 +1,4 @@
-"""The image's settings: real options, complete, and never stronger than the task definition."""
+"""The image's settings: real options, derived values, and their precedence."""
 
 import ast
 import inspect
@@ -13,7 +13,7 @@ from airflow_on_fargate import configuration
 SETTINGS = configuration.settings_for(
     {"DAG_BUCKET_NAME": "dags", "AIRFLOW__API__BASE_URL": "https://airflow.example.com"}
 )
-# Options of sections that take any name, so no description lists them.
+# Sections that accept any option, so that no description lists them.
 FREE_SECTIONS = {"celery_broker_transport_options"}
 
 
@@ -22,7 +22,7 @@ def option_names() -> list[tuple[str, str]]:
     return [(section.lower(), option.lower()) for _, section, option in names]
 
 
-def test_every_setting_is_an_option_of_this_airflow_when_compared_with_its_descriptions() -> None:
+def test_every_setting_is_an_option_of_this_airflow() -> None:
     ProvidersManager().initialize_providers_configuration()
     described = conf.configuration_description
     unknown = [
@@ -36,7 +36,7 @@ def test_every_setting_is_an_option_of_this_airflow_when_compared_with_its_descr
 @pytest.mark.parametrize(
     ("name", "value"),
     {
-        # What has been measured or reviewed to be needed; the reasons stand beside the settings.
+        # Values that measurements or reviews require; the reasons are beside the settings.
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "airflow.utils.net.get_host_ip_address",
         "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
@@ -54,11 +54,11 @@ def test_every_setting_is_an_option_of_this_airflow_when_compared_with_its_descr
         "FORWARDED_ALLOW_IPS": "*",
     }.items(),
 )
-def test_setting_has_its_value_when_nothing_else_is_said(name: str, value: str) -> None:
+def test_setting_has_its_value(name: str, value: str) -> None:
     assert SETTINGS[name] == value
 
 
-def test_every_default_has_a_reason_when_read_in_the_source() -> None:
+def test_every_default_has_a_reason() -> None:
     source = inspect.getsource(configuration)
     lines = source.splitlines()
     mapping = next(
@@ -71,7 +71,7 @@ def test_every_default_has_a_reason_when_read_in_the_source() -> None:
     assert isinstance(mapping, ast.Dict)
     keys = [key for key in mapping.keys if isinstance(key, ast.Constant)]
     assert len(keys) == len(configuration.DEFAULTS)
-    # One comment may speak for a pair that stands together.
+    # One comment may cover adjacent settings.
     without = [
         key.value
         for key in keys
@@ -80,7 +80,7 @@ def test_every_default_has_a_reason_when_read_in_the_source() -> None:
     assert without == []
 
 
-def test_the_task_definition_wins_when_it_sets_a_default() -> None:
+def test_task_definition_overrides_a_default() -> None:
     environment = {"AIRFLOW__CORE__PARALLELISM": "5", "AIRFLOW_HOME": "/somewhere"}
     configuration.apply(environment)
     assert environment["AIRFLOW__CORE__PARALLELISM"] == "5"
@@ -90,70 +90,162 @@ def test_the_task_definition_wins_when_it_sets_a_default() -> None:
     )
 
 
-def test_no_default_is_a_secret_or_an_address_when_listed() -> None:
+def test_no_default_is_a_secret_or_an_address() -> None:
     words = ("SQL_ALCHEMY_CONN", "FERNET", "SECRET_KEY", "JWT_SECRET", "RESULT_BACKEND", "_URL\n")
     assert [name for name in SETTINGS if any(word in f"{name}\n" for word in words)] == [
         "AIRFLOW__CELERY__BROKER_URL"
     ]
 
 
-def test_bundle_list_names_the_bucket_when_one_is_given() -> None:
-    settings = configuration.settings_for(
-        {"DAG_BUCKET_NAME": "my-dags", "DAG_RELEASE_PREFIX": "r/"}
-    )
+def test_bundle_list_names_the_bucket() -> None:
+    settings = configuration.settings_for({"DAG_BUCKET_NAME": "my-dags"})
     [bundle] = json.loads(settings["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
-    assert bundle["classpath"] == "airflow_on_fargate.dag_bundle.ReleaseDagBundle"
-    assert bundle["kwargs"] == {"bucket_name": "my-dags", "prefix": "r/", "refresh_interval": 3}
+    assert bundle["classpath"] == "airflow_on_fargate.releases.bundle.ReleaseDagBundle"
+    assert bundle["kwargs"] == {"bucket_name": "my-dags", "refresh_interval": 3}
 
 
-def test_bundle_list_is_left_alone_when_there_is_no_bucket() -> None:
+def test_bundle_list_is_not_set_without_a_bucket() -> None:
     assert "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST" not in configuration.settings_for({})
 
 
 @pytest.mark.parametrize(
-    ("names", "expected"),
+    ("names", "further"),
     [
-        ("", {"default": "stack-Queue-1"}),
-        (
-            "heavy,gpu-1",
-            {
-                "default": "stack-Queue-1",
-                "heavy": "stack-queue-heavy",
-                "gpu-1": "stack-queue-gpu-1",
-            },
-        ),
+        ("", {}),
+        (",", {}),
+        ("heavy,,gpu-1", {"heavy": "stack-queue-heavy", "gpu-1": "stack-queue-gpu-1"}),
     ],
 )
-def test_queues_are_found_beside_the_default_one_when_they_are_named(
-    names: str, expected: dict[str, str]
-) -> None:
+def test_further_queues_are_named_after_the_stack(names: str, further: dict[str, str]) -> None:
     place = "https://sqs.eu-central-1.amazonaws.com/111122223333"
     settings = configuration.settings_for(
         {
-            "WORKER_QUEUE_URL": f"{place}/stack-Queue-1",
+            "WORKER_QUEUE_URL": f"{place}/stack-queue-default",
             "WORKER_QUEUE_NAMES": names,
-            "WORKER_QUEUE_PREFIX": "stack-queue-",
+            "STACK_NAME": "stack",
         }
     )
     queues = json.loads(settings["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__PREDEFINED_QUEUES"])
+    expected = {"default": "stack-queue-default", **further}
     assert queues == {name: {"url": f"{place}/{queue}"} for name, queue in expected.items()}
 
 
-def test_queues_are_left_to_the_task_definition_when_it_names_no_address() -> None:
+def test_queues_are_not_set_without_an_address() -> None:
     assert not [name for name in configuration.settings_for({}) if "PREDEFINED_QUEUES" in name]
 
 
-@pytest.mark.parametrize("folder", [None, "s3://logs/logs"])
-def test_logs_go_to_s3_when_a_place_is_given(folder: str | None) -> None:
-    environment = {"AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": folder} if folder else {}
-    settings = configuration.settings_for(environment)
-    assert settings["AIRFLOW__LOGGING__REMOTE_LOGGING"] == str(folder is not None)
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ({}, None),
+        ({"LOG_BUCKET_NAME": "logs"}, "s3://logs/logs"),
+        ({"AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": "s3://mine"}, "s3://mine"),
+    ],
+)
+def test_logs_are_uploaded_when_a_bucket_or_a_folder_is_given(
+    given: dict[str, str], folder: str | None
+) -> None:
+    environment = dict(given)
+    configuration.apply(environment)
+    assert environment.get("AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER") == folder
+    assert environment["AIRFLOW__LOGGING__REMOTE_LOGGING"] == str(folder is not None)
+
+
+def test_secrets_are_looked_up_under_the_name_of_the_stack() -> None:
+    settings = configuration.settings_for({"STACK_NAME": "my-stack"})
+    assert json.loads(settings["AIRFLOW__SECRETS__BACKEND_KWARGS"]) == {
+        "connections_prefix": "my-stack/connections",
+        "variables_prefix": "my-stack/variables",
+        "config_prefix": "my-stack/config",
+    }
+
+
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_the_brokers_region_is_that_of_the_task(variable: str) -> None:
+    settings = configuration.settings_for({variable: "eu-central-1"})
+    assert settings["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__REGION"] == "eu-central-1"
+
+
+@pytest.mark.parametrize(
+    ("component", "bucket", "expected"),
+    [
+        ("scheduler", "", {"WORKER_SCALER_FUNCTION_NAME": "stack-scale-workers"}),
+        (
+            "scheduler",
+            "state",
+            {
+                "WORKER_SCALER_FUNCTION_NAME": "stack-scale-workers",
+                "WORKER_FORECAST_OBJECT": "s3://state/fleet/forecast.json",
+            },
+        ),
+        ("worker", "state", {"WORKER_DRAIN_OBJECT": "s3://state/fleet/drain.json"}),
+        ("worker", "", {}),
+        ("command", "state", {}),
+        ("api-server", "", {}),
+    ],
+)
+def test_addresses_are_derived_for_the_component_that_uses_them(
+    component: str, bucket: str, expected: dict[str, str]
+) -> None:
+    settings = configuration.settings_for(
+        {"COMPONENT": component, "STACK_NAME": "stack", "STATE_BUCKET_NAME": bucket}
+    )
+    names = {"WORKER_SCALER_FUNCTION_NAME", "WORKER_FORECAST_OBJECT", "WORKER_DRAIN_OBJECT"}
+    assert {name: value for name, value in settings.items() if name in names} == expected
 
 
 @pytest.mark.parametrize(
     ("base_url", "secure"),
     [("https://airflow.example.com", "True"), ("http://127.0.0.1:8080", "False"), ("", "False")],
 )
-def test_cookies_are_secure_when_users_come_by_https(base_url: str, secure: str) -> None:
+def test_cookies_are_secure_for_an_https_base_url(base_url: str, secure: str) -> None:
     settings = configuration.settings_for({"AIRFLOW__API__BASE_URL": base_url})
     assert settings["AIRFLOW__FAB__COOKIE_SECURE"] == secure
+
+
+def test_options_win_over_the_image_and_variables_win_over_options() -> None:
+    environment = {
+        "AIRFLOW_CONFIGURATION": json.dumps(
+            {
+                "core": {"parallelism": 64, "load_examples": True, "default_timezone": "utc"},
+                "scheduler": {"scheduler_heartbeat_sec": 2.50},
+                "celery_broker_transport_options": {"wait_time_seconds": 5},
+            }
+        ),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    }
+    configuration.apply(environment)
+    assert environment["AIRFLOW__CORE__PARALLELISM"] == "64"
+    assert environment["AIRFLOW__CORE__DEFAULT_TIMEZONE"] == "utc"
+    assert environment["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
+    assert environment["AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC"] == "2.5"
+    assert environment["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__WAIT_TIME_SECONDS"] == "5"
+    assert environment["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+
+
+def test_airflow_reads_every_option_that_the_json_can_name() -> None:
+    ProvidersManager().initialize_providers_configuration()
+    described = conf.configuration_description
+    document = {s: dict.fromkeys(found["options"], "x") for s, found in described.items()}
+    variables = configuration.options_from(json.dumps(document))
+    expected = {conf._env_var_name(s, o) for s, options in document.items() for o in options}
+    assert set(variables) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"core": ', r"not valid JSON.*line 1 column 10"),
+        ('["core"]', "not a JSON object"),
+        ('{"core": "parallelism"}', "'core' is not a JSON object"),
+        ('{"core": {"parallelism": null}}', r"core\.parallelism is not a string"),
+        ('{"core": {"parallelism": [1]}}', r"core\.parallelism is not a string"),
+    ],
+)
+def test_malformed_options_are_refused(text: str, says: str) -> None:
+    with pytest.raises(configuration.ConfigurationError, match=says):
+        configuration.settings_for({"AIRFLOW_CONFIGURATION": text})
+
+
+def test_the_server_keeps_connections_longer_than_the_load_balancer() -> None:
+    assert int(SETTINGS["AIRFLOW__API__WORKER_TIMEOUT"]) > 120

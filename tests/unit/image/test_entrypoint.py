@@ -1,5 +1,6 @@
-"""What the entrypoint becomes."""
+"""What the entrypoint runs."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from airflow_on_fargate import entrypoint, heartbeat
 
 
 class BecameError(Exception):
-    """Stands for exec, after which nothing of this process is left."""
+    """Simulates exec, which replaces this process."""
 
 
 @pytest.fixture
@@ -36,10 +37,10 @@ def became(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         (["triggerer"], ["airflow_on_fargate.component", "triggerer"]),
     ],
 )
-def test_becomes_airflow_when_given_its_arguments(
+def test_runs_airflow_with_its_arguments(
     arguments: list[str], command: list[str], became: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_on_fargate.schema.wait", lambda: None)
+    monkeypatch.setattr("airflow_on_fargate.schema.readiness.wait", lambda _: None)
     with pytest.raises(BecameError):
         entrypoint.main(arguments)
     assert became == [sys.executable, "-m", *command]
@@ -49,39 +50,52 @@ def test_becomes_airflow_when_given_its_arguments(
 def test_waits_for_the_schema_when_the_component_needs_it(
     component: str, became: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waited: list[bool] = []
-    monkeypatch.setattr("airflow_on_fargate.schema.wait", lambda: waited.append(not became))
+    waited: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        "airflow_on_fargate.schema.readiness.wait", lambda name: waited.append((name, not became))
+    )
     with pytest.raises(BecameError):
         entrypoint.main([component])
-    assert waited == [True]
+    assert waited == [(component, True)]
 
 
 @pytest.mark.parametrize("arguments", [["celery", "worker"], ["db", "check"], ["dags", "list"]])
-def test_does_not_wait_when_the_command_has_no_database_or_makes_it(
+def test_does_not_wait_for_the_schema_when_the_command_does_not_need_it(
     arguments: list[str], became: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_on_fargate.schema.wait", lambda: pytest.fail("waited"))
+    monkeypatch.setattr("airflow_on_fargate.schema.readiness.wait", lambda _: pytest.fail("waited"))
     with pytest.raises(BecameError):
         entrypoint.main(arguments)
 
 
-def test_forgets_old_signs_of_life_when_it_starts(became: list[str]) -> None:
+def test_removes_only_its_own_old_heartbeat(became: list[str]) -> None:
     heartbeat.beat("worker")
+    heartbeat.beat("triggerer")
     with pytest.raises(BecameError):
         entrypoint.main(["celery", "worker"])
     assert heartbeat.age("worker") is None
+    assert heartbeat.age("triggerer") is not None
 
 
-def test_says_what_is_expected_when_given_nothing() -> None:
+def test_exits_with_the_reason_when_the_configuration_is_malformed(
+    became: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "AIRFLOW_CONFIGURATION", "{")
+    with pytest.raises(SystemExit, match="AIRFLOW_CONFIGURATION is not valid JSON"):
+        entrypoint.main(["scheduler"])
+    assert became == []
+
+
+def test_says_what_is_expected_without_arguments() -> None:
     with pytest.raises(SystemExit, match="arguments of an Airflow command"):
         entrypoint.main([])
 
 
 @pytest.mark.parametrize("words", [["db", "migrate"], ["rotate-fernet-key"]])
-def test_waits_for_its_turn_when_the_whole_database_changes(
+def test_command_that_changes_the_whole_database_takes_a_turn(
     words: list[str], became: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_on_fargate.database_turn.run", lambda given: len(given))
+    monkeypatch.setattr("airflow_on_fargate.database.turn.run", lambda given: len(given))
     with pytest.raises(SystemExit) as exit_:
         entrypoint.main(words)
     assert exit_.value.code == len(words)
@@ -92,7 +106,7 @@ def test_waits_for_its_turn_when_the_whole_database_changes(
     ("command", "function", "words"),
     [("upgrade-schema", "upgrade", ()), ("restore-schema", "restore", ("alembic_version=a1",))],
 )
-def test_changes_the_schema_when_told_to(
+def test_runs_the_schema_commands(
     command: str,
     function: str,
     words: tuple[str, ...],
@@ -101,7 +115,7 @@ def test_changes_the_schema_when_told_to(
 ) -> None:
     seen: list[tuple[str, ...]] = []
     monkeypatch.setattr(
-        f"airflow_on_fargate.schema_change.{function}", lambda *given: seen.append(given) or 2
+        f"airflow_on_fargate.schema.change.{function}", lambda *given: seen.append(given) or 2
     )
     with pytest.raises(SystemExit) as exit_:
         entrypoint.main([command, *words])

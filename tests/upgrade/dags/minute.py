@@ -1,4 +1,4 @@
-"""A task of one minute, to be running while everything around it is exchanged."""
+"""A task of one minute, which runs while everything around it is replaced."""
 
 from datetime import timedelta
 

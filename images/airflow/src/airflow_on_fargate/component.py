@@ -1,30 +1,34 @@
-"""Airflow's command line for components that need something of ours.
+"""Airflow's command line for the components that need patches or hooks of this package.
 
 Run as `python -m airflow_on_fargate.component dag-processor`.
 """
 
 import sys
 
-from airflow_on_fargate import airflow_mends, forecast, heartbeat, release_watch
+from airflow_on_fargate import forecast, heartbeat, patches
+from airflow_on_fargate.releases import watch
 
 
 def main() -> None:
-    """Run `airflow` with the arguments given, in this process."""
+    """Apply what the component needs, then run `airflow` with the same arguments."""
     from airflow.__main__ import main as airflow
 
     component = sys.argv[1]
+    try:
+        patches.apply_for(component)
+    except patches.PatchError as error:
+        sys.exit(f"The {component} cannot start. {error}")
     if component in heartbeat.MIRRORED:
         heartbeat.mirror_job_heartbeats(component)
     if component == "scheduler":
         forecast.install()
     if component == "dag-processor":
-        airflow_mends.forget_statistics_of_callbacks()
-        airflow_mends.drop_parses_that_a_release_overtook()
-        release_watch.install()
-    if component == "api-server":
-        airflow_mends.create_runs_of_one_release()
+        watch.install()
     airflow()
 
 
 if __name__ == "__main__":
     main()
+elif __name__ == "__mp_main__" and sys.argv[1:2] == ["api-server"]:
+    # With [api] workers above 1, uvicorn starts new interpreters, which import this module first.
+    patches.apply_for("api-server")

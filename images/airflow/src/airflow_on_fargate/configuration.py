@@ -1,8 +1,14 @@
-"""The settings that are the same for every stack, each with its reason.
+"""The settings that this image gives Airflow, and what wins over them.
 
-The entrypoint puts them into the environment where the task definition has not said otherwise: what
-differs between stacks (addresses, bucket names, sizes) is said there, secrets are injected by ECS,
-and everything else stands here. Standard library only: the health check imports it too.
+Three sources, the strongest first:
+
+1. variables of the task definition, among them the secrets that ECS injects;
+2. AIRFLOW_CONFIGURATION: JSON with options of Airflow, such as `{"core": {"parallelism": 64}}`;
+3. the image: DEFAULTS, each with its reason, and what is derived from the names of the stack's
+   resources (`settings_for`).
+
+The entrypoint puts the result into the environment. Standard library and shared names only: the
+health check imports this module too.
 """
 
 import json
@@ -12,87 +18,95 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from airflow_on_fargate.contracts import drain_orders, forecast, names
+from airflow_on_fargate.contracts.queues import DEFAULT_QUEUE, further_queues, queue_url
+
 DEFAULT_AIRFLOW_HOME: Final = "/opt/airflow"
 DAG_BUNDLE_NAME: Final = "releases"
 # One request each time. With 5 s, one release in twenty would take longer than 5 s to be seen.
 DAG_BUNDLE_REFRESH_SECONDS: Final = 3
-# Airflow's own name of the queue for tasks that name none.
-DEFAULT_QUEUE: Final = "default"
 
 DEFAULTS: Final[Mapping[str, str]] = {
     # --- core ---
-    # Work runs on the fleet, never beside the scheduler.
+    # Tasks run on the worker fleet, never beside the scheduler.
     "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
     # Users, roles and passwords in the metadata database.
     "AIRFLOW__CORE__AUTH_MANAGER": (
         "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
     ),
-    # A Fargate task has no resolvable name: the API server reads live logs by address.
+    # A Fargate task has no resolvable host name: the API server reads live logs by address.
     "AIRFLOW__CORE__HOSTNAME_CALLABLE": "airflow.utils.net.get_host_ip_address",
-    # The DAG bucket alone decides which DAGs exist.
+    # Only the DAG bucket decides which DAGs exist.
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    # With the default of 30 s, two releases in a row gave runs with new code and the old structure.
+    # With the default of 30 s, two releases in a row gave runs with new code and old structure.
     "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
-    # The default of 32 per scheduler would stop the fleet from growing; WorkerMaxCount is the
-    # limit.
+    # The default of 32 per scheduler would limit the fleet; WorkerMaxCount is its limit.
     "AIRFLOW__CORE__PARALLELISM": "1024",
     # --- dag-processor ---
-    # How often it asks itself whether a refresh is due. With the default, 5 s, one that comes up a
-    # millisecond early waits for another round.
+    # How often it checks whether a refresh is due. With the default of 5 s, a refresh that is due
+    # just after a check waits for another 5 s.
     "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
     # --- database ---
     # `airflow db migrate` then migrates FAB's tables too.
     "AIRFLOW__DATABASE__EXTERNAL_DB_MANAGERS": (
         "airflow.providers.fab.auth_manager.models.db.FABDBManager"
     ),
-    # --- outliving an upgrade's pause: running tasks must not notice ten minutes without an API ---
-    # Tokens are renewed only near their end; one of 600 s would expire in the pause.
+    # --- an upgrade's pause: running tasks must survive ten minutes without an API server ---
+    # Tokens are renewed only near their end; one of 600 s would expire during the pause.
     "AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME": "7200",
-    # About ten minutes of attempts; the default's five are over in seconds.
+    # About ten minutes of attempts; the default of five is over within seconds.
     "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "20",
     # The default of 3 ends a task after some 20 s without an API server.
     "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "60",
-    # Longer than the attempts above, or the scheduler fails a task that is still trying.
+    # Longer than the attempts above; otherwise the scheduler fails a task that still retries.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "900",
     # --- scheduler ---
     # Answers the container's health check on port 8974.
     "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "True",
-    # A fleet that starts at zero, or is at its maximum, keeps tasks queued for longer than 600 s.
+    # A fleet that starts at zero or is at its maximum can keep tasks queued for more than 600 s.
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "3600",
     # --- api-server ---
-    # Tokens of one deployment only; the secret differs between stacks, the issuer names the kind.
+    # The secret differs between stacks, so one issuer for all of them is enough.
     "AIRFLOW__API_AUTH__JWT_ISSUER": "airflow-on-fargate",
-    # Only the load balancer reaches port 8080 from outside (security group), so trust its headers.
+    # Only the load balancer reaches port 8080 from outside (security group), so its headers are
+    # trusted.
     "FORWARDED_ALLOW_IPS": "*",
     "AIRFLOW__FAB__ENABLE_PROXY_FIX": "True",
-    # An ALB sends neither header: trusting them would trust the browser.
+    # An ALB sends neither header, so a browser could set them.
     "AIRFLOW__FAB__PROXY_FIX_X_HOST": "0",
     "AIRFLOW__FAB__PROXY_FIX_X_PREFIX": "0",
+    # The load balancer closes an idle connection after 120 s. The server must keep it longer:
+    # closing first, as its default of 120 s may, gives users an occasional 502.
+    "AIRFLOW__API__WORKER_TIMEOUT": "130",
+    # --- worker ---
+    # Short, because another worker costs a start only; the scaler overrides it where workers wait
+    # longer.
+    "WORKER_IDLE_TIMEOUT_SECONDS": "20",
     # --- celery ---
-    # The region and the queue's URL come from the task definition, credentials from the task role.
+    # The queue's URL comes from the task definition, credentials from the task role.
     "AIRFLOW__CELERY__BROKER_URL": "sqs://",
     # NullPool, the worker's life cycle and the wake-up; read by scheduler and worker alike.
-    "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "airflow_on_fargate.celery_config.CELERY_CONFIG",
-    # Remote control needs queues that SQS cannot give.
+    "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "airflow_on_fargate.celery.config.CELERY_CONFIG",
+    # Remote control needs queues that SQS cannot provide.
     "AIRFLOW__CELERY__WORKER_ENABLE_REMOTE_CONTROL": "False",
-    # Publish in the scheduler's own process: the wake-up's rate limit is lost in forked children.
+    # Publish in the scheduler's own process: forked children would lose the wake-up's rate limit.
     "AIRFLOW__CELERY__SYNC_PARALLELISM": "1",
     # The first publish after a start took 1.3 s; the default limit is one second.
     "AIRFLOW__CELERY__OPERATION_TIMEOUT": "15",
     # These two make "visible + not visible" mean "queued + running": the scaling signal.
     "AIRFLOW__CELERY__TASK_ACKS_LATE": "True",
     "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
-    # SQS's maximum, as the queue itself has it: a shorter one redelivers what still runs.
+    # SQS's maximum, as for the queue itself: a shorter one redelivers tasks that still run.
     "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "43200",
     # --- logging ---
-    # No connection: the task role. A named one would be looked up in Secrets Manager for every
-    # task.
+    # No connection, so that the task role is used. A named one would be looked up in Secrets
+    # Manager for every task.
     "AIRFLOW__LOGGING__REMOTE_LOG_CONN_ID": "",
-    # Uploaded is enough: the task's disk is small and nobody else reads it.
+    # The upload is enough: the task's disk is small, and no other process reads it.
     "AIRFLOW__LOGGING__DELETE_LOCAL_LOGS": "True",
     # One file per DAG would fill the task's disk; standard output has a retention.
     "AIRFLOW__LOGGING__DAG_PROCESSOR_LOG_TARGET": "stdout",
-    # Four lines for every parse of every file, twice a minute, say only that nothing happened.
+    # Otherwise each parse of each file logs four lines, twice a minute, without information.
     "AIRFLOW__LOGGING__NAMESPACE_LEVELS": (
         "airflow.dag_processing.dagbag=WARNING airflow.models.dag=WARNING "
         "airflow.serialization.definitions.dag=WARNING"
@@ -103,59 +117,116 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "AIRFLOW__SECRETS__BACKEND": (
         "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
     ),
-    # DAGs that use Amazon operators get the task role without further ado.
+    # DAGs that use Amazon operators get the task role without a connection of their own.
     "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
 }
 
 
+class ConfigurationError(Exception):
+    """AIRFLOW_CONFIGURATION cannot be used; the text says why."""
+
+
 def settings_for(environment: Mapping[str, str]) -> dict[str, str]:
-    """What this image sets in `environment`: the defaults, and what is composed from it."""
-    home = environment.get("AIRFLOW_HOME") or DEFAULT_AIRFLOW_HOME
-    settings = {
-        **DEFAULTS,
+    """What this image sets in `environment`: defaults, derived settings, AIRFLOW_CONFIGURATION."""
+    options = options_from(environment.get("AIRFLOW_CONFIGURATION", ""))
+    stronger = {**options, **environment}
+    home = stronger.get("AIRFLOW_HOME") or DEFAULT_AIRFLOW_HOME
+    derived = {
         "AIRFLOW_HOME": home,
         # Beside Airflow's home, not in a shared temporary folder: two tasks may share a machine.
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(Path(home, "dag_bundles")),
-        # Airflow does not even start when told to log to nowhere.
-        "AIRFLOW__LOGGING__REMOTE_LOGGING": str(
-            "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER" in environment
-        ),
-        # A browser drops secure cookies on plain HTTP, so follow the address that users see.
+        # A browser drops secure cookies on plain HTTP, so this follows the address that users see.
         "AIRFLOW__FAB__COOKIE_SECURE": str(
-            urlsplit(environment.get("AIRFLOW__API__BASE_URL", "")).scheme == "https"
+            urlsplit(stronger.get("AIRFLOW__API__BASE_URL", "")).scheme == "https"
         ),
+        **_of_the_stack(stronger),
+        **_of_the_component(stronger),
     }
+    # Airflow does not start with remote logging on and no folder.
+    folder = "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER"
+    derived["AIRFLOW__LOGGING__REMOTE_LOGGING"] = str(folder in derived or folder in stronger)
+    return {**DEFAULTS, **derived, **options}
+
+
+def _of_the_stack(environment: Mapping[str, str]) -> dict[str, str]:
+    """Settings that follow from the names of the stack and of its resources."""
+    settings = {}
+    if bucket := environment.get("LOG_BUCKET_NAME"):
+        settings["AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER"] = f"s3://{bucket}/logs"
+    if stack := environment.get("STACK_NAME"):
+        settings["AIRFLOW__SECRETS__BACKEND_KWARGS"] = json.dumps(
+            {f"{kind}_prefix": f"{stack}/{kind}" for kind in ("connections", "variables", "config")}
+        )
+    if region := environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION"):
+        settings["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__REGION"] = region
     if url := environment.get("WORKER_QUEUE_URL"):
         settings["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__PREDEFINED_QUEUES"] = predefined_queues(
-            url,
-            environment.get("WORKER_QUEUE_NAMES", ""),
-            environment.get("WORKER_QUEUE_PREFIX", ""),
+            url, environment.get("WORKER_QUEUE_NAMES", ""), environment.get("STACK_NAME", "")
         )
     if bucket := environment.get("DAG_BUCKET_NAME"):
-        settings["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = dag_bundle_config_list(
-            bucket, environment.get("DAG_RELEASE_PREFIX") or "releases/"
-        )
+        settings["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = dag_bundle_config_list(bucket)
     return settings
 
 
-def predefined_queues(default_url: str, names: str, prefix: str) -> str:
-    """[celery_broker_transport_options] predefined_queues: the default queue, and those of `names`,
-    with commas between, in the same account and region as `<prefix><name>`."""
-    place, _, _ = default_url.rpartition("/")
-    further = {name: {"url": f"{place}/{prefix}{name}"} for name in names.split(",") if name}
-    return json.dumps({DEFAULT_QUEUE: {"url": default_url}, **further})
+def _of_the_component(environment: Mapping[str, str]) -> dict[str, str]:
+    """Addresses that only one component uses."""
+    settings = {}
+    component = environment.get("COMPONENT")
+    stack, bucket = environment.get("STACK_NAME"), environment.get("STATE_BUCKET_NAME")
+    if component == names.SCHEDULER and stack:
+        settings["WORKER_SCALER_FUNCTION_NAME"] = names.scaler_function(stack)
+    # The scheduler has the bucket's name only where workers are started ahead of due runs.
+    if component == names.SCHEDULER and bucket:
+        settings["WORKER_FORECAST_OBJECT"] = f"s3://{bucket}/{forecast.KEY}"
+    if component == names.WORKER and bucket:
+        settings["WORKER_DRAIN_OBJECT"] = f"s3://{bucket}/{drain_orders.KEY}"
+    return settings
 
 
-def dag_bundle_config_list(bucket_name: str, release_prefix: str) -> str:
+def options_from(text: str) -> dict[str, str]:
+    """AIRFLOW_CONFIGURATION as the variables that Airflow reads; `{}` for an empty text.
+
+    The preflight check has refused unknown sections and the options that the stack sets.
+    """
+    if not text.strip():
+        return {}
+    try:
+        # Numbers stay as they are written.
+        document = json.loads(text, parse_int=str, parse_float=str)
+    except ValueError as error:
+        raise ConfigurationError(f"AIRFLOW_CONFIGURATION is not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigurationError("AIRFLOW_CONFIGURATION is not a JSON object")
+    variables = {}
+    for section, options in document.items():
+        if not isinstance(options, dict):
+            raise ConfigurationError(f"AIRFLOW_CONFIGURATION: {section!r} is not a JSON object")
+        for option, value in options.items():
+            if not isinstance(value, (str, bool)):
+                raise ConfigurationError(
+                    f"AIRFLOW_CONFIGURATION: the value of {section}.{option} is not a string, a "
+                    "number or a boolean"
+                )
+            name = f"AIRFLOW__{section.replace('.', '_')}__{option}".upper()
+            variables[name] = str(value)
+    return variables
+
+
+def predefined_queues(default_url: str, queues: str, stack_name: str) -> str:
+    """[celery_broker_transport_options] predefined_queues: the default one, and those listed."""
+    listed = (DEFAULT_QUEUE, *further_queues(queues))
+    return json.dumps({name: {"url": queue_url(default_url, stack_name, name)} for name in listed})
+
+
+def dag_bundle_config_list(bucket_name: str) -> str:
     """[dag_processor] dag_bundle_config_list: one bundle, the releases of one bucket."""
     return json.dumps(
         [
             {
                 "name": DAG_BUNDLE_NAME,
-                "classpath": "airflow_on_fargate.dag_bundle.ReleaseDagBundle",
+                "classpath": "airflow_on_fargate.releases.bundle.ReleaseDagBundle",
                 "kwargs": {
                     "bucket_name": bucket_name,
-                    "prefix": release_prefix,
                     "refresh_interval": DAG_BUNDLE_REFRESH_SECONDS,
                 },
             }
@@ -164,7 +235,7 @@ def dag_bundle_config_list(bucket_name: str, release_prefix: str) -> str:
 
 
 def apply(environment: MutableMapping[str, str] | None = None) -> None:
-    """Set what is not set yet: the task definition wins over this module."""
+    """Set what is not set yet: variables of the task definition win."""
     target = os.environ if environment is None else environment
     for name, value in settings_for(target).items():
         target.setdefault(name, value)

@@ -1,10 +1,10 @@
-"""A sign of life on disk for components that have no port to ask: a file touched by their main
-loop.
+"""Heartbeats on disk for components that have no port to ask: a file that their main loop touches.
 
 The worker touches it from its own timer (see `worker`). The dag-processor and the triggerer record
 a heartbeat in the database every five seconds, and only while their loops turn;
-`mirror_job_heartbeats` touches the file whenever they do. Standard library only at import: the
-health check reads the same file.
+`mirror_job_heartbeats` touches the file whenever they do. The names of the files contain the
+component, since one task may run several. Standard library only at import: the health check reads
+the same file.
 """
 
 import contextlib
@@ -13,18 +13,22 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-WAITING_FOR_SCHEMA: Final = "waiting-for-schema"
 MIRRORED: Final = frozenset({"dag-processor", "triggerer"})
 COMPONENTS: Final = MIRRORED | {"worker"}
 
 
+def waiting_for_schema(component: str) -> str:
+    """The name of the heartbeat of a component that waits for the database schema."""
+    return f"{component}-waiting-for-schema"
+
+
 def path_of(name: str, home: str | None = None) -> Path:
-    """The file of one sign of life, under this task's AIRFLOW_HOME."""
+    """The file of one heartbeat, under this container's AIRFLOW_HOME."""
     return Path(home or os.environ["AIRFLOW_HOME"], "health", name)
 
 
 def beat(name: str) -> None:
-    """Record that `name` is alive now. A full disk must not end what it watches."""
+    """Record that `name` is alive now. A full disk must not end the process."""
     path = path_of(name)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +36,7 @@ def beat(name: str) -> None:
 
 
 def clear(name: str) -> None:
-    """Forget a sign of life, also one left by an earlier process."""
+    """Remove a heartbeat, also one left by an earlier process."""
     with contextlib.suppress(OSError):
         path_of(name).unlink(missing_ok=True)
 

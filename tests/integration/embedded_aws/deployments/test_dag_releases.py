@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from contracts.release_reports import InUseReport, in_use_key
-from publish_dags import retention
+from publish_dags.aws.s3_claim import S3Claim
+from publish_dags.aws.s3_dag_source import S3DagSource
+from publish_dags.aws.s3_inbox import S3Inbox
+from publish_dags.aws.s3_release_shelf import S3ReleaseShelf
+from publish_dags.aws.s3_release_store import S3ReleaseStore
 from publish_dags.burst import BurstPublisher
-from publish_dags.limits import Limits
+from publish_dags.checks.limits import Limits
+from publish_dags.history import retention
+from publish_dags.history.promotion import Promoter
 from publish_dags.ports import NoSuchReleaseError, SourceChangedError
-from publish_dags.promotion import Promoter
 from publish_dags.publisher import Outcome, Publisher
-from publish_dags.s3_claim import S3Claim
-from publish_dags.s3_dag_source import S3DagSource
-from publish_dags.s3_inbox import S3Inbox
-from publish_dags.s3_release_shelf import S3ReleaseShelf
-from publish_dags.s3_release_store import S3ReleaseStore
 
 from ..conftest import EmbeddedAws
 

@@ -9,10 +9,10 @@ from dag_folder import DagFolder, dag
 from in_memory_s3 import error
 from s3_faults import KilledError, at, raising
 
+from publish_dags.aws.s3_claim import CLAIM_LASTS, S3Claim
 from publish_dags.burst import QUIET_SECONDS, BurstPublisher
-from publish_dags.promotion import Promoter
+from publish_dags.history.promotion import Promoter
 from publish_dags.publisher import Outcome
-from publish_dags.s3_claim import CLAIM_LASTS, S3Claim
 from shared.errors import AwsCallError
 
 OLD = {"a.py": dag("a"), "b.csv": b"x = 1\n" * 60_000}

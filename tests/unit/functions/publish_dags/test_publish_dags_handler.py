@@ -9,7 +9,7 @@ from in_memory_s3 import error
 from contracts.release_reports import EnvironmentReport, ImportErrorReport, ImportFailure
 from publish_dags.handler import handler
 from publish_dags.ports import NoSuchReleaseError
-from shared import clients
+from shared.aws import clients
 from shared.errors import AwsCallError
 from shared.observability import UnknownEventError
 from shared.settings import SettingError
@@ -32,13 +32,8 @@ class Topic:
 @pytest.fixture
 def folder(monkeypatch):
     monkeypatch.setenv("DAG_BUCKET_NAME", "dags")
-    monkeypatch.setenv("SOURCE_PREFIX", "dags/")
-    monkeypatch.setenv("INBOX_PREFIX", "inbox/")
-    monkeypatch.setenv("RELEASE_PREFIX", "releases/")
-    monkeypatch.setenv("DAG_FILES_MAX_COUNT", "100")
-    monkeypatch.setenv("DAG_FILES_MAX_MIB", "1")
-    monkeypatch.setenv("DAG_RELEASES_KEPT", "2")
-    monkeypatch.setenv("DAG_RELEASE_DAYS", "30")
+    limits = {"maxFiles": 100, "maxMib": 1, "kept": 2, "keptDays": 30}
+    monkeypatch.setenv("DAG_RELEASES", json.dumps(limits))
     monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
     folder = DagFolder()
     monkeypatch.setattr(clients, "s3", lambda: folder.s3)
@@ -63,12 +58,13 @@ def test_publishes_when_a_file_was_put_or_deleted(call, folder, sample_event, na
     assert folder.pointer["by"] == sample_event(f"publish_dags/{name}")["detail"]["requester"]
 
 
-def test_publishes_a_zip_when_it_was_put_into_the_inbox(call, folder, sample_event):
-    folder.upload({"a.py": dag("a")})
+@pytest.mark.parametrize("name", ["dags.zip", "DAGS.ZIP", "Dags.Zip"])
+def test_publishes_a_zip_when_it_was_put_into_the_inbox(call, folder, sample_event, name):
+    folder.upload({"a.py": dag("a")}, name)
     event = sample_event("publish_dags/object-created")
-    event["detail"]["object"]["key"] = "inbox/dags.zip"
+    event["detail"]["object"]["key"] = f"inbox/{name}"
     assert call(event)["outcome"] == "published"
-    assert folder.pointer["reason"] == "inbox/dags.zip"
+    assert folder.pointer["reason"] == f"inbox/{name}"
 
 
 def test_publishes_at_once_when_somebody_asks(call, folder, sample_event):
@@ -157,8 +153,8 @@ def test_raises_when_the_folder_cannot_be_listed(call, folder):
 
 
 def test_raises_when_a_setting_is_missing(call, monkeypatch):
-    monkeypatch.delenv("SOURCE_PREFIX")
-    with pytest.raises(SettingError, match="SOURCE_PREFIX"):
+    monkeypatch.delenv("DAG_BUCKET_NAME")
+    with pytest.raises(SettingError, match="DAG_BUCKET_NAME"):
         call({})
 
 

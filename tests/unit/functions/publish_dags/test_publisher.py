@@ -7,7 +7,7 @@ import pytest
 from dag_folder import DagFolder, dag
 from in_memory_s3 import error
 
-from publish_dags.limits import Limits
+from publish_dags.checks.limits import Limits
 from publish_dags.publisher import Outcome, PublishingContendedError
 
 

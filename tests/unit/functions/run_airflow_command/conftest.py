@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from run_airflow_command import wiring
-from run_airflow_command.command import CommandRecord
-from run_airflow_command.commands import Commands
+from run_airflow_command.aws.s3_upgrade_notes import S3UpgradeNotes
+from run_airflow_command.commands.lifecycle import Commands
+from run_airflow_command.commands.record import CommandRecord
 from run_airflow_command.ports import SeenTask
-from run_airflow_command.s3_upgrade_notes import S3UpgradeNotes
-from shared.custom_resource import CustomResourceRequest
+from shared.cloudformation.custom_resource import CustomResourceRequest
 from shared.fargate import StoppedTask
 
 TASK_DEFINITION = "arn:aws:ecs:us-east-1:111122223333:task-definition/airflow-command:3"
@@ -35,7 +35,7 @@ class InMemoryTaskRunner:
         if record.request_id not in self.tasks:
             number = len(self.tasks)
             name = FIRST_TASK if number == 0 else f"task-{number}"
-            arn = f"arn:aws:ecs:us-east-1:111122223333:task/airflow-cluster/{name}"
+            arn = f"arn:aws:ecs:us-east-1:111122223333:task/airflow/{name}"
             self.tasks[record.request_id] = SeenTask(arn, "RUNNING", has_run=True, stopping=False)
             self.started.append((record, task_definition_arn))
         return self.tasks[record.request_id].arn
@@ -118,7 +118,7 @@ class InMemoryCommandLogs:
         return [f"last line of {task_id}"]
 
     def location(self, task_id):
-        return "log-group", f"command/airflow/{task_id}"
+        return "log-group", f"command/command/{task_id}"
 
 
 @dataclass
@@ -192,7 +192,7 @@ def request_(sample_event):
 @pytest.fixture
 def stopped(sample_event):
     return lambda name="task-stopped": StoppedTask.from_event(
-        sample_event(f"run_airflow_command/{name}")["detail"]
+        sample_event(f"run_airflow_command/{name}")["detail"], "command"
     )
 
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from run_airflow_command.command import InvalidCommandError, TaskSize
+from run_airflow_command.commands.airflow_cli import InvalidCommandError
+from run_airflow_command.commands.task_overrides import TaskSize
 from run_airflow_command.direct_call import DirectCall, direct_call, is_direct_call
 from run_airflow_command.maintenance import command_of
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from run_airflow_command.command import CommandRecord
-from run_airflow_command.commands import CommandBusyError
+from run_airflow_command.commands.lifecycle import CommandBusyError
+from run_airflow_command.commands.record import CommandRecord
 from run_airflow_command.handler import handler
 from run_airflow_command.ports import TaskNotStartedError
-from shared.custom_resource import CustomResourceRequest
+from shared.cloudformation.custom_resource import CustomResourceRequest
 from shared.errors import AwsCallError
 from shared.observability import UnknownEventError
 from shared.settings import SettingError
@@ -16,14 +16,14 @@ from shared.settings import SettingError
 CREATE = "7d503196-ae4f-43b6-b07d-9163cf52bea4"
 UPDATE = "8e614207-bf50-44c7-a18e-a274d063cfb5"
 FAMILY = "arn:aws:ecs:us-east-1:111122223333:task-definition/airflow-command"
-TASK = "arn:aws:ecs:us-east-1:111122223333:task/airflow-cluster/4f6e8d2c1b3a49578f0e9d8c7b6a5948"
-STREAM = "command/airflow/4f6e8d2c1b3a49578f0e9d8c7b6a5948"
+TASK = "arn:aws:ecs:us-east-1:111122223333:task/airflow/4f6e8d2c1b3a49578f0e9d8c7b6a5948"
+STREAM = "command/command/4f6e8d2c1b3a49578f0e9d8c7b6a5948"
 
 
 @pytest.fixture(autouse=True)
 def settings(monkeypatch):
     for name, value in {
-        "CLUSTER_ARN": "arn:aws:ecs:us-east-1:111122223333:cluster/airflow-cluster",
+        "CLUSTER_ARN": "arn:aws:ecs:us-east-1:111122223333:cluster/airflow",
         "COMMAND_TASK_DEFINITION_ARN": f"{FAMILY}:9",
         "SUBNET_IDS": "subnet-1,subnet-2",
         "SECURITY_GROUP_IDS": "sg-1",
@@ -239,7 +239,7 @@ def test_fails_loudly_when_the_cleaning_of_the_database_does_not_start(call, wir
 def stopped_event(request_id, exit_code):
     detail = {
         "taskArn": TASK, "startedBy": request_id, "lastStatus": "STOPPED",
-        "containers": [{"name": "airflow", "exitCode": exit_code}],
+        "containers": [{"name": "command", "exitCode": exit_code}],
     }  # fmt: skip
     return {"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": detail}
 

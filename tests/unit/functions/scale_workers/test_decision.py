@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from scale_workers.decision import FleetConfig, Observation, Trigger, WorkerSeen, decide
+from scale_workers.decision import decide
 from scale_workers.fleet_state import FleetState, Launch
 from scale_workers.foresight import DueRun, Forecast
+from scale_workers.model import FleetConfig, Observation, Trigger, WorkerSeen
 
 CONFIG = FleetConfig(minimum=0, maximum=10, concurrency=8)
 NOW = 1_000_000.0

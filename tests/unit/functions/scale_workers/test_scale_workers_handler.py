@@ -2,17 +2,20 @@
 
 import io
 import json
+import os
 from datetime import UTC, datetime
 
 import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY
 
-from scale_workers.fleet import UNHEALTHY
-from scale_workers.fleets import UnknownQueueError
+from scale_workers.all_fleets import UnknownQueueError
 from scale_workers.handler import handler
+from scale_workers.queue_fleet import UNHEALTHY
+from scale_workers.settings import ScaleWorkersSettings
 from shared.observability import UnknownEventError
 from shared.settings import SettingError
+from shared.worker_fleets import WorkerFleetsError, WorkerSize
 
 FAMILY = "arn:aws:ecs:us-east-1:111122223333:task-definition/airflow-worker"
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -21,25 +24,21 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def settings(monkeypatch):
     for name, value in {
-        "CLUSTER_ARN": "arn:aws:ecs:us-east-1:111122223333:cluster/airflow-cluster",
+        "CLUSTER_ARN": "arn:aws:ecs:us-east-1:111122223333:cluster/airflow",
         "WORKER_TASK_DEFINITION_ARN": f"{FAMILY}:7",
-        "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/queue",
+        "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/airflow-queue-default",
         "SUBNET_IDS": "subnet-1,subnet-2",
         "SECURITY_GROUP_IDS": "sg-1",
         "ASSIGN_PUBLIC_IP": "ENABLED",
-        "WORKER_MIN_COUNT": "0",
+        "WORKER_SIZE": "1024/4096/8",
         "WORKER_MAX_COUNT": "10",
-        "WORKER_CONCURRENCY": "8",
-        "WORKER_SPOT_SHARE": "0",
-        "WORKER_SPARE_SLOTS": "0",
-        "WORKER_FORESIGHT_BUDGET": "0",
+        "WORKER_AHEAD_MAX_COUNT": "0",
         "TICK_SCHEDULE_NAME": "tick",
         "TICK_SCHEDULE_GROUP_NAME": "group",
         "TICK_ROLE_ARN": "arn:aws:iam::111122223333:role/tick",
         "STATE_BUCKET_NAME": "state",
-        "WORKER_QUEUE_NAMES": "none",
+        "WORKER_QUEUE_NAMES": "",
         "WORKER_FLEETS": "{}",
-        "QUEUE_NAME_PREFIX": "airflow-queue-",
     }.items():
         monkeypatch.setenv(name, value)
 
@@ -117,7 +116,7 @@ class World:
     def launches(self, count, revision):
         self.remembers(2)
         names = ("cluster", "launchType", "networkConfiguration", "propagateTags",
-                 "enableExecuteCommand", "clientToken", "startedBy")  # fmt: skip
+                 "enableExecuteCommand", "clientToken", "startedBy", "overrides")  # fmt: skip
         self.ecs.add_response(
             "run_task",
             {"tasks": [{"taskArn": f"new-{number}"} for number in range(count)]},
@@ -163,8 +162,8 @@ def test_starts_workers_for_what_the_wake_up_announces_when_nothing_is_counted(
 
 @pytest.fixture
 def two_queues(monkeypatch):
-    monkeypatch.setenv("WORKER_QUEUE_NAMES", "heavy")
-    monkeypatch.setenv("WORKER_FLEETS", '{"heavy": {"concurrency": 1, "maxCount": 3}}')
+    monkeypatch.setenv("WORKER_QUEUE_NAMES", ",heavy")
+    monkeypatch.setenv("WORKER_FLEETS", '{"heavy": {"size": "1024/4096/1", "maxCount": 3}}')
 
 
 def test_looks_at_the_queues_that_a_wake_up_names_and_at_no_other(two_queues, call, world, stubbed):
@@ -250,7 +249,7 @@ def test_names_the_queues_when_told_to_pause_one_that_is_unknown(two_queues, con
 def test_says_what_is_wrong_when_the_fleets_are_described_wrongly(call, channel, monkeypatch):
     monkeypatch.setenv("WORKER_FLEETS", '{"heavy": {}}')
     call("custom-resource-create")
-    assert "'heavy', which is no queue" in channel.answer["Reason"]
+    assert "'heavy', which is not a queue" in channel.answer["Reason"]
 
 
 def test_starts_nothing_when_told_to_pause(call, world):
@@ -358,7 +357,7 @@ def test_starts_nothing_when_the_fleet_is_retired(call, world):
 
 
 def test_answers_failed_when_the_limits_are_impossible(call, channel, monkeypatch):
-    monkeypatch.setenv("WORKER_MIN_COUNT", "11")
+    monkeypatch.setenv("WORKER_FLEETS", '{"default": {"minCount": 11}}')
     call("custom-resource-create")
     assert channel.answer["Status"] == "FAILED"
     assert "No fleet can have these limits" in channel.answer["Reason"]
@@ -384,3 +383,38 @@ def test_raises_when_a_setting_is_missing(call, monkeypatch):
     monkeypatch.delenv("QUEUE_URL")
     with pytest.raises(SettingError, match="QUEUE_URL"):
         call("tick")
+
+
+def test_raises_when_the_size_of_the_class_cannot_be_read(call, monkeypatch):
+    monkeypatch.setenv("WORKER_SIZE", "1024/4096")
+    with pytest.raises(WorkerFleetsError, match="write <CPU>/<MiB>/<slots>"):
+        call("tick")
+
+
+def test_fleet_takes_its_size_its_limits_and_its_idle_timeout_from_its_description():
+    fleets = {
+        "default": {"idleTimeoutSeconds": 300},
+        "heavy": {"size": "4096/16384/2", "minCount": 1, "maxCount": 3, "aheadMaxCount": 2},
+        "same": {"size": "1024/4096/8"},
+    }
+    values = os.environ | {
+        "WORKER_QUEUE_NAMES": "heavy,,same",
+        "WORKER_AHEAD_MAX_COUNT": "5",
+        "WORKER_FLEETS": json.dumps(fleets),
+    }
+    settings = ScaleWorkersSettings.from_environment(values).fleets
+    assert list(settings) == ["default", "heavy", "same"]
+    default, heavy, same = settings.values()
+    assert (default.size, default.idle_timeout_seconds) == (None, 300)
+    assert (default.config.minimum, default.config.maximum, default.config.concurrency) == (
+        0,
+        10,
+        8,
+    )
+    assert default.config.foresight_budget == 5
+    assert heavy.size == WorkerSize(4096, 16384, 2)
+    assert (heavy.config.minimum, heavy.config.maximum, heavy.config.concurrency) == (1, 3, 2)
+    assert (heavy.config.foresight_budget, heavy.idle_timeout_seconds) == (2, 20)
+    assert heavy.queue_url.endswith("/airflow-queue-heavy")
+    # The class's size needs no override.
+    assert same.size is None

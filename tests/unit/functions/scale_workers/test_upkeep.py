@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scale_workers.decision import FleetConfig, Observation, Trigger, WorkerSeen, decide
+from scale_workers.decision import decide
 from scale_workers.fleet_state import FleetState
+from scale_workers.model import FleetConfig, Observation, Trigger, WorkerSeen
 from shared.floors import Floor
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -1,45 +1,34 @@
-"""How many slots a run takes when, from how many its predecessors took: arithmetic, no database.
+"""How many slots a run will use and when, from its predecessors. Arithmetic only, no database.
 
-A run rarely takes all its slots at once: one task fetches, then a hundred load. So a forecast is a
-list of waves: at some seconds after the start, so many slots more than ever before in this run.
+A run rarely uses all its slots at once: one task fetches, then a hundred load. So a forecast is a
+list of waves: at a number of seconds after the start, so many slots more than before in this run.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median_high
-from typing import Any, Final
+from typing import Final
 
-# Runs whose waves begin within that time share an entry: ten thousand at midnight are one line.
+from airflow_on_fargate.contracts.forecast import ForecastRun
+
+# Waves that begin within this time share an entry: ten thousand runs at midnight are one entry.
 WAVE_SECONDS: Final = 10
-# Later waves are left to the scaler, which sees them when they come.
+# Later waves are not forecast; the scaler sees their tasks when they are queued.
 WAVES: Final = 90
-# No more entries than that, some 60 KB. The farthest are dropped, and come back when near.
+# At most so many entries, some 60 KB. The farthest are dropped, and return when they are near.
 _MOST_ENTRIES: Final = 1000
 
 # Run -> wave -> the most slots that were in use at once during it.
 Peaks = Mapping[str, Mapping[int, int]]
-# Of one queue: for each wave the slots by which it exceeds all before.
+# Of one queue: for each wave, the slots by which it exceeds all earlier ones.
 Waves = tuple[int, ...]
 
 
-@dataclass(frozen=True, order=True)
-class Entry:
-    """So many slots of one queue are wanted from `due` (seconds since the epoch) on."""
-
-    due: float
-    queue: str
-    slots: int
-
-    def to_json(self) -> dict[str, Any]:
-        return {"due": self.due, "slots": self.slots, "queue": self.queue}
-
-
 def usual_waves(peaks: Peaks) -> Waves:
-    """The waves of the usual run: wave by wave the (upper) median of what the runs took until then.
+    """The waves of the usual run: for each wave the (upper) median of what runs used until then.
 
-    The median, because one run with a backfill's worth of tasks, or none, says little of the next.
+    The median, because one run with very many tasks, or none, says little about the next.
     """
     reached = []
     for by_wave in peaks.values():
@@ -55,7 +44,7 @@ def usual_waves(peaks: Peaks) -> Waves:
 
 def entries(
     runs: Iterable[tuple[float, Mapping[str, Waves]]], now: float, until: float
-) -> Sequence[Entry]:
+) -> Sequence[ForecastRun]:
     """Entries after `now` and up to `until`, of runs given as (due, waves by queue)."""
     slots: dict[tuple[float, str], int] = defaultdict(int)
     for due, by_queue in runs:
@@ -64,5 +53,5 @@ def entries(
                 moment = due + number * WAVE_SECONDS
                 if size and now < moment <= until:
                     slots[moment // WAVE_SECONDS * WAVE_SECONDS, queue] += size
-    found = sorted(Entry(moment, queue, size) for (moment, queue), size in slots.items())
+    found = sorted(ForecastRun(moment, queue, size) for (moment, queue), size in slots.items())
     return found[:_MOST_ENTRIES]

@@ -1,4 +1,4 @@
-"""Restarts of the services, so that their tasks get the secrets of now."""
+"""Restarts of the services, so that their tasks get the current secrets."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,17 +7,17 @@ from typing import Any, Final
 
 from airflow_on_fargate.rotation.errors import RotationError
 
-# An image that is pulled, a task that is drained: minutes. Beyond this something is wrong.
+# Pulling an image and draining a task take minutes. A longer time means that something is wrong.
 STEADY_SECONDS: Final = 1800.0
 LOOK_SECONDS: Final = 3.0
-# It goes first: it restarts without a gap, and a secret that lets nothing start stops here, before
-# the scheduler is touched.
+# Restarted first: it restarts without a gap, and a secret with which nothing starts is noticed
+# here, before the scheduler is touched.
 FIRST: Final = "-api-server"
 
 
 @dataclass(frozen=True)
 class Services:
-    """The services of one cluster, which has no others than this stack's."""
+    """The services of one cluster, which are all of this stack."""
 
     client: Any
     cluster: str
@@ -25,9 +25,9 @@ class Services:
     clock: Callable[[], float] = time.monotonic
 
     def restart(self) -> None:
-        """Replace every task; returns when the new ones are steady and the old ones are gone."""
+        """Replace every task; returns when the new ones are steady and the old ones stopped."""
         services = self._described(self._arns())
-        first = [each for each in services if FIRST in _family(each)]
+        first = [each for each in services if _family(each).endswith(FIRST)]
         rest = [each for each in services if each not in first]
         for group in (first, rest):
             arns = [each["serviceArn"] for each in group]
@@ -52,7 +52,8 @@ class Services:
         return [arn for page in pages for arn in page["serviceArns"]]
 
     def _described(self, arns: Sequence[str]) -> list[dict[str, Any]]:
-        """As they are now. ECS takes ten at a time, and there are four."""
+        """As they are now. ECS takes ten at a time, and there are at most five: the API server's,
+        and one or three of the control plane, or both while the class changes."""
         if not arns:
             return []
         answer = self.client.describe_services(cluster=self.cluster, services=list(arns))
@@ -60,7 +61,7 @@ class Services:
 
 
 def _is_steady(service: dict[str, Any]) -> bool:
-    # The deployment before is listed until its last task is gone.
+    # The previous deployment is listed until its last task has stopped.
     (first, *others) = service["deployments"]
     return (
         not others

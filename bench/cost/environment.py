@@ -1,0 +1,305 @@
+"""What an environment class consists of, read from the templates.
+
+The class table is the mapping `Classes` of template.yaml, or any other mapping that has the class
+and its `Database`. Everything else is counted: a resource that a template declares exists once.
+Resources with a condition count as well, except alarms: a condition on an alarm stands for
+something that an idle default environment does not have, such as a further queue.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.cost.prices import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+COMPACT = "compact"
+NETWORK_MODES = ("public", "single-nat", "nat-per-zone")
+# Two subnets of each kind, in two zones: nested/network.yaml.
+ZONES = 2
+
+# What the bill has a line for.
+PRICED_TYPES = {
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::EC2::EIP",
+    "AWS::EC2::NatGateway",
+    "AWS::ECS::Service",
+    "AWS::ECS::TaskDefinition",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer",
+    "AWS::Lambda::EventSourceMapping",
+    "AWS::RDS::DBInstance",
+    "AWS::SecretsManager::Secret",
+    "AWS::Lambda::Function",
+    "AWS::ServiceDiscovery::PrivateDnsNamespace",
+    "AWS::ServiceDiscovery::Service",
+}
+# What costs nothing while nothing uses it.
+FREE_TYPES = {
+    "AWS::CertificateManager::Certificate",
+    "AWS::CloudFormation::Stack",
+    "AWS::CloudFormation::WaitConditionHandle",
+    "AWS::CloudFront::CachePolicy",
+    "AWS::CloudFront::Distribution",
+    "AWS::CloudFront::Function",
+    "AWS::CloudFront::OriginRequestPolicy",
+    "AWS::CloudFront::ResponseHeadersPolicy",
+    "AWS::CloudFront::VpcOrigin",
+    "AWS::CloudWatch::CompositeAlarm",
+    "AWS::EC2::InternetGateway",
+    "AWS::EC2::Route",
+    "AWS::EC2::RouteTable",
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::SecurityGroupEgress",
+    "AWS::EC2::SecurityGroupIngress",
+    "AWS::EC2::Subnet",
+    "AWS::EC2::SubnetRouteTableAssociation",
+    "AWS::EC2::VPC",
+    # The gateway endpoint of S3. Interface endpoints are charged by the hour: give them a line.
+    "AWS::EC2::VPCEndpoint",
+    "AWS::EC2::VPCGatewayAttachment",
+    "AWS::ECS::Cluster",
+    "AWS::ECS::ClusterCapacityProviderAssociations",
+    "AWS::ElasticLoadBalancingV2::Listener",
+    "AWS::ElasticLoadBalancingV2::ListenerRule",
+    "AWS::ElasticLoadBalancingV2::TargetGroup",
+    "AWS::Events::Rule",
+    "AWS::IAM::Policy",
+    "AWS::IAM::Role",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::LogGroup",
+    "AWS::Logs::MetricFilter",
+    "AWS::RDS::DBParameterGroup",
+    "AWS::RDS::DBSubnetGroup",
+    "AWS::Route53::RecordSet",
+    "AWS::S3::Bucket",
+    "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::Topic",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::Queue",
+    "AWS::SQS::QueuePolicy",
+    "AWS::Scheduler::Schedule",
+    "AWS::Scheduler::ScheduleGroup",
+    "AWS::SecretsManager::SecretTargetAttachment",
+    "AWS::Serverless::Application",
+}
+
+_TASKS = re.compile(r"(?P<count>\d+)x(?P<cpu>\d+)/(?P<memory>\d+)")
+_DATABASE = re.compile(r"(?P<instance>db\.[\w.-]+)/(?P<gib>\d+)/(?P<zones>single-az|multi-az)")
+_WORKER = re.compile(r"(?P<cpu>\d+)/(?P<memory>\d+)/(?P<slots>\d+)")
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's YAML. The values of intrinsic functions are not needed."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, suffix, node: f"!{suffix}")
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """An ECS service of the control plane."""
+
+    name: str
+    count: int
+    vcpu: float
+    gib: float
+
+
+@dataclass(frozen=True)
+class Database:
+    instance: str
+    gib: int
+    is_multi_az: bool
+
+
+@dataclass(frozen=True)
+class Worker:
+    vcpu: float
+    gib: float
+    slots: int
+    max_count: int
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """How many of them the templates declare."""
+
+    secrets: int
+    alarms: int
+    dashboards: int
+    private_zones: int
+    lambda_queues: int
+
+
+@dataclass(frozen=True)
+class Environment:
+    name: str
+    tasks: tuple[Tasks, ...]
+    database: Database
+    network_mode: str
+    worker: Worker
+    inventory: Inventory
+
+    @property
+    def idle_vcpu(self) -> float:
+        return sum(each.count * each.vcpu for each in self.tasks)
+
+    @property
+    def most_vcpu(self) -> float:
+        """With all workers of the default fleet, without deployments and commands."""
+        return self.idle_vcpu + self.worker.max_count * self.worker.vcpu
+
+    @property
+    def api_server_count(self) -> int:
+        return sum(each.count for each in self.tasks if each.name == "api-server")
+
+
+def class_names(template: Path = ROOT / "template.yaml") -> list[str]:
+    return list(_class_table(template))
+
+
+def read_environment(name: str, template: Path = ROOT / "template.yaml") -> Environment:
+    classes = _class_table(template)
+    if name not in classes:
+        raise InputError(f"Unknown class {name!r}: choose from {', '.join(classes)}")
+    values = _Values(name, classes[name])
+    tasks = [values.tasks("api-server", "ApiServerTasks")]
+    if values.text("ControlPlane") == COMPACT:
+        tasks.append(values.tasks("control-plane", "SchedulerTasks"))
+    else:
+        tasks += [
+            values.tasks("scheduler", "SchedulerTasks"),
+            values.tasks("dag-processor", "DagProcessorTasks"),
+            values.tasks("triggerer", "TriggererTasks"),
+        ]
+    return Environment(
+        name=name,
+        tasks=tuple(tasks),
+        database=values.database(),
+        network_mode=values.network_mode(),
+        worker=values.worker(),
+        inventory=_inventory(template),
+    )
+
+
+class _Values:
+    """The values of one class, each checked when it is read."""
+
+    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
+        self._name = name
+        self._values = values
+
+    def text(self, key: str) -> str:
+        if key not in self._values:
+            raise InputError(f"Class {self._name} of the class table has no {key}")
+        return str(self._values[key])
+
+    def tasks(self, name: str, key: str) -> Tasks:
+        found = self._match(key, _TASKS, "2x1024/3072")
+        cpu, memory = int(found["cpu"]), int(found["memory"])
+        return Tasks(name, int(found["count"]), cpu / 1024, memory / 1024)
+
+    def database(self) -> Database:
+        found = self._match("Database", _DATABASE, "db.t4g.micro/20/single-az")
+        return Database(found["instance"], int(found["gib"]), found["zones"] == "multi-az")
+
+    def network_mode(self) -> str:
+        mode = self.text("NetworkMode")
+        if mode not in NETWORK_MODES:
+            raise InputError(
+                f"NetworkMode of class {self._name} is {mode!r}: it must be "
+                f"{', '.join(NETWORK_MODES)}"
+            )
+        return mode
+
+    def worker(self) -> Worker:
+        found = self._match("WorkerSize", _WORKER, "1024/4096/8")
+        cpu, memory = int(found["cpu"]), int(found["memory"])
+        most = int(self.text("WorkerMaxCount"))
+        return Worker(cpu / 1024, memory / 1024, int(found["slots"]), most)
+
+    def _match(self, key: str, pattern: re.Pattern[str], example: str) -> re.Match[str]:
+        found = pattern.fullmatch(self.text(key))
+        if found is None:
+            raise InputError(
+                f"{key} of class {self._name} is {self.text(key)!r}: it must look like {example}"
+            )
+        return found
+
+
+def _class_table(template: Path) -> dict[str, Any]:
+    mappings = _load(template).get("Mappings") or {}
+    ordered = sorted(mappings.items(), key=lambda item: item[0] != "Classes")
+    for _, mapping in ordered:
+        classes = {
+            name: values
+            for name, values in mapping.items()
+            if isinstance(values, dict) and "Database" in values
+        }
+        if classes:
+            return classes
+    raise InputError(f"{template.name} has no class table: no mapping has a class with a Database")
+
+
+def _load(template: Path) -> dict[str, Any]:
+    try:
+        with template.open(encoding="utf-8") as file:
+            found = yaml.load(file, _Loader)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise InputError(f"{template} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{template} is not valid YAML: {error}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def declared_types(template: Path = ROOT / "template.yaml") -> set[str]:
+    return {resource["Type"] for resource in _declared(template)}
+
+
+def _declared(template: Path) -> list[dict[str, Any]]:
+    files = [template, *sorted((template.parent / "nested").glob("*.yaml"))]
+    return [
+        resource for file in files for resource in _resources(_load(file).get("Resources") or {})
+    ]
+
+
+def _inventory(template: Path) -> Inventory:
+    resources = _declared(template)
+
+    def count(kind: str) -> int:
+        return sum(resource["Type"] == kind for resource in resources)
+
+    return Inventory(
+        secrets=count("AWS::SecretsManager::Secret"),
+        alarms=sum(
+            resource["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in resource
+            for resource in resources
+        ),
+        dashboards=count("AWS::CloudWatch::Dashboard"),
+        private_zones=count("AWS::ServiceDiscovery::PrivateDnsNamespace"),
+        lambda_queues=count("AWS::Lambda::EventSourceMapping")
+        + sum(_queue_events(resource) for resource in resources),
+    )
+
+
+def _queue_events(function: Mapping[str, Any]) -> int:
+    """A queue that SAM attaches to a function is an event of it."""
+    events = (function.get("Properties") or {}).get("Events") or {}
+    return sum(event.get("Type") == "SQS" for event in events.values())
+
+
+def _resources(node: Any) -> Iterator[dict[str, Any]]:
+    """Every declaration in the section, those in the body of a loop included."""
+    for value in node.values() if isinstance(node, dict) else node:
+        if isinstance(value, dict) and str(value.get("Type", "")).startswith("AWS::"):
+            yield value
+        elif isinstance(value, dict | list):
+            yield from _resources(value)

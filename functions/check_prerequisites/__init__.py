@@ -1,1 +1,0 @@
-"""Refuse impossible parameters before anything is created."""

@@ -1,0 +1,24 @@
+"""Names that both sides derive from the stack's name instead of passing them on."""
+
+from typing import Final
+
+API_SERVER: Final = "api-server"
+SCHEDULER: Final = "scheduler"
+DAG_PROCESSOR: Final = "dag-processor"
+TRIGGERER: Final = "triggerer"
+WORKER: Final = "worker"
+COMMAND: Final = "command"
+
+# A compact environment runs these three in one task of this name.
+CONTROL_PLANE: Final = "control-plane"
+COMPACT_COMPONENTS: Final = (SCHEDULER, DAG_PROCESSOR, TRIGGERER)
+
+
+def task_family(stack_name: str, component: str) -> str:
+    """The family of a component's task definition."""
+    return f"{stack_name}-{component}"
+
+
+def scaler_function(stack_name: str) -> str:
+    """The name of the function that scales the workers."""
+    return f"{stack_name}-scale-workers"

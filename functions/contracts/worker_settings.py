@@ -1,0 +1,10 @@
+"""Environment variables that the scaler sets when it starts a worker."""
+
+from typing import Final
+
+# How long a worker may be idle before it exits.
+IDLE_TIMEOUT_SECONDS: Final = "WORKER_IDLE_TIMEOUT_SECONDS"
+# How long a worker that was started ahead of its work waits for its first task.
+FIRST_TASK_SECONDS: Final = "WORKER_FIRST_TASK_SECONDS"
+# How many tasks a worker runs at once.
+CONCURRENCY: Final = "AIRFLOW__CELERY__WORKER_CONCURRENCY"

@@ -1,0 +1,1 @@
+"""Refuse a deployment that cannot succeed, before anything is created or changed."""

@@ -1,0 +1,1 @@
+"""What the preflight reads and creates in the account."""

@@ -1,0 +1,73 @@
+"""Zips that are dropped into the bucket; the newest one counts."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from publish_dags.aws.s3_dag_source import ContentGoneError
+from publish_dags.ports import SourceChangedError, Upload
+from shared.aws.named_errors import named_errors
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_REPORT_SUFFIX = ".refused.json"
+
+
+class S3Inbox:
+    def __init__(self, client: "S3Client", bucket: str, prefix: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+
+    def newest(self) -> Upload | None:
+        zips = []
+        reports = {}
+        with named_errors("list the inbox"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix
+            )
+            for page in pages:
+                for entry in page.get("Contents", []):
+                    if is_upload(entry["Key"]):
+                        zips.append(entry)
+                    elif entry["Key"].endswith(_REPORT_SUFFIX):
+                        reports[entry["Key"]] = entry["LastModified"]
+        if not zips:
+            return None
+        newest = max(zips, key=lambda entry: (entry["LastModified"], entry["Key"]))
+        reported = reports.get(newest["Key"] + _REPORT_SUFFIX)
+        return Upload(
+            key=newest["Key"],
+            # With the moment: the same zip uploaded once more is a wish to publish it once more.
+            mark=f"{newest['Key']} {newest['ETag'].strip(chr(34))} {newest['LastModified']:%FT%TZ}",
+            size=newest["Size"],
+            changed_at=newest["LastModified"],
+            refused=reported is not None and reported >= newest["LastModified"],
+        )
+
+    def read(self, upload: Upload) -> bytes:
+        etag = upload.mark.split(" ")[-2]
+        gone = dict.fromkeys(("PreconditionFailed", "412", "NoSuchKey"), ContentGoneError)
+        try:
+            with named_errors(f"read {upload.key}", gone):
+                response = self._client.get_object(
+                    Bucket=self._bucket, Key=upload.key, IfMatch=f'"{etag}"'
+                )
+                data: bytes = response["Body"].read()
+        except ContentGoneError as error:
+            raise SourceChangedError(str(error)) from error
+        return data
+
+    def report_refusal(self, upload: Upload, report: Mapping[str, Any]) -> None:
+        with named_errors("report the refusal"):
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=f"{upload.key}{_REPORT_SUFFIX}",
+                Body=json.dumps(report, indent=2).encode(),
+                ContentType="application/json",
+            )
+
+
+def is_upload(key: str) -> bool:
+    return key.lower().endswith(".zip")

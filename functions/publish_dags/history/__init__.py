@@ -1,0 +1,1 @@
+"""Releases after they were published: promotion, history, removal."""

@@ -1,0 +1,97 @@
+"""Make a kept release current again, and tell what has been current when.
+
+Rolling back is moving the pointer. It notes the folder and the zip as they are, so that they are
+not published again for what they were; the next change of either is.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from contracts.release_manifest import ReleasePointer
+from publish_dags import release_storage as releasing
+from publish_dags.ports import ConcurrentReleaseError, NoSuchReleaseError
+from publish_dags.publisher import Publisher
+
+_ATTEMPTS = 5
+_PREVIOUS = "previous"
+_LOOK_BACK = 50
+
+
+@dataclass(frozen=True)
+class Promoter:
+    publisher: Publisher
+
+    def promote(self, release: str, by: str, hold: bool) -> ReleasePointer:
+        """NoSuchReleaseError if it is not kept; `previous` is what was current before."""
+        releases = self.publisher.releases
+        for _ in range(_ATTEMPTS):
+            sight = self.publisher.look()
+            wanted = self._previous(sight.release) if release == _PREVIOUS else release
+            retiring = sight.pointer.retiring if sight.pointer else ()
+            if wanted in retiring:
+                raise NoSuchReleaseError(f"Release {wanted} is not kept any more")
+            after = releases.release(wanted).manifest
+            pointer = ReleasePointer(
+                wanted,
+                published_at=self.publisher.now().isoformat(timespec="seconds"),
+                by=by,
+                reason="promoted",
+                hold=hold,
+                changes=self._changes(sight.release, after.files),
+                folder=sight.folder.mark,
+                upload=sight.upload_mark,
+                retiring=retiring,
+            )
+            try:
+                releases.point_to(pointer, sight.current.mark if sight.current else None)
+            except ConcurrentReleaseError:
+                continue
+            return pointer
+        raise ConcurrentReleaseError(f"Others published during each of {_ATTEMPTS} attempts")
+
+    def resume(self, by: str) -> None:
+        """End a hold; what has changed meanwhile may be published then."""
+        current = self.publisher.releases.pointer()
+        if current and current.pointer.hold:
+            pointer = replace(current.pointer, hold=False, by=by, reason="resumed")
+            self.publisher.releases.point_to(pointer, current.mark)
+
+    def history(self, count: int) -> list[dict[str, Any]]:
+        """The newest first: what became current when, how, through whom, and what it changed."""
+        kept = self._kept()
+        entries: list[dict[str, Any]] = []
+        for each in self.publisher.releases.pointers(2 * count):
+            entry = {
+                "release": each.release,
+                "at": each.published_at,
+                "by": each.by,
+                "reason": each.reason,
+                "hold": each.hold,
+                "changes": dict(each.changes),
+                "kept": each.release in kept,
+            }
+            # The pointer was written once more to say what is retiring: nothing that happened.
+            if not entries or entries[-1] != entry:
+                entries.append(entry)
+            if len(entries) == count:
+                break
+        return entries
+
+    def _kept(self) -> frozenset[str]:
+        releases = self.publisher.releases
+        current = releases.pointer()
+        return releases.kept().difference(current.pointer.retiring if current else ())
+
+    def _previous(self, current: str | None) -> str:
+        for pointer in self.publisher.releases.pointers(_LOOK_BACK):
+            if pointer.release != current:
+                # Not kept any more, perhaps: that is said rather than an older one taken instead.
+                return pointer.release
+        raise NoSuchReleaseError("There is no release before the current one")
+
+    def _changes(self, before: str | None, after: Any) -> dict[str, object]:
+        try:
+            files = self.publisher.releases.release(before).manifest.files if before else {}
+        except NoSuchReleaseError:
+            files = {}
+        return releasing.changes(files, after)

@@ -1,0 +1,110 @@
+"""What is stored of a release, so that every reader needs at most three requests.
+
+An *archive* holds the files of some release; a later release names it and carries, in the same
+object as its manifest, the files that the archive lacks. When these have become a sizeable share,
+or the archive is mostly of files that are gone, the next release writes an archive of its own. So
+publishing one changed file of ten thousand stores that file and a manifest, and a reader with an
+empty disk fetches pointer, manifest and archive. docs/decisions/0004 has the numbers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from contracts.release_manifest import Archive, ReleaseFile, ReleaseManifest
+from publish_dags.checks.problems import Problem
+from publish_dags.ports import NoSuchReleaseError, ReleaseStore, StoredRelease
+
+# Up to this, or this share of all files, the difference travels with the manifest. A release that
+# is smaller altogether needs no archive.
+_SMALL_BYTES = 256 * 1024
+_SHARE = 4
+
+# A history entry names so many files.
+_NAMED_PATHS = 50
+NAMED_WARNINGS = 20
+
+
+def store(
+    releases: ReleaseStore,
+    manifest: ReleaseManifest,
+    new: Mapping[str, bytes],
+    base: StoredRelease | None,
+) -> StoredRelease:
+    """Store a release, and before it an archive if it needs one.
+
+    `new` holds the files that `base` lacks. NoSuchReleaseError if the base's archive is needed and
+    cannot be read: all files have to be given then.
+    """
+    needed = _sizes(manifest.files)
+    archive, delta = _continue(needed, new, base)
+    if archive is None and sum(needed.values()) > _SMALL_BYTES:
+        archive = Archive(manifest.release, sum(needed.values()))
+        releases.add_archive(archive.name, _collect(releases, needed, new, base))
+        delta = {}
+    elif archive is None:
+        delta = _collect(releases, needed, new, base)
+    release = StoredRelease(replace(manifest, archive=archive), delta)
+    releases.add(release)
+    return release
+
+
+def _continue(
+    needed: Mapping[str, int], new: Mapping[str, bytes], base: StoredRelease | None
+) -> tuple[Archive | None, dict[str, bytes]]:
+    """The base's archive and what it lacks, if going on with it is worth while."""
+    if base is None or base.manifest.archive is None:
+        return None, {}
+    archived = _sizes(base.manifest.files).keys() - base.delta.keys()
+    lacking = needed.keys() - archived
+    total = sum(needed.values())
+    if sum(needed[sha256] for sha256 in lacking) > max(_SMALL_BYTES, total // _SHARE):
+        return None, {}
+    if base.manifest.archive.size > 2 * total + _SMALL_BYTES:
+        return None, {}
+    delta = {sha256: new[sha256] if sha256 in new else base.delta[sha256] for sha256 in lacking}
+    return base.manifest.archive, delta
+
+
+def _collect(
+    releases: ReleaseStore,
+    needed: Mapping[str, int],
+    new: Mapping[str, bytes],
+    base: StoredRelease | None,
+) -> dict[str, bytes]:
+    """Every file's bytes, those that are not new from where the base has them."""
+    blobs = {sha256: data for sha256, data in new.items() if sha256 in needed}
+    if base:
+        blobs |= {sha256: data for sha256, data in base.delta.items() if sha256 in needed}
+    if base and base.manifest.archive and needed.keys() - blobs.keys():
+        for sha256, data in releases.archive(base.manifest.archive):
+            if sha256 in needed:
+                blobs[sha256] = data
+    if missing := needed.keys() - blobs.keys():
+        raise NoSuchReleaseError(f"{len(missing)} files are in none of the stored releases")
+    return blobs
+
+
+def _sizes(files: Mapping[str, ReleaseFile]) -> dict[str, int]:
+    return {file.sha256: file.size for file in files.values()}
+
+
+def changes(
+    before: Mapping[str, ReleaseFile],
+    after: Mapping[str, ReleaseFile],
+    warnings: Sequence[Problem] = (),
+) -> dict[str, object]:
+    """What a release changed, for its history: counts, the first paths, the first warnings."""
+    added = sorted(after.keys() - before.keys())
+    removed = sorted(before.keys() - after.keys())
+    changed = sorted(p for p in after.keys() & before.keys() if after[p].sha256 != before[p].sha256)
+    signs = [("+", added), ("~", changed), ("-", removed)]
+    paths = [f"{sign} {path}" for sign, group in signs for path in group]
+    told: dict[str, object] = {
+        "added": len(added),
+        "changed": len(changed),
+        "removed": len(removed),
+        "paths": paths[:_NAMED_PATHS],
+    }
+    if warnings:
+        told["warnings"] = [str(problem) for problem in warnings[:NAMED_WARNINGS]]
+    return told

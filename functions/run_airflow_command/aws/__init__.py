@@ -1,0 +1,1 @@
+"""Command tasks, their logs and records, and the services that an upgrade stops."""

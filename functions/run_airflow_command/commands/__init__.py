@@ -1,0 +1,1 @@
+"""One command from its validation to the answer: pure logic behind ports."""

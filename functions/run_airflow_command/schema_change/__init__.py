@@ -1,0 +1,1 @@
+"""What a schema change needs beyond a command: the way back and the services."""

@@ -1,0 +1,202 @@
+"""Worker tasks on ECS."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from contracts.names import WORKER
+from contracts.queues import DEFAULT_QUEUE
+from contracts.worker_settings import CONCURRENCY, FIRST_TASK_SECONDS, IDLE_TIMEOUT_SECONDS
+from scale_workers.fleet_state import Launch
+from scale_workers.ports import LaunchResult, WorkerTask
+from shared.aws.named_errors import named_errors
+from shared.aws.new_roles import with_new_roles
+from shared.errors import AwsCallError
+from shared.fargate import TaskPlacement, family, family_and_revision
+from shared.worker_fleets import WorkerSize
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import TaskTypeDef
+
+# The limits of RunTask and of DescribeTasks.
+_TASKS_PER_LAUNCH = 10
+_TASKS_PER_DESCRIPTION = 100
+
+_SPOT = "FARGATE_SPOT"
+_NO_CAPACITY = "Capacity is unavailable"
+
+# How long a worker that fills the minimum may idle; it leaves then, so that one is replaced which
+# is no longer needed, or hangs.
+_STANDING_IDLE_SECONDS = 6 * 3600
+
+
+# Nobody but the scaler reads it: ECS repeats an environment to the letter, a size in its own way.
+_SIZE = "WORKER_SIZE"
+
+
+class LaunchedByAnotherError(AwsCallError):
+    """Another look is launching workers at this moment."""
+
+
+class NoSuchTaskError(AwsCallError):
+    """ECS has forgotten the task: it stopped long ago."""
+
+
+class EcsWorkerTasks:
+    """The workers of one fleet, told from others by `startedBy`, which is the queue's name.
+
+    All fleets share one task definition; what a fleet's workers have of their own is said when they
+    are started.
+    """
+
+    def __init__(
+        self,
+        client: "ECSClient",
+        placement: TaskPlacement,
+        task_definition_arn: str,
+        queue: str = DEFAULT_QUEUE,
+        size: WorkerSize | None = None,
+        idle_timeout_seconds: int = 20,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._placement = placement
+        self._family = family(task_definition_arn)
+        self._queue = queue
+        self._size = size
+        self._idle_timeout_seconds = idle_timeout_seconds
+        self._sleep = sleep
+
+    def active(self) -> Sequence[WorkerTask]:
+        return [self._worker(task) for task in self._tasks("RUNNING") if self._is_ours(task)]
+
+    def _is_ours(self, task: "TaskTypeDef") -> bool:
+        # Whoever starts one by hand need not name a queue.
+        return (task.get("startedBy") or DEFAULT_QUEUE) == self._queue
+
+    def _worker(self, task: "TaskTypeDef") -> WorkerTask:
+        environment = _environment(task)
+        return WorkerTask(
+            arn=task["taskArn"],
+            revision=family_and_revision(task["taskDefinitionArn"]),
+            requested_at=task["createdAt"],
+            started_at=task.get("startedAt"),
+            on_spot=task.get("capacityProviderName") == _SPOT,
+            standing=environment.get(IDLE_TIMEOUT_SECONDS) == str(_STANDING_IDLE_SECONDS),
+            outdated=environment.get(_SIZE) != _label(self._size),
+            unhealthy=task.get("healthStatus") == "UNHEALTHY",
+        )
+
+    def remaining(self) -> Sequence[str]:
+        # A task that was told to stop is listed as STOPPED at once, but keeps its network interface
+        # until its last status says so too.
+        return [
+            task["taskArn"]
+            for desired_status in ("RUNNING", "STOPPED")
+            for task in self._tasks(desired_status)
+            if task["lastStatus"] != "STOPPED"
+        ]
+
+    def launch(self, launch: Launch, revision: str) -> LaunchResult:
+        started: list[str] = []
+        failures: list[str] = []
+        for batch, first in enumerate(range(0, launch.count, _TASKS_PER_LAUNCH)):
+            try:
+                with named_errors("start workers", {"ConflictException": LaunchedByAnotherError}):
+                    run = partial(
+                        self._client.run_task,
+                        cluster=self._placement.cluster_arn,
+                        taskDefinition=revision,
+                        count=min(_TASKS_PER_LAUNCH, launch.count - first),
+                        networkConfiguration=self._placement.network_configuration(),
+                        propagateTags="TASK_DEFINITION",
+                        enableExecuteCommand=True,
+                        clientToken=f"{launch.token}-{batch}",
+                        startedBy=self._queue,
+                        **self._how(launch),
+                    )
+                    response = with_new_roles(run, self._sleep)
+            except LaunchedByAnotherError:
+                break
+            except AwsCallError as error:
+                # What earlier batches started counts; the rest is the next look's.
+                failures.append(str(error))
+                break
+            started += [task["taskArn"] for task in response["tasks"]]
+            failures += [
+                f"{failure.get('reason', 'no reason given')} {failure.get('detail', '')}".rstrip()
+                for failure in response.get("failures", [])
+            ]
+        refused = launch.on_spot and any(each.startswith(_NO_CAPACITY) for each in failures)
+        return LaunchResult(started, failures, spot_refused=refused)
+
+    def stop(self, task_arn: str, reason: str) -> None:
+        try:
+            # InvalidParameterException: "The referenced task was not found."
+            with named_errors("stop a worker", {"InvalidParameterException": NoSuchTaskError}):
+                self._client.stop_task(
+                    cluster=self._placement.cluster_arn, task=task_arn, reason=reason
+                )
+        except NoSuchTaskError:
+            return
+
+    def _tasks(self, desired_status: Literal["RUNNING", "STOPPED"]) -> Iterator["TaskTypeDef"]:
+        with named_errors("look at the workers"):
+            # By family, which all revisions share; `startedBy` would admit no second filter.
+            pages = self._client.get_paginator("list_tasks").paginate(
+                cluster=self._placement.cluster_arn,
+                family=self._family,
+                desiredStatus=desired_status,
+                PaginationConfig={"PageSize": _TASKS_PER_DESCRIPTION},
+            )
+            for page in pages:
+                if page["taskArns"]:
+                    yield from self._client.describe_tasks(
+                        cluster=self._placement.cluster_arn, tasks=page["taskArns"]
+                    )["tasks"]
+
+    def _how(self, launch: Launch) -> dict[str, Any]:
+        """A strategy excludes a launch type, and is no fallback: one provider at a time."""
+        how: dict[str, Any] = (
+            {"capacityProviderStrategy": [{"capacityProvider": _SPOT, "weight": 1}]}
+            if launch.on_spot
+            else {"launchType": "FARGATE"}
+        )
+        environment = {
+            FIRST_TASK_SECONDS: launch.patience,
+            IDLE_TIMEOUT_SECONDS: (
+                _STANDING_IDLE_SECONDS if launch.standing else self._idle_timeout_seconds
+            ),
+            CONCURRENCY: self._size.slots if self._size else None,
+            _SIZE: _label(self._size),
+        }
+        container: dict[str, Any] = {}
+        if self._queue != DEFAULT_QUEUE:
+            container["command"] = ["celery", "worker", "--queues", self._queue]
+        container["environment"] = [
+            {"name": name, "value": str(value)}
+            for name, value in environment.items()
+            if value is not None
+        ]
+        overrides: dict[str, Any] = {"containerOverrides": [{"name": WORKER, **container}]}
+        if self._size:
+            overrides["cpu"] = str(self._size.cpu)
+            overrides["memory"] = str(self._size.memory_mib)
+        return {**how, "overrides": overrides}
+
+
+def _environment(task: "TaskTypeDef") -> dict[str, str]:
+    """What was said when it was started."""
+    return {
+        each["name"]: each["value"]
+        for container in task.get("overrides", {}).get("containerOverrides", [])
+        if container.get("name") == WORKER
+        for each in container.get("environment", [])
+    }
+
+
+def _label(size: WorkerSize | None) -> str | None:
+    """A size as one word; None for the task definition's size."""
+    return str(size) if size else None

@@ -1,0 +1,1 @@
+"""AWS clients and adapters that several functions use."""

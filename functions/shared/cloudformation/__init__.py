@@ -1,0 +1,1 @@
+"""Custom resources: requests from CloudFormation and the answers to them."""

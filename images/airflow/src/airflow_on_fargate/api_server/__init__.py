@@ -1,0 +1,1 @@
+"""What this image adds to the API server."""

@@ -1,0 +1,170 @@
+"""`sam deploy --guided` as a new user runs it: Enter at every question but the image's."""
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copy
+
+import pexpect
+import pytest
+import requests
+
+from commands import airflow_image, deployment, emulator
+from commands.workspace import ROOT, Workspace, venv_python
+
+TRANSCRIPT = ROOT / "docs" / "guided-deployment.md"
+STACK = "airflow"
+# A deployment on a busy machine, with the image's first start and the migration.
+SECONDS = 900
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+
+
+@dataclass(frozen=True)
+class Guided:
+    """A guided deployment that has ended."""
+
+    workspace: Workspace
+    text: str
+
+    @property
+    def questions(self) -> list[tuple[str, str]]:
+        """The parameters that were asked for, with the default that was shown."""
+        asked = re.findall(r"^\tParameter (\w+) ?(?:\[(.*?)\])?:", self.text, re.MULTILINE)
+        return [(name, default) for name, default in asked]
+
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs."""
+        client = self.workspace.client("cloudformation")
+        (stack,) = client.describe_stacks(StackName=STACK)["Stacks"]
+        return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+
+
+@pytest.fixture(scope="module")
+def guided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guided]:
+    """Build, start the embedded AWS, and answer the questions in a pseudo-terminal."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(4)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        aws, ui, https, database = (probe.getsockname()[1] for probe in probes)
+    workspace = Workspace(
+        tmp_path_factory.mktemp("guided"),
+        aws_port=aws,
+        ui_port=ui,
+        https_port=https,
+        database_port=database,
+    )
+    emulator.start(workspace)
+    try:
+        deployment.build(workspace)
+        yield Guided(workspace, answer_questions(workspace))
+    finally:
+        emulator.end(workspace)
+
+
+def answer_questions(workspace: Workspace) -> str:
+    """Run `sam deploy --guided` and return what the terminal showed."""
+    # Guided deployments save the answers, so they get a copy of the configuration.
+    config = workspace.state_dir / "samconfig.toml"
+    copy(ROOT / "samconfig.toml", config)
+    environment = {
+        **workspace.environment(),
+        "SAM_CLI_TELEMETRY": "0",
+        "COLUMNS": "200",
+        "PYTHON": str(venv_python("uv")),
+    }
+    terminal = pexpect.spawn(
+        str(venv_python("tools").parent / "sam"),
+        [
+            "deploy", "--guided",
+            "--template-file", str(workspace.state_dir / "build" / "template.yaml"),
+            "--config-file", str(config),
+        ],
+        cwd=str(workspace.state_dir), env=environment, encoding="utf-8",
+        dimensions=(50, 200), timeout=SECONDS,
+    )  # fmt: skip
+    shown = []
+    while True:
+        found = terminal.expect([r"\]: ", r"AirflowImageUri: ", pexpect.EOF])
+        shown.append(f"{terminal.before}{terminal.after if found < 2 else ''}")
+        if found == 2:
+            break
+        terminal.sendline(airflow_image.uri() if found == 1 else "")
+    terminal.close()
+    text = _ESCAPES.sub("", "".join(shown))
+    assert terminal.exitstatus == 0, text
+    return text
+
+
+def test_enter_at_every_question_deploys_airflow_at_an_https_address(guided: Guided) -> None:
+    outputs = guided.outputs()
+    url = outputs["AirflowUrl"]
+
+    assert "Successfully created/updated stack" in guided.text
+    assert url.startswith("https://")
+    assert url in guided.text
+    page = requests.get(url, timeout=60, verify=str(guided.workspace.ca_file))
+    assert page.ok
+    assert "Airflow" in page.text
+
+
+def test_guided_deployment_asks_at_most_24_parameters(guided: Guided) -> None:
+    assert 0 < len(guided.questions) <= 24
+    # Only the image has no default to accept.
+    assert [name for name, default in guided.questions if not default] == ["AirflowImageUri"]
+
+
+def test_docs_show_the_questions_that_are_asked(guided: Guided) -> None:
+    shown = re.findall(r"^\s*Parameter (\w+) ?(?:\[(.*?)\])?:", TRANSCRIPT.read_text(), re.M)
+
+    assert shown == guided.questions
+
+
+def test_session_cookie_is_only_sent_over_https(guided: Guided) -> None:
+    """Behind CloudFront the load balancer speaks plain HTTP, which must not show in the cookies."""
+    url = guided.outputs()["AirflowUrl"]
+    session = requests.Session()
+    session.verify = str(guided.workspace.ca_file)
+    page = session.get(f"{url}/auth/login/", timeout=60)
+
+    assert page.ok
+    assert len(session.cookies) > 0
+    assert all(cookie.secure for cookie in session.cookies)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/execution/health",
+        "/%65xecution/health",
+        "/%2565xecution/health",
+        "//execution/health",
+        "/./execution/health",
+        "/static/../execution/health",
+        "/execution%2fhealth",
+        "/EXECUTION/health",
+    ],
+)
+def test_execution_api_is_refused_in_every_spelling(guided: Guided, path: str) -> None:
+    host, port = guided.outputs()["AirflowUrl"].removeprefix("https://").split(":")
+    answer = raw_get(host, int(port), path, guided.workspace.ca_file)
+
+    assert answer.split()[1] in ("400", "404"), answer
+
+
+def raw_get(host: str, port: int, path: str, ca_file: Path) -> str:
+    """The status line of a request whose path no client has normalised."""
+    import ssl
+
+    context = ssl.create_default_context(cafile=str(ca_file))
+    with (
+        socket.create_connection((host, port), timeout=60) as plain,
+        context.wrap_socket(plain, server_hostname=host) as connection,
+    ):
+        connection.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode()
+        )
+        return connection.recv(4096).decode(errors="replace").splitlines()[0]

@@ -1,0 +1,127 @@
+"""The API server as a container runs it, with users in a database, behind a load balancer."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_on_fargate import configuration
+
+SOURCE = Path(configuration.__file__).parents[1]
+# As the load balancer behind CloudFront sends them.
+FORWARDED = {
+    "X-Forwarded-For": "203.0.113.9",
+    "X-Forwarded-Proto": "http",
+    "X-Forwarded-Port": "80",
+}
+
+
+class Server:
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def ask(self, target: str, headers: dict[str, str]) -> tuple[int, list[str]]:
+        """One request, exactly as written; the status and the headers of the answer."""
+        lines = [f"GET {target} HTTP/1.1", "Host: airflow.example.com", "Connection: close"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+            answer = b""
+            while block := connection.recv(65536):
+                answer += block
+        head = answer.partition(b"\r\n\r\n")[0].decode("latin1").split("\r\n")
+        return int(head[0].split()[1]), head[1:]
+
+
+@pytest.fixture(scope="module")
+def server(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    postgres.execute(
+        "CREATE ROLE served LOGIN PASSWORD 'first';\nCREATE DATABASE served OWNER served;\n"
+    )
+    home = tmp_path_factory.mktemp("api-server")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(SOURCE),
+        "AIRFLOW_HOME": str(home),
+        "COMPONENT": "api-server",
+        "AIRFLOW__API__BASE_URL": "https://airflow.example.com",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": (
+            f"postgresql+psycopg2://served:first@127.0.0.1:{postgres.port}/served"
+        ),
+        "AIRFLOW__API__SECRET_KEY": "s" * 64,
+        "AIRFLOW__API_AUTH__JWT_SECRET": "j" * 64,
+        # Each is a separate interpreter, which has to be patched too.
+        "AIRFLOW__API__WORKERS": "2",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__SECRETS__BACKEND": "",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    program = [sys.executable, "-m", "airflow_on_fargate.entrypoint"]
+    subprocess.run([*program, "db", "migrate"], env=environment, check=True, capture_output=True)
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*program, "api-server"], env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        found = Server(port)
+        deadline = time.monotonic() + 120
+        while not answers(found):
+            assert process.poll() is None, (home / "log").read_text()
+            assert time.monotonic() < deadline, (home / "log").read_text()
+            time.sleep(0.5)
+        yield found
+    finally:
+        process.terminate()
+        process.wait(60)
+        postgres.execute("DROP DATABASE served WITH (FORCE);\nDROP ROLE served;\n")
+
+
+def answers(server: Server) -> bool:
+    try:
+        return server.ask("/api/v2/version", {})[0] == 200
+    except OSError:
+        return False
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/execution/health",
+        "/%65xecution/health",
+        "/%2565xecution/health",
+        "//execution/health",
+        "/./execution/health",
+        "/x/../execution/health",
+        "/EXECUTION/health",
+        "/execution%2fhealth",
+        "/execution/../api/v2/version",
+    ],
+)
+def test_execution_api_is_not_found_through_the_load_balancer(server: Server, target: str) -> None:
+    # Several times, because either worker may answer.
+    assert {server.ask(target, FORWARDED)[0] for _ in range(6)} == {404}
+
+
+@pytest.mark.parametrize("target", ["/execution/health", "/%65xecution/health"])
+def test_execution_api_answers_inside_the_network(server: Server, target: str) -> None:
+    assert server.ask(target, {})[0] == 200
+
+
+def test_redirects_and_cookies_are_for_https(server: Server) -> None:
+    status, headers = server.ask("/auth/login", FORWARDED)
+    assert status == 308
+    assert "location: https://airflow.example.com/auth/login/" in headers
+    status, headers = server.ask("/auth/login/", FORWARDED)
+    assert status == 200
+    (cookie,) = [line for line in headers if line.startswith("set-cookie: session=")]
+    assert "; Secure;" in cookie

@@ -1,0 +1,95 @@
+"""What changes when one parameter changes, as expected/changes.txt lists it."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from dry_deployment import DryStack, changes, deploy
+from single_changes import AFTER, BEFORE
+from template_files import root
+
+EXPECTED = Path(__file__).parent / "expected" / "changes.txt"
+STATEFUL = ("Database", "DagBucket", "LogBucket", "StateBucket")
+KEYS = ("FernetKeySecret", "FernetKeySeedSecret", "DatabasePasswordSecret")
+
+
+@cache
+def before() -> DryStack:
+    return deploy(**BEFORE)
+
+
+@cache
+def changed_by(parameter: str) -> dict[str, str]:
+    return changes(before(), deploy(**{**BEFORE, **AFTER[parameter]}))
+
+
+def expected_table() -> dict[str, dict[str, str]]:
+    table: dict[str, dict[str, str]] = {}
+    for line in EXPECTED.read_text().splitlines():
+        if not line.startswith(" "):
+            table[line] = current = {}
+            continue
+        action, path = line.split()
+        current[path] = action
+    return table
+
+
+def test_table_has_every_root_parameter() -> None:
+    assert set(AFTER) == set(expected_table()) == set(root().parameters)
+    assert all(next(iter(values)) == name for name, values in AFTER.items())
+
+
+@pytest.mark.parametrize("parameter", AFTER)
+def test_parameter_changes_exactly_what_the_table_says(parameter: str) -> None:
+    assert changed_by(parameter) == expected_table()[parameter]
+
+
+@pytest.mark.parametrize("parameter", AFTER)
+def test_no_parameter_replaces_the_database_a_bucket_or_a_key(parameter: str) -> None:
+    lost = {
+        path: action
+        for path, action in changed_by(parameter).items()
+        if path.split("/")[-1] in (*STATEFUL, *KEYS) and action in ("replace", "remove")
+    }
+
+    # An own Fernet key takes the place of the generated one, which its deletion policy keeps.
+    if parameter == "FernetKeySecretArn":
+        kept = root().children()["SecretsStack"].resources["FernetKeySecret"]
+        assert kept["DeletionPolicy"] == "RetainExceptOnCreate"
+        lost = {path: action for path, action in lost.items() if "FernetKey" not in path}
+    assert lost == {}
+
+
+@pytest.mark.parametrize("parameter", ["WorkerFleets", "WorkerMaxCount"])
+def test_setting_of_the_workers_touches_no_service(parameter: str) -> None:
+    stacks = {path.split("/")[0] for path in changed_by(parameter)}
+
+    assert stacks == {"FleetStack", "PreflightStack"}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "service"),
+    [
+        ("ApiServerTasks", "ApiServer"),
+        ("SchedulerTasks", "Scheduler"),
+        ("DagProcessorTasks", "DagProcessor"),
+        ("TriggererTasks", "Triggerer"),
+    ],
+)
+def test_size_of_a_component_touches_only_its_own_service(parameter: str, service: str) -> None:
+    definitions = {path for path in changed_by(parameter) if path.startswith("ServicesStack/")}
+
+    assert definitions == {f"ServicesStack/{service}Service"}
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"), [("micro", "small"), ("small", "medium"), ("medium", "large")]
+)
+def test_class_can_grow_and_shrink_without_replacing_state(older: str, newer: str) -> None:
+    small, large = (deploy(EnvironmentClass=name) for name in (older, newer))
+    for found in (changes(small, large), changes(large, small)):
+        assert {
+            path: action
+            for path, action in found.items()
+            if path.split("/")[-1] in (*STATEFUL, *KEYS) and action in ("replace", "remove")
+        } == {}

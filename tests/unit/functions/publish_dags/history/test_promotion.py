@@ -1,0 +1,92 @@
+"""Rolling back is a pointer, and it holds until something changes."""
+
+import pytest
+from dag_folder import DagFolder
+from in_memory_s3 import error
+
+from publish_dags.history.promotion import Promoter
+from publish_dags.ports import NoSuchReleaseError
+from publish_dags.publisher import Outcome
+
+
+@pytest.fixture
+def folder():
+    folder = DagFolder()
+    folder.first = folder.publish({"a.py": "x = 1"}).release
+    folder.second = folder.publish({"a.py": "x = 2", "b.py": ""}).release
+    return folder
+
+
+def promoter(folder):
+    return Promoter(folder.publisher())
+
+
+@pytest.mark.parametrize("name", ["first", "previous"])
+def test_serves_the_former_release_when_promoted(folder, name):
+    pointer = promoter(folder).promote(getattr(folder, name, name), "alice", hold=False)
+    assert pointer.release == folder.first
+    assert folder.current_files == {"a.py": b"x = 1"}
+    assert folder.pointer["changes"]["paths"] == ["~ a.py", "- b.py"]
+
+
+def test_stays_when_nothing_changes_after_a_promotion(folder):
+    promoter(folder).promote(folder.first, "alice", hold=False)
+    assert folder.publish().outcome is Outcome.UNCHANGED
+    # The same content uploaded once more, as a pipeline does, is no change.
+    assert folder.publish({"a.py": "x = 2"}).outcome is Outcome.UNCHANGED
+    assert folder.pointer["release"] == folder.first
+
+
+def test_publishes_the_folder_when_it_changes_after_a_promotion(folder):
+    promoter(folder).promote(folder.first, "alice", hold=False)
+    assert folder.publish({"a.py": "x = 3"}).outcome is Outcome.PUBLISHED
+    assert folder.current_files == {"a.py": b"x = 3", "b.py": b""}
+
+
+def test_stays_whatever_changes_when_promoted_with_a_hold(folder):
+    promoter(folder).promote(folder.first, "alice", hold=True)
+    assert folder.publish({"a.py": "x = 3"}).outcome is Outcome.HELD
+    assert folder.pointer["release"] == folder.first
+    promoter(folder).resume("bob")
+    assert folder.publish().outcome is Outcome.PUBLISHED
+
+
+def test_overrules_a_zip_too_when_promoted(folder):
+    folder.upload({"z.py": b""})
+    assert folder.publish().outcome is Outcome.PUBLISHED
+    promoter(folder).promote(folder.first, "alice", hold=False)
+    assert folder.publish().outcome is Outcome.UNCHANGED
+
+
+def test_says_so_when_the_release_is_not_kept(folder):
+    with pytest.raises(NoSuchReleaseError, match="20260101T000000Z-0123456789"):
+        promoter(folder).promote("20260101T000000Z-0123456789", "", hold=False)
+    assert folder.pointer["release"] == folder.second
+
+
+def test_says_so_when_there_is_none_before():
+    folder = DagFolder()
+    folder.publish()
+    with pytest.raises(NoSuchReleaseError, match="no release before"):
+        promoter(folder).promote("previous", "", hold=False)
+
+
+def test_tries_again_when_another_publishes_meanwhile(folder):
+    def fault(when, operation, key):
+        if (when, operation, key) == ("before", "put", "releases/current.json"):
+            folder.s3.fault = lambda *_: None
+            raise error("PreconditionFailed", 412)
+
+    folder.s3.fault = fault
+    assert promoter(folder).promote(folder.first, "", hold=False).release == folder.first
+
+
+def test_tells_the_last_moves_when_asked_for_the_history(folder):
+    folder.s3.clock.sleep(1)
+    promoter(folder).promote(folder.first, "alice", hold=True)
+    history = promoter(folder).history(2)
+    assert [(each["release"], each["reason"], each["by"]) for each in history] == [
+        (folder.first, "promoted", "alice"), (folder.second, "folder", ""),
+    ]  # fmt: skip
+    assert history[0]["at"] > history[1]["at"]
+    assert history[1]["changes"]["added"] == 1

@@ -1,0 +1,172 @@
+"""Zips: atomic, the last to act counts, and no hostile one gets anything published."""
+
+import io
+import random
+import stat
+import struct
+import zipfile
+
+import pytest
+from dag_folder import DagFolder, dag, zipped
+
+from publish_dags.checks.limits import Limits
+from publish_dags.checks.problems import RefusedError
+from publish_dags.publisher import Outcome
+from publish_dags.zip_source import ZipSource
+
+LIMITS = Limits(files=50, total_bytes=1_000_000)
+GOOD = {"a.py": dag("a"), "lib/b.py": b"B = 1\n" * 50}
+REPORT = "inbox/dags.zip.refused.json"
+
+
+@pytest.fixture
+def folder():
+    return DagFolder(limits=LIMITS)
+
+
+def test_publishes_exactly_the_zip_when_one_is_dropped(folder):
+    folder.publish({"old.py": ""})
+    folder.upload(GOOD)
+    assert folder.publish().outcome is Outcome.PUBLISHED
+    assert folder.current_files == GOOD
+    assert folder.publish().outcome is Outcome.UNCHANGED
+
+
+def test_publishes_the_folder_when_it_changes_after_the_zip(folder):
+    folder.upload(GOOD)
+    folder.publish()
+    assert folder.publish({"c.py": ""}).outcome is Outcome.PUBLISHED
+    assert set(folder.current_files) == {"c.py"}
+
+
+def test_takes_the_later_when_folder_and_zip_are_new(folder):
+    folder.upload(GOOD)
+    folder.publish({"c.py": ""})
+    assert set(folder.current_files) == {"c.py"}
+    assert folder.publish().outcome is Outcome.UNCHANGED
+
+
+def test_reports_beside_the_zip_when_it_is_refused(folder):
+    first = folder.publish({"c.py": ""}).release
+    folder.upload({"a.py": b"x = 1\ndef"})
+    publication = folder.publish()
+    assert (publication.outcome, publication.release) == (Outcome.REFUSED, first)
+    problem = folder.report(REPORT)["problems"][0]
+    assert (problem["path"], problem["line"]) == ("a.py", 2)
+    # Reported once; the folder goes its way, and the next zip its own.
+    assert folder.publish().outcome is Outcome.UNCHANGED
+    assert folder.publish({"d.py": ""}).outcome is Outcome.PUBLISHED
+    folder.upload(GOOD)
+    assert folder.publish().outcome is Outcome.PUBLISHED
+    assert folder.current_files == GOOD
+
+
+def entry(name, mode=0o100644, **attributes):
+    info = zipfile.ZipInfo(name)
+    info.external_attr = mode << 16
+    for attribute, value in attributes.items():
+        setattr(info, attribute, value)
+    return info
+
+
+def made(*entries):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for info, content in entries:
+            archive.writestr(info, content)
+    return data.getvalue()
+
+
+def encrypted():
+    data = bytearray(zipped(GOOD))
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.find(mark) + offset] |= 1
+    return bytes(data)
+
+
+def lying_about_size():
+    """A bomb that declares ten bytes: the central directory's size of the file is overwritten."""
+    data = bytearray(zipped({"bomb.txt": bytes(50_000_000)}))
+    struct.pack_into("<L", data, data.find(b"PK\x01\x02") + 24, 10)
+    return bytes(data)
+
+
+def badly_named(name):
+    data = zipped({"x" * len(name): b""})
+    return data.replace(b"x" * len(name), name)
+
+
+def named():
+    """Each way to be hostile, by name."""
+    bad_names = [
+        "/etc/passwd", "../a.py", "a/../../b.py", "./a.py", "a//b.py", "..", "a/..", "C:\\a.py",
+        "a\\b.py", "a\nb.py", "\x7f.py", "x" * 300, "/".join(["d" * 100] * 12), "a/./b.py", "//a",
+    ]  # fmt: skip
+    yield from ((f"name {name[:12]!r}", made((entry(name), b""))) for name in bad_names)
+    kinds = {
+        "link": stat.S_IFLNK,
+        "pipe": stat.S_IFIFO,
+        "device": stat.S_IFBLK,
+        "socket": stat.S_IFSOCK,
+    }
+    yield from (
+        (kind, made((entry("a.py", mode | 0o777), b"/etc"))) for kind, mode in kinds.items()
+    )
+    yield "bomb", zipped({"bomb.txt": bytes(50_000_000)})
+    yield "many small bombs", zipped({f"b{n}.txt": bytes(100_000) for n in range(20)})
+    yield "lying bomb", lying_about_size()
+    yield "too many", zipped({f"f{n}": b"" for n in range(60)})
+    yield "far too many", zipped({f"f{n}": b"" for n in range(1200)})
+    yield "encrypted", encrypted()
+    yield "bzip2", made((entry("a.py", compress_type=zipfile.ZIP_BZIP2), b"x"))
+    yield "lzma", made((entry("a.py", compress_type=zipfile.ZIP_LZMA), b"x"))
+    yield "file and folder", zipped({"a": b"", "a/b.py": b""})
+    yield "undeclared name", badly_named("ü.py".encode("latin-1"))
+    yield "null byte", badly_named(b"a\x00.py")
+    yield "syntax", zipped({"a.py": b"def"})
+    yield "doubled dag", zipped({"a.py": dag("a"), "b.py": dag("a")})
+    yield "not a zip", b"not a zip"
+    yield "empty", b""
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_refuses_when_a_name_is_there_twice():
+    with pytest.raises(RefusedError, match="is there twice"):
+        ZipSource(made((entry("a.py"), b"1"), (entry("a.py"), b"2")), LIMITS).list()
+
+
+@pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in named()])
+def test_refuses_and_leaves_the_current_release_when_a_zip_is_hostile(folder, data):
+    first = folder.publish({"c.py": ""}).release
+    folder.s3.clock.sleep(60)
+    folder.s3.put("inbox/dags.zip", data)
+    assert folder.publish().outcome is Outcome.REFUSED
+    assert folder.pointer["release"] == first
+    assert folder.report(REPORT)["problems"]
+
+
+@pytest.mark.parametrize("seed", range(400))
+def test_publishes_whole_or_refuses_when_a_zip_is_damaged(folder, seed):
+    """Cut off, bits turned, bytes overwritten, pieces doubled: generated from the seed."""
+    chance = random.Random(seed)
+    data = bytearray(zipped(GOOD))
+    for _ in range(chance.randint(1, 4)):
+        place, kind = chance.randrange(len(data)), chance.randrange(4)
+        if kind == 0:
+            data[place] ^= 1 << chance.randrange(8)
+        elif kind == 1:
+            data[place : place + 4] = chance.randbytes(4)
+        elif kind == 2:
+            del data[place : place + chance.randint(1, 40)]
+        else:
+            data[place:place] = data[place : place + chance.randint(1, 40)]
+    folder.publish({"c.py": ""})
+    folder.s3.clock.sleep(60)
+    folder.s3.put("inbox/dags.zip", bytes(data))
+    outcome = folder.publish().outcome
+    # Damage to a name or a mode may leave a sound zip: then it is what it says it is.
+    if outcome is Outcome.PUBLISHED:
+        assert set(folder.current_files.values()) <= set(GOOD.values())
+    else:
+        assert outcome is Outcome.REFUSED
+        assert set(folder.current_files) == {"c.py"}

@@ -1,0 +1,62 @@
+"""What is told of a command that is asked after, in each state that it can be in."""
+
+from datetime import UTC, datetime
+
+import pytest
+from aws_lambda_powertools import Logger
+
+from run_airflow_command.commands.airflow_cli import InvalidCommandError
+from run_airflow_command.commands.best_effort_tick import BestEffortTick
+from run_airflow_command.commands.polling import CommandPolling
+from run_airflow_command.ports import TaskNotStartedError
+from shared.errors import AwsCallError
+
+TASK_DEFINITION = "arn:aws:ecs:us-east-1:111122223333:task-definition/airflow-command:3"
+
+
+@pytest.fixture
+def results(commands):
+    return CommandPolling(commands)
+
+
+def test_says_so_when_nobody_has_heard_of_the_request(results):
+    with pytest.raises(InvalidCommandError, match="no command with the requestId never-heard-of"):
+        results.wait("never-heard-of", 0)
+
+
+def test_tells_the_tasks_status_when_it_runs(results, commands):
+    commands.start(["version"], "request-1", TASK_DEFINITION)
+    commands.runner.becomes("request-1", status="PROVISIONING", has_run=False)
+    assert results.wait("request-1", 0)["status"] == "PROVISIONING"
+
+
+def test_answers_for_the_task_when_it_sees_the_end_before_the_event(results, commands, reports):
+    commands.start(["db", "migrate"], "request-1", TASK_DEFINITION)
+    stopped = commands.runner.ends("request-1", exit_code=2)
+    first = results.wait("request-1", 0)
+    assert (first["status"], first["exitCode"]) == ("FAILED", 2)
+    # The event comes second, and changes nothing.
+    commands.complete(stopped)
+    assert results.wait("request-1", 0) == first
+    assert len(reports) == 1
+    assert commands.store.locks == {}
+
+
+def test_says_that_it_was_not_started_when_ecs_refused(results, commands):
+    commands.runner.error = TaskNotStartedError("Cluster not found.")
+    with pytest.raises(TaskNotStartedError):
+        commands.start(["version"], "request-1", TASK_DEFINITION)
+    result = results.wait("request-1", 30)
+    assert result["status"] == "NOT_STARTED"
+    assert "taskArn" not in result
+
+
+def test_failure_of_the_tick_stops_nobody_when_the_scheduler_is_away(capsys):
+    class NoScheduler:
+        def ensure(self, moment):
+            raise AwsCallError("Could not create the tick: AccessDenied")
+
+    BestEffortTick(NoScheduler(), lambda: datetime(2026, 3, 1, tzinfo=UTC), Logger()).ensure()
+
+    printed = capsys.readouterr()
+    assert "a lost event stays lost" in printed.out + printed.err

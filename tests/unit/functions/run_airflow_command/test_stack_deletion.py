@@ -1,0 +1,39 @@
+"""No command goes on when the stack goes."""
+
+import pytest
+
+from run_airflow_command.stack_deletion import CommandsRemainError, stop_all
+
+
+class Tasks:
+    """Tasks that are gone so many looks after they were told to stop."""
+
+    def __init__(self, **looks):
+        self.looks = looks
+        self.told = []
+
+    def remaining(self):
+        for arn in self.told:
+            self.looks[arn] -= 1
+        return [arn for arn, left in self.looks.items() if left > 0]
+
+    def stop(self, task_arn, reason):
+        self.told.append(task_arn)
+
+
+def test_each_is_told_once_and_awaited_when_some_run():
+    tasks, waits = Tasks(one=1, two=3), []
+    assert stop_all(tasks, lambda: 60, waits.append) == 2
+    assert tasks.told == ["one", "two"]
+    assert len(waits) == 3
+
+
+def test_returns_at_once_when_none_runs():
+    waits = []
+    assert stop_all(Tasks(), lambda: 0, waits.append) == 0
+    assert waits == []
+
+
+def test_names_one_when_they_do_not_go_in_time():
+    with pytest.raises(CommandsRemainError, match="among them stubborn"):
+        stop_all(Tasks(stubborn=99), lambda: 2, pytest.fail)

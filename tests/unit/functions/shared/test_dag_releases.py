@@ -1,0 +1,33 @@
+"""The limits of DAG releases, and what is said of a description that is wrong."""
+
+import pytest
+
+from shared.dag_releases import DagReleases, read_dag_releases
+
+
+def test_defaults_apply_where_nothing_is_described():
+    assert read_dag_releases("{}") == (DagReleases(20000, 128, 50, 30), [])
+    assert read_dag_releases('{"kept": 2}') == (DagReleases(20000, 128, 2, 30), [])
+
+
+def test_described_limits_replace_the_defaults():
+    text = '{"maxFiles": 1, "maxMib": 2, "kept": 3, "keptDays": 0}'
+    assert read_dag_releases(text) == (DagReleases(1, 2, 3, 0), [])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{", "DagReleases is not valid JSON (line 1, column 2: "),
+        ("3", "DagReleases is not a JSON object"),
+        ('{"kept": 1}', "DagReleases.kept is 1: choose a whole number from 2 to 10000."),
+        ('{"keptDays": 3651}', "choose a whole number from 0 to 3650"),
+        ('{"maxMib": 513}', "choose a whole number from 1 to 512"),
+        ('{"maxFiles": "1"}', 'DagReleases.maxFiles is "1": choose'),
+        ('{"maxFiles": true}', "DagReleases.maxFiles is true: choose"),
+        ('{"days": 1}', "the unknown key 'days': choose among maxFiles, maxMib, kept, keptDays."),
+    ],
+)
+def test_says_where_and_what_to_do_when_a_description_is_wrong(text, expected):
+    _, (problem,) = read_dag_releases(text)
+    assert expected in problem

@@ -1,0 +1,143 @@
+"""The admin user, against a stand-in for FAB's security manager."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from werkzeug.security import generate_password_hash
+
+from airflow_on_fargate.users import admin
+
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass
+class User:
+    username: str
+    email: str
+    password: str
+    roles: list[str] = field(default_factory=list)
+    active: bool = True
+    id: int = 1
+
+
+class InMemorySecurityManager:
+    """Users and roles; counts what is written."""
+
+    def __init__(self, *users: User, roles: tuple[str, ...] = ("Admin",)) -> None:
+        self.users = list(users)
+        self.roles = set(roles)
+        self.writes: list[str] = []
+
+    def find_role(self, name: str) -> str | None:
+        return name if name in self.roles else None
+
+    def sync_roles(self) -> None:
+        self.roles.add("Admin")
+
+    def find_user(self, username: str | None = None, email: str | None = None) -> User | None:
+        return next((u for u in self.users if username == u.username or email == u.email), None)
+
+    def add_user(self, username: str, *names_and: Any) -> None:
+        _, _, email, role, password = names_and
+        self.writes.append("add")
+        self.users.append(User(username, email, generate_password_hash(password), [role]))
+
+    def update_user(self, _: User) -> bool:
+        self.writes.append("update")
+        return True
+
+    def reset_password(self, _: int, password: str) -> bool:
+        self.writes.append("password")
+        self.users[0].password = generate_password_hash(password)
+        return True
+
+
+def ensure(manager: InMemorySecurityManager) -> str:
+    return admin.ensure(manager, "admin", "admin@example.com", PASSWORD)
+
+
+def as_described() -> User:
+    return User("admin", "admin@example.com", generate_password_hash(PASSWORD), ["Admin"])
+
+
+def test_creates_the_user_when_there_is_none() -> None:
+    manager = InMemorySecurityManager()
+    assert "Created" in ensure(manager)
+    [user] = manager.users
+    assert (user.username, user.email, user.roles) == ("admin", "admin@example.com", ["Admin"])
+
+
+def test_creates_the_roles_when_no_api_server_has_started() -> None:
+    manager = InMemorySecurityManager(roles=())
+    ensure(manager)
+    assert manager.users[0].roles == ["Admin"]
+
+
+def test_writes_nothing_when_the_user_is_as_described() -> None:
+    manager = InMemorySecurityManager(as_described())
+    assert "up to date" in ensure(manager)
+    assert manager.writes == []
+
+
+def test_sets_the_password_when_the_secret_has_another() -> None:
+    user = as_described()
+    user.password = generate_password_hash("old")
+    manager = InMemorySecurityManager(user)
+    assert ensure(manager) == "Updated the user 'admin': password."
+    assert ensure(manager) == "The user 'admin' is up to date."
+
+
+def test_restores_the_role_and_keeps_others() -> None:
+    user = as_described()
+    user.roles, user.active = ["Viewer"], False
+    manager = InMemorySecurityManager(user)
+    assert ensure(manager) == "Updated the user 'admin': active, role."
+    assert user.roles == ["Viewer", "Admin"]
+
+
+def test_keeps_the_account_when_only_the_name_changed() -> None:
+    user = as_described()
+    user.username = "root"
+    manager = InMemorySecurityManager(user)
+    ensure(manager)
+    assert [u.username for u in manager.users] == ["admin"]
+
+
+def test_account_keeps_its_address_when_none_is_given() -> None:
+    manager = InMemorySecurityManager(as_described())
+    assert "up to date" in admin.ensure(manager, "admin", None, PASSWORD)
+    assert manager.users[0].email == "admin@example.com"
+
+
+def test_new_account_gets_a_placeholder_when_no_address_is_given() -> None:
+    manager = InMemorySecurityManager()
+    admin.ensure(manager, "admin", None, PASSWORD)
+    assert manager.users[0].email == "admin@localhost"
+    # The address comes later.
+    assert "email" in ensure(manager)
+    assert manager.users[0].email == "admin@example.com"
+
+
+def test_never_prints_the_password(capsys: pytest.CaptureFixture[str]) -> None:
+    manager = InMemorySecurityManager()
+    said = [ensure(manager), ensure(manager)]
+    assert PASSWORD not in "".join(said) + capsys.readouterr().out
+
+
+def test_names_the_variable_when_one_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "sqlite://")
+    monkeypatch.setenv("ADMIN_USERNAME", "admin")
+    monkeypatch.delenv("ADMIN_PASSWORD", raising=False)
+    with pytest.raises(admin.MissingSettingError, match="ADMIN_PASSWORD"):
+        admin.main()
+
+
+def test_asks_for_the_migration_when_the_schema_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("ADMIN_USERNAME", "ADMIN_PASSWORD"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "sqlite://")
+    assert admin.main("admin@example.com") == 1
+    assert "db migrate" in capsys.readouterr().out
