@@ -57,6 +57,10 @@ class Workspace:
         """The authority that signs the certificates of the embedded AWS's HTTPS addresses."""
         return self.state_dir / "certificates" / "ca.pem"
 
+    def ca_file_for(self, url: str) -> Path | None:
+        """The authority to trust for a URL; None where the machine's own are right."""
+        return self.ca_file if url.startswith("https:") else None
+
     @property
     def emulator_log(self) -> Path:
         """What the embedded AWS printed."""
