@@ -56,7 +56,7 @@ def task_lines(tasks: list[dict[str, Any]]) -> list[str]:
 
 
 def _health(part: dict[str, Any]) -> str:
-    """UNKNOWN stands for a container without a health check as well, so it is not shown."""
+    """The health; empty for UNKNOWN, which includes containers without a health check."""
     status = str(part.get("healthStatus", ""))
     return "" if status == "UNKNOWN" else status
 
