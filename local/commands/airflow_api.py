@@ -32,7 +32,9 @@ class AirflowApi:
             timeout=SECONDS,
         )
         if answer.status_code != 201:
-            raise CommandError(f"Airflow refused to sign {username} in: HTTP {answer.status_code}.")
+            raise CommandError(
+                f"Airflow rejected the sign-in of {username}: HTTP {answer.status_code}."
+            )
         self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def get(self, path: str, **parameters: str | int) -> Any:

@@ -56,5 +56,5 @@ def wait_until(condition: object, timeout: float, what: str, interval: float = 0
         if answer:
             return answer
         if time.monotonic() >= deadline:
-            raise TimeoutError(f"{what} did not come within {timeout:.0f} s")
+            raise TimeoutError(f"Timed out after {timeout:.0f} s waiting for {what}")
         time.sleep(interval)
