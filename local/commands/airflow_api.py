@@ -25,6 +25,8 @@ class AirflowApi:
     ) -> None:
         self.base_url = base_url
         self.session = requests.Session()
+        # REQUESTS_CA_BUNDLE would replace the session's authority.
+        self.session.trust_env = ca_file is None
         self.session.verify = _verify(ca_file)
         answer = self.session.post(
             f"{base_url}/auth/token",

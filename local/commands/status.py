@@ -38,7 +38,7 @@ def status(workspace: Workspace) -> None:
     ca_file = workspace.ca_file_for(url)
     print(f"Airflow         {url}")
     if ca_file:
-        print(f"  certificate of {ca_file} (curl --cacert)")
+        print(f"  certificate authority: {ca_file}")
     for component, state in sorted(health(url, ca_file).items()):
         print(f"  {component:<16} {state}")
 

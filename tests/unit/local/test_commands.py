@@ -111,17 +111,19 @@ def test_local_authority_is_trusted_for_https_only(workspace, url, trusted):
 def test_session_trusts_the_authority_of_the_workspace(workspace, monkeypatch):
     used: list[object] = []
 
-    def post(session: requests.Session, url: str, **_: object) -> requests.Response:
-        used.append(session.verify)
+    def send(session: requests.Session, request: object, **settings: object) -> requests.Response:
+        used.append(settings["verify"])
         answer = requests.Response()
         answer.status_code = 201
         answer._content = b'{"access_token": "t"}'
         return answer
 
-    monkeypatch.setattr(requests.Session, "post", post)
+    monkeypatch.setattr(requests.Session, "send", send)
+    # Set on machines behind a proxy that inspects TLS; it must not replace the authority.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/company.pem")
     AirflowApi("https://localhost:8443", "admin", "password", workspace.ca_file)
     AirflowApi("http://localhost:8080", "admin", "password")
-    assert used == [str(workspace.ca_file), True]
+    assert used == [str(workspace.ca_file), "/etc/company.pem"]
 
 
 def test_status_lists_the_containers_of_a_task_with_their_health():
