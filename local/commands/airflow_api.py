@@ -1,4 +1,4 @@
-"""A small client of Airflow's REST API (v2), which uses what any user of it can use."""
+"""A small client of Airflow's REST API (v2), without anything that other clients could not use."""
 
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ class AirflowApi:
     """A client that signs in once.
 
     Args:
-        base_url: where the UI is, without a slash at the end.
+        base_url: the address of the UI, without a trailing slash.
         username: the admin user's name.
         password: its password.
-        ca_file: the authority to trust instead of the machine's, where the URL is an https one.
+        ca_file: the certificate authority to trust for an https URL; None: the machine's own.
     """
 
     def __init__(
@@ -25,6 +25,8 @@ class AirflowApi:
     ) -> None:
         self.base_url = base_url
         self.session = requests.Session()
+        # REQUESTS_CA_BUNDLE would replace the session's authority.
+        self.session.trust_env = ca_file is None
         self.session.verify = _verify(ca_file)
         answer = self.session.post(
             f"{base_url}/auth/token",
@@ -32,7 +34,9 @@ class AirflowApi:
             timeout=SECONDS,
         )
         if answer.status_code != 201:
-            raise CommandError(f"Airflow refused to sign {username} in: HTTP {answer.status_code}.")
+            raise CommandError(
+                f"Airflow rejected the sign-in of {username}: HTTP {answer.status_code}."
+            )
         self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def get(self, path: str, **parameters: str | int) -> Any:
@@ -51,7 +55,7 @@ class AirflowApi:
         return {dag["dag_id"]: dag for dag in self.get("dags", limit=100)["dags"]}
 
     def import_errors(self) -> list[dict[str, Any]]:
-        """What Airflow could not import, by file."""
+        """The import errors, by file."""
         errors: list[dict[str, Any]] = self.get("importErrors")["import_errors"]
         return errors
 

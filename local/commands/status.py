@@ -38,7 +38,7 @@ def status(workspace: Workspace) -> None:
     ca_file = workspace.ca_file_for(url)
     print(f"Airflow         {url}")
     if ca_file:
-        print(f"  certificate of {ca_file} (curl --cacert)")
+        print(f"  certificate authority: {ca_file}")
     for component, state in sorted(health(url, ca_file).items()):
         print(f"  {component:<16} {state}")
 
@@ -56,7 +56,7 @@ def task_lines(tasks: list[dict[str, Any]]) -> list[str]:
 
 
 def _health(part: dict[str, Any]) -> str:
-    """UNKNOWN stands for a container without a health check as well, so it is not shown."""
+    """The health; empty for UNKNOWN, which includes containers without a health check."""
     status = str(part.get("healthStatus", ""))
     return "" if status == "UNKNOWN" else status
 

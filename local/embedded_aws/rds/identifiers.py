@@ -1,4 +1,4 @@
-"""The identifiers of RDS: what they may hold, and that case does not count."""
+"""The identifiers of RDS: which are legal. Case does not count."""
 
 import re
 

@@ -1,13 +1,13 @@
 """AWS::RDS::DBInstance: a real PostgreSQL server on this machine.
 
 ministack 1.5.33 only makes a record from a template, with an address that does not resolve.
-On AWS the instance is up when the stack goes on; so it is here. Endpoint.Address is 127.0.0.1
-and Endpoint.Port is `settings.database_port`, whatever Port says.
+As on AWS, the instance is available when the stack continues. Endpoint.Address is 127.0.0.1 and
+Endpoint.Port is `settings.database_port`, whatever Port is.
 
-There is one database port, so one instance at a time: a second one is refused. Refused, too, is
-what would only seem to work: another engine, another major version than that of the local
-binaries, a password managed by RDS. The master user owns the database and, as on RDS, is no
-superuser. Parameter groups are recorded, not applied.
+There is one database port, so a second instance is refused. What would only seem to work is refused
+as well: another engine, another major version than that of the local binaries, a password managed
+by RDS. The master user owns the database and, as on RDS, is not a superuser. Parameter groups are
+recorded, not applied.
 
 As on RDS, storage does not shrink and a protected instance is not deleted.
 """
@@ -30,7 +30,7 @@ from embedded_aws.rds.postgres_server import (
 from embedded_aws.settings import Settings
 
 INSTANCE = "AWS::RDS::DBInstance"
-# Types that ministack only records, and that nothing here makes real.
+# Types that ministack only records.
 _NOT_EMULATED = ("AWS::RDS::DBCluster", "AWS::DocDB::DBCluster", "AWS::DocDB::DBInstance")
 
 
@@ -49,7 +49,7 @@ def install(settings: Settings) -> None:
 
 
 class DatabaseError(ValueError):
-    """The template asks for a database that this machine cannot give."""
+    """The template asks for a database that this machine cannot provide."""
 
 
 class DatabaseInstances:
@@ -125,7 +125,7 @@ class DatabaseInstances:
         self._stock["delete"](instance_id, properties)
 
     def snapshot(self, instance_id: str, properties: Properties) -> None:
-        """DeletionPolicy: Snapshot. Keep the files; the deletion follows."""
+        """DeletionPolicy: Snapshot. Keep the files; the instance is deleted next."""
         server = self._servers.get(instance_id)
         if server is None:
             return

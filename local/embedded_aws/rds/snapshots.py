@@ -1,6 +1,6 @@
-"""CreateDBSnapshot copies the files of the running server, and the database is busy meanwhile.
+"""CreateDBSnapshot copies the files of the running server, which is not available meanwhile.
 
-ministack 1.5.33 makes a record that is available at once, under any identifier. RDS refuses a
+ministack 1.5.33 creates a record that is available at once, under any identifier. RDS refuses a
 snapshot while the instance is not `available`, refuses some identifiers, and lower-cases the rest.
 """
 
@@ -20,7 +20,7 @@ from embedded_aws.settings import Settings
 
 _PARAMETER = "DBSnapshotIdentifier"
 _MAX_LENGTH = 255
-# A small database is copied at once; callers have to meet a busy one nevertheless.
+# A small database is copied quickly; callers still have to handle the state `backing-up`.
 _SHORTEST_SECONDS = 1.0
 
 Params = dict[str, Any]
@@ -77,7 +77,7 @@ def _begin(settings: Settings, instance: dict[str, Any], snapshot: dict[str, Any
 def _copied(instance_id: str, target: Path) -> bool:
     server = instances.server_of(instance_id)
     if server is None:
-        return True  # made through the API: there is a record only
+        return True  # created through the API: there is only a record
     try:
         server.back_up(target)
     except Exception:

@@ -7,7 +7,7 @@ from ..conftest import eventually
 from ..stack_driver import StackDriver
 from .test_instances import query, stacks, template
 
-__all__ = ["stacks"]  # the fixture, which gives the database port back
+__all__ = ["stacks"]  # the fixture, which deletes the stacks of each test
 
 
 def status(stacks: StackDriver) -> str:

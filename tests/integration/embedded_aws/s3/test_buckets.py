@@ -7,7 +7,7 @@ from ..stack_driver import EXECUTION_ROLE, StackDriver
 
 
 @pytest.mark.parametrize("versioned", [False, True])
-def test_deletion_fails_until_the_bucket_is_empty_when_it_holds_something(
+def test_deletion_of_a_stack_fails_until_its_bucket_is_empty(
     stacks: StackDriver, versioned: bool
 ) -> None:
     versioning = {"VersioningConfiguration": {"Status": "Enabled"}} if versioned else {}
