@@ -25,6 +25,11 @@ def network_problems(parameters: Parameters) -> Iterator[str]:
                 f"Vpc is {vpc} but PrivateSubnetIds is empty: give the subnets for tasks and "
                 "database."
             )
+        if parameters.text("NetworkMode") != "class":
+            yield (
+                f"NetworkMode is {parameters.text('NetworkMode')}, which is for a VPC that the "
+                "stack creates: set it to class, or leave Vpc an address block."
+            )
         if mode in _INTERNET_FACING and not public:
             yield (
                 f"IngressMode is {mode} but PublicSubnetIds is empty: give your public subnets, or "
