@@ -39,15 +39,14 @@ class Preflight:
 
     def run(self, request: CustomResourceRequest) -> dict[str, str]:
         """The attributes of the custom resource, or ParametersRefusedError."""
-        parameters = Parameters(request.properties)
-        self._check(request, parameters)
-        prefix_list = self._cloudfront_prefix_list(parameters)
+        self._check(request)
+        prefix_list = self._cloudfront_prefix_list(Parameters(request.properties))
         self.roles.ensure(ECS_SERVICE)
         return {"CloudFrontPrefixListId": prefix_list}
 
-    def _check(self, request: CustomResourceRequest, parameters: Parameters) -> None:
-        former = Parameters(request.old_properties) if request.request_type == "Update" else None
-        problems = find_problems(parameters, former)
+    def _check(self, request: CustomResourceRequest) -> None:
+        former = request.old_properties if request.request_type == "Update" else None
+        problems = find_problems(request.properties, former)
         if not problems:
             return
         # A rollback goes back to parameters that were deployed before. A refusal would leave the

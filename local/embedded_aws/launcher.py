@@ -23,6 +23,7 @@ from embedded_aws.settings import Settings, SettingsError, load_settings
 SUBJECTS = (
     "containers.docker_stand_in",
     "ecs.task_events",
+    "ecs.task_sizes",
     "ecs.task_definitions",
     "ecs.task_metadata",
     "containers.logs",
@@ -45,6 +46,7 @@ SUBJECTS = (
     "ec2.security_groups",
     "iam.role_policies",
     "events.schedules",
+    "cloudformation.conditions",
     "cloudformation.inert",
     "cloudformation.stacks",
     "cloudformation.change_sets",

@@ -1,5 +1,8 @@
 """All checks of a request."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from preflight.checks.airflow_configuration import airflow_configuration_problems
 from preflight.checks.changes import change_problems
 from preflight.checks.database import database_problems
@@ -11,13 +14,17 @@ from preflight.parameters import Parameters
 from shared.dag_releases import read_dag_releases
 
 
-def find_problems(parameters: Parameters, former: Parameters | None) -> list[str]:
+def find_problems(
+    properties: Mapping[str, Any], former_properties: Mapping[str, Any] | None = None
+) -> list[str]:
     """Everything that is wrong; empty when the stack may be deployed.
 
     Args:
-        parameters: the parameters of this deployment.
-        former: those of the deployment before; None when the stack is created.
+        properties: the parameters of this deployment.
+        former_properties: those of the deployment before; None when the stack is created.
     """
+    parameters = Parameters(properties)
+    former = None if former_properties is None else Parameters(former_properties)
     _, dag_release_problems = read_dag_releases(parameters.text("DagReleases"))
     return [
         *stack_name_problems(parameters),

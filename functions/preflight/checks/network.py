@@ -12,6 +12,7 @@ _INTERNET_FACING = ("load-balancer", "http-without-tls")
 
 def network_problems(parameters: Parameters) -> Iterator[str]:
     vpc, mode = parameters.text("Vpc"), parameters.text("IngressMode")
+    network_mode = parameters.optional_text("NetworkMode") or "class"
     public, private = parameters.items("PublicSubnetIds"), parameters.items("PrivateSubnetIds")
     for name, subnets in (("PublicSubnetIds", public), ("PrivateSubnetIds", private)):
         if subnets and len(set(subnets)) < MIN_SUBNETS:
@@ -25,10 +26,10 @@ def network_problems(parameters: Parameters) -> Iterator[str]:
                 f"Vpc is {vpc} but PrivateSubnetIds is empty: give the subnets for tasks and "
                 "database."
             )
-        if parameters.text("NetworkMode") != "class":
+        if network_mode != "class":
             yield (
-                f"NetworkMode is {parameters.text('NetworkMode')}, which is for a VPC that the "
-                "stack creates: set it to class, or leave Vpc an address block."
+                f"NetworkMode is {network_mode}, but it describes a VPC that the stack creates, "
+                f"and Vpc is {vpc}: set NetworkMode to class."
             )
         if mode in _INTERNET_FACING and not public:
             yield (

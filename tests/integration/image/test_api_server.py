@@ -59,7 +59,7 @@ def server(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         ),
         "AIRFLOW__API__SECRET_KEY": "s" * 64,
         "AIRFLOW__API_AUTH__JWT_SECRET": "j" * 64,
-        # Each of them is an interpreter of its own, which has to be patched too.
+        # Each is a separate interpreter, which has to be patched too.
         "AIRFLOW__API__WORKERS": "2",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__SECRETS__BACKEND": "",

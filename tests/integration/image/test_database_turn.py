@@ -1,4 +1,4 @@
-"""What changes the whole database waits for its turn; old history goes. All of it real."""
+"""Commands that change the whole database take turns, and old history is deleted."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ BEFORE = (NOW - timedelta(days=30)).isoformat()
 
 
 class Image:
-    """The image's entrypoint, on a database that it has migrated."""
+    """The image's entrypoint, with a database that it has migrated."""
 
     def __init__(self, url: Any) -> None:
         self.url = url
@@ -74,7 +74,7 @@ def test_migration_waits_when_the_schema_is_being_changed(image: Image) -> None:
         process = image.start("db", "migrate")
         assert process.stdout is not None
         assert process.stdout.readline().strip() == WAITS
-        # It has said so before anything of Airflow was imported, and holds nothing.
+        # It logs this before it imports Airflow, and holds no lock.
         assert process.poll() is None
         assert not any(alembic_heads.found_heads(image.text).values())
     output, _ = process.communicate(timeout=120)
@@ -99,7 +99,7 @@ def test_old_history_is_deleted_from_both_databases(image: Image) -> None:
     code, output = image.run("clean-database", BEFORE)
 
     assert code == 0, output
-    assert "Deleted 1 results of before" in output.splitlines()[-1]
+    assert "Deleted 1 Celery results from before" in output.splitlines()[-1]
     with connected(image.url) as connection:
         events = "SELECT event FROM log WHERE event IN ('old', 'new')"
         assert connection.exec_driver_sql(events).scalars().all() == ["new"]
@@ -120,8 +120,8 @@ def test_cleaning_fails_loudly_when_one_table_cannot_be_cleaned(image: Image) ->
 
     assert code == 1, output
     assert "'airflow db clean' ended with exit code 1" in output
-    # The one does not keep the other from being cleaned.
-    assert "Deleted 1 results" in output
+    # A failure in one does not prevent cleaning the other.
+    assert "Deleted 1 Celery results" in output
 
 
 @pytest.mark.parametrize(

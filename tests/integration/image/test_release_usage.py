@@ -1,4 +1,4 @@
-"""What is asked of Airflow's tables about releases, on the real PostgreSQL."""
+"""Queries of Airflow's tables about releases, on a real PostgreSQL."""
 
 import uuid
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 @pytest.fixture
 def engine(metadata: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Airflow's tables, empty, and Airflow's sessions on them."""
+    """Airflow's tables, empty, and Airflow's sessions for them."""
     from airflow import models, settings
     from airflow.models.base import Base
     from sqlalchemy import create_engine
@@ -30,7 +30,7 @@ def engine(metadata: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 class Rows:
-    """Rows of Airflow's tables, with what they must have and nothing else."""
+    """Inserts rows with only the columns that they need."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
@@ -101,7 +101,7 @@ def test_names_every_release_in_use(rows: Rows, database: Any) -> None:
     rows.run("a", "old", day, first)
     rows.run("a", "open", None, second)
     rows.run("a", "open", week, second)
-    # Not pinned: takes whatever is current.
+    # Not pinned: uses the current release.
     rows.run("a", None, day, first)
     assert database.releases_in_use() == {
         "current": None, "old": day, "parsed-later": day, "open": None, "parsed-last": None,

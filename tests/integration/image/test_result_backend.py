@@ -1,4 +1,4 @@
-"""The result backend's own database and user, on the real PostgreSQL."""
+"""The result backend's own database and user, on a real PostgreSQL."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def test_celery_stores_results_with_the_rights_of_its_user(
 def test_result_user_cannot_connect_to_the_metadata_database(
     metadata: Any, results: Any, user: str
 ) -> None:
-    # Before, it would open: that is PostgreSQL's default for every user there is.
+    # Before, it can connect: that is PostgreSQL's default for every user.
     with connected(metadata) as connection:
         result_backend.set_password(connection, user, "second")
     inside = metadata.set(username=user, password="second")
@@ -73,7 +73,7 @@ def test_only_the_user_in_the_url_gets_its_password_during_a_rotation(
 
     ensure(metadata, moved)
 
-    # A worker that started before the rotation still reports its results.
+    # A worker that started before the rotation can still report results.
     connected(results).close()
     connected(moved).close()
 

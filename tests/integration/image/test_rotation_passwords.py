@@ -1,4 +1,4 @@
-"""Rotation of passwords on the real PostgreSQL: whoever holds a URL can connect, at any moment."""
+"""Rotation of passwords on a real PostgreSQL: every URL in use works at any moment."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ from rotation_doubles import InterruptedRunError, context
 
 
 class Stack:
-    """The URLs that running tasks hold, restart by restart."""
+    """The URLs that running tasks have, restart by restart."""
 
     def __init__(self, metadata: Any, results: Any) -> None:
         self.interrupt_at = 0
@@ -34,7 +34,7 @@ class Stack:
         return [passwords._url(self.context.secrets[name].value()) for name in names]
 
     def restart(self) -> None:
-        """Tasks of before, and tasks of now, open new connections and do what they do."""
+        """Tasks from before and after the restart open new connections and work."""
         now = self.urls()
         for metadata, results in (self.held, now):
             with connected(metadata) as connection:
@@ -68,7 +68,7 @@ def test_database_rotation_gives_the_owner_a_new_password(stack: Stack, metadata
     url, _ = stack.urls()
     assert url.username == "airflow"
     assert url.password != "first"
-    # CloudFormation composes the URL of it, and gives it to RDS.
+    # CloudFormation composes the URL from it, and passes it to RDS.
     assert stack.value("database-password") == url.password
     assert not passwords._opens(metadata)
     assert passwords.STAND_IN not in roles(url)
@@ -105,7 +105,7 @@ def test_interrupted_database_rotation_continues_when_only_the_owner_had_the_pas
     stack.interrupt_at = 1
     with pytest.raises(InterruptedRunError):
         passwords.rotate_database_password(stack.context, None)
-    # That restart has come to its end all the same; the next step was half done.
+    # That restart finished nevertheless; the next step was half done.
     stack.held = stack.urls()
     new = stack.urls()[0].password
     with connected(metadata) as owner:
@@ -130,7 +130,7 @@ def test_result_rotation_gives_both_users_the_new_password(stack: Stack, results
     _, url = stack.urls()
     assert url.username == "result_backend_2"
     assert url.password == stack.value("result-backend-password") != "second"
-    # The URL that CloudFormation would compose opens as well.
+    # The URL that CloudFormation would compose works as well.
     assert passwords._opens(url.set(username="result_backend"))
     assert not passwords._opens(results)
     assert stack.context.workers.waited == [7]

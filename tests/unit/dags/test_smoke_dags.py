@@ -1,4 +1,4 @@
-"""The example DAGs load and have the shape that the README promises.
+"""The example DAGs load and have the tasks that the README describes.
 
 Needs the Airflow environment (images/airflow/requirements.lock and pytest); neither network nor
 database. Airflow runs in a process of its own, because it reads its configuration at import.
@@ -46,7 +46,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         env={
             "PATH": os.environ["PATH"],
             "HOME": home,
-            # The folder is uploaded as it is.
+            # The folder is uploaded as it is, so it must not contain bytecode.
             "PYTHONDONTWRITEBYTECODE": "1",
             "AIRFLOW_HOME": home,
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -1,4 +1,4 @@
-"""What run_airflow_command knows of Airflow's command line is what the image's Airflow has."""
+"""The command line that run_airflow_command knows is that of the image's Airflow."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from run_airflow_command.commands.airflow_cli import (
 )
 from run_airflow_command.maintenance import command_of
 
-# In a process of its own, with the image's settings: the parser is built from them at import.
+# In a separate process with the image's settings: the parser is built from them at import.
 PARSER = """
 from airflow.cli import cli_parser
 from airflow.cli.cli_config import GroupCommand

@@ -1,4 +1,4 @@
-"""The image's settings: real options, complete, and never stronger than the task definition."""
+"""The image's settings: real options, derived values, and their precedence."""
 
 import ast
 import inspect
@@ -13,7 +13,7 @@ from airflow_on_fargate import configuration
 SETTINGS = configuration.settings_for(
     {"DAG_BUCKET_NAME": "dags", "AIRFLOW__API__BASE_URL": "https://airflow.example.com"}
 )
-# Options of sections that take any name, so no description lists them.
+# Sections that accept any option, so that no description lists them.
 FREE_SECTIONS = {"celery_broker_transport_options"}
 
 
@@ -36,7 +36,7 @@ def test_every_setting_is_an_option_of_this_airflow() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     {
-        # What has been measured or reviewed to be needed; the reasons stand beside the settings.
+        # Values that measurements or reviews require; the reasons are beside the settings.
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "airflow.utils.net.get_host_ip_address",
         "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
@@ -71,7 +71,7 @@ def test_every_default_has_a_reason() -> None:
     assert isinstance(mapping, ast.Dict)
     keys = [key for key in mapping.keys if isinstance(key, ast.Constant)]
     assert len(keys) == len(configuration.DEFAULTS)
-    # One comment may speak for a pair that stands together.
+    # One comment may cover adjacent settings.
     without = [
         key.value
         for key in keys

@@ -1,4 +1,4 @@
-"""What the entrypoint becomes."""
+"""What the entrypoint runs."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from airflow_on_fargate import entrypoint, heartbeat
 
 
 class BecameError(Exception):
-    """Stands for exec, after which nothing of this process is left."""
+    """Simulates exec, which replaces this process."""
 
 
 @pytest.fixture

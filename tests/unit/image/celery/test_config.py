@@ -1,4 +1,4 @@
-"""The Celery configuration and the life cycle's hold on Celery and kombu."""
+"""The Celery configuration, and what the life cycle uses of Celery and kombu."""
 
 import ast
 import os
@@ -62,7 +62,7 @@ def test_worker_and_scheduler_use_the_configuration(tmp_path: Path, function: st
 
 PRINT_OPTIONS = """
 from airflow.providers.common.compat.sdk import conf
-# As Airflow 3.2 answers for a section that only variables and a provider know.
+# As in Airflow 3.2 for a section that only variables set and only a provider defines.
 type(conf).getsection = lambda *_, **__: None
 from airflow.configuration import conf as core
 type(core).getsection = lambda *_, **__: None

@@ -1,4 +1,4 @@
-"""The wake-up: whatever the call does, a publish does not notice."""
+"""The wake-up: a publish neither fails nor waits, whatever the call does."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ LONG = 5.0
 
 
 class Calls:
-    """Counts calls and lets the test wait for them."""
+    """Counts calls; the test can wait for them."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -47,7 +47,7 @@ def test_calls_once_more_after_the_pause_when_signalled_many_times() -> None:
     assert calls.wait_for(2)
     assert calls.times[1] - calls.times[0] >= 0.29
     assert calls.published == [{"default": 1}, {"default": 500, "heavy": 500}]
-    # Nothing is left over: the trailing call covered all thousand.
+    # The trailing call covered all thousand.
     assert not wake_up._wanted.is_set()
 
 

@@ -1,4 +1,4 @@
-"""The forecast: the arithmetic of waves, and a publisher that is in nobody's way."""
+"""The forecast: the arithmetic of waves, and a publisher that does not delay the scheduler."""
 
 import importlib
 import json
@@ -61,13 +61,13 @@ def test_only_later_waves_are_entries_when_a_run_has_begun() -> None:
 
 
 class Harness:
-    """A publisher whose context the test sets."""
+    """A publisher with inputs that the test sets."""
 
     def __init__(self) -> None:
         self.now = NOW
         self.found: list[ForecastRun] | None = []
         self.put: list[dict[str, Any]] = []
-        self.told = 0
+        self.notified = 0
         self.failing = False
         self.publisher = Publisher(self._look, self._put, self._tell, lambda: self.now)
 
@@ -81,21 +81,21 @@ class Harness:
     def _tell(self) -> None:
         if self.failing:
             raise OSError("Lambda is away")
-        self.told += 1
+        self.notified += 1
 
     def look(self, after: float, *found: ForecastRun) -> tuple[int, int]:
-        """How often it has written and told since."""
-        before = len(self.put), self.told
+        """How often it has written and notified since."""
+        before = len(self.put), self.notified
         self.now += after
         self.found = list(found)
         self.publisher.publish()
-        return len(self.put) - before[0], self.told - before[1]
+        return len(self.put) - before[0], self.notified - before[1]
 
 
 def test_writes_and_notifies_once_when_a_run_is_due_soon() -> None:
     harness = Harness()
     near = ForecastRun(NOW + 900, "default", 12)
-    # An empty one replaces what an earlier scheduler has left behind, and tells nobody.
+    # An empty one replaces that of an earlier scheduler, without a notification.
     assert harness.look(0) == (1, 0)
     assert harness.look(60) == (0, 0)
     assert harness.look(60, near) == (1, 1)
@@ -119,7 +119,7 @@ def test_writes_nothing_when_a_forecast_run_has_begun() -> None:
     soon, later = ForecastRun(NOW + 50, "default", 1), ForecastRun(NOW + 200, "default", 1)
     harness.look(0, soon, later)
     assert harness.look(60, later) == (0, 0)
-    # Changed: a run that is not to come after all is taken back.
+    # Changed: a run that is no longer due is removed.
     assert harness.look(60) == (1, 0)
 
 
@@ -145,10 +145,10 @@ def test_publishes_only_when_no_other_scheduler_does() -> None:
 
 @pytest.fixture
 def heartbeat(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Installs, and returns what Airflow calls when a job's row is updated, or None."""
+    """Install it; returns the function that Airflow calls after an update of a job, or None."""
     from sqlalchemy import event
 
-    # Loaded before, because it listens itself.
+    # Imported before, because it adds listeners itself.
     importlib.import_module("airflow.jobs.job")
 
     listening: list[Any] = []
@@ -226,6 +226,6 @@ def test_failing_look_is_one_line_in_the_log(
     monkeypatch.setattr(publisher, "LOOK_SECONDS", 0.01)
     on_heartbeat = heartbeat(STACK)
     for _ in range(2):
-        # The thread outlives the first failure.
+        # The thread survives the first failure.
         on_heartbeat(None, None, SimpleNamespace(job_type="SchedulerJob", id=7))
         assert looked.acquire(timeout=LONG)

@@ -79,14 +79,14 @@ def test_next_release_waits_until_repeated_parses_are_done(
 
     manager._processors[file] = _Parse(False)  # type: ignore[assignment]
     manager._refresh_dag_bundles(known_files={})
-    assert versions["releases"] == 4  # dropped again, and not waited for without end
+    assert versions["releases"] == 4  # dropped again, and waited for only so long
     monkeypatch.setattr(overtaken_parses, "LONGEST_WAIT_SECONDS", 0.0)
     manager._refresh_dag_bundles(known_files={})
     assert versions["releases"] == 5
 
 
 class _Parse:
-    """Like Airflow's process that parses a file, as far as it matters here."""
+    """The part of Airflow's parse process that matters here."""
 
     def __init__(self, had_callbacks: bool) -> None:
         self.had_callbacks = had_callbacks

@@ -1,4 +1,4 @@
-"""Answers of S3 that break off, over real HTTP and through the real SDK."""
+"""Responses of S3 that are cut off, over real HTTP and with the real SDK."""
 
 import threading
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ FILES = {f"dag_{n}.py": f"# {n} " + "x" * 3000 for n in range(200)}
 
 
 class BreakingS3(ThreadingHTTPServer):
-    """Serves a bucket in memory; of each object's first answers it sends half, and hangs up."""
+    """Serves a bucket in memory, and cuts off the first responses for each object."""
 
     def __init__(self, s3: InMemoryS3, broken_answers: int) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
@@ -40,7 +40,7 @@ class _Answers(BaseHTTPRequestHandler):
         self.wfile.write(data[: len(data) // 2] if broken else data)
 
     def log_message(self, *_: object) -> None:
-        """Not on the terminal."""
+        """Do not log to the terminal."""
 
 
 @pytest.fixture

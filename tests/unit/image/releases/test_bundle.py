@@ -56,7 +56,7 @@ def texts(folder: Path) -> dict[str, str]:
 
 
 def age_all(bundle: ReleaseDagBundle) -> None:
-    """Make every file look old, as after a while of running."""
+    """Make every file look old, as after some time."""
     for path in bundle.path.resolve().rglob("*.py"):
         os.utime(path, (1, 1))
 

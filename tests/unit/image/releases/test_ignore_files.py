@@ -1,4 +1,4 @@
-"""The publisher ignores what Airflow ignores: the same rules, asked of Airflow itself."""
+"""The publisher ignores the same files as Airflow: compared with Airflow's own code."""
 
 import random
 from pathlib import Path

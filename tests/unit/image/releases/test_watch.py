@@ -1,4 +1,4 @@
-"""What the dag-processor reports of releases, and when; its database and its bucket in memory."""
+"""What the dag-processor reports about releases, and when; database and bucket in memory."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ ModuleNotFoundError: No module named 'pandas'
 
 
 class World:
-    """Clock, bucket and database at once."""
+    """Clock, bucket and database."""
 
     prefix = "releases/"
 
@@ -64,11 +64,11 @@ class World:
         return list(self.errors.values())
 
     def fail(self, *paths: str, trace: str = TRACE) -> None:
-        """Airflow parses these files, in vain."""
+        """Airflow fails to parse these files."""
         for path in paths:
             self.errors[path] = RecordedError(path, self.moment, trace)
 
-    def mend(self, *paths: str) -> None:
+    def repair(self, *paths: str) -> None:
         for path in paths:
             del self.errors[path]
 
@@ -98,7 +98,7 @@ def test_reports_releases_in_use_every_five_minutes(world: World) -> None:
     assert world.puts.count(key) == 1
     world.wait(1)
     watch.look(FIRST)
-    # The same once more: its date is what counts.
+    # The same content again, because its date matters.
     assert world.puts.count(key) == 2
 
 
@@ -145,13 +145,13 @@ def test_withdraws_a_failure_when_it_is_resolved(world: World) -> None:
     watch = world.watch()
     world.fail("a.py", "b.py")
     watch.look(FIRST)
-    world.mend("a.py")
+    world.repair("a.py")
     world.wait(SECONDS_BETWEEN_ERROR_REPORTS)
     watch.look(FIRST)
     report = world.reported()
     assert report
     assert [each.path for each in report.failures] == ["b.py"]
-    world.mend("b.py")
+    world.repair("b.py")
     watch.look(FIRST)
     assert world.reported() == ImportErrorReport(FIRST, 0)
 
@@ -175,7 +175,7 @@ def test_does_not_report_failures_of_the_previous_release(world: World) -> None:
     world.wait(5)
     watch.look(SECOND)
     assert world.reported(SECOND) is None
-    # a.py fails there as well, b.py has been mended.
+    # a.py fails there as well, b.py has been repaired.
     world.wait(30)
     world.fail("a.py")
     watch.look(SECOND)
@@ -221,7 +221,7 @@ def test_does_not_announce_again_after_a_restart(world: World) -> None:
     world.fail("a.py")
     watch.look(FIRST)
     assert world.puts.count(import_errors_key("releases/", FIRST)) == 1
-    world.mend("a.py")
+    world.repair("a.py")
     watch.look(FIRST)
     assert world.reported() == ImportErrorReport(FIRST, 0)
 

@@ -1,4 +1,4 @@
-"""Keys side by side: at no moment does a task meet a process that does not know its key."""
+"""Keys side by side: every process always knows the keys of all running tasks."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ OLD_FERNET_KEY = Fernet.generate_key().decode()
 
 
 class Stack:
-    """What the tasks of a stack hold of one secret, restart by restart."""
+    """The values of one secret that the tasks of a stack have, restart by restart."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str, **more: str) -> None:
         self.name, self.held, self.interrupt_at = name, [value.split(",")], 0
@@ -33,7 +33,7 @@ class Stack:
 
     def restart(self) -> None:
         now = self.value.split(",")
-        # While services restart, tasks of before and of now meet: each must know the other's key.
+        # During a restart, old and new tasks run together: each must know the other's key.
         assert now[0] in self.held[-1], "a new task uses a key that an old one does not know"
         assert self.held[-1][0] in now, "an old task uses a key that a new one does not know"
         if len(self.held) == self.interrupt_at:
@@ -44,7 +44,7 @@ class Stack:
     def run(self, command: list[str], env: dict[str, str]) -> Any:
         assert command[-1] == "rotate-fernet-key"
         self.encrypted_with.append(env["AIRFLOW__CORE__FERNET_KEY"])
-        # What runs meanwhile writes with the new key: nothing is written with the old one again.
+        # Running processes already write with the new key, so no new value has the old one.
         assert self.held[-1][0] == env["AIRFLOW__CORE__FERNET_KEY"].split(",")[0]
         return subprocess.CompletedProcess(command, 0)
 
@@ -132,7 +132,7 @@ def test_jwt_rotation_waits_for_old_tokens_to_expire(
 
     assert jwt.slept == [7260]
     assert re.fullmatch(r"[A-Za-z0-9]{64}", jwt.value)
-    # Nobody holds the old one any more.
+    # No process has the old one.
     assert jwt.held[-1] == [jwt.value]
 
 

@@ -1,4 +1,4 @@
-"""`rotate-secret`: its words, the restart of services, the wait for workers."""
+"""`rotate-secret`: its arguments, the restart of services, the wait for workers."""
 
 import json
 from contextlib import nullcontext
@@ -17,7 +17,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 class Clock:
-    """Time that passes by sleeping only; ECS moves on while it does."""
+    """Time passes only by sleeping, and ECS advances with it."""
 
     def __init__(self, ecs: "Ecs") -> None:
         self.now, self.ecs = 0.0, ecs
@@ -31,7 +31,7 @@ class Clock:
 
 
 class Ecs:
-    """Services that are steady the second time somebody looks, workers that leave one by one."""
+    """Services that are steady at the second look, workers that exit one by one."""
 
     def __init__(self, *components: str) -> None:
         self.restarted: list[str] = []
@@ -162,14 +162,14 @@ def test_says_that_the_command_can_be_repeated_when_it_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(_context: Any, wait_seconds: float | None) -> None:
-        raise RotationError(f"waited {wait_seconds:.0f} s in vain")
+        raise RotationError(f"still unsteady after {wait_seconds:.0f} s")
 
     monkeypatch.setattr(RotationContext, "from_environment", lambda: None)
     monkeypatch.setattr(command, "_alone", lambda _: nullcontext())
     monkeypatch.setitem(command.PROCEDURES, "jwt-key", fail)
 
     assert command.main("jwt-key", "--wait-seconds", "5") == 1
-    assert "waited 5 s in vain. Run the same command again" in capsys.readouterr().out
+    assert "still unsteady after 5 s. Run the same command again" in capsys.readouterr().out
 
 
 def test_lists_the_secrets_when_the_name_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:

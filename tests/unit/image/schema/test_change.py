@@ -1,4 +1,4 @@
-"""Bring the schema up and down again, and stop nothing without need."""
+"""Upgrade and downgrade the schema, and stop services only when needed."""
 
 import json
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class InMemoryStateBucket:
 
 
 class Database:
-    """Heads that Airflow's commands move; notes the order of what happened."""
+    """Heads that Airflow's commands change; records the order of events."""
 
     def __init__(self, heads: alembic_heads.Heads) -> None:
         self.heads = dict(heads)

@@ -11,7 +11,7 @@ OLD = Mismatch(NEEDED, {**NEEDED, "alembic_version": frozenset({"a"})})
 
 
 class Clock:
-    """Time that passes by sleeping only."""
+    """Time passes only by sleeping."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -104,25 +104,53 @@ def test_keeps_the_account_when_only_the_name_changed() -> None:
     assert [u.username for u in manager.users] == ["admin"]
 
 
+def test_account_keeps_its_address_when_none_is_given() -> None:
+    manager = InMemorySecurityManager(as_described())
+    assert "up to date" in admin.ensure(manager, "admin", None, PASSWORD)
+    assert manager.users[0].email == "admin@example.com"
+
+
+def test_new_account_gets_a_placeholder_when_no_address_is_given() -> None:
+    manager = InMemorySecurityManager()
+    admin.ensure(manager, "admin", None, PASSWORD)
+    assert manager.users[0].email == "admin@localhost"
+    # The address comes later.
+    assert "email" in ensure(manager)
+    assert manager.users[0].email == "admin@example.com"
+
+
 def test_never_prints_the_password(capsys: pytest.CaptureFixture[str]) -> None:
     manager = InMemorySecurityManager()
     said = [ensure(manager), ensure(manager)]
     assert PASSWORD not in "".join(said) + capsys.readouterr().out
 
 
+def test_new_user_gets_an_address_when_none_is_given() -> None:
+    manager = InMemorySecurityManager()
+    admin.ensure(manager, "admin", "", PASSWORD)
+    assert manager.users[0].email == "admin@example.com"
+
+
+def test_existing_user_keeps_its_address_when_none_is_given() -> None:
+    manager = InMemorySecurityManager(as_described())
+    manager.users[0].email = "ada@example.org"
+    assert "up to date" in admin.ensure(manager, "admin", "", PASSWORD)
+    assert manager.users[0].email == "ada@example.org"
+
+
 def test_names_the_variable_when_one_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "sqlite://")
     monkeypatch.setenv("ADMIN_USERNAME", "admin")
-    monkeypatch.delenv("ADMIN_EMAIL", raising=False)
-    with pytest.raises(admin.MissingSettingError, match="ADMIN_EMAIL"):
+    monkeypatch.delenv("ADMIN_PASSWORD", raising=False)
+    with pytest.raises(admin.MissingSettingError, match="ADMIN_PASSWORD"):
         admin.main()
 
 
 def test_asks_for_the_migration_when_the_schema_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("ADMIN_USERNAME", "ADMIN_EMAIL", "ADMIN_PASSWORD"):
+    for name in ("ADMIN_USERNAME", "ADMIN_PASSWORD"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "sqlite://")
-    assert admin.main() == 1
+    assert admin.main("admin@example.com") == 1
     assert "db migrate" in capsys.readouterr().out

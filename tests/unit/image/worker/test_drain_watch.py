@@ -1,4 +1,4 @@
-"""The drain watch: leaves only when it knows."""
+"""The drain watch: a worker drains only when the object says so."""
 
 import io
 import json

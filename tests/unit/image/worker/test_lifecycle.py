@@ -1,4 +1,4 @@
-"""The worker's life cycle under a clock that the test turns."""
+"""The worker's life cycle with a clock that the test sets."""
 
 import pytest
 
@@ -17,7 +17,7 @@ IDLE = 120.0
 
 
 class Worker:
-    """A life cycle and what it would observe."""
+    """A life cycle and its observations."""
 
     def __init__(
         self, idle_timeout: float | None = IDLE, first_task_timeout: float | None = None
@@ -64,7 +64,7 @@ def test_waits_longer_for_its_first_task_when_started_ahead() -> None:
     worker.after(1)
     worker.held = 0
     worker.after(1)
-    # From then on as any other.
+    # From then on it behaves like any other worker.
     assert worker.after(IDLE) == [Action.CLOSE_GATE]
 
 

@@ -39,7 +39,7 @@ def install() -> None:
 def _attach(instance: Any = None, **_: Any) -> None:
     """Attach the life cycle, then apply the patches; end the process when either fails.
 
-    Celery logs an exception from here and goes on. The worker would run tasks, but would never
+    Celery logs an exception from here and continues. The worker would run tasks, but would never
     retire or drain, and a deployment would wait for it without end.
     """
     from airflow_on_fargate import patches

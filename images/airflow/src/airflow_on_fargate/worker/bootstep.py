@@ -79,7 +79,7 @@ class LifeCycleStep(bootsteps.StartStopStep):
         _worker.lifecycle.consumer_restarted(time.monotonic())
 
     def stop(self, parent: Any) -> None:
-        """The timer goes with the event loop."""
+        """Nothing to do: the timer ends with the event loop."""
 
     def register_with_event_loop(self, parent: Any, hub: Any) -> None:
         """Called by Celery once the event loop exists."""

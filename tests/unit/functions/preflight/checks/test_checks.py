@@ -3,7 +3,7 @@
 import pytest
 
 from preflight.checks.all_checks import find_problems
-from preflight.parameters import MissingPropertyError, Parameters
+from preflight.parameters import MissingPropertyError
 from shared.fargate_sizes import MEMORY_BY_CPU
 
 VPC = {"Vpc": "vpc-0a1b2c3d", "PrivateSubnetIds": "subnet-3,subnet-4"}
@@ -12,7 +12,7 @@ MICRO = {"EnvironmentClass": "micro", "SchedulerTasks": "1x512/2048"}
 
 @pytest.fixture
 def problems(properties):
-    return lambda **changes: find_problems(Parameters({**properties, **changes}), None)
+    return lambda **changes: find_problems({**properties, **changes})
 
 
 def test_nothing_is_refused_when_the_defaults_are_used(problems):
@@ -81,6 +81,11 @@ def test_nothing_is_refused_when_the_defaults_are_used(problems):
             {"Vpc": "vpc-0a1b2c3d"},
             "Vpc is vpc-0a1b2c3d but PrivateSubnetIds is empty: give the subnets for tasks and "
             "database.",
+        ),
+        (
+            {**VPC, "NetworkMode": "single-nat"},
+            "NetworkMode is single-nat, but it describes a VPC that the stack creates, and Vpc is "
+            "vpc-0a1b2c3d: set NetworkMode to class.",
         ),
         (
             {**VPC, "IngressMode": "load-balancer"},
@@ -153,7 +158,7 @@ def test_the_ends_of_a_cpus_memory_are_accepted_and_what_lies_beyond_is_refused(
 def test_the_parameter_is_named_when_the_template_does_not_pass_it(properties):
     del properties["WorkerSize"]
     with pytest.raises(MissingPropertyError, match="does not pass WorkerSize"):
-        find_problems(Parameters(properties), None)
+        find_problems(properties)
 
 
 @pytest.mark.parametrize(
