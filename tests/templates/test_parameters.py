@@ -10,7 +10,6 @@ from template_files import ROOT_DIR, root
 
 from commands.deployment import quoted
 from preflight.checks.all_checks import find_problems
-from preflight.parameters import Parameters
 
 SUBNETS = "subnet-1,subnet-2"
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/1"
@@ -21,8 +20,7 @@ CIDR = "203.0.113.0/24"
 def preflight_problems(stack: DryStack) -> list[str]:
     properties = stack.child("PreflightStack").properties("Preflight")
     # CloudFormation passes every value to a custom resource as text.
-    given = {name: str(value) for name, value in properties.items()}
-    return find_problems(Parameters(given), None)
+    return find_problems({name: str(value) for name, value in properties.items()})
 
 
 def test_guided_deployment_asks_at_most_24_questions() -> None:

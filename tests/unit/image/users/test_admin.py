@@ -125,19 +125,6 @@ def test_never_prints_the_password(capsys: pytest.CaptureFixture[str]) -> None:
     assert PASSWORD not in "".join(said) + capsys.readouterr().out
 
 
-def test_new_user_gets_an_address_when_none_is_given() -> None:
-    manager = InMemorySecurityManager()
-    admin.ensure(manager, "admin", "", PASSWORD)
-    assert manager.users[0].email == "admin@example.com"
-
-
-def test_existing_user_keeps_its_address_when_none_is_given() -> None:
-    manager = InMemorySecurityManager(as_described())
-    manager.users[0].email = "ada@example.org"
-    assert "up to date" in admin.ensure(manager, "admin", "", PASSWORD)
-    assert manager.users[0].email == "ada@example.org"
-
-
 def test_names_the_variable_when_one_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "sqlite://")
     monkeypatch.setenv("ADMIN_USERNAME", "admin")

@@ -93,11 +93,6 @@ def test_nothing_is_refused_when_the_defaults_are_used(problems):
             "or set IngressMode to cloudfront or internal.",
         ),
         (
-            {**VPC, "NetworkMode": "single-nat"},
-            "NetworkMode is single-nat, which is for a VPC that the stack creates: set it to "
-            "class, or leave Vpc an address block.",
-        ),
-        (
             {"PrivateSubnetIds": "subnet-3,subnet-4"},
             "Vpc is 10.0.0.0/16, so the stack creates a VPC, but subnets are given: set Vpc to the "
             "id of their VPC, or leave PublicSubnetIds and PrivateSubnetIds empty.",
