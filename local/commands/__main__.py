@@ -5,7 +5,7 @@ import sys
 from commands.browser import browser
 from commands.down import down
 from commands.env import env
-from commands.local_env import local_env
+from commands.local_invoke.local_env import local_env
 from commands.status import status
 from commands.up import up
 from commands.workspace import CommandError, Workspace

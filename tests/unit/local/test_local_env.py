@@ -12,8 +12,9 @@ import psutil
 import pytest
 import requests
 
-from commands import container_bridge, emulator, local_env
-from commands.local_env import DeployedFunction
+from commands import emulator
+from commands.local_invoke import bridge, local_env
+from commands.local_invoke.local_env import DeployedFunction
 from commands.workspace import ROOT, CommandError, Workspace
 
 ENDPOINT = "http://172.17.0.1:4566"
@@ -28,7 +29,6 @@ def function(path: str, **variables: str) -> DeployedFunction:
     return DeployedFunction(
         path,
         {
-            "FunctionName": f"airflow-local-{path.rpartition('/')[2]}",
             "Handler": "package.handler.handler",
             "Runtime": "python3.13",
             "MemorySize": 256,
@@ -86,7 +86,6 @@ def test_variables_select_the_embedded_aws(workspace):
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_SESSION_TOKEN": "",
             "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_LAMBDA_FUNCTION_NAME": "airflow-local-Function",
         }
     }
 
@@ -140,16 +139,16 @@ def test_the_bridge_of_docker_comes_first(monkeypatch):
             ],
         },
     )
-    assert container_bridge.bridge_address() == "172.17.0.1"
+    assert bridge.bridge_address() == "172.17.0.1"
     monkeypatch.setenv("LOCAL_BRIDGE_ADDRESS", "192.0.2.1")
-    assert container_bridge.bridge_address() == "192.0.2.1"
+    assert bridge.bridge_address() == "192.0.2.1"
 
 
 def test_says_how_to_name_the_bridge_when_there_is_none(monkeypatch):
     monkeypatch.delenv("LOCAL_BRIDGE_ADDRESS", raising=False)
     monkeypatch.setattr(psutil, "net_if_addrs", dict)
     with pytest.raises(CommandError, match="LOCAL_BRIDGE_ADDRESS"):
-        container_bridge.bridge_address()
+        bridge.bridge_address()
 
 
 @pytest.fixture
@@ -174,11 +173,11 @@ def served(tmp_path: Path) -> Iterator[Workspace]:
 def test_forwards_the_bridge_until_everything_ends(served, monkeypatch):
     # Any address of this machine, other than the one that is forwarded to.
     monkeypatch.setenv("LOCAL_BRIDGE_ADDRESS", "127.0.0.2")
-    url = container_bridge.endpoint(served)
+    url = bridge.endpoint(served)
     assert url == f"http://127.0.0.2:{served.aws_port}"
     assert requests.get(url, timeout=5).text == "hello"
 
-    assert container_bridge.endpoint(served) == url
+    assert bridge.endpoint(served) == url
     assert len(emulator.processes(served)) == 1
 
     assert emulator.end(served) == 1
@@ -188,6 +187,6 @@ def test_forwards_the_bridge_until_everything_ends(served, monkeypatch):
 
 def test_names_the_address_when_nothing_can_listen_on_it(served, monkeypatch):
     monkeypatch.setenv("LOCAL_BRIDGE_ADDRESS", "192.0.2.250")
-    monkeypatch.setattr(container_bridge, "_answers", lambda url: False)
+    monkeypatch.setattr(bridge, "_answers", lambda url: False)
     with pytest.raises(CommandError, match=r"Nothing listens on http://192\.0\.2\.250:"):
-        container_bridge.endpoint(served)
+        bridge.endpoint(served)

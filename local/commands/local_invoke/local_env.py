@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commands import container_bridge, deployment, emulator
+from commands import deployment, emulator
+from commands.local_invoke import bridge
 from commands.workspace import ROOT, CommandError, Workspace, stack_name
 
 BUILD = ROOT / "build"
@@ -52,7 +53,7 @@ def local_env(workspace: Workspace) -> None:
     """
     if not emulator.is_running(workspace) or not deployment.stack_status(workspace):
         raise CommandError("No stack runs on this machine: run `make up` first.")
-    endpoint = container_bridge.endpoint(workspace)
+    endpoint = bridge.endpoint(workspace)
     functions = deployed_functions(workspace)
     variables = environment_variables(functions, workspace, endpoint)
     answer = f"{deployment.outputs(workspace)['StateBucketName']}/{ANSWER_KEY}"
@@ -102,7 +103,6 @@ def environment_variables(
             **workspace.aws_environment(),
             "AWS_SESSION_TOKEN": "",
             "AWS_ENDPOINT_URL": endpoint,
-            "AWS_LAMBDA_FUNCTION_NAME": function.configuration["FunctionName"],
         }
         for function in functions
     }

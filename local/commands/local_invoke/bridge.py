@@ -35,10 +35,11 @@ def endpoint(workspace: Workspace) -> str:
     url = f"http://{address}:{workspace.aws_port}"
     if _answers(url):
         return url
-    log_file = workspace.state_dir / "container-bridge.log"
+    program = (sys.executable, "-m", "commands.local_invoke.bridge")
+    log_file = workspace.state_dir / "bridge.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "commands.container_bridge", address, str(workspace.aws_port)],
+            [*program, address, str(workspace.aws_port)],
             env={
                 **os.environ,
                 "PYTHONPATH": str(ROOT / "local"),
