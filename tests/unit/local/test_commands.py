@@ -18,7 +18,7 @@ from commands.workspace import CommandError, Workspace
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(state_dir=tmp_path, aws_port=4566, ui_port=8080, database_port=5433)
+    return Workspace(tmp_path, aws_port=4566, ui_port=8080, https_port=8443, database_port=5433)
 
 
 @pytest.mark.parametrize("text", ["http", "80", "70000", "-1"])
@@ -33,7 +33,9 @@ def test_names_port_and_variable_when_a_port_is_taken(tmp_path):
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         taken = holder.getsockname()[1]
-        workspace = Workspace(tmp_path, aws_port=taken, ui_port=taken, database_port=taken)
+        workspace = Workspace(
+            tmp_path, aws_port=taken, ui_port=taken, https_port=taken, database_port=taken
+        )
         with pytest.raises(CommandError, match=rf"port {taken} \(LOCAL_UI_PORT\)"):
             emulator.check_ports(workspace)
 
