@@ -22,7 +22,7 @@ ENDPOINT = "http://172.17.0.1:4566"
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path, aws_port=4566, ui_port=8080, database_port=5433)
+    return Workspace(tmp_path, aws_port=4566, ui_port=8080, database_port=5433, https_port=8443)
 
 
 def function(path: str, **variables: str) -> DeployedFunction:
@@ -164,7 +164,9 @@ def served(tmp_path: Path) -> Iterator[Workspace]:
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        workspace = Workspace(tmp_path, server.server_port, ui_port=8080, database_port=5433)
+        workspace = Workspace(
+            tmp_path, server.server_port, ui_port=8080, database_port=5433, https_port=8443
+        )
         yield workspace
         emulator.end(workspace)
         server.shutdown()
