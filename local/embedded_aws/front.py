@@ -1,4 +1,4 @@
-"""Which port of this machine leads where.
+"""What each port of this machine serves.
 
 The endpoint port is the AWS API. The UI port stands for port 80 of the newest load balancer, and
 the HTTPS port for the newest distribution, or for port 443 of the newest load balancer.

@@ -52,7 +52,7 @@ def local_env(workspace: Workspace) -> None:
         CommandError: no stack runs, or containers cannot reach this machine.
     """
     if not emulator.is_running(workspace) or not deployment.stack_status(workspace):
-        raise CommandError("No stack runs on this machine: run `make up` first.")
+        raise CommandError("No stack is deployed: run `make up` first.")
     endpoint = bridge.endpoint(workspace)
     functions = deployed_functions(workspace)
     variables = environment_variables(functions, workspace, endpoint)

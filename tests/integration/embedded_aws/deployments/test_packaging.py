@@ -1,4 +1,4 @@
-"""The project's own templates: built and packaged for AWS, with no local parameter."""
+"""The project's templates, built and packaged for AWS without local parameters."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def build_dir(embedded_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_templates_package_for_aws_when_no_local_parameter_is_given(
+def test_templates_are_packaged_for_aws_without_local_parameters(
     profile: str, embedded_aws: EmbeddedAws, build_dir: Path, tmp_path: Path
 ) -> None:
     packaged = tmp_path / "packaged.yaml"
@@ -54,7 +54,7 @@ def test_templates_package_for_aws_when_no_local_parameter_is_given(
     assert [url for url in urls.values() if not url.startswith(uploaded)] == []
 
 
-def test_root_template_names_nothing_local() -> None:
+def test_root_template_has_no_local_names() -> None:
     words = ("localhost", "127.0.0.1", "local/airflow", "4566")
     templates = [REPOSITORY / "template.yaml", *(REPOSITORY / "nested").glob("*.yaml")]
     found = [f"{t.name}: {w}" for t in templates for w in words if w in t.read_text()]

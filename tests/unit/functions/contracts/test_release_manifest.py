@@ -56,7 +56,7 @@ def test_refuses_a_manifest_when_its_fields_are_not_as_expected(change):
 @pytest.mark.parametrize("path", ["../evil.py", "/etc/passwd", "a//b.py", "a/./b.py"])
 def test_refuses_a_manifest_when_a_path_leads_out_of_its_folder(path):
     document = ReleaseManifest(RELEASE, {path: FILE}).as_document()
-    with pytest.raises(ReleaseFormatError, match="The manifest holds the path"):
+    with pytest.raises(ReleaseFormatError, match="The manifest contains the path"):
         ReleaseManifest.from_document(document)
 
 
@@ -108,7 +108,7 @@ def test_refuses_a_pointer_when_its_bytes_are_not_one(data):
         ("a\nb.py", "a control character"),
         ("a\x00b.py", "a control character"),
         ("a\x7fb.py", "a control character"),
-        ("\ud800.py", "no valid Unicode"),
+        ("\ud800.py", "not valid Unicode"),
         ("x" * 256, "longer than 255 bytes"),
         ("ø" * 128, "longer than 255 bytes"),
         ("/".join(["x" * 200] * 6), "longer than 1024 bytes"),
@@ -125,7 +125,7 @@ def test_accepts_a_path_when_it_stays_in_its_folder(path):
 
 def test_refuses_a_path_when_its_folder_is_a_file_as_well():
     problems = path_problems({"a/b": None, "a/b/c.py": None, "a/d.py": None})
-    assert problems == {"a/b/c.py": "lies in 'a/b', which is a file as well"}
+    assert problems == {"a/b/c.py": "is in 'a/b', which is also a file"}
 
 
 def test_changes_the_content_hash_when_a_path_or_a_hash_changes():

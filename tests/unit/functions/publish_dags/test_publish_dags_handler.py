@@ -164,7 +164,7 @@ def test_tells_the_topic_when_files_are_refused(call, folder, sample_event):
     subject, text = folder.topic.messages[0]
     assert subject == "DAG files refused: airflow"
     assert "bad.py, line 2: SyntaxError" in text
-    assert "There is no release yet." in text
+    assert "No release is published yet." in text
     # Known by now: nobody is told every quarter of an hour.
     call(sample_event("publish_dags/reconciliation"))
     assert len(folder.topic.messages) == 1
@@ -185,7 +185,7 @@ def test_goes_on_when_nobody_can_be_told(call, folder, source, log_lines):
     folder.change({"a.py": source})
     assert call({})["outcome"] == ("refused" if source == "def" else "published")
     lines = log_lines()
-    assert "Nobody was notified" in lines
+    assert "Could not notify the topic" in lines
     assert '"NotificationsFailed":[1.0]' in lines
 
 
@@ -228,7 +228,7 @@ def test_tells_nobody_when_the_report_does_not_ask_for_it(call, folder, sample_e
     import_errors(folder, sample_event, call, total=2, announced=1, announce=False)
     import_errors(folder, sample_event, call, total=0, announced=1, announce=False)
     assert folder.topic.messages == []
-    assert "Airflow can import every file again" in log_lines()
+    assert "Airflow can import all files again" in log_lines()
 
 
 @pytest.mark.parametrize("body", [None, b"", b"[]", b'{"schema": 1}'])

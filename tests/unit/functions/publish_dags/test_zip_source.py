@@ -131,7 +131,7 @@ def named():
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_refuses_when_a_name_is_there_twice():
-    with pytest.raises(RefusedError, match="is there twice"):
+    with pytest.raises(RefusedError, match="is in the zip file twice"):
         ZipSource(made((entry("a.py"), b"1"), (entry("a.py"), b"2")), LIMITS).list()
 
 

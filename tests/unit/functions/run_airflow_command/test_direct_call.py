@@ -42,14 +42,14 @@ def test_understands_the_call_when_it_is_right(event, call):
 @pytest.mark.parametrize(
     ("event", "message"),
     [
-        ({"command": ["version"], "memmory": 1}, "Not understood beside 'command': memmory"),
-        ({"requestId": "a", "cpu": 256}, "Not understood beside 'requestId': cpu"),
-        ({"requestId": "../etc"}, '"requestId" is 1 to 64 letters'),
-        ({"requestId": ""}, '"requestId" is 1 to 64 letters'),
-        ({"command": ["version"], "requestId": "x" * 65}, '"requestId" is 1 to 64 letters'),
-        ({"command": ["version"], "wait": "yes"}, '"wait" is true, false'),
-        ({"command": ["version"], "wait": -1}, '"wait" is true, false'),
-        ({"maintenance": "db-clean", "retentionDays": 0}, "whole number of days from 1 on"),
+        ({"command": ["version"], "memmory": 1}, "Unknown beside 'command': memmory"),
+        ({"requestId": "a", "cpu": 256}, "Unknown beside 'requestId': cpu"),
+        ({"requestId": "../etc"}, '"requestId" has 1 to 64 letters'),
+        ({"requestId": ""}, '"requestId" has 1 to 64 letters'),
+        ({"command": ["version"], "requestId": "x" * 65}, '"requestId" has 1 to 64 letters'),
+        ({"command": ["version"], "wait": "yes"}, '"wait" must be true, false'),
+        ({"command": ["version"], "wait": -1}, '"wait" must be true, false'),
+        ({"maintenance": "db-clean", "retentionDays": 0}, "whole number of at least 1"),
     ],
 )
 def test_says_what_to_change_when_the_call_is_wrong(event, message):
@@ -70,9 +70,9 @@ def test_cleans_what_is_older_than_the_retention_when_asked():
 @pytest.mark.parametrize(
     ("name", "days", "message"),
     [
-        ("vacuum", 1, "no such maintenance; there is: db-clean"),
-        (["db-clean"], 1, "no such maintenance"),
-        ("db-clean", 0, "DatabaseRetentionDays is 0"),
+        ("vacuum", 1, "Unknown maintenance; possible are: db-clean"),
+        (["db-clean"], 1, "Unknown maintenance"),
+        ("db-clean", 0, "days to keep history is 0"),
     ],
 )
 def test_refuses_maintenance_when_it_does_not_know_it_or_it_is_off(name, days, message):

@@ -317,7 +317,7 @@ def test_looks_after_the_others_when_one_command_cannot_be_looked_after(
     requested.store.records["0-damaged"] = b"{}"
     requested.store.open("0-damaged")
     assert call("tick") == {CREATE: "RUNNING"}
-    assert "could not be looked after" in log_lines()
+    assert "Could not check an open command" in log_lines()
 
 
 def test_raises_when_a_setting_is_missing_and_nobody_waits_for_an_answer(call, monkeypatch):

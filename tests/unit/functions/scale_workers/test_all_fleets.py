@@ -130,7 +130,7 @@ def test_pauses_one_or_all_when_told(fleets):
 
 
 def test_names_the_queues_when_one_is_unknown(fleets):
-    with pytest.raises(UnknownQueueError, match="'heavi': those are default, heavy, gpu"):
+    with pytest.raises(UnknownQueueError, match="'heavi'; the queues are default, heavy, gpu"):
         fleets.pause(True, "heavi")
 
 

@@ -339,7 +339,7 @@ def test_looks_again_only_when_something_may_be_going_on(trigger, counts, expect
     "limits", [(-1, 1, 1), (2, 1, 1), (0, 0, 0), (0, 1, 0), (0, 1, 1, -1), (0, 1, 1, 0, 101)]
 )
 def test_refuses_limits_when_no_fleet_can_have_them(limits):
-    with pytest.raises(ValueError, match="No fleet can have these limits"):
+    with pytest.raises(ValueError, match="The limits of the fleet contradict each other"):
         FleetConfig(*limits)
 
 

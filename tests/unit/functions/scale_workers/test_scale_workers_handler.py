@@ -242,7 +242,7 @@ def test_counts_no_death_when_a_worker_was_stopped_because_it_hung(
 
 
 def test_names_the_queues_when_told_to_pause_one_that_is_unknown(two_queues, context, world):
-    with pytest.raises(UnknownQueueError, match="those are default, heavy"):
+    with pytest.raises(UnknownQueueError, match="the queues are default, heavy"):
         handler({"pause": True, "queue": "heavi"}, context)
 
 
@@ -347,7 +347,7 @@ def test_answers_failed_while_there_is_time_when_workers_do_not_stop(call, world
     world.ecs.add_response("stop_task", {})
     call("custom-resource-delete")
     assert channel.answer["Status"] == "FAILED"
-    assert "1 workers were told to stop but still exist" in channel.answer["Reason"]
+    assert "1 workers did not stop in time" in channel.answer["Reason"]
 
 
 def test_starts_nothing_when_the_fleet_is_retired(call, world):
@@ -360,7 +360,7 @@ def test_answers_failed_when_the_limits_are_impossible(call, channel, monkeypatc
     monkeypatch.setenv("WORKER_FLEETS", '{"default": {"minCount": 11}}')
     call("custom-resource-create")
     assert channel.answer["Status"] == "FAILED"
-    assert "No fleet can have these limits" in channel.answer["Reason"]
+    assert "The limits of the fleet contradict each other" in channel.answer["Reason"]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_reads_a_list_when_it_has_spaces_and_an_empty_item():
 
 
 def test_refuses_a_list_when_it_holds_nothing():
-    with pytest.raises(SettingError, match="SUBNET_IDS lists nothing"):
+    with pytest.raises(SettingError, match="SUBNET_IDS is an empty list"):
         Environment({"SUBNET_IDS": ","}).items("SUBNET_IDS")
 
 

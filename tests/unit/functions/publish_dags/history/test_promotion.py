@@ -67,7 +67,7 @@ def test_says_so_when_the_release_is_not_kept(folder):
 def test_says_so_when_there_is_none_before():
     folder = DagFolder()
     folder.publish()
-    with pytest.raises(NoSuchReleaseError, match="no release before"):
+    with pytest.raises(NoSuchReleaseError, match="No release was current before"):
         promoter(folder).promote("previous", "", hold=False)
 
 

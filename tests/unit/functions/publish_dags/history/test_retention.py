@@ -123,7 +123,7 @@ def test_removes_nothing_when_more_became_current_lately_than_can_be_told_apart(
         for release in releases[:2]:
             promote(folder, release)
     folder.report_use()
-    assert "lately" in folder.retention(count=1).retire().blocked
+    assert "recently" in folder.retention(count=1).retire().blocked
     assert kept(folder) == releases
 
 
@@ -163,7 +163,7 @@ def test_says_so_when_a_removed_release_is_promoted():
     folder, releases = published(4)
     folder.report_use()
     folder.retention(count=2).retire()
-    with pytest.raises(NoSuchReleaseError, match=f"{releases[0]} is not kept any more"):
+    with pytest.raises(NoSuchReleaseError, match=f"{releases[0]} is no longer kept"):
         promote(folder, releases[0])
     # Also when nothing in the pointer tells of it.
     with pytest.raises(NoSuchReleaseError, match="20200101T000000Z-0123456789 cannot be read"):
@@ -195,7 +195,7 @@ def test_refuses_what_is_retiring_when_it_is_not_yet_gone():
     # A release published meanwhile must not make it forgotten.
     folder.publish({"a.py": dag("a", "x = 9")})
     assert releases[0] in kept(folder)
-    with pytest.raises(NoSuchReleaseError, match="not kept any more"):
+    with pytest.raises(NoSuchReleaseError, match="no longer kept"):
         promote(folder, releases[0])
 
 

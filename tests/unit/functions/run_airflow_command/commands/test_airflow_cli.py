@@ -24,7 +24,7 @@ def test_needs_no_lock_when_it_may_run_beside_others(command):
     [
         ("pools lst", "'pools' has no command 'lst'; did you mean 'pools list'?"),
         ("pools", "'pools' needs another word: delete, export, get, import, list, set"),
-        ("jobs xyz", "'jobs' has no command 'xyz'; it has: check"),
+        ("jobs xyz", "'jobs' has no command 'xyz'; its commands: check"),
         ("pool list", "Airflow has no command 'pool'; did you mean 'pools'?"),
         ("db reset --yes", "'db reset' erases the metadata database"),
     ],

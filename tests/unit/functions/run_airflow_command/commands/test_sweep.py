@@ -88,7 +88,7 @@ def test_stops_the_task_and_answers_by_its_event_when_it_takes_too_long(
     assert len(commands.runner.stops) == 1
     _, reason = commands.runner.stops[0]
     commands.complete(commands.runner.ends(started.request_id, exit_code=143, reason=reason))
-    assert "did not end within 1440 s and is stopped" in channel.answer["Reason"]
+    assert "did not end within 1440 s and was stopped" in channel.answer["Reason"]
     assert commands.store.opened == set()
 
 

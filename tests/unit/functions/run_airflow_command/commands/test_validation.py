@@ -35,19 +35,19 @@ def command_of_size(characters):
         ("x" * 500, r'such as \["dags", "list"\]'),
         (["dag", "list"], "no command 'dag'; did you mean 'dags'"),
         (["dags list"], r'give each word by itself, \["dags", "list"|did you mean'),
-        (["frobnicate"], "no command 'frobnicate'; it has: api-server, .*version"),
+        (["frobnicate"], "no command 'frobnicate'; its commands: api-server, .*version"),
         (["db", "reset", "--yes"], "'db reset' erases the metadata database"),
         (["fab-db", "reset"], "erases the metadata database"),
         (["scheduler"], "'scheduler' runs until it is stopped"),
         (["celery", "worker"], "'celery worker' runs until it is stopped"),
-        (["db", "shell"], "wants a terminal"),
+        (["db", "shell"], "needs a terminal"),
         ({"dags": "list"}, "must be a list of strings.*dict"),
-        (["dags", 1], "must be a list of strings.*list with other things in it"),
-        (["dags", ["list"]], "must be a list of strings.*list with other things in it"),
+        (["dags", 1], "must be a list of strings.*list with other types in it"),
+        (["dags", ["list"]], "must be a list of strings.*list with other types in it"),
         ([], "is empty"),
         (["", "list"], "is empty"),
         (["airflow", "dags", "list"], "Leave out the leading 'airflow'"),
-        (command_of_size(MAX_OVERRIDES_CHARACTERS + 1), "takes 8193 characters of the 8192"),
+        (command_of_size(MAX_OVERRIDES_CHARACTERS + 1), "has 8193 characters, but ECS allows 8192"),
     ],
 )
 def test_says_what_to_change_when_a_command_cannot_be_run(value, message):
@@ -122,8 +122,8 @@ def test_takes_a_size_when_fargate_sells_it(cpu, memory, size):
         ("much", 2048, "as numbers"),
         (True, 2048, "as numbers"),
         (1.5, 2048, "as numbers"),
-        (1000, 2048, "does not sell CPU 1000: choose 256, 512"),
-        (256, 4096, "does not sell 4096 MiB with CPU 256: choose 512, 1024 or 2048"),
+        (1000, 2048, "does not offer CPU 1000: choose 256, 512"),
+        (256, 4096, "does not offer 4096 MiB with CPU 256: choose 512, 1024 or 2048"),
     ],
 )
 def test_says_what_to_change_when_fargate_sells_no_such_size(cpu, memory, message):
@@ -133,5 +133,5 @@ def test_says_what_to_change_when_fargate_sells_no_such_size(cpu, memory, messag
 
 def test_counts_the_size_when_the_overrides_are_nearly_too_long():
     command = command_of_size(MAX_OVERRIDES_CHARACTERS)
-    with pytest.raises(InvalidCommandError, match="8192 that ECS allows"):
+    with pytest.raises(InvalidCommandError, match="ECS allows 8192"):
         checked_command(command, TaskSize(1024, 4096))
