@@ -80,7 +80,17 @@ def candidates() -> list[str]:
     for major, minor in SUPPORTED:
         pattern = os.path.join(pyenv, "versions", f"{major}.{minor}*", "bin", "python")
         found += sorted(glob.glob(pattern), reverse=True)
-    return [path for path in [*found, sys.executable, shutil.which("python3")] if path]
+    found += [sys.executable, shutil.which("python3") or ""]
+    return [path for path in found if path and not is_own(path)]
+
+
+def is_own(python: str) -> bool:
+    """Whether an interpreter stands in an environment that this program makes, and so deletes.
+
+    .venv/tools/bin may be the first folder on PATH, for the SAM CLI.
+    """
+    folder = os.path.realpath(os.path.dirname(python))
+    return folder.startswith(os.path.realpath(VENVS) + os.sep)
 
 
 def choose_interpreter() -> str:

@@ -1,1 +1,1 @@
-"""The commands of `make`: up, down, status, env and browser."""
+"""The commands of `make`: up, down, status, env, local-env and browser."""

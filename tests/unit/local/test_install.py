@@ -46,6 +46,17 @@ def test_named_interpreter_is_the_only_candidate(install, monkeypatch):
     assert install.candidates() == ["/opt/python3.12"]
 
 
+def test_takes_no_interpreter_of_an_environment_that_it_makes(install, monkeypatch, tmp_path):
+    own = tmp_path / "tools" / "bin" / "python3.13"
+    own.parent.mkdir(parents=True)
+    own.symlink_to(install.sys.executable)
+    own.with_name("python3").symlink_to(install.sys.executable)
+    monkeypatch.setattr(install, "VENVS", str(tmp_path))
+    monkeypatch.setenv("PYTHON", "python3")
+    monkeypatch.setenv("PATH", f"{own.parent}:{install.os.environ['PATH']}")
+    assert not [path for path in install.candidates() if path.startswith(str(tmp_path))]
+
+
 def test_refuses_to_start_when_the_disk_is_full(install, monkeypatch):
     usage = collections.namedtuple("usage", "total used free")
     monkeypatch.setattr(install.shutil, "disk_usage", lambda path: usage(10, 10, 2**20))
