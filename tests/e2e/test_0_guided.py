@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from commands import airflow_image, deployment, emulator
+from commands.steps import wait_until
 from commands.workspace import ROOT, Workspace, venv_python
 
 TRANSCRIPT = ROOT / "docs" / "guided-deployment.md"
@@ -42,6 +43,11 @@ class Guided:
         (stack,) = client.describe_stacks(StackName=STACK)["Stacks"]
         return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
+    def answers(self) -> bool:
+        """Whether the UI answers at its address."""
+        url = self.outputs()["AirflowUrl"]
+        return requests.get(url, timeout=60, verify=str(self.workspace.ca_file)).ok
+
 
 @pytest.fixture(scope="module")
 def guided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guided]:
@@ -61,7 +67,10 @@ def guided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guided]:
     emulator.start(workspace)
     try:
         deployment.build(workspace)
-        yield Guided(workspace, answer_questions(workspace))
+        result = Guided(workspace, answer_questions(workspace))
+        # The load balancer needs two health checks before it sends requests.
+        wait_until(result.answers, SECONDS, "the first answer of the UI")
+        yield result
     finally:
         emulator.end(workspace)
 
@@ -114,6 +123,7 @@ def test_enter_at_every_question_deploys_airflow_at_an_https_address(guided: Gui
     page = requests.get(url, timeout=60, verify=str(guided.workspace.ca_file))
     assert page.ok
     assert "Airflow" in page.text
+    assert page.url.startswith(url)
 
 
 def test_guided_deployment_asks_at_most_24_parameters(guided: Guided) -> None:
@@ -130,8 +140,7 @@ def test_session_cookie_is_only_sent_over_https(guided: Guided) -> None:
     """Behind CloudFront the load balancer speaks plain HTTP, which must not show in the cookies."""
     url = guided.outputs()["AirflowUrl"]
     session = requests.Session()
-    session.verify = str(guided.workspace.ca_file)
-    page = session.get(f"{url}/auth/login/", timeout=60)
+    page = session.get(f"{url}/auth/login/", timeout=60, verify=str(guided.workspace.ca_file))
 
     assert page.ok
     assert len(session.cookies) > 0
