@@ -1,4 +1,4 @@
-"""How a release lies in S3: whole and verified, or refused."""
+"""How a release is stored in S3: complete and verified, or refused."""
 
 import gzip
 import hashlib

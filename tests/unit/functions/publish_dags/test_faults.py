@@ -1,5 +1,5 @@
 """The fault table: wherever a publisher is killed, throttled or overtaken, nothing is lost and
-nothing wrong is served. After each fault the next publisher brings what lies in the folder."""
+nothing wrong is served. After each fault the next publisher publishes the folder's content."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -38,7 +38,7 @@ STEPS = [
     pytest.param(when, number, id=f"{when} {number} {operation} {key.split('/')[-1][-14:]}")
     for number, (operation, key) in enumerate(publishing_requests())
     for when in ("before", "after")
-    # Its last answer is all there is to it.
+    # Only the last answer is missing.
     if (when, number) != ("after", len(publishing_requests()) - 1)
 ]
 
@@ -50,7 +50,7 @@ def test_next_publisher_finishes_when_one_was_killed(when, number):
     with pytest.raises(KilledError):
         folder.publisher().publish()
     folder.s3.fault = lambda *_: None
-    # Whoever reads now gets one or the other, whole.
+    # A reader gets the one release or the other, complete.
     assert folder.current_files in (OLD, NEW)
     folder.s3.clock.sleep(1)
     folder.publisher().publish()
@@ -77,7 +77,7 @@ def test_recognizes_its_own_release_when_the_answer_to_the_pointer_write_was_los
     folder = prepared()
 
     def fault(when, operation, key):
-        # The SDK repeats the request, and the repetition finds the pointer moved, by ourselves.
+        # The SDK repeats the request, which finds that this call has already moved the pointer.
         if (when, operation, key) == ("after", "put", "releases/current.json"):
             folder.s3.fault = lambda *_: None
             raise error("PreconditionFailed", 412)
@@ -94,7 +94,7 @@ def test_last_publication_counts_when_the_clock_is_wrong(skew):
     releases = []
     for number in range(5):
         folder.change({"a.py": dag("a", f"x = {number}")})
-        # Every other publisher runs where the clock is wrong: only the ids show it.
+        # Every other publisher has a wrong clock: only the ids show it.
         wrong = replace(folder.publisher(), now=lambda n=number: true() + skew * (n % 2))
         releases.append(wrong.publish().release)
     assert sorted(releases) != releases
@@ -117,7 +117,7 @@ def test_publishes_a_burst_of_changes_once():
     folder.change({"a.py": ""})
     first = burst(folder)
     outcomes = []
-    # Each change falls into the quiet while, and its own call leaves it to the first.
+    # Each change comes during the wait, and its own call leaves it to the first call.
     folder.s3.clock.while_asleep = [
         lambda n=n: (
             folder.s3.put(f"dags/b{n}.py", b""),

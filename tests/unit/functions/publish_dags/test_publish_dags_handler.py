@@ -163,7 +163,7 @@ def test_notifies_the_topic_when_files_are_refused(call, folder, sample_event):
     assert subject == "DAG files refused: airflow"
     assert "bad.py, line 2: SyntaxError" in text
     assert "No release is published yet." in text
-    # Known by now: nobody is told every quarter of an hour.
+    # Already known: no notification every quarter of an hour.
     call(sample_event("publish_dags/reconciliation"))
     assert len(folder.topic.messages) == 1
 
@@ -220,7 +220,7 @@ def test_notifies_file_line_and_error_type_when_airflow_cannot_import(
     assert "team/a.py, line 3: ModuleNotFoundError" in text
     lines = log_lines()
     assert '"ReleaseImportErrors":[1.0]' in lines
-    # What an exception says may be anything.
+    # An exception's text may contain anything.
     assert "secret" not in text + lines
 
 

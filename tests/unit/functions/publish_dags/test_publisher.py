@@ -1,4 +1,4 @@
-"""Publishing: all or nothing, only what changed is read and stored, nobody is overwritten."""
+"""Publishing: all or nothing, only changes are read and stored, no other call is overwritten."""
 
 import hashlib
 from threading import Thread
@@ -17,7 +17,7 @@ def folder():
 
 
 def many(count, size=200):
-    """Files that compression does not make small."""
+    """Files that do not compress well."""
     return {
         f"team_{number % 20}/dag_{number}.py": dag(f"d{number}", "#" + "".join(
             hashlib.sha256(f"{number}.{part}".encode()).hexdigest() for part in range(size // 64)
@@ -70,7 +70,7 @@ def test_requests_do_not_grow_with_the_files_when_one_of_many_changes(folder, co
         ("get", "dags/team_7/dag_7.py"), ("put", release), ("put", "releases/current.json"),
         ("get", "releases/refused.json"),
     ]  # fmt: skip
-    # What was stored is the difference, not the folder.
+    # The difference was stored, not the whole folder.
     assert len(folder.s3.data(release)) < 200 * count
     assert folder.current_files["team_7/dag_7.py"] == dag("d7", "x = 2")
 
@@ -98,7 +98,7 @@ def test_keeps_the_archive_until_the_difference_is_a_large_share(folder):
         chunk = list(files)[part * 60 : part * 60 + 60]
         release = folder.publish({path: files[path] + b"# changed\n" for path in chunk}).release
         archives.append(folder.manifest(release)["archive"]["name"])
-    # 60 of 1,000 files a time: a quarter is exceeded every fifth time.
+    # 60 of 1,000 files each time: a quarter is exceeded every fifth time.
     assert len(set(archives)) == 3
     assert len(folder.s3.keys("releases/archives/")) == 3
     assert len(folder.current_files) == 1000
@@ -270,7 +270,7 @@ def test_loses_nothing_when_ten_calls_publish_at_once(folder):
         thread.start()
     for thread in threads:
         thread.join()
-    # Each had finished looking after its own file was put; the last to look saw all of them.
+    # Each call checked the bucket after its own file was put; the last one saw all files.
     assert folder.publisher().publish().outcome in (Outcome.UNCHANGED, Outcome.PUBLISHED)
     assert len(folder.current_files) == 20
     assert folder.publisher().publish().outcome is Outcome.UNCHANGED

@@ -1,4 +1,4 @@
-"""Zips: atomic, the last to act counts, and no hostile one gets anything published."""
+"""Zip files: all or nothing, the last change counts, a hostile one is refused."""
 
 import io
 import random
@@ -53,7 +53,7 @@ def test_writes_the_reasons_beside_a_refused_zip(folder):
     assert (publication.outcome, publication.release) == (Outcome.REFUSED, first)
     problem = folder.report(REPORT)["problems"][0]
     assert (problem["path"], problem["line"]) == ("a.py", 2)
-    # Reported once; the folder goes its way, and the next zip its own.
+    # Reported once; then the folder and the next zip file are published as usual.
     assert folder.publish().outcome is Outcome.UNCHANGED
     assert folder.publish({"d.py": ""}).outcome is Outcome.PUBLISHED
     folder.upload(GOOD)
@@ -97,7 +97,7 @@ def badly_named(name):
 
 
 def named():
-    """Each way to be hostile, by name."""
+    """Hostile zip files, by name."""
     bad_names = [
         "/etc/passwd", "../a.py", "a/../../b.py", "./a.py", "a//b.py", "..", "a/..", "C:\\a.py",
         "a\\b.py", "a\nb.py", "\x7f.py", "x" * 300, "/".join(["d" * 100] * 12), "a/./b.py", "//a",
@@ -147,7 +147,7 @@ def test_refuses_a_hostile_zip_and_keeps_the_current_release(folder, data):
 
 @pytest.mark.parametrize("seed", range(400))
 def test_publishes_all_of_a_damaged_zip_or_refuses_it(folder, seed):
-    """Cut off, bits turned, bytes overwritten, pieces doubled: generated from the seed."""
+    """Truncated, bits flipped, bytes overwritten, parts repeated: generated from the seed."""
     chance = random.Random(seed)
     data = bytearray(zipped(GOOD))
     for _ in range(chance.randint(1, 4)):
@@ -164,7 +164,7 @@ def test_publishes_all_of_a_damaged_zip_or_refuses_it(folder, seed):
     folder.s3.clock.sleep(60)
     folder.s3.put("inbox/dags.zip", bytes(data))
     outcome = folder.publish().outcome
-    # Damage to a name or a mode may leave a sound zip: then it is what it says it is.
+    # A changed name or mode may still be a valid zip file: then its content is published.
     if outcome is Outcome.PUBLISHED:
         assert set(folder.current_files.values()) <= set(GOOD.values())
     else:

@@ -1,4 +1,4 @@
-"""What may be asked, and what is said when it is asked wrongly."""
+"""Valid and invalid direct calls."""
 
 from datetime import UTC, datetime
 
@@ -30,7 +30,7 @@ NOTHING = {
             {"maintenance": "db-clean", "retentionDays": 7},
             {"maintenance": "db-clean", "retention_days": 7},
         ),
-        # Refused where commands are checked, like any other that is no list.
+        # The validation refuses it, like anything else that is not a list.
         ({"command": None}, {"command": []}),
     ],
 )  # fmt: skip

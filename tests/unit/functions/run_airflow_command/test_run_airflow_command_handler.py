@@ -46,7 +46,7 @@ def call(sample_event, context):
 
 @pytest.fixture
 def requested(wired, sample_event):
-    """What the first half of the work has stored."""
+    """The record that the start has stored."""
     event = sample_event("run_airflow_command/custom-resource-create")
     wired.store.save(
         CommandRecord(CREATE, ("db", "migrate"), CustomResourceRequest.from_event(event))
@@ -83,7 +83,7 @@ def test_commands_are_stopped_when_the_stack_is_deleted(sample_event, context, w
     event = sample_event("run_airflow_command/custom-resource-delete")
     event["ResourceProperties"]["CommandOnRollback"] = ["restore-schema"]
     stop = wired.runner.stop
-    # ECS tells of the end while we wait.
+    # ECS lists the end during the wait.
     wired.runner.stop = lambda arn, reason: (stop(arn, reason), wired.runner.ends("mine"))
     handler(event, context)
     assert [reason for _, reason in wired.runner.stops] == ["The stack is being deleted"]
@@ -163,7 +163,7 @@ def test_returns_how_to_ask_again_when_the_time_is_over_first(call, wired, clock
     assert result["message"] == (
         'Still RUNNING: ask again with {"requestId": "list-dags-of-monday"}'
     )
-    # A client that hears nothing for 60 s calls again.
+    # A client that gets no answer for 60 s repeats the call.
     assert (clock.now() - begin).total_seconds() == 45
 
 
@@ -294,7 +294,7 @@ def test_raises_when_the_record_cannot_be_read(call, wired, channel, monkeypatch
         raise AwsCallError("Could not read the command: AccessDenied")
 
     monkeypatch.setattr(wired.store, "find", forbidden)
-    # As S3 says it where s3:ListBucket is missing: not to be taken for "nobody asked".
+    # S3's answer when s3:ListBucket is missing: it does not mean that there is no record.
     with pytest.raises(AwsCallError, match="AccessDenied"):
         call("task-stopped")
 

@@ -1,4 +1,4 @@
-"""No command goes on when the stack goes."""
+"""All commands are stopped when the stack is deleted."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from run_airflow_command.stack_deletion import CommandsRemainError, stop_all
 
 
 class Tasks:
-    """Tasks that are gone so many looks after they were told to stop."""
+    """Tasks that are listed so many times more after they were stopped."""
 
     def __init__(self, **looks):
         self.looks = looks

@@ -1,4 +1,4 @@
-"""Several fleets under one tick."""
+"""Several fleets with one tick."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 @dataclass
 class FleetDouble:
-    """Keeps what it was asked; wants its next looks so many seconds from NOW, one after another."""
+    """Records its calls; asks for its next checks after so many seconds from NOW, one by one."""
 
     next_looks: list = field(default_factory=list)
     looks: list = field(default_factory=list)

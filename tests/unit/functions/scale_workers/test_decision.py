@@ -56,14 +56,14 @@ def test_starts_as_many_as_the_messages_need_when_there_are_no_workers(visible, 
         ({"visible": 3, "in_flight": 5, "running": 1}, 0),
         ({"visible": 4, "in_flight": 5, "running": 1}, 1),
         ({"visible": 8, "in_flight": 16, "running": 2}, 1),
-        # Workers that are starting will take their share.
+        # Workers that are starting will take some of the messages.
         ({"visible": 8, "pending": 1}, 0),
         ({"visible": 17, "pending": 2}, 1),
         ({"visible": 8, "fresh": 1}, 0),
         # What a settling worker has taken may still be counted as waiting.
         ({"visible": 8, "in_flight": 8, "fresh": 1}, 0),
         ({"visible": 9, "in_flight": 8, "fresh": 1}, 1),
-        # Never beyond the maximum.
+        # Never more than the maximum.
         ({"visible": 100, "in_flight": 72, "running": 9}, 1),
         ({"visible": 100, "in_flight": 80, "running": 10}, 0),
         ({"visible": 100, "pending": 12}, 0),
@@ -92,10 +92,10 @@ def test_does_not_count_draining_workers_when_messages_wait():
 @pytest.mark.parametrize(
     ("counts", "expected"),
     [
-        # Slots look free, but nobody has taken the messages for a minute.
+        # Slots look free, but no worker has taken the messages for a minute.
         ({"visible": 3, "running": 1}, 1),
         ({"visible": 9, "running": 4}, 2),
-        # Those who are on their way are waited for.
+        # No more are started while workers are pending.
         ({"visible": 3, "running": 1, "pending": 1}, 0),
         ({"visible": 3, "running": 1, "fresh": 1}, 0),
         ({"visible": 10, "running": 1, "fresh": 1}, 1),
@@ -129,7 +129,7 @@ def test_uses_the_reported_messages_when_no_worker_runs_and_the_counts_are_late(
     assert action.count == 3
     action, state = decide(observe(Trigger.WAKE_UP, now=NOW + 2, published=20), state, CONFIG)
     assert action.count == 2
-    # They are counted at last, and not once more.
+    # They are now counted, and not counted twice.
     action, state = decide(observe(Trigger.TICK, now=NOW + 9, visible=40), state, CONFIG)
     assert action.count == 0
 
@@ -137,7 +137,7 @@ def test_uses_the_reported_messages_when_no_worker_runs_and_the_counts_are_late(
 def test_checks_every_few_seconds_when_a_burst_meets_running_workers():
     action, state = decide(observe(Trigger.WAKE_UP, running=1, published=30), EMPTY, CONFIG)
     assert action.look_at == NOW + 8
-    # Another wake-up leaves that to the first.
+    # Another wake-up leaves that to the first call.
     other = observe(Trigger.WAKE_UP, now=NOW + 2, running=1, published=30)
     assert decide(other, state, CONFIG)[0].look_at == NOW + 62
     last = observe(Trigger.REQUEST, now=NOW + 26, running=1)
@@ -217,14 +217,14 @@ def test_repeats_a_launch_with_its_token_when_the_scaler_was_killed_during_it():
     launch = Launch("token", 2, NOW - 30)
     action, _ = decide(observe(visible=16), FleetState(launches=(launch,)), CONFIG)
     assert action.launches == (replace(launch, at=NOW),)
-    # Somebody may still be at it; or it was too long ago.
+    # Another call may still be working on it; or it was too long ago.
     for age, expected in ((5, 0), (121, 2)):
         state = FleetState(launches=(replace(launch, at=NOW - age),))
         assert launches(visible=16, state=state) == expected
 
 
 def test_counts_a_repeated_launch_as_pending_when_ecs_lists_it_late():
-    """Once it was forgotten a minute after the first try, and its worker was started once more."""
+    """It was once removed a minute after the first attempt, and its worker was started again."""
     launch = Launch("token", 1, NOW - 57)
     action, state = decide(observe(visible=8), FleetState(launches=(launch,)), CONFIG)
     state = state.with_result(action.launches[0], ("arn:1",))
@@ -296,7 +296,7 @@ def test_starts_ahead_when_a_run_is_due_within_a_launch():
     action, _ = decide(observe(Trigger.TICK, forecast=forecast), EMPTY, config)
     assert action.count == 3
     assert action.launches[0].patience == 80
-    # When the workers are on their way: again when it is time for the other run.
+    # When the workers are pending: check again at the time for the other run.
     quiet = Forecast(NOW, [DueRun(NOW + 3600, 8)])
     action, _ = decide(observe(Trigger.TICK, forecast=quiet), EMPTY, config)
     assert (action.count, action.look_at) == (0, NOW + 3600 - 85 - 15)
@@ -318,7 +318,7 @@ def test_waits_for_the_exact_start_except_at_wake_ups(trigger, waits):
         (Trigger.TICK, {}, False),
         (Trigger.WORKER_LEFT, {}, False),
         (Trigger.REQUEST, {}, False),
-        # A zero right after the news may only be late.
+        # A zero just after a wake-up may only be late.
         (Trigger.WAKE_UP, {}, True),
         (Trigger.ALARM, {}, True),
         (Trigger.TICK, {"visible": 1}, True),

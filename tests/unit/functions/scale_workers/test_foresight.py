@@ -1,4 +1,4 @@
-"""What to start ahead, and what a wrong forecast costs at most."""
+"""What to start ahead, and the maximum cost of a wrong forecast."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def test_allows_for_the_usual_launch_when_many_start_together():
     assert look(DueRun(NOW + 90, 160), budget=99) == Outlook(look_at=NOW + 20)
     together = look(DueRun(NOW + 60, 100), DueRun(NOW + 90, 60), budget=99)
     assert (together.slots, together.look_at) == (100, NOW + 20)
-    # An hour later is another time.
+    # A run an hour later is not at the same time.
     assert look(DueRun(NOW + 90, 159), DueRun(NOW + 3690, 159), budget=99).slots == 159
 
 

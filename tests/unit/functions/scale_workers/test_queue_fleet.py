@@ -1,4 +1,4 @@
-"""Looking after the fleet of one queue, deploying it, retiring it."""
+"""Check, deploy and retire the fleet of one queue."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ class InMemoryWorkQueue:
 
 @dataclass
 class InMemoryWorkerTasks:
-    """Workers that, told to stop, are gone after some polls; launches obey their token."""
+    """Workers that disappear some polls after they were stopped; a token launches only once."""
 
     tasks: list[WorkerTask] = field(default_factory=list)
     listed: bool = True
@@ -87,7 +87,7 @@ class InMemoryCurrentRevision:
 
 @dataclass
 class InMemoryStates:
-    """Stores in place of the version that was read; `meanwhile` happens after the next read."""
+    """Stores in place of the version that was read; `meanwhile` is called after the next read."""
 
     state: FleetState = field(default_factory=FleetState)
     version: int = 0
@@ -144,7 +144,7 @@ def clock():
 
 @dataclass
 class OneFleet:
-    """The default queue's fleet, and all that it needs."""
+    """The default queue's fleet with its ports in memory."""
 
     now: Callable
     sleep: Callable
@@ -251,7 +251,7 @@ def test_sets_the_tick_when_ecs_starts_nothing(fleet):
     look = fleet.look_after(Trigger.ALARM)
     assert look.failures
     assert fleet.tick.is_set
-    # What was not started is not counted as on its way.
+    # Workers that were not started are not counted as pending.
     assert fleet.states.state.launches[0].count == len(look.started)
 
 
@@ -263,8 +263,8 @@ def test_takes_the_revision_of_the_environment_when_nothing_was_deployed_yet(fle
 
 
 def test_takes_the_deployed_revision_when_the_environment_is_ahead(fleet):
-    # The function is updated before the fleet is: a worker of the new revision would find that it
-    # is not current, and leave at once.
+    # The function is updated before the fleet: a worker of the new revision would find that it is
+    # not current, and exit at once.
     fleet.current.revision = "airflow-worker:6"
     fleet.queue.visible = 1
     fleet.look_after(Trigger.ALARM)

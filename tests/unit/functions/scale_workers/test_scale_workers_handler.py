@@ -49,14 +49,14 @@ def call(sample_event, context):
 
 
 class World:
-    """What AWS will say, in the order in which a look asks."""
+    """The answers of AWS, in the order of a check's requests."""
 
     def __init__(self, stubbed):
         self.s3, self.ecs = stubbed("s3"), stubbed("ecs")
         self.sqs, self.scheduler = stubbed("sqs"), stubbed("scheduler")
 
     def revision(self, revision, state=None):
-        """The current one, and what is remembered."""
+        """The current revision and the stored state."""
         self.reads({"current": revision})
         if state:
             self.reads(state)

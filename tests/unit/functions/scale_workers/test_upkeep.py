@@ -1,4 +1,4 @@
-"""Who has to go, and who stays."""
+"""Which workers must drain or stop, and which stay."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -32,7 +32,7 @@ def test_names_outdated_workers_to_drain_and_starts_others_when_there_is_work():
     workers = [worker("small", outdated=True), worker("fit")]
     action, state = look(workers, visible=8, in_flight=8)
     assert action.drain == ("small",)
-    # The fit one is thought to be full; nobody counts on the slots of the other.
+    # The healthy worker counts as full; the slots of the other do not count.
     assert action.count == 2
     assert state.told == ("small",)
     assert action.stop == ()
@@ -84,7 +84,7 @@ def test_restarts_the_time_when_a_worker_was_healthy_again():
 
 def test_does_not_count_the_slots_of_an_unhealthy_worker():
     assert look([worker("hangs", unhealthy=True)], visible=4)[0].count == 1
-    # But it takes a place, or each that hangs would bring another.
+    # But it counts, or each worker that hangs would cause another launch.
     config = replace(CONFIG, maximum=1)
     assert look([worker("hangs", unhealthy=True)], config, visible=4)[0].count == 0
 
@@ -97,7 +97,7 @@ FLOORED = replace(CONFIG, floors=(OFFICE,))
 
 
 def test_starts_a_floors_workers_one_launch_time_ahead():
-    # Nothing is known of launches yet: 85 seconds.
+    # No launch times are known yet: 85 seconds.
     early, _ = look([], FLOORED, now=at(7, 58))
     assert (early.count, early.look_at) == (0, at(8) - 85)
     action, _ = look([], FLOORED, now=at(8) - 85)
@@ -123,7 +123,7 @@ def standing(*names):
     ("counts", "drained"),
     [
         ({}, ("a", "b")),
-        # One worker's slots are taken: one has to stay.
+        # One worker's slots are in use, so one must stay.
         ({"in_flight": 1}, ("a",)),
         ({"in_flight": 4}, ("a",)),
         ({"in_flight": 5}, ()),

@@ -1,4 +1,4 @@
-"""The limits of DAG releases, and what is said of a description that is wrong."""
+"""The limits of DAG releases, and the problems of a wrong description."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The fleets as the parameters describe them, and what is said of a description that is wrong."""
+"""The fleets as the parameters describe them, and the problems of a wrong description."""
 
 import json
 from zoneinfo import ZoneInfo

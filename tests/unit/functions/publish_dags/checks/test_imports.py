@@ -1,4 +1,4 @@
-"""Packages that a release asks for and the image lacks are named, and never refused."""
+"""Packages that a release imports and the image does not have: a warning, never a refusal."""
 
 import ast
 

@@ -1,4 +1,4 @@
-"""Which Python files keep a release from being published."""
+"""Which Python files prevent a release from being published."""
 
 import warnings
 

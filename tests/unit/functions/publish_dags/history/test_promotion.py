@@ -1,4 +1,4 @@
-"""Rolling back is a pointer, and it holds until something changes."""
+"""A promotion moves the pointer, and stays until something changes."""
 
 import pytest
 from dag_folder import DagFolder
@@ -32,7 +32,7 @@ def test_promotion_makes_a_former_release_current(folder, name):
 def test_promoted_release_stays_current_when_nothing_changes(folder):
     promoter(folder).promote(folder.first, "alice", hold=False)
     assert folder.publish().outcome is Outcome.UNCHANGED
-    # The same content uploaded once more, as a pipeline does, is no change.
+    # Uploading the same content again, as a pipeline does, is not a change.
     assert folder.publish({"a.py": "x = 2"}).outcome is Outcome.UNCHANGED
     assert folder.pointer["release"] == folder.first
 

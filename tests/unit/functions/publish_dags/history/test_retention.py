@@ -1,4 +1,4 @@
-"""Old releases go, and never one that a run may still need."""
+"""Old releases are removed, but never one that a run may still need."""
 
 import json
 from datetime import timedelta
@@ -16,7 +16,7 @@ LARGE = {f"data_{n}.csv": f"{n}".encode() * 60_000 for n in range(6)}
 
 
 def published(count, base=None):
-    """So many releases, the oldest first, an hour apart, and an hour without any after them."""
+    """Publish so many releases an hour apart, the oldest first, then wait an hour."""
     folder = DagFolder()
     releases = []
     for number in range(count):
@@ -88,7 +88,7 @@ def test_removes_nothing_when_the_report_cannot_be_read(report):
 
 def test_keeps_what_was_current_shortly_before_the_report():
     folder, releases = published(4)
-    # A run may have taken releases[0] a moment after the database was asked.
+    # A run may have started with releases[0] just after the query.
     promote(folder, releases[0])
     folder.s3.clock.sleep(60)
     folder.publish({"a.py": dag("a", "x = 9")})
@@ -133,7 +133,7 @@ def test_keeps_an_archive_when_a_kept_release_shares_it():
     folder.report_use()
     assert folder.retention(count=1).retire().archives == ()
     assert folder.current_files["a.py"] == dag("a", "x = 3")
-    # The next archive leaves the first without a reader.
+    # With the next archive no release needs the first one any more.
     folder.publish({name: data + b"!" for name, data in LARGE.items()})
     folder.s3.clock.sleep(3600)
     folder.report_use()
@@ -165,7 +165,7 @@ def test_promotion_of_a_removed_release_is_refused():
     folder.retention(count=2).retire()
     with pytest.raises(NoSuchReleaseError, match=f"{releases[0]} is no longer kept"):
         promote(folder, releases[0])
-    # Also when nothing in the pointer tells of it.
+    # Also when the pointer does not list it.
     with pytest.raises(NoSuchReleaseError, match="20200101T000000Z-0123456789 cannot be read"):
         promote(folder, "20200101T000000Z-0123456789")
 
@@ -192,7 +192,7 @@ def test_promotion_of_a_retiring_release_is_refused():
     with pytest.raises(KilledError):
         folder.retention(count=2).retire()
     folder.s3.fault = lambda *_: None
-    # A release published meanwhile must not make it forgotten.
+    # A release that is published in the meantime must keep it in the list.
     folder.publish({"a.py": dag("a", "x = 9")})
     assert releases[0] in kept(folder)
     with pytest.raises(NoSuchReleaseError, match="no longer kept"):
@@ -257,7 +257,7 @@ def test_next_removal_finishes_the_work_of_one_that_was_killed(when, number, exc
     with pytest.raises((KilledError, AwsCallError)):
         folder.retention(count=2).retire()
     folder.s3.fault = lambda *_: None
-    # Whatever is needed can be read at any moment, the release of the unfinished run as well.
+    # Everything that is needed can be read at any moment, including the unfinished run's release.
     assert_readable(folder, needed)
     folder.retention(count=2).retire()
     assert_readable(folder, needed)

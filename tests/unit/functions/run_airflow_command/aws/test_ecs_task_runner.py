@@ -1,4 +1,4 @@
-"""RunTask for commands: what is sent, what is repeated, what is given up."""
+"""RunTask for commands: the request, the repetitions, the errors."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

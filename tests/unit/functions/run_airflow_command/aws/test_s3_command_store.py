@@ -1,4 +1,4 @@
-"""The state bucket: what is written where, and what its answers mean."""
+"""Commands in the state bucket: keys, contents, errors."""
 
 import io
 import json

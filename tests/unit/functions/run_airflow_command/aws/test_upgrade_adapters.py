@@ -18,7 +18,7 @@ NOTED = QuiescedServices("task", {"scheduler": 2}, '"etag"')
 
 @pytest.fixture(autouse=True)
 def nothing_is_stopped():
-    """Here the notes themselves are tested."""
+    """Overrides the fixture: this module tests the notes themselves."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Which commands exclude each other, and which there are not. (unit/image has the real parser.)"""
+"""Which commands exclude each other, and which do not exist (unit/image has the real parser)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Starting and answering: nothing is started twice, no answer is lost, locks are kept and freed."""
+"""Starting and answering: no double start, no lost answer, locks are held and released."""
 
 import pytest
 
@@ -82,7 +82,7 @@ def test_loses_no_answer_when_it_crashes_after_answering(commands, started, stop
     with pytest.raises(ConnectionError):
         commands.complete(stopped())
     commands.complete(stopped())
-    # Twice the same, which CloudFormation ignores, rather than never.
+    # The same answer twice, which CloudFormation ignores, instead of none.
     assert channel.bodies[0] == channel.bodies[1]
     assert commands.complete(stopped()).completion is Completion.ALREADY_COMPLETED
 
@@ -126,7 +126,7 @@ def test_refuses_a_second_command_while_one_changes_the_database(commands):
     with pytest.raises(CommandBusyError, match="request-1"):
         commands.start(["db", "clean", "--yes"], "request-2", TASK_DEFINITION)
     assert len(commands.runner.started) == 1
-    # What was refused is nothing to look after, and may be asked for again.
+    # A refused command is closed, and may be started again.
     assert commands.store.open_ids() == ["request-1"]
     commands.start(["dags", "list"], "request-3", TASK_DEFINITION)
     assert len(commands.runner.started) == 2
@@ -188,7 +188,7 @@ def test_stays_open_when_ecs_may_have_started_the_task(commands):
         commands.start(MIGRATE, "request-1", TASK_DEFINITION)
     assert commands.store.open_ids() == ["request-1"]
     assert commands.store.find("request-1").abandoned
-    # A repetition of the same call takes it up again.
+    # A repetition of the same call continues it.
     commands.runner.error = None
     commands.start(MIGRATE, "request-1", TASK_DEFINITION)
     assert not commands.store.find("request-1").abandoned

@@ -1,4 +1,4 @@
-"""What is told of a command that is asked after, in each state that it can be in."""
+"""The result or progress of a command in each of its states."""
 
 from datetime import UTC, datetime
 
@@ -35,7 +35,7 @@ def test_completes_the_command_when_it_sees_the_end_before_the_event(results, co
     stopped = commands.runner.ends("request-1", exit_code=2)
     first = results.wait("request-1", 0)
     assert (first["status"], first["exitCode"]) == ("FAILED", 2)
-    # The event comes second, and changes nothing.
+    # The event comes later, and changes nothing.
     commands.complete(stopped)
     assert results.wait("request-1", 0) == first
     assert len(reports) == 1

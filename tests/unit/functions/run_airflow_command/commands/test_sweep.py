@@ -1,4 +1,4 @@
-"""The sweep: nothing open is forgotten, nothing runs for nobody, and every request is answered."""
+"""The sweep: every open command is checked, and every request is answered."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def sweep(commands):
 
 @pytest.fixture
 def finding(sweep, started):
-    """Sweep, and tell what was found of the started command."""
+    """Sweep, and return the finding about the started command."""
     return lambda: sweep.run().get(started.request_id)
 
 
@@ -68,7 +68,7 @@ def test_stops_the_task_when_it_does_not_start(status, finding, started, command
     assert finding() is Finding.STOPPED
     ((_, reason),) = commands.runner.stops
     assert reason == f"The task did not start within 600 s: it is still {status}"
-    # ECS brings our reason back with the event, which is answered as any other.
+    # The event contains the reason of the stop, and is answered like any other.
     commands.complete(commands.runner.ends(started.request_id, exit_code=None, reason=reason))
     assert channel.answer["Status"] == "FAILED"
     assert reason in channel.answer["Reason"]
@@ -83,7 +83,7 @@ def test_stops_the_task_and_answers_by_its_event_when_it_takes_too_long(
     assert finding() is Finding.STOPPED
     assert channel.bodies == []
     clock.passes(seconds=60)
-    # It is told to stop once.
+    # It is stopped only once.
     assert finding() is Finding.STOPPED
     assert len(commands.runner.stops) == 1
     _, reason = commands.runner.stops[0]
@@ -117,7 +117,7 @@ def test_answers_before_cloudformation_gives_up_for_any_timeout(
     commands.start(["db", "migrate"], request.request_id, TASK_DEFINITION, request)
     begin = clock.now()
     while not channel.bodies:
-        # As late as EventBridge Scheduler may be, or as short a step as the timeout wants.
+        # As late as EventBridge Scheduler may be, or earlier if the timeout requires it.
         clock.passes(seconds=min(119, service_timeout / 4))
         sweep.run()
     assert (clock.now() - begin).total_seconds() < service_timeout
@@ -137,7 +137,7 @@ def test_answers_when_the_call_was_cut_off_before_the_task_was_started(
     assert sweep.run() == {request_.request_id: Finding.GIVEN_UP}
     assert "ECS knows no task of this command 600 s" in channel.answer["Reason"]
     assert commands.store.opened == set()
-    # A repetition that comes later still starts nothing that nobody waits for.
+    # A later repetition starts nothing, because no one waits for it.
     commands.start(["db", "migrate"], request_.request_id, TASK_DEFINITION, request_)
     assert commands.runner.started == []
 

@@ -1,4 +1,4 @@
-"""What is told about a command that has ended."""
+"""The answer about a command that has ended."""
 
 import pytest
 

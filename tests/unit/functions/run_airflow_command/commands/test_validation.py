@@ -1,4 +1,4 @@
-"""Which commands are run, and the record kept of them."""
+"""Which commands are accepted, and their records."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Which image runs the migration, and what comes back when its task has ended."""
+"""Which image runs the schema change, and which counts are restored when its task has ended."""
 
 import pytest
 
@@ -71,7 +71,7 @@ def test_migrates_with_the_newer_revision_when_an_update_goes_forward(asked):
 
 
 def test_migrates_when_an_older_image_is_deployed(asked):
-    """A deployment registers a newer revision whatever its image: the image itself refuses."""
+    """A deployment always registers a newer revision; an older image itself refuses."""
     planned = plan(asked(f"{FAMILY}:11", NEWER), "", InMemoryUpgradeNotes([NEWER]))
     assert planned == PlannedCommand(["upgrade-schema"], f"{FAMILY}:11")
 

@@ -1,4 +1,4 @@
-"""The fleet's adapters: what they send to AWS and what they make of the answers."""
+"""The fleets' adapters: their requests to AWS and how they read the answers."""
 
 import io
 import json
@@ -25,7 +25,7 @@ from shared.worker_fleets import WorkerSize
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 DEFINITIONS = "arn:aws:ecs:us-east-1:111122223333:task-definition/"
 MISSING = "ResourceNotFoundException"
-# What every worker is told.
+# The overrides that every worker gets.
 IDLE = {
     "containerOverrides": [
         {

@@ -9,7 +9,7 @@ from shared.aws.https_answer_channel import AnswerNotDeliveredError, HttpsAnswer
 
 
 class AnswerServer(HTTPServer):
-    """Answers with the given statuses, the last one for ever, and keeps what it was sent."""
+    """Answers with the given statuses, the last one for ever, and stores the requests."""
 
     def __init__(self, *statuses):
         self.statuses = list(statuses)
@@ -32,7 +32,7 @@ class AnswerHandler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *args):
-        """The test's output is not the place for it."""
+        """Keeps the server's log out of the test's output."""
 
 
 @pytest.fixture

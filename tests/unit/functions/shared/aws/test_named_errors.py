@@ -1,4 +1,4 @@
-"""AWS errors with a name."""
+"""The translation of botocore's errors."""
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError

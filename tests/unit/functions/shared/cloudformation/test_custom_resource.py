@@ -1,4 +1,4 @@
-"""Custom resources: every request is answered, once, and nobody else learns how."""
+"""Custom resources: every request is answered once, and the response URL stays secret."""
 
 import json
 
@@ -171,7 +171,7 @@ def test_fits_the_body_and_keeps_both_ends_when_the_reason_is_long(character, le
     assert shown.endswith(" The last line.")
     if shown != reason:
         assert " […] " in shown
-        # Nothing more would have fitted.
+        # Nothing more would fit.
         assert len(body) > MAX_BODY_BYTES - 16
 
 
