@@ -3,7 +3,7 @@
 # make test    every test, the end-to-end deployment included
 #
 # Everything installs what it needs into .venv/. Settings: PYTHON (an interpreter, 3.11 to 3.13),
-# LOCAL_AWS_PORT, LOCAL_UI_PORT, LOCAL_DATABASE_PORT, LOCAL_STATE_DIR, CHROME (the UI test's browser).
+# LOCAL_AWS_PORT, LOCAL_UI_PORT, LOCAL_HTTPS_PORT, LOCAL_DATABASE_PORT, LOCAL_STATE_DIR, CHROME (the UI test's browser).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3

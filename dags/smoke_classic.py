@@ -21,7 +21,7 @@ with DAG(
     doc_md="""
     ### Classic operators
     A shell command, a Python function, and a shell command that uses the function's result.
-    Needs nothing but a worker.
+    Needs only a worker.
     """,
 ):
     shell = BashOperator(task_id="shell", bash_command="echo Hello from $(uname -s)")
@@ -32,7 +32,7 @@ with DAG(
     )
     report = BashOperator(
         task_id="report",
-        # Through the environment: a value pasted into a command could end its quotes.
+        # Through the environment, because a value inside the command could close its quotes.
         bash_command='echo "The Python task said: $SAID"',
         env={"SAID": "{{ ti.xcom_pull(task_ids='python') }}"},
         append_env=True,

@@ -1,4 +1,4 @@
-"""A deferrable sensor: the wait happens in the triggerer and holds no place on a worker."""
+"""A deferrable sensor: the wait runs in the triggerer and uses no slot of a worker."""
 
 from datetime import timedelta
 
@@ -11,13 +11,14 @@ WAIT = timedelta(seconds=5)
 @dag(schedule=None, tags=["smoke", "example"])
 def smoke_deferrable():
     """
-    ### A deferrable sensor Waits a few seconds in the triggerer, then continues on a worker. With
-    an idle fleet the worker may leave meanwhile: the continuation wakes a new one.
+    ### A deferrable sensor
+    Waits a few seconds in the triggerer, then continues on a worker. The worker may exit in the
+    meantime; another one then starts for the rest.
     """
 
     @task
     def say_done() -> None:
-        print(f"Waited for {WAIT.total_seconds():.0f} s without holding a worker")
+        print(f"Waited for {WAIT.total_seconds():.0f} s without using a worker")
 
     WaitSensor(task_id="wait", time_to_wait=WAIT, deferrable=True) >> say_done()
 

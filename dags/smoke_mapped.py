@@ -8,9 +8,10 @@ ITEM_COUNT = 50
 @dag(schedule=None, tags=["smoke", "example"])
 def smoke_mapped():
     """
-    ### Dynamic task mapping Squares 50 numbers, each in a task of its own, and adds the squares up.
-    How many run at a time is decided by `max_active_tasks` (16 unless said otherwise), the worker's
-    concurrency and the fleet's size: a good DAG to watch the fleet grow.
+    ### Dynamic task mapping
+    Squares 50 numbers, each in a separate task, and adds up the squares. `max_active_tasks`
+    (default 16), the worker's concurrency and the size of the fleet limit how many run at the same
+    time, so this DAG shows how the fleet grows.
     """
 
     @task

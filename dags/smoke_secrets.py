@@ -23,9 +23,10 @@ def secret_name(kind: str, name: str) -> str:
 @dag(schedule=None, tags=["smoke", "example"])
 def smoke_secrets():
     """
-    ### Secrets Manager Reads the Variable `smoke_greeting` and the Connection `smoke_http` from
-    Secrets Manager, under the stack's own prefix. Neither is in Airflow's database, and the
-    connection's password is never shown.
+    ### Secrets Manager
+    Reads the Variable `smoke_greeting` and the Connection `smoke_http` from Secrets Manager, under
+    the stack's own prefix. Neither is in Airflow's database, and the connection's password is
+    never shown.
     """
 
     @task

@@ -79,9 +79,9 @@ def build(workspace: Workspace, edition: Edition = CURRENT) -> dict[str, Any]:
             "PATH": f"{python.parent}:{os.environ.get('PATH', os.defpath)}",
             "PYTHONPATH": str(package),
             "PYTHONUNBUFFERED": "1",
-            "HOME": "{task_dir}",
+            "HOME": "{container_dir}",
             "LANG": "C.UTF-8",
-            "AIRFLOW_HOME": "{task_dir}/airflow",
+            "AIRFLOW_HOME": "{container_dir}/airflow",
             # Tasks share this machine: each listens on an address of its own.
             "AIRFLOW__API__HOST": "{task_ip}",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "{task_ip}",

@@ -156,7 +156,6 @@ def _build_dir(workspace: Workspace) -> Path:
 def _profile_parameters(workspace: Workspace) -> dict[str, str]:
     pairs = local_profile()["parameter_overrides"]
     parameters = dict(pair.split("=", 1) for pair in pairs)
-    parameters["AirflowBaseUrl"] = workspace.ui_url
     parameters["AirflowImageUri"] = airflow_image.uri()
     return parameters
 

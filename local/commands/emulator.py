@@ -61,6 +61,7 @@ def check_ports(workspace: Workspace) -> None:
     ports = {
         "LOCAL_AWS_PORT": workspace.aws_port,
         "LOCAL_UI_PORT": workspace.ui_port,
+        "LOCAL_HTTPS_PORT": workspace.https_port,
         "LOCAL_DATABASE_PORT": workspace.database_port,
     }
     taken = [f"{port} ({variable})" for variable, port in ports.items() if not _is_free(port)]
@@ -155,6 +156,7 @@ def _write_config(workspace: Workspace) -> None:
     config = {
         "endpoint_port": workspace.aws_port,
         "ui_port": workspace.ui_port,
+        "https_port": workspace.https_port,
         "database_port": workspace.database_port,
         "state_dir": str(workspace.state_dir),
         "region": REGION,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -24,20 +25,25 @@ def sign_in(workspace: Workspace, outputs: dict[str, str]) -> AirflowApi:
     secret = workspace.client("secretsmanager").get_secret_value(
         SecretId=outputs["AdminPasswordSecretArn"]
     )
-    return AirflowApi(outputs["AirflowUrl"], outputs["AdminUsername"], secret["SecretString"])
+    url = outputs["AirflowUrl"]
+    password = secret["SecretString"]
+    return AirflowApi(url, outputs["AdminUsername"], password, workspace.ca_file_for(url))
 
 
-def wait_healthy(outputs: dict[str, str], timeout: float = 180) -> None:
-    """Wait until the UI answers and every component says that it is healthy."""
+def wait_healthy(
+    outputs: dict[str, str], timeout: float = 180, ca_file: Path | None = None
+) -> None:
+    """Wait until the UI answers and reports every component as healthy."""
+    url = outputs["AirflowUrl"]
 
     def healthy() -> bool:
-        found = health(outputs["AirflowUrl"])
+        found = health(url, ca_file)
         return set(found) >= COMPONENTS and set(found.values()) == {"healthy"}
 
     try:
         wait_until(healthy, timeout, "a healthy Airflow")
     except TimeoutError as error:
-        raise CommandError(f"{error}: {health(outputs['AirflowUrl']) or 'no answer'}") from None
+        raise CommandError(f"{error}: {health(url, ca_file) or 'no answer'}") from None
 
 
 def create_sample_secrets(workspace: Workspace, outputs: dict[str, str]) -> None:

@@ -63,7 +63,8 @@ def _run(workspace: Workspace, steps: Steps) -> None:
     """Upload the DAGs, run the four smoke DAGs, read their logs back."""
     outputs = deployment.outputs(workspace)
     with steps.step("Wait until every component of Airflow is healthy"):
-        smoke.wait_healthy(outputs)
+        ca_file = workspace.ca_file_for(outputs["AirflowUrl"])
+        smoke.wait_healthy(outputs, ca_file=ca_file)
     with steps.step("Upload dags/ and wait until Airflow shows the release"):
         smoke.create_sample_secrets(workspace, outputs)
         changed = smoke.upload_dags(workspace, outputs)

@@ -24,6 +24,7 @@ class Workspace:
     state_dir: Path
     aws_port: int
     ui_port: int
+    https_port: int
     database_port: int
 
     @classmethod
@@ -37,6 +38,7 @@ class Workspace:
             state_dir=Path(os.environ.get("LOCAL_STATE_DIR") or ROOT / ".local").resolve(),
             aws_port=_port("LOCAL_AWS_PORT", 4566),
             ui_port=_port("LOCAL_UI_PORT", 8080),
+            https_port=_port("LOCAL_HTTPS_PORT", 8443),
             database_port=_port("LOCAL_DATABASE_PORT", 5433),
         )
 
@@ -49,6 +51,15 @@ class Workspace:
     def ui_url(self) -> str:
         """Airflow's address in the browser."""
         return f"http://localhost:{self.ui_port}"
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority that signs the certificates of the embedded AWS's HTTPS addresses."""
+        return self.state_dir / "certificates" / "ca.pem"
+
+    def ca_file_for(self, url: str) -> Path | None:
+        """The authority to trust for a URL; None where the machine's own are right."""
+        return self.ca_file if url.startswith("https:") else None
 
     @property
     def emulator_log(self) -> Path:

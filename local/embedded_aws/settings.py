@@ -19,7 +19,7 @@ class SettingsError(ValueError):
 class Image:
     """What a container image stands for on this machine: an entry point and an environment.
 
-    Environment values may hold ``{task_dir}`` and ``{task_ip}``.
+    Environment values may hold ``{container_dir}`` and ``{task_ip}``.
     """
 
     entrypoint: tuple[str, ...] = ()

@@ -35,6 +35,7 @@ class Machine:
             "LOCAL_STATE_DIR": str(self.workspace.state_dir),
             "LOCAL_AWS_PORT": str(self.workspace.aws_port),
             "LOCAL_UI_PORT": str(self.workspace.ui_port),
+            "LOCAL_HTTPS_PORT": str(self.workspace.https_port),
             "LOCAL_DATABASE_PORT": str(self.workspace.database_port),
         }
 
@@ -66,7 +67,7 @@ class Machine:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine on which nothing runs, before and after."""
     with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(3)]
+        probes = [stack.enter_context(socket.socket()) for _ in range(4)]
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         ports = [probe.getsockname()[1] for probe in probes]

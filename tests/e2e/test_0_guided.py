@@ -1,6 +1,5 @@
 """`sam deploy --guided` as a new user runs it: Enter at every question but the image's."""
 
-import os
 import re
 import socket
 from collections.abc import Iterator
@@ -87,15 +86,15 @@ def answer_questions(workspace: Workspace) -> str:
         cwd=str(workspace.state_dir), env=environment, encoding="utf-8",
         dimensions=(50, 200), timeout=SECONDS,
     )  # fmt: skip
-    shown = []
-    while True:
-        found = terminal.expect([r"\]: ", r"AirflowImageUri: ", pexpect.EOF])
-        shown.append(f"{terminal.before}{terminal.after if found < 2 else ''}")
-        if found == 2:
-            break
-        terminal.sendline(airflow_image.uri() if found == 1 else "")
+    shown = ""
+    # Every question ends in its default and a colon; the image's question has no default.
+    while terminal.expect([r"(?:\]|AirflowImageUri): ", pexpect.EOF]) == 0:
+        shown += terminal.before + terminal.after
+        is_image = re.search(r"Parameter AirflowImageUri(?: \[\])?: $", shown)
+        terminal.sendline(airflow_image.uri() if is_image else "")
+    shown += terminal.before
     terminal.close()
-    text = _ESCAPES.sub("", "".join(shown))
+    text = _ESCAPES.sub("", shown)
     assert terminal.exitstatus == 0, text
     return text
 

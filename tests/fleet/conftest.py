@@ -20,7 +20,7 @@ from tests.fleet.stack import Stack
 
 def new_workspace(folder: Path) -> Workspace:
     with ExitStack() as sockets:
-        probes = [sockets.enter_context(socket.socket()) for _ in range(3)]
+        probes = [sockets.enter_context(socket.socket()) for _ in range(4)]
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         return Workspace(folder, *(probe.getsockname()[1] for probe in probes))

@@ -67,7 +67,7 @@ def test_floor_keeps_a_worker_that_drains_when_the_floor_ends(fleet: SmallFleet)
     (gone,) = fleet.plain.tasks()
     assert gone["stoppedAt"].timestamp() >= end.timestamp()
     assert gone["containers"][0]["exitCode"] == 0
-    assert "Draining: this worker was named" in fleet.plain.log(gone["taskArn"])
+    assert "Draining: the drain object names this worker" in fleet.plain.log(gone["taskArn"])
 
 
 def test_worker_of_another_size_finishes_and_exits(fleet: SmallFleet) -> None:

@@ -81,7 +81,7 @@ class Cluster:
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
     def counts(self) -> dict[str, int]:
-        """The running tasks that each service has and wants; -1 while the two differ."""
+        """The number of running tasks of each service; -1 while it differs from the wanted one."""
         names = [f"a-{component}" for component in COUNTS]
         found = self.ecs.describe_services(cluster=self.name, services=names)["services"]
         return {
@@ -113,7 +113,7 @@ class Cluster:
         return S3UpgradeNotes(self.s3, STATE)
 
     def give_counts_back(self, task: StoppedTask) -> tuple[str, ...]:
-        """What the function does when it hears of the task's end."""
+        """What the function does at the event of the task's end."""
         return restore_services(task, self.notes(), EcsServices(self.ecs, self.arn))
 
 
@@ -125,7 +125,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             "entrypoint": [str(AIRFLOW_PYTHON), "-m", "airflow_on_fargate.entrypoint"],
             "env": {
                 "PYTHONPATH": str(REPOSITORY / "images" / "airflow" / "src"),
-                "AIRFLOW_HOME": "{task_dir}/airflow",
+                "AIRFLOW_HOME": "{container_dir}/airflow",
             },
         },
     }
@@ -139,7 +139,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-def test_nothing_is_stopped_when_the_database_is_new_or_as_needed(cluster: Cluster) -> None:
+def test_nothing_is_stopped_when_the_database_is_new_or_up_to_date(cluster: Cluster) -> None:
     before = cluster.tasks()
     assert cluster.run("upgrade-schema").exit_code == 0
     assert cluster.run("upgrade-schema").exit_code == 0
@@ -147,7 +147,7 @@ def test_nothing_is_stopped_when_the_database_is_new_or_as_needed(cluster: Clust
     assert cluster.notes().quiesced() is None
 
 
-def test_services_stop_for_a_downgrade_and_come_back_when_its_task_has_ended(
+def test_services_stop_for_a_downgrade_and_start_when_its_task_has_ended(
     cluster: Cluster,
 ) -> None:
     task = cluster.run("restore-schema", *OLDER)
@@ -159,7 +159,7 @@ def test_services_stop_for_a_downgrade_and_come_back_when_its_task_has_ended(
     assert cluster.notes().quiesced() is None
 
 
-def test_migration_leaves_a_snapshot_a_record_and_the_way_back(cluster: Cluster) -> None:
+def test_migration_takes_a_snapshot_and_can_be_undone(cluster: Cluster) -> None:
     task = cluster.run("upgrade-schema")
     assert task.exit_code == 0
     assert cluster.counts() == dict.fromkeys(COUNTS, 0)
@@ -179,7 +179,7 @@ def test_migration_leaves_a_snapshot_a_record_and_the_way_back(cluster: Cluster)
     assert back.exit_code == 0
     cluster.give_counts_back(back)
     eventually(lambda: cluster.counts() == COUNTS)
-    # As it was: a second time finds nothing to do, and stops nothing.
+    # A second restore finds nothing to do and stops nothing.
     before = cluster.tasks()
     assert cluster.run("restore-schema").exit_code == 0
     assert cluster.tasks() == before

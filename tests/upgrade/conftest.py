@@ -220,7 +220,7 @@ class Stack:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The older Airflow, which serves and knows the DAGs."""
     with ExitStack() as sockets:
-        probes = [sockets.enter_context(socket.socket()) for _ in range(3)]
+        probes = [sockets.enter_context(socket.socket()) for _ in range(4)]
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         ports = [probe.getsockname()[1] for probe in probes]

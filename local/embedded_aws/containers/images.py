@@ -23,7 +23,7 @@ def launch_of(
     entrypoint: Sequence[str] | None,
     command: Sequence[str] | None,
     env: Mapping[str, str],
-    task_dir: str,
+    container_dir: str,
     task_ip: str,
 ) -> Launch:
     """Combine an image with a container definition by Docker's rules.
@@ -36,13 +36,13 @@ def launch_of(
         argv = [*image.entrypoint, *(command or image.command)]
     if not argv:
         raise NothingToRunError("the container has no entry point and no command")
-    places = {"{task_dir}": task_dir, "{task_ip}": task_ip}
+    places = {"{container_dir}": container_dir, "{task_ip}": task_ip}
     return Launch(
         tuple(argv),
         {
             "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": task_dir,
-            "TMPDIR": task_dir,
+            "HOME": container_dir,
+            "TMPDIR": container_dir,
             "LANG": "C.UTF-8",
             **{name: _filled(value, places) for name, value in (image.env or {}).items()},
             **env,

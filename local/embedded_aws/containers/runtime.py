@@ -51,7 +51,7 @@ class Container:
         name: str,
         labels: Mapping[str, str],
         address: str,
-        task_dir: Path,
+        directory: Path,
         stop_timeout: float,
     ) -> None:
         self.id = secrets.token_hex(32)
@@ -62,7 +62,7 @@ class Container:
         self.container_name = labels[_NAME_LABEL]
         self.process = process
         self._address = address
-        self.task_dir = task_dir
+        self.directory = directory
         self._stop_timeout = stop_timeout
         # Raised and lowered by containers.logs while somebody copies the output elsewhere.
         self.log_followers = 0
@@ -149,22 +149,23 @@ class Containers:
         task_id = task_arn.rsplit("/", 1)[-1]
         local_image = image_named(self._settings, image)
         address = addresses.address_of(task_arn)
-        task_dir = self._task_dir(task_arn)
-        task_dir.mkdir(parents=True, exist_ok=True)
+        container_name = labels[_NAME_LABEL]
+        # Each container has files of its own, also when several are one task's.
+        directory = self._task_dir(task_arn) / container_name
+        directory.mkdir(parents=True, exist_ok=True)
         launch = images.launch_of(
             local_image,
             entrypoint=entrypoint,
             command=command,
             env=environment or {},
-            task_dir=str(task_dir),
+            container_dir=str(directory),
             task_ip=address,
         )
-        container_name = labels[_NAME_LABEL]
         process = processes.registry().start(
             launch.argv,
             name=f"task {task_id[:8]} {container_name}",
             env=launch.env,
-            cwd=task_dir,
+            cwd=directory,
             log_file=self._settings.log_dir / "tasks" / f"{task_id}-{container_name}.log",
         )
         container = Container(
@@ -172,7 +173,7 @@ class Containers:
             name=name,
             labels=labels,
             address=address,
-            task_dir=task_dir,
+            directory=directory,
             stop_timeout=_DEFAULT_STOP_TIMEOUT_SECONDS if stop_timeout is None else stop_timeout,
         )
         with self._lock:
@@ -215,7 +216,7 @@ class Containers:
         HealthMonitor(
             check,
             env={**launch.env, processes.STATE_DIR_MARK: str(self._settings.state_dir)},
-            cwd=str(container.task_dir),
+            cwd=str(container.directory),
             is_running=lambda: container.process.is_running,
             on_change=report,
         ).start()

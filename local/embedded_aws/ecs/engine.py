@@ -57,8 +57,16 @@ def is_running(task: Task) -> bool:
 
 def is_container_healthy(task: Task) -> bool:
     """Whether the task's health checks say so; a task without any is healthy when it runs."""
-    has_checks = any(c.get("healthCheck") for c in _definition(task)["containerDefinitions"])
-    return is_running(task) and (not has_checks or task["healthStatus"] == "HEALTHY")
+    return is_running(task) and (not checked_containers(task) or task["healthStatus"] == "HEALTHY")
+
+
+def checked_containers(task: Task) -> set[str]:
+    """The containers whose health is the task's: essential ones that have a health check."""
+    return {
+        container["name"]
+        for container in _definition(task)["containerDefinitions"]
+        if container.get("healthCheck") and container.get("essential", True)
+    }
 
 
 def _definition(task: Task) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from embedded_aws.ecs import engine as ecs
+from embedded_aws.ecs import task_sizes
 from embedded_aws.settings import Settings
 
 _MAX_COUNT = 10
@@ -81,7 +82,13 @@ def _refusal(data: dict[str, Any]) -> ecs.Response | None:
                 f"Override for container named {override.get('name')} is not a container in the "
                 "TaskDefinition."
             )
-    return None
+    overrides = data.get("overrides", {})
+    problem = task_sizes.problem_of_size(
+        definition,
+        overrides.get("cpu") or definition.get("cpu"),
+        overrides.get("memory") or definition.get("memory"),
+    )
+    return ecs.error("ClientException", problem) if problem else None
 
 
 def _invalid(message: str) -> ecs.Response:

@@ -22,12 +22,14 @@ from embedded_aws.ecs import task_events
 from embedded_aws.settings import Settings
 
 _LOG_DRAIN_SECONDS = 5
+_ESSENTIAL_EXITED = "Essential container in task exited"
+_FROM_WORST = ("UNHEALTHY", "UNKNOWN", "HEALTHY")
 
 
 def install(settings: Settings) -> None:
     _hand_over_whole_definitions()
-    _name_the_end_as_ecs_does()
     _end_whole_tasks()
+    _end_with_an_essential_container()
     _tell_milliseconds()
     _record_health(settings)
     # The API's StopTask, and the one that ministack's service scheduler calls.
@@ -52,7 +54,8 @@ def stop_task(data: dict[str, Any], stop_code: str) -> ecs.Response:
     if task is None:
         return ecs.error("InvalidParameterException", "The referenced task was not found.")
     with resource_lock("ecs-task", task["taskArn"]):
-        to_stop = ecs.stock._task_is_active(task["taskArn"], task)
+        active = ecs.stock._task_is_active(task["taskArn"], task)
+        to_stop = active and task["desiredStatus"] != "STOPPED"
         if to_stop:
             ecs.stock._bump_task_version(task)
             task.update(
@@ -71,14 +74,7 @@ def stop_task(data: dict[str, Any], stop_code: str) -> ecs.Response:
 
 
 def _finish_stop(task: ecs.Task) -> None:
-    ended = runtime.containers_of(task["taskArn"])
-    if ended:
-        with ThreadPoolExecutor(len(ended)) as pool:
-            list(pool.map(runtime.Container.stop, ended))
-    deadline = time.monotonic() + _LOG_DRAIN_SECONDS
-    while any(c.status != "exited" for c in ended) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    exit_codes = {container.container_name: container.exit_code for container in ended}
+    exit_codes = _stop_containers(task)
     with resource_lock("ecs-task", task["taskArn"]):
         now = ecs.stock._iso()
         ecs.stock._bump_task_version(task)
@@ -95,6 +91,79 @@ def _finish_stop(task: ecs.Task) -> None:
     if service_key:
         # A service replaces also what somebody else has stopped.
         ecs.stock._reconcile_service_tasks(ecs.cluster_name_of(task), service_key)
+
+
+def _stop_containers(task: ecs.Task) -> dict[str, int | None]:
+    """Stop all containers at once, each within its stopTimeout; their exit codes by name."""
+    ended = runtime.containers_of(task["taskArn"])
+    if ended:
+        with ThreadPoolExecutor(len(ended)) as pool:
+            list(pool.map(runtime.Container.stop, ended))
+    deadline = time.monotonic() + _LOG_DRAIN_SECONDS
+    while any(c.status != "exited" for c in ended) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return {container.container_name: container.exit_code for container in ended}
+
+
+def _end_with_an_essential_container() -> None:
+    """The end of an essential container stops the others; another one's end is only recorded.
+
+    ministack 1.5.33 kills the others, and reports the highest exit code for each of them.
+    """
+
+    def look(task: ecs.Task, _client: Any = None) -> None:
+        with resource_lock("ecs-task", task["taskArn"]):
+            active = ecs.stock._task_is_active(task["taskArn"], task)
+            if not active or task["lastStatus"] != "RUNNING":
+                return
+            running = _record_exits(task)
+            if running is None:
+                return
+            if running:
+                ecs.stock._bump_task_version(task)
+                task.update(
+                    desiredStatus="STOPPED",
+                    stoppingAt=ecs.stock._iso(),
+                    stopCode="EssentialContainerExited",
+                    stoppedReason=_ESSENTIAL_EXITED,
+                )
+        if running:
+            task_events.announce(task)
+            # DescribeTasks looks, too, and must not wait for the others.
+            spawn_background(_finish_end, task, thread_name="embedded-aws-end-task")
+        else:
+            _finish_end(task)
+
+    ecs.stock._maybe_mark_stopped = look
+
+
+def _record_exits(task: ecs.Task) -> list[str] | None:
+    """Record what has exited. If that ends the task, the names of what still runs; else None."""
+    found = {one.container_name: one for one in runtime.containers_of(task["taskArn"])}
+    essential = dict(
+        zip((one["name"] for one in task["containers"]), task["_container_essentials"], strict=True)
+    )
+    exited = {name for name, one in found.items() if one.status == "exited"}
+    for container in task["containers"]:
+        if container["name"] in exited:
+            container.update(lastStatus="STOPPED", exitCode=found[container["name"]].exit_code)
+    running = sorted(found.keys() - exited)
+    ends = any(essential[name] for name in exited) or (bool(found) and not running)
+    return running if ends else None
+
+
+def _finish_end(task: ecs.Task) -> None:
+    exit_codes = _stop_containers(task)
+    with resource_lock("ecs-task", task["taskArn"]):
+        for container in task["containers"]:
+            if container.get("exitCode") is None:
+                container["exitCode"] = exit_codes.get(container["name"])
+        # ministack marks only a task that is not stopping already.
+        task["desiredStatus"] = "RUNNING"
+    if ecs.stock._mark_task_stopped(
+        task["taskArn"], task, _ESSENTIAL_EXITED, "EssentialContainerExited"
+    ):
+        ecs.stock._cleanup_task_resources(task, None)
 
 
 def _refresh_counts(task: ecs.Task) -> None:
@@ -120,20 +189,6 @@ def _hand_over_whole_definitions() -> None:
     ecs.stock._build_run_kwargs = build_whole
 
 
-def _name_the_end_as_ecs_does() -> None:
-    mark = ecs.stock._mark_task_stopped
-
-    def mark_with_reason(
-        task_arn: str, task: ecs.Task, reason: str, *rest: Any, **more: Any
-    ) -> bool:
-        if reason == "Essential container exited":
-            reason = "Essential container in task exited"
-        changed: bool = mark(task_arn, task, reason, *rest, **more)
-        return changed
-
-    ecs.stock._mark_task_stopped = mark_with_reason
-
-
 def _end_whole_tasks() -> None:
     clean_up = ecs.stock._cleanup_task_resources
 
@@ -155,6 +210,13 @@ def _tell_milliseconds() -> None:
     ecs.stock._ts_to_epoch = with_milliseconds
 
 
+def _health_of(task: ecs.Task) -> str:
+    """The worst of the containers that count."""
+    checked = ecs.checked_containers(task)
+    known = {one["healthStatus"] for one in task["containers"] if one["name"] in checked}
+    return next((status for status in _FROM_WORST if status in known), "UNKNOWN")
+
+
 def _record_health(settings: Settings) -> None:
     def record(task_arn: str, container_name: str, status: str) -> None:
         with account_scope(settings):
@@ -164,8 +226,7 @@ def _record_health(settings: Settings) -> None:
             for container in task["containers"]:
                 if container["name"] == container_name:
                     container["healthStatus"] = status
-            known = {container["healthStatus"] for container in task["containers"]}
-            task["healthStatus"] = "UNHEALTHY" if "UNHEALTHY" in known else status
+            task["healthStatus"] = _health_of(task)
             for listener in _health_listeners:
                 listener(task)
 

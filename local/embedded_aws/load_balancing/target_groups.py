@@ -1,7 +1,8 @@
 """A target group belongs to one load balancer, also while an update replaces a load balancer.
 
 CloudFormation creates the new load balancer and its listener before it deletes the old ones, so a
-target group that stays makes the update fail. ministack 1.5.33 accepts it.
+target group that stays makes the update fail. ministack 1.5.33 accepts it. It also accepts an ECS
+service whose target group no load balancer uses, or whose load balancer names no container.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ from ministack.services import alb
 from ministack.services.cloudformation import provisioners
 
 from embedded_aws.cloudformation.engine import Properties
+from embedded_aws.ecs import engine as ecs
 from embedded_aws.settings import Settings
 
 _CODE = "TargetGroupAssociationLimit"
@@ -26,6 +28,7 @@ def install(settings: Settings) -> None:
     _check_templates()
     for action in ("CreateListener", "ModifyListener", "CreateRule", "ModifyRule"):
         _check_requests(action)
+    _check_services()
 
 
 def balancers_of(group_arn: str) -> set[str]:
@@ -85,6 +88,35 @@ def _check_requests(name: str) -> None:
         return handle(params)
 
     alb._ACTION_MAP[name] = handle_if_free
+
+
+def _check_services() -> None:
+    create = ecs.stock._create_service
+
+    def create_if_reachable(data: dict[str, Any]) -> ecs.Response:
+        for entry in data.get("loadBalancers") or []:
+            problem = _problem_of(entry, str(data.get("taskDefinition")))
+            if problem:
+                return ecs.error("InvalidParameterException", problem)
+        response: ecs.Response = create(data)
+        return response
+
+    ecs.stock._create_service = create_if_reachable  # CloudFormation calls this name
+    ecs.stock._ACTION_MAP["CreateService"] = create_if_reachable
+
+
+def _problem_of(entry: dict[str, Any], task_definition: str) -> str | None:
+    group = entry.get("targetGroupArn")
+    if group and not balancers_of(group):
+        return (
+            f"The target group with targetGroupArn {group} does not have an associated load "
+            "balancer."
+        )
+    definition = ecs.stock._task_defs.get(ecs.stock._resolve_td_key(task_definition)) or {}
+    names = {container["name"] for container in definition.get("containerDefinitions", [])}
+    if entry.get("containerName") not in names:
+        return f"The container {entry.get('containerName')} does not exist in the task definition."
+    return None
 
 
 def _listener_of(params: dict[str, Any]) -> str:

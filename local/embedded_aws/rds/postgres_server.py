@@ -100,6 +100,24 @@ class PostgresServer:
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def back_up(self, target: Path) -> None:
+        """Copy the running server's files, consistent as of the end of the copy."""
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True, mode=0o700)
+        owner = self.directory.stat()
+        os.chown(target, owner.st_uid, owner.st_gid)
+        password_file = self.directory / "admin-password"
+        password = password_file.read_text(encoding="utf-8")
+        self._run(
+            [
+                *self._run_as, self._binary("pg_basebackup"), "--pgdata", str(target / "data"),
+                "--wal-method", "fetch", "--checkpoint", "fast", "--no-sync",
+                "--host", "127.0.0.1", "--port", str(self.port), "--username", ADMIN,
+            ],
+            environment={"PGPASSWORD": password},
+        )  # fmt: skip
+        subprocess.run(["cp", "-p", str(password_file), str(target)], check=True)
+
     def execute(self, statements: str, database: str = "postgres") -> None:
         """Run SQL as the administrator. It goes through standard input: it may hold passwords."""
         password = (self.directory / "admin-password").read_text(encoding="utf-8")

@@ -96,7 +96,10 @@ def running_embedded_aws(state_dir: Path, **settings: Any) -> Iterator[EmbeddedA
         "images": {
             "local/sh:1": {"entrypoint": ["/bin/sh", "-c"]},
             "local/sh-with-ip:1": {"entrypoint": ["/bin/sh", "-c"], "env": {"IP": "{task_ip}"}},
-            "local/env:1": {"command": ["env"], "env": {"PLACE": "{task_dir}", "IP": "{task_ip}"}},
+            "local/env:1": {
+                "command": ["env"],
+                "env": {"PLACE": "{container_dir}", "IP": "{task_ip}"},
+            },
         },
         "postgres_bin": str(POSTGRES_BIN),
         "lambda_python": str(LAMBDA_PYTHON),

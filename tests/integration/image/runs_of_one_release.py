@@ -1,4 +1,4 @@
-"""A run made while the next release is recorded, on the database that the environment names.
+"""Creates a run while the next release is recorded, in the database that the environment names.
 
 Prints the result as JSON. With the argument `patched`, Airflow is patched first.
 """
@@ -27,7 +27,7 @@ from airflow_on_fargate import patches
 
 
 def record(release: str) -> None:
-    """As the dag-processor does: a DAG whose only task is named by its release."""
+    """As the dag-processor does: a DAG whose only task has the name of its release."""
     with DAG("example", schedule=None) as dag:
 
         @task(task_id=release)
@@ -42,7 +42,7 @@ def record(release: str) -> None:
 
 
 def run_while(session: Any, name: str, overtaken_by: str | None) -> Any:
-    """As the API server does: read the DAG, then make the run."""
+    """As the API server does: read the DAG, then create the run."""
     dag = DBDagBag().get_latest_version_of_dag("example", session=session)
     assert dag
     if overtaken_by:
@@ -71,14 +71,14 @@ def main() -> None:
         patches.apply("run_creation")
     with create_session() as session:
         session.add(DagBundleModel(name="releases"))
-    told = []
+    printed = []
     for name, before, after in (("first", "one", "two"), ("second", "three", "four")):
         record(before)
         with create_session() as session:
             run = run_while(session, name, after)
             tasks = [instance.task_id for instance in run.task_instances]
-            told.append({"release": run.bundle_version, "tasks": tasks, "locked": locked()})
-    print(json.dumps(told))
+            printed.append({"release": run.bundle_version, "tasks": tasks, "locked": locked()})
+    print(json.dumps(printed))
 
 
 if __name__ == "__main__":

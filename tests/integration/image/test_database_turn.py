@@ -1,4 +1,4 @@
-"""What changes the whole database waits for its turn; old history goes. All of it real."""
+"""Commands that change the whole database take turns, and old history is deleted."""
 
 import os
 import subprocess
@@ -19,14 +19,14 @@ from airflow_on_fargate.database.cleaning import clean_results
 from airflow_on_fargate.schema import alembic_heads
 from tests.integration.image.conftest import ROOT, database_of_airflow
 
-WAITS = "Waiting for the end of another change of the database"
+WAITS = "Waiting for another command that changes the database"
 NOW = datetime.now(UTC)
 OLD = NOW - timedelta(days=40)
 BEFORE = (NOW - timedelta(days=30)).isoformat()
 
 
 class Image:
-    """The image's entrypoint, on a database that it has migrated."""
+    """The image's entrypoint, with a database that it has migrated."""
 
     def __init__(self, url: Any) -> None:
         self.url = url
@@ -74,7 +74,7 @@ def test_migration_waits_when_the_schema_is_being_changed(image: Image) -> None:
         process = image.start("db", "migrate")
         assert process.stdout is not None
         assert process.stdout.readline().strip() == WAITS
-        # It has said so before anything of Airflow was imported, and holds nothing.
+        # It logs this before it imports Airflow, and holds no lock.
         assert process.poll() is None
         assert not any(alembic_heads.found_heads(image.text).values())
     output, _ = process.communicate(timeout=120)
@@ -82,7 +82,7 @@ def test_migration_waits_when_the_schema_is_being_changed(image: Image) -> None:
     assert image.matches()
 
 
-def test_old_history_goes_from_both_databases_when_cleaned(image: Image) -> None:
+def test_old_history_is_deleted_from_both_databases(image: Image) -> None:
     result_backend.ensure(image.url, image.results)
     with connected(image.url) as connection:
         for event, moment in (("old", OLD), ("new", NOW)):
@@ -99,7 +99,7 @@ def test_old_history_goes_from_both_databases_when_cleaned(image: Image) -> None
     code, output = image.run("clean-database", BEFORE)
 
     assert code == 0, output
-    assert "Deleted 1 results of before" in output.splitlines()[-1]
+    assert "Deleted 1 Celery results from before" in output.splitlines()[-1]
     with connected(image.url) as connection:
         events = "SELECT event FROM log WHERE event IN ('old', 'new')"
         assert connection.exec_driver_sql(events).scalars().all() == ["new"]
@@ -120,14 +120,14 @@ def test_cleaning_fails_loudly_when_one_table_cannot_be_cleaned(image: Image) ->
 
     assert code == 1, output
     assert "'airflow db clean' ended with exit code 1" in output
-    # The one does not keep the other from being cleaned.
-    assert "Deleted 1 results" in output
+    # A failure in one does not prevent cleaning the other.
+    assert "Deleted 1 Celery results" in output
 
 
 @pytest.mark.parametrize(
     "command", [("clean-database", BEFORE), ("db", "clean", "--yes", "--dry-run")]
 )
-def test_nothing_is_deleted_when_the_schema_is_another_after_the_wait(
+def test_nothing_is_deleted_when_the_schema_changed_during_the_wait(
     image: Image, command: tuple[str, ...]
 ) -> None:
     with connected(image.url) as connection:
@@ -140,7 +140,7 @@ def test_nothing_is_deleted_when_the_schema_is_another_after_the_wait(
     assert "The schema is not the one that this image needs" in output
 
 
-def test_results_go_in_batches_when_there_are_many(image: Image) -> None:
+def test_results_are_deleted_in_batches(image: Image) -> None:
     result_backend.ensure(image.url, image.results)
     with connected(image.results) as connection:
         connection.exec_driver_sql(
@@ -151,7 +151,7 @@ def test_results_go_in_batches_when_there_are_many(image: Image) -> None:
         assert clean_results(connection, NOW - timedelta(days=30), batch=10) == 23
 
 
-def test_turn_is_free_again_when_its_process_was_killed(image: Image, tmp_path: Path) -> None:
+def test_turn_is_released_when_its_process_is_killed(image: Image, tmp_path: Path) -> None:
     program = (
         "import sys, time; from airflow_on_fargate.database import turn\n"
         "with turn.taken(sys.argv[1]): print('taken', flush=True); time.sleep(600)"

@@ -1,4 +1,4 @@
-"""What Airflow's database says of the runs to come: real PostgreSQL, Airflow's own tables."""
+"""Queries about due runs: real PostgreSQL, Airflow's own tables."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture(scope="module")
 def engine(postgres: Any) -> Iterator[Any]:
-    """Of a database with the tables of the pinned Airflow."""
+    """A session of a database with the tables of the pinned Airflow."""
     from airflow.models import import_all_models
     from airflow.models.base import Base
     from sqlalchemy import create_engine
@@ -32,7 +32,7 @@ def engine(postgres: Any) -> Iterator[Any]:
     Base.metadata.create_all(engine)
     with engine.begin() as connection:
         connection.execute(sql("INSERT INTO dag_bundle (name) VALUES ('releases')"))
-        # Rows are made by the dozen here; what they point to besides is of no interest.
+        # The tests create many rows; the rows that they reference do not matter.
         connection.execute(sql("ALTER TABLE task_instance ALTER dag_version_id DROP NOT NULL"))
     yield engine
     engine.dispose()
@@ -127,7 +127,7 @@ def add_scheduler(session: Any, seen: datetime, state: str = "running") -> int:
 
 
 class Database:
-    """As the publisher opens it."""
+    """A session as the publisher opens it."""
 
     def __init__(self, session: Any) -> None:
         self.session = session
@@ -144,20 +144,20 @@ def look(session: Any, now: datetime = NOW) -> Any:
     return DatabaseLook(lambda: own, lambda: Database(session))(now)
 
 
-def test_foretells_the_usual_slots_when_a_run_is_due(session: Any) -> None:
+def test_forecasts_the_usual_slots_when_a_run_is_due(session: Any) -> None:
     add_dag(session, "nightly")
     for day, size in enumerate((40, 42, 400, 38, 41), 1):
         add_run(session, "nightly", NOON - day * DAY, [(1.0, 100.0)] * size)
-    # A sixth back is forgotten, a run by hand is another matter.
+    # The sixth run back does not count, and neither does a manual one.
     add_run(session, "nightly", NOON - 6 * DAY, [(1.0, 100.0)] * 900)
     add_run(session, "nightly", NOON - 0.5 * DAY, [(1.0, 9.0)] * 900, run_type="manual")
 
     assert look(session) == [ForecastRun(NOON.timestamp(), "default", 41)]
 
 
-def test_foretells_waves_when_the_run_widens_later(session: Any) -> None:
+def test_forecasts_waves_when_a_run_widens_later(session: Any) -> None:
     add_dag(session, "etl")
-    # One task, then six beside each other at 65 s, then one that takes up a slot that is free.
+    # One task, then six in parallel at 65 s, then one that uses a free slot.
     add_run(session, "etl", NOON - DAY, [(1, 60), *[(65, 30)] * 6, (200, 10)])
 
     assert look(session) == [
@@ -166,22 +166,22 @@ def test_foretells_waves_when_the_run_widens_later(session: Any) -> None:
     ]
 
 
-def test_foretells_one_slot_when_the_tasks_came_one_after_the_other(session: Any) -> None:
+def test_forecasts_one_slot_when_tasks_ran_one_after_another(session: Any) -> None:
     add_dag(session, "chain")
     add_run(session, "chain", NOON - DAY, [(number * 4.0, 4.0) for number in range(14)])
 
     assert look(session) == [ForecastRun(NOON.timestamp(), "default", 1)]
 
 
-def test_foretells_what_ran_when_tasks_have_waited_for_workers(session: Any) -> None:
+def test_forecast_leaves_out_the_wait_for_workers(session: Any) -> None:
     add_dag(session, "cold")
-    # With workers at hand the second would have come after the first's end.
+    # With enough workers, the second would have started after the first's end.
     add_run(session, "cold", NOON - DAY, [(1, 20), (30, 20)], waited=70)
 
     assert look(session) == [ForecastRun(NOON.timestamp(), "default", 1)]
 
 
-def test_tells_queues_apart_when_there_are_several(session: Any) -> None:
+def test_forecasts_each_queue_separately(session: Any) -> None:
     for queue, size in (("default", 3), ("big", 7)):
         add_dag(session, queue)
         add_run(session, queue, NOON - DAY, [(1.0, 60.0)] * size, queue=queue)
@@ -204,21 +204,21 @@ def test_tells_queues_apart_when_there_are_several(session: Any) -> None:
         {"due": NOW - timedelta(minutes=1)},
     ],
 )
-def test_foretells_nothing_when_no_run_will_come(session: Any, flags: dict[str, Any]) -> None:
+def test_forecasts_nothing_when_no_run_is_due(session: Any, flags: dict[str, Any]) -> None:
     add_dag(session, "quiet", **flags)
     add_run(session, "quiet", NOON - DAY, [(1.0, 60.0)])
 
     assert look(session) == []
 
 
-def test_foretells_nothing_when_the_dag_has_never_run(session: Any) -> None:
+def test_forecasts_nothing_when_the_dag_has_never_run(session: Any) -> None:
     add_dag(session, "new")
     add_run(session, "new", NOON - DAY, [(1.0, 60.0)], state="running")
 
     assert look(session) == []
 
 
-def test_foretells_later_waves_when_the_run_has_begun(session: Any) -> None:
+def test_forecasts_later_waves_when_the_run_has_begun(session: Any) -> None:
     add_dag(session, "etl", due=NOON + DAY)
     add_run(session, "etl", NOON - DAY, [(1, 110), *[(125, 30)] * 9])
     add_run(session, "etl", NOON, [], state="running")
@@ -228,9 +228,7 @@ def test_foretells_later_waves_when_the_run_has_begun(session: Any) -> None:
     ]
 
 
-def test_reads_a_history_once_when_it_looks_each_minute(
-    session: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reads_each_history_once(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[list[str]] = []
 
     def spy(_: Any, dag_ids: list[str]) -> dict[str, Any]:
@@ -252,7 +250,7 @@ def test_reads_a_history_once_when_it_looks_each_minute(
     assert read == [["nightly"], [], [], ["nightly"]]
 
 
-def test_one_scheduler_looks_when_there_are_two(session: Any) -> None:
+def test_only_one_of_two_schedulers_publishes(session: Any) -> None:
     gone = add_scheduler(session, NOW - timedelta(minutes=2))
     ended = add_scheduler(session, NOW, state="success")
     first, second = add_scheduler(session, NOW), add_scheduler(session, NOW)

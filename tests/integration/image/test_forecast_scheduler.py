@@ -1,4 +1,4 @@
-"""The real scheduler, started as the container starts it, on a real PostgreSQL: it announces a run.
+"""The real scheduler, started as in the container, on a real PostgreSQL, publishes a forecast.
 
 AWS is a server that writes down what it is asked.
 """
@@ -19,12 +19,12 @@ import pytest
 from airflow_on_fargate import configuration
 
 SOURCE = Path(configuration.__file__).parents[1]
-# A migration of an empty database, a start, two heartbeats, on a slow machine.
+# Time for a migration of an empty database, a start and two heartbeats on a slow machine.
 MOST_SECONDS = 120
 
 
 class Aws:
-    """What has been asked of it, in order: (method, path, body)."""
+    """Keeps the requests in order: (method, path, body)."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, bytes]] = []
@@ -67,7 +67,7 @@ def aws() -> Iterator[Aws]:
 
 @pytest.fixture
 def environment(postgres: Any, aws: Aws, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A scheduler's, with a migrated database."""
+    """The environment of a scheduler with a migrated database."""
     postgres.execute(
         "CREATE ROLE scheduler LOGIN PASSWORD 'first';\n"
         "CREATE DATABASE scheduler OWNER scheduler;\n"
@@ -79,7 +79,7 @@ def environment(postgres: Any, aws: Aws, tmp_path: Path) -> Iterator[dict[str, s
         "AIRFLOW_HOME": str(tmp_path),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url,
         "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{url}",
-        # Nobody asks this scheduler for its health, and its port may be taken.
+        # There is no health check here, and the port may be in use.
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
         "AIRFLOW__SECRETS__BACKEND": "",
         "AWS_ENDPOINT_URL": aws.url,
@@ -106,7 +106,7 @@ def _run(environment: dict[str, str], *arguments: str) -> None:
 
 
 def _add_history(url: str, due: datetime) -> None:
-    """A DAG whose run of yesterday had three tasks side by side, and whose next is due then."""
+    """A DAG whose run of yesterday had three parallel tasks, and whose next run is due then."""
     from sqlalchemy import create_engine
     from sqlalchemy.orm import Session
     from test_forecast_history import add_dag, add_run, sql
@@ -121,7 +121,7 @@ def _add_history(url: str, due: datetime) -> None:
     engine.dispose()
 
 
-def test_scheduler_announces_a_run_and_has_the_scaler_look_when_it_is_due_soon(
+def test_scheduler_publishes_a_forecast_and_invokes_the_scaler_when_a_run_is_due_soon(
     environment: dict[str, str], aws: Aws, tmp_path: Path
 ) -> None:
     due = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=10)

@@ -1,4 +1,4 @@
-"""What is asked of Airflow's tables about releases, on the real PostgreSQL."""
+"""Queries of Airflow's tables about releases, on a real PostgreSQL."""
 
 import uuid
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 @pytest.fixture
 def engine(metadata: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Airflow's tables, empty, and Airflow's sessions on them."""
+    """Airflow's tables, empty, and Airflow's sessions for them."""
     from airflow import models, settings
     from airflow.models.base import Base
     from sqlalchemy import create_engine
@@ -30,7 +30,7 @@ def engine(metadata: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 class Rows:
-    """Rows of Airflow's tables, with what they must have and nothing else."""
+    """Inserts rows with only the columns that they need."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
@@ -91,7 +91,7 @@ def database() -> Any:
     return AirflowDatabase("releases")
 
 
-def test_names_every_release_that_somebody_needs(rows: Rows, database: Any) -> None:
+def test_names_every_release_in_use(rows: Rows, database: Any) -> None:
     rows.dag("a", "current")
     rows.dag("gone", "only-of-a-stale-dag", stale=True)
     first = rows.version("a", 1, "parsed-later")
@@ -101,14 +101,16 @@ def test_names_every_release_that_somebody_needs(rows: Rows, database: Any) -> N
     rows.run("a", "old", day, first)
     rows.run("a", "open", None, second)
     rows.run("a", "open", week, second)
-    # Not pinned: takes whatever is current.
+    # Not pinned: uses the current release.
     rows.run("a", None, day, first)
     assert database.releases_in_use() == {
         "current": None, "old": day, "parsed-later": day, "open": None, "parsed-last": None,
     }  # fmt: skip
 
 
-def test_names_what_a_task_of_an_open_run_was_parsed_from(rows: Rows, database: Any) -> None:
+def test_names_the_release_that_a_task_of_an_open_run_was_parsed_from(
+    rows: Rows, database: Any
+) -> None:
     rows.dag("a", "current")
     first, second = rows.version("a", 1, "first"), rows.version("a", 2, "second")
     run_id = rows.run("a", "first", None, first)
@@ -130,7 +132,7 @@ def test_gives_up_when_the_database_does_not_answer(
             database.releases_in_use()
 
 
-def test_reads_import_errors_of_its_own_bundle(rows: Rows, database: Any) -> None:
+def test_reads_only_import_errors_of_its_own_bundle(rows: Rows, database: Any) -> None:
     rows.insert(
         "import_error", filename="b.py", bundle_name="releases", timestamp=NOW, stacktrace="E: x"
     )

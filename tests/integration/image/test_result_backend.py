@@ -1,4 +1,4 @@
-"""The result backend's own database and user, on the real PostgreSQL."""
+"""The result backend's own database and user, on a real PostgreSQL."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from airflow_on_fargate.celery.result_backend import ResultBackendError, connect
 
 
 @pytest.mark.parametrize("user", result_backend.USERS)
-def test_celery_keeps_its_results_when_its_user_has_no_more_than_its_rights(
+def test_celery_stores_results_with_the_rights_of_its_user(
     metadata: Any, results: Any, user: str
 ) -> None:
     from celery import Celery
@@ -27,10 +27,10 @@ def test_celery_keeps_its_results_when_its_user_has_no_more_than_its_rights(
 
 
 @pytest.mark.parametrize("user", result_backend.USERS)
-def test_metadata_database_is_closed_when_the_result_user_knocks(
+def test_result_user_cannot_connect_to_the_metadata_database(
     metadata: Any, results: Any, user: str
 ) -> None:
-    # Before, it would open: that is PostgreSQL's default for every user there is.
+    # Before, it can connect: that is PostgreSQL's default for every user.
     with connected(metadata) as connection:
         result_backend.set_password(connection, user, "second")
     inside = metadata.set(username=user, password="second")
@@ -42,9 +42,7 @@ def test_metadata_database_is_closed_when_the_result_user_knocks(
         connected(inside)
 
 
-def test_result_user_makes_nothing_of_its_own_when_it_is_in_its_database(
-    metadata: Any, results: Any
-) -> None:
+def test_result_user_cannot_create_tables(metadata: Any, results: Any) -> None:
     ensure(metadata, results)
 
     for statement in ("CREATE TABLE mine (x int)", "CREATE ROLE friend", "CREATE DATABASE mine"):
@@ -55,7 +53,7 @@ def test_result_user_makes_nothing_of_its_own_when_it_is_in_its_database(
             connection.exec_driver_sql(statement)
 
 
-def test_nothing_is_lost_when_it_is_repeated(metadata: Any, results: Any) -> None:
+def test_repeating_it_keeps_all_results(metadata: Any, results: Any) -> None:
     ensure(metadata, results)
     with connected(results) as connection:
         connection.exec_driver_sql("INSERT INTO celery_taskmeta (id, task_id) VALUES (1, 'a')")
@@ -67,7 +65,7 @@ def test_nothing_is_lost_when_it_is_repeated(metadata: Any, results: Any) -> Non
     assert "second" not in said
 
 
-def test_only_the_user_of_the_url_gets_its_password_when_a_rotation_is_under_way(
+def test_only_the_user_in_the_url_gets_its_password_during_a_rotation(
     metadata: Any, results: Any
 ) -> None:
     ensure(metadata, results)
@@ -75,14 +73,12 @@ def test_only_the_user_of_the_url_gets_its_password_when_a_rotation_is_under_way
 
     ensure(metadata, moved)
 
-    # A worker that started before the rotation still reports its results.
+    # A worker that started before the rotation can still report results.
     connected(results).close()
     connected(moved).close()
 
 
-def test_password_stands_in_no_statement_when_it_is_set(
-    metadata: Any, results: Any, postgres: Any
-) -> None:
+def test_no_statement_contains_the_password(metadata: Any, results: Any, postgres: Any) -> None:
     postgres.execute("ALTER SYSTEM SET log_statement = 'all'; SELECT pg_reload_conf();")
 
     ensure(metadata, results)
@@ -110,7 +106,7 @@ def test_error_quotes_no_statement_when_a_password_cannot_be_set(
         ({"database": "airflow"}, "must not be the metadata database"),
     ],
 )
-def test_is_refused_when_the_url_is_that_of_the_metadata_database(
+def test_url_of_the_metadata_database_is_refused(
     metadata: Any, results: Any, change: dict[str, str], complaint: str
 ) -> None:
     with pytest.raises(ResultBackendError, match=complaint):

@@ -1,4 +1,4 @@
-"""Rotation of passwords on the real PostgreSQL: whoever holds a URL can connect, at any moment."""
+"""Rotation of passwords on a real PostgreSQL: every URL in use works at any moment."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ from rotation_doubles import InterruptedRunError, context
 
 
 class Stack:
-    """The URLs that running tasks hold, restart by restart."""
+    """The URLs that running tasks have, restart by restart."""
 
     def __init__(self, metadata: Any, results: Any) -> None:
         self.interrupt_at = 0
@@ -34,7 +34,7 @@ class Stack:
         return [passwords._url(self.context.secrets[name].value()) for name in names]
 
     def restart(self) -> None:
-        """Tasks of before, and tasks of now, open new connections and do what they do."""
+        """Tasks from before and after the restart open new connections and work."""
         now = self.urls()
         for metadata, results in (self.held, now):
             with connected(metadata) as connection:
@@ -62,22 +62,20 @@ def roles(postgres_url: Any) -> set[str]:
         return set(connection.exec_driver_sql("SELECT rolname FROM pg_roles").scalars())
 
 
-def test_owner_has_a_new_password_when_the_database_password_is_rotated(
-    stack: Stack, metadata: Any
-) -> None:
+def test_database_rotation_gives_the_owner_a_new_password(stack: Stack, metadata: Any) -> None:
     passwords.rotate_database_password(stack.context, None)
 
     url, _ = stack.urls()
     assert url.username == "airflow"
     assert url.password != "first"
-    # CloudFormation composes the URL of it, and gives it to RDS.
+    # CloudFormation composes the URL from it, and passes it to RDS.
     assert stack.value("database-password") == url.password
     assert not passwords._opens(metadata)
     assert passwords.STAND_IN not in roles(url)
     stack.restart()
 
 
-def test_stand_in_changes_no_table_when_it_stands_in(stack: Stack) -> None:
+def test_stand_in_cannot_change_tables(stack: Stack) -> None:
     stack.interrupt_at = 1
     with pytest.raises(InterruptedRunError):
         passwords.rotate_database_password(stack.context, None)
@@ -89,9 +87,7 @@ def test_stand_in_changes_no_table_when_it_stands_in(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("restart", [1, 2])
-def test_same_database_rotation_goes_on_when_it_was_interrupted(
-    stack: Stack, metadata: Any, restart: int
-) -> None:
+def test_interrupted_database_rotation_continues(stack: Stack, metadata: Any, restart: int) -> None:
     stack.interrupt_at = restart
     with pytest.raises(InterruptedRunError):
         passwords.rotate_database_password(stack.context, None)
@@ -103,13 +99,13 @@ def test_same_database_rotation_goes_on_when_it_was_interrupted(
     assert passwords.STAND_IN not in roles(stack.urls()[0])
 
 
-def test_same_database_rotation_goes_on_when_only_the_owner_had_the_password(
+def test_interrupted_database_rotation_continues_when_only_the_owner_had_the_password(
     stack: Stack, metadata: Any
 ) -> None:
     stack.interrupt_at = 1
     with pytest.raises(InterruptedRunError):
         passwords.rotate_database_password(stack.context, None)
-    # That restart has come to its end all the same; the next step was half done.
+    # That restart finished nevertheless; the next step was half done.
     stack.held = stack.urls()
     new = stack.urls()[0].password
     with connected(metadata) as owner:
@@ -120,7 +116,7 @@ def test_same_database_rotation_goes_on_when_only_the_owner_had_the_password(
     assert stack.urls()[0] == metadata.set(password=new)
 
 
-def test_another_password_comes_when_the_database_is_rotated_again(stack: Stack) -> None:
+def test_second_database_rotation_sets_another_password(stack: Stack) -> None:
     seen = {stack.value("database-password")}
     for _ in range(2):
         passwords.rotate_database_password(stack.context, None)
@@ -128,21 +124,19 @@ def test_another_password_comes_when_the_database_is_rotated_again(stack: Stack)
     assert len(seen) == 3
 
 
-def test_both_users_have_the_new_password_when_the_result_backend_is_rotated(
-    stack: Stack, results: Any
-) -> None:
+def test_result_rotation_gives_both_users_the_new_password(stack: Stack, results: Any) -> None:
     passwords.rotate_result_backend_password(stack.context, 7)
 
     _, url = stack.urls()
     assert url.username == "result_backend_2"
     assert url.password == stack.value("result-backend-password") != "second"
-    # The URL that CloudFormation would compose opens as well.
+    # The URL that CloudFormation would compose works as well.
     assert passwords._opens(url.set(username="result_backend"))
     assert not passwords._opens(results)
     assert stack.context.workers.waited == [7]
 
 
-def test_old_workers_still_report_when_the_result_rotation_waits_for_them(
+def test_old_workers_can_report_until_the_result_rotation_ends(
     stack: Stack, results: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = []
@@ -155,7 +149,7 @@ def test_old_workers_still_report_when_the_result_rotation_waits_for_them(
     assert opened == [True]
 
 
-def test_same_result_rotation_goes_on_when_it_was_interrupted(stack: Stack) -> None:
+def test_interrupted_result_rotation_continues(stack: Stack) -> None:
     stack.interrupt_at = 1
     with pytest.raises(InterruptedRunError):
         passwords.rotate_result_backend_password(stack.context, 7)
@@ -167,7 +161,7 @@ def test_same_result_rotation_goes_on_when_it_was_interrupted(stack: Stack) -> N
     assert passwords._opens(new.set(username="result_backend"))
 
 
-def test_a_new_password_comes_when_the_other_user_is_from_a_snapshot(
+def test_result_rotation_works_when_the_other_user_is_from_a_snapshot(
     stack: Stack, metadata: Any, results: Any
 ) -> None:
     with connected(metadata) as owner:
@@ -179,7 +173,7 @@ def test_a_new_password_comes_when_the_other_user_is_from_a_snapshot(
     assert stack.value("result-backend-password") not in ("second", "that of another stack")
 
 
-def test_a_new_password_comes_when_cloudformation_has_composed_the_url_again(
+def test_result_rotation_works_when_cloudformation_composed_the_url_again(
     stack: Stack, results: Any
 ) -> None:
     passwords.rotate_result_backend_password(stack.context, 7)
@@ -194,9 +188,7 @@ def test_a_new_password_comes_when_cloudformation_has_composed_the_url_again(
     assert not passwords._opens(results.set(password=first))
 
 
-def test_deployment_does_no_harm_when_it_comes_after_a_rotation(
-    stack: Stack, metadata: Any
-) -> None:
+def test_deployment_after_a_rotation_keeps_the_new_password(stack: Stack, metadata: Any) -> None:
     passwords.rotate_result_backend_password(stack.context, 7)
     _, url = stack.urls()
 

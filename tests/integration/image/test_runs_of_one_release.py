@@ -1,4 +1,4 @@
-"""A run has the tasks of its release, also when the next is recorded while it is made."""
+"""A run has the tasks of its release, even when the next is recorded while it is created."""
 
 import json
 import os
@@ -14,7 +14,7 @@ SOURCES = Path(__file__).parents[3] / "images/airflow/src"
 
 
 def outcome(postgres: Any, home: Path, *arguments: str) -> list[dict[str, Any]]:
-    """What the program tells of its two runs, on a database of its own."""
+    """The program's output about its two runs, with a separate database."""
     postgres.execute("CREATE ROLE runs LOGIN PASSWORD 'runs'; CREATE DATABASE runs OWNER runs;")
     url = f"postgresql+psycopg2://runs:runs@127.0.0.1:{postgres.port}/runs"
     environment = {
@@ -30,8 +30,8 @@ def outcome(postgres: Any, home: Path, *arguments: str) -> list[dict[str, Any]]:
     finally:
         postgres.execute("DROP DATABASE runs WITH (FORCE); DROP ROLE runs;")
     assert done.returncode == 0, done.stderr[-3000:]
-    told: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    printed: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return printed
 
 
 @pytest.mark.timeout(300)

@@ -1,4 +1,4 @@
-"""PostgreSQL as the tests of the image have it, an S3, and a metadata database of Airflow's."""
+"""PostgreSQL as in the tests of the image, an S3, and a metadata database of Airflow."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from tests.integration.image.conftest import postgres as postgres
 ROOT = Path(__file__).parents[3]
 BUCKET = "dags"
 SIMPLE = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
-# What needs the rest of the stack.
+# Settings that need the rest of the stack.
 _LEFT_OUT = ("AIRFLOW__DATABASE__EXTERNAL_DB_MANAGERS", "AIRFLOW__SECRETS__BACKEND")
 
 

@@ -1,4 +1,4 @@
-"""`make FOLDER`: runs, as the API server makes them, until FOLDER/stop is there.
+"""`make FOLDER`: create runs, as the API server does, until FOLDER/stop exists.
 
 `judge FOLDER`: whether each has the tasks of its release, by FOLDER/numbers.json; prints JSON.
 """
@@ -26,7 +26,7 @@ DAG_IDS = ("first", "second", "third")
 
 
 def make(folder: Path) -> None:
-    """A run of some DAG, again and again; the first one of all makes FOLDER/ready."""
+    """Create runs of random DAGs; after the first one, create FOLDER/ready."""
     patches.apply("run_creation")
     chance, bag, number = random.Random(7), DBDagBag(), 0
     while not (folder / "stop").exists():
@@ -45,7 +45,7 @@ def make(folder: Path) -> None:
 
 
 def judge(folder: Path) -> None:
-    """Every run there is."""
+    """All runs."""
     numbers = json.loads((folder / "numbers.json").read_text())
     tasks: dict[tuple[str, str], set[str]] = defaultdict(set)
     with create_session() as session:
@@ -61,8 +61,8 @@ def judge(folder: Path) -> None:
         if (has := tasks[dag_id, run_id]) != {"begin", f"step_{numbers[release]}", "end"}
     ]
     releases = len({release for _, _, release in runs})
-    told = {"runs": len(runs), "of releases": releases, "import errors": errors, "wrong": wrong}
-    print(json.dumps(told))
+    found = {"runs": len(runs), "of releases": releases, "import errors": errors, "wrong": wrong}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Two hundred releases at random moments, as the dag-processor records them and runs are made.
+"""Two hundred releases with random timing, recorded by the dag-processor while runs are created.
 
-Real: the publisher, the dag-processor, the database, and the making of runs. Not there: whoever
-executes them; `tests/releases` has the whole stack.
+The publisher, the dag-processor, the database and the creation of runs are real. Nothing executes
+the runs; `tests/releases` has the whole stack.
 """
 
 import json
@@ -26,7 +26,7 @@ from tests.integration.recording.conftest import BUCKET
 RELEASES = int(os.environ.get("RELEASES", "200"))
 RUNS = Path(__file__).with_name("runs.py")
 DAG_IDS = ("first", "second", "third")
-# A parse that meets files of two releases fails.
+# A parse that reads files of two releases fails.
 DAG = """
 from airflow.sdk import DAG, task
 from modules import early
@@ -42,7 +42,7 @@ with DAG("{dag_id}", schedule=None):
 
 
 class Publishing:
-    """Puts all files of a release, and publishes at once; knows which number each release has."""
+    """Uploads all files of a release and publishes it; knows the number of each release."""
 
     def __init__(self) -> None:
         self._s3 = boto3.client("s3")
@@ -77,7 +77,7 @@ def until(path: Path, process: subprocess.Popen[bytes]) -> None:
 def test_every_run_has_the_tasks_of_its_release_when_releases_come_at_random_moments(
     component: dict[str, str], tmp_path: Path
 ) -> None:
-    # More switches in less time.
+    # For more switches in less time.
     bundles = json.loads(component["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
     bundles[0]["kwargs"]["refresh_interval"] = 1
     component["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = json.dumps(bundles)
@@ -111,5 +111,5 @@ def test_every_run_has_the_tasks_of_its_release_when_releases_come_at_random_mom
     print({"releases": RELEASES, "switches": switches, **found, "wrong": len(wrong)})
     assert wrong == []
     assert found["import errors"] == 0
-    # What is served is recorded, however fast releases follow each other.
+    # The served release is recorded, however fast releases follow each other.
     assert found["of releases"] > switches * 0.8

@@ -20,6 +20,7 @@ PSEUDO_PARAMETERS = {
     "AWS::Region": "<region>",
     "AWS::AccountId": "<account>",
     "AWS::Partition": "<partition>",
+    "AWS::StackId": "<stack-id>",
 }
 
 _NOTHING = object()

@@ -1,4 +1,4 @@
-"""The example DAGs load and have the shape that the README promises.
+"""The example DAGs load and have the tasks that the README describes.
 
 Needs the Airflow environment (images/airflow/requirements.lock and pytest); neither network nor
 database. Airflow runs in a process of its own, because it reads its configuration at import.
@@ -46,7 +46,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         env={
             "PATH": os.environ["PATH"],
             "HOME": home,
-            # The folder is uploaded as it is.
+            # The folder is uploaded as it is, so it must not contain bytecode.
             "PYTHONDONTWRITEBYTECODE": "1",
             "AIRFLOW_HOME": home,
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -60,22 +60,20 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return described
 
 
-def test_all_files_load_when_airflow_parses_them(bag: dict[str, Any]) -> None:
+def test_airflow_parses_all_files(bag: dict[str, Any]) -> None:
     assert bag["errors"] == {}
 
 
-def test_there_are_exactly_these_dags_when_the_folder_is_read(bag: dict[str, Any]) -> None:
+def test_folder_contains_exactly_these_dags(bag: dict[str, Any]) -> None:
     assert {name: dag["tasks"] for name, dag in bag["dags"].items()} == TASKS
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
-def test_nothing_runs_by_itself_when_the_examples_are_deployed(
-    bag: dict[str, Any], name: str
-) -> None:
+def test_no_dag_has_a_schedule(bag: dict[str, Any], name: str) -> None:
     assert bag["dags"][name]["schedule"] == "None"
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
-def test_each_says_what_it_shows_when_looked_at(bag: dict[str, Any], name: str) -> None:
+def test_every_dag_describes_its_purpose(bag: dict[str, Any], name: str) -> None:
     assert bag["dags"][name]["tags"] == ["example", "smoke"]
     assert bag["dags"][name]["doc"].lstrip().startswith("###")

@@ -24,5 +24,5 @@ os.environ.update(
     }
 )
 
-# pytest's importlib mode leaves helpers beside the tests unfound.
+# pytest's importlib mode does not find helpers beside the tests.
 sys.path.append(str(Path(__file__).parent / "rotation"))

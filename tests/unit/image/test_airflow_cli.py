@@ -1,4 +1,4 @@
-"""What run_airflow_command knows of Airflow's command line is what the image's Airflow has."""
+"""The command line that run_airflow_command knows is that of the image's Airflow."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from run_airflow_command.commands.airflow_cli import (
 )
 from run_airflow_command.maintenance import command_of
 
-# In a process of its own, with the image's settings: the parser is built from them at import.
+# In a separate process with the image's settings: the parser is built from them at import.
 PARSER = """
 from airflow.cli import cli_parser
 from airflow.cli.cli_config import GroupCommand
@@ -41,30 +41,30 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, ...]]:
     return {tuple(line.split()) for line in done.stdout.splitlines()}
 
 
-def test_commands_are_those_of_the_real_parser_when_compared(commands):
+def test_commands_are_those_of_the_real_parser(commands):
     known = {(group,) for group in AIRFLOW_COMMANDS}
     known |= {(group, word) for group, words in AIRFLOW_COMMANDS.items() for word in words.split()}
     assert commands == known
 
 
-def test_refused_commands_exist_when_compared(commands):
+def test_refused_commands_exist(commands):
     assert set(_REFUSED) - commands == set()
 
 
-def test_own_commands_are_those_of_the_entrypoint_when_compared():
+def test_own_commands_are_those_of_the_entrypoint():
     assert set(entrypoint.OWN_COMMANDS) == OWN_COMMANDS
 
 
-def test_own_commands_hide_none_of_airflows_when_compared():
+def test_own_commands_hide_no_command_of_airflow():
     assert not OWN_COMMANDS & AIRFLOW_COMMANDS.keys()
 
 
-def test_commands_take_turns_in_the_image_when_the_function_lets_one_run_alone():
+def test_commands_that_run_alone_take_turns_in_the_image():
     airflows = {words for words in _CHANGES_THE_DATABASE if words[0] not in OWN_COMMANDS}
     assert airflows == turn.CHANGES_SCHEMA | turn.CHANGES_ROWS
 
 
-def test_cleaning_is_understood_by_the_real_parser_when_parsed():
+def test_real_parser_accepts_the_cleaning_command():
     from airflow.cli import cli_parser
 
     command, moment = command_of("db-clean", 30, datetime.now(UTC))

@@ -21,5 +21,5 @@ def test_component_is_patched_before_airflow_starts(
     component.main()
 
     assert done == [*patches.BY_COMPONENT.get(name, ()), "airflow"]
-    # The load balancer asks the API server itself.
+    # The API server has an HTTP health check.
     assert mirrored == ([] if name == "api-server" else [name])

@@ -1,4 +1,4 @@
-"""The image's settings: real options, complete, and never stronger than the task definition."""
+"""The image's settings: real options, derived values, and their precedence."""
 
 import ast
 import inspect
@@ -13,7 +13,7 @@ from airflow_on_fargate import configuration
 SETTINGS = configuration.settings_for(
     {"DAG_BUCKET_NAME": "dags", "AIRFLOW__API__BASE_URL": "https://airflow.example.com"}
 )
-# Options of sections that take any name, so no description lists them.
+# Sections that accept any option, so that no description lists them.
 FREE_SECTIONS = {"celery_broker_transport_options"}
 
 
@@ -22,7 +22,7 @@ def option_names() -> list[tuple[str, str]]:
     return [(section.lower(), option.lower()) for _, section, option in names]
 
 
-def test_every_setting_is_an_option_of_this_airflow_when_compared_with_its_descriptions() -> None:
+def test_every_setting_is_an_option_of_this_airflow() -> None:
     ProvidersManager().initialize_providers_configuration()
     described = conf.configuration_description
     unknown = [
@@ -36,7 +36,7 @@ def test_every_setting_is_an_option_of_this_airflow_when_compared_with_its_descr
 @pytest.mark.parametrize(
     ("name", "value"),
     {
-        # What has been measured or reviewed to be needed; the reasons stand beside the settings.
+        # Values that measurements or reviews require; the reasons are beside the settings.
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "airflow.utils.net.get_host_ip_address",
         "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
@@ -54,11 +54,11 @@ def test_every_setting_is_an_option_of_this_airflow_when_compared_with_its_descr
         "FORWARDED_ALLOW_IPS": "*",
     }.items(),
 )
-def test_setting_has_its_value_when_nothing_else_is_said(name: str, value: str) -> None:
+def test_setting_has_its_value(name: str, value: str) -> None:
     assert SETTINGS[name] == value
 
 
-def test_every_default_has_a_reason_when_read_in_the_source() -> None:
+def test_every_default_has_a_reason() -> None:
     source = inspect.getsource(configuration)
     lines = source.splitlines()
     mapping = next(
@@ -71,7 +71,7 @@ def test_every_default_has_a_reason_when_read_in_the_source() -> None:
     assert isinstance(mapping, ast.Dict)
     keys = [key for key in mapping.keys if isinstance(key, ast.Constant)]
     assert len(keys) == len(configuration.DEFAULTS)
-    # One comment may speak for a pair that stands together.
+    # One comment may cover adjacent settings.
     without = [
         key.value
         for key in keys
@@ -80,7 +80,7 @@ def test_every_default_has_a_reason_when_read_in_the_source() -> None:
     assert without == []
 
 
-def test_the_task_definition_wins_when_it_sets_a_default() -> None:
+def test_task_definition_overrides_a_default() -> None:
     environment = {"AIRFLOW__CORE__PARALLELISM": "5", "AIRFLOW_HOME": "/somewhere"}
     configuration.apply(environment)
     assert environment["AIRFLOW__CORE__PARALLELISM"] == "5"
@@ -90,21 +90,21 @@ def test_the_task_definition_wins_when_it_sets_a_default() -> None:
     )
 
 
-def test_no_default_is_a_secret_or_an_address_when_listed() -> None:
+def test_no_default_is_a_secret_or_an_address() -> None:
     words = ("SQL_ALCHEMY_CONN", "FERNET", "SECRET_KEY", "JWT_SECRET", "RESULT_BACKEND", "_URL\n")
     assert [name for name in SETTINGS if any(word in f"{name}\n" for word in words)] == [
         "AIRFLOW__CELERY__BROKER_URL"
     ]
 
 
-def test_bundle_list_names_the_bucket_when_one_is_given() -> None:
+def test_bundle_list_names_the_bucket() -> None:
     settings = configuration.settings_for({"DAG_BUCKET_NAME": "my-dags"})
     [bundle] = json.loads(settings["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
     assert bundle["classpath"] == "airflow_on_fargate.releases.bundle.ReleaseDagBundle"
     assert bundle["kwargs"] == {"bucket_name": "my-dags", "refresh_interval": 3}
 
 
-def test_bundle_list_is_left_alone_when_there_is_no_bucket() -> None:
+def test_bundle_list_is_not_set_without_a_bucket() -> None:
     assert "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST" not in configuration.settings_for({})
 
 
@@ -130,7 +130,7 @@ def test_further_queues_are_named_after_the_stack(names: str, further: dict[str,
     assert queues == {name: {"url": f"{place}/{queue}"} for name, queue in expected.items()}
 
 
-def test_queues_are_left_to_the_task_definition_when_it_names_no_address() -> None:
+def test_queues_are_not_set_without_an_address() -> None:
     assert not [name for name in configuration.settings_for({}) if "PREDEFINED_QUEUES" in name]
 
 
@@ -198,7 +198,7 @@ def test_addresses_are_derived_for_the_component_that_uses_them(
     ("base_url", "secure"),
     [("https://airflow.example.com", "True"), ("http://127.0.0.1:8080", "False"), ("", "False")],
 )
-def test_cookies_are_secure_when_users_come_by_https(base_url: str, secure: str) -> None:
+def test_cookies_are_secure_for_an_https_base_url(base_url: str, secure: str) -> None:
     settings = configuration.settings_for({"AIRFLOW__API__BASE_URL": base_url})
     assert settings["AIRFLOW__FAB__COOKIE_SECURE"] == secure
 

@@ -1,4 +1,4 @@
-"""What the entrypoint becomes."""
+"""What the entrypoint runs."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from airflow_on_fargate import entrypoint, heartbeat
 
 
 class BecameError(Exception):
-    """Stands for exec, after which nothing of this process is left."""
+    """Simulates exec, which replaces this process."""
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def became(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         (["triggerer"], ["airflow_on_fargate.component", "triggerer"]),
     ],
 )
-def test_becomes_airflow_when_given_its_arguments(
+def test_runs_airflow_with_its_arguments(
     arguments: list[str], command: list[str], became: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("airflow_on_fargate.schema.readiness.wait", lambda _: None)
@@ -60,7 +60,7 @@ def test_waits_for_the_schema_when_the_component_needs_it(
 
 
 @pytest.mark.parametrize("arguments", [["celery", "worker"], ["db", "check"], ["dags", "list"]])
-def test_does_not_wait_when_the_command_has_no_database_or_makes_it(
+def test_does_not_wait_for_the_schema_when_the_command_does_not_need_it(
     arguments: list[str], became: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("airflow_on_fargate.schema.readiness.wait", lambda _: pytest.fail("waited"))
@@ -86,13 +86,13 @@ def test_exits_with_the_reason_when_the_configuration_is_malformed(
     assert became == []
 
 
-def test_says_what_is_expected_when_given_nothing() -> None:
+def test_says_what_is_expected_without_arguments() -> None:
     with pytest.raises(SystemExit, match="arguments of an Airflow command"):
         entrypoint.main([])
 
 
 @pytest.mark.parametrize("words", [["db", "migrate"], ["rotate-fernet-key"]])
-def test_waits_for_its_turn_when_the_whole_database_changes(
+def test_command_that_changes_the_whole_database_takes_a_turn(
     words: list[str], became: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("airflow_on_fargate.database.turn.run", lambda given: len(given))
@@ -106,7 +106,7 @@ def test_waits_for_its_turn_when_the_whole_database_changes(
     ("command", "function", "words"),
     [("upgrade-schema", "upgrade", ()), ("restore-schema", "restore", ("alembic_version=a1",))],
 )
-def test_changes_the_schema_when_told_to(
+def test_runs_the_schema_commands(
     command: str,
     function: str,
     words: tuple[str, ...],

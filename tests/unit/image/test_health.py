@@ -45,20 +45,20 @@ def let_age(name: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("component", sorted(heartbeat.COMPONENTS))
-def test_healthy_when_the_loop_turned_lately(component: str, home: str) -> None:
+def test_healthy_when_the_loop_ran_recently(component: str, home: str) -> None:
     heartbeat.beat(component)
     assert "loop" in health.check(component, {"AIRFLOW_HOME": home})
 
 
 @pytest.mark.parametrize("component", sorted(heartbeat.COMPONENTS))
-def test_unhealthy_when_the_loop_stands_still(component: str, home: str) -> None:
+def test_unhealthy_when_the_loop_does_not_run(component: str, home: str) -> None:
     heartbeat.beat(component)
     let_age(component, health.MAX_HEARTBEAT_AGE_SECONDS + 5)
-    with pytest.raises(UnhealthyError, match="last turned"):
+    with pytest.raises(UnhealthyError, match="last ran"):
         health.check(component, {"AIRFLOW_HOME": home})
 
 
-def test_unhealthy_when_the_loop_never_turned(home: str) -> None:
+def test_unhealthy_when_the_loop_never_ran(home: str) -> None:
     with pytest.raises(UnhealthyError, match="not started"):
         health.check("worker", {"AIRFLOW_HOME": home})
 
@@ -107,7 +107,7 @@ def test_scheduler_is_unhealthy_when_it_answers_503(home: str, server: HTTPServe
         health.check("scheduler", environment)
 
 
-def test_unhealthy_when_nobody_listens(home: str, server: HTTPServer) -> None:
+def test_unhealthy_when_the_port_is_closed(home: str, server: HTTPServer) -> None:
     port = server.server_port
     server.shutdown()
     server.server_close()
@@ -126,7 +126,7 @@ def test_exit_code_is_one_when_the_configuration_is_malformed(
     assert health.main(["scheduler"]) == 1
 
 
-def test_imports_nothing_but_the_standard_library_when_run() -> None:
+def test_imports_only_the_standard_library() -> None:
     code = (
         "import sys; before = set(sys.modules); import airflow_on_fargate.health; "
         "print([m for m in set(sys.modules) - before "

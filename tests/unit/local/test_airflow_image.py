@@ -12,7 +12,7 @@ from commands.workspace import Workspace
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path, 1, 2, 3)
+    return Workspace(tmp_path, 1, 2, 3, 4)
 
 
 def test_every_edition_is_another_image_when_it_is_made_of_something_else():

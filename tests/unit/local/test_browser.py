@@ -31,7 +31,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, system: str, user: int) -> None:
 
 
 def call() -> None:
-    browser.browser(Workspace(Path("/nowhere"), 1, 2, 3))
+    browser.browser(Workspace(Path("/nowhere"), 1, 2, 3, 4))
 
 
 def test_takes_only_the_browser_that_is_named_when_one_is(monkeypatch, tmp_path):

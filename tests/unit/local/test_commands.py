@@ -9,16 +9,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 from commands import emulator
+from commands.airflow_api import AirflowApi
 from commands.env import variable_name
+from commands.status import task_lines
 from commands.steps import wait_until
 from commands.workspace import CommandError, Workspace
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(state_dir=tmp_path, aws_port=4566, ui_port=8080, database_port=5433)
+    return Workspace(tmp_path, aws_port=4566, ui_port=8080, https_port=8443, database_port=5433)
 
 
 @pytest.mark.parametrize("text", ["http", "80", "70000", "-1"])
@@ -33,7 +36,9 @@ def test_names_port_and_variable_when_a_port_is_taken(tmp_path):
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         taken = holder.getsockname()[1]
-        workspace = Workspace(tmp_path, aws_port=taken, ui_port=taken, database_port=taken)
+        workspace = Workspace(
+            tmp_path, aws_port=taken, ui_port=taken, https_port=taken, database_port=taken
+        )
         with pytest.raises(CommandError, match=rf"port {taken} \(LOCAL_UI_PORT\)"):
             emulator.check_ports(workspace)
 
@@ -94,3 +99,54 @@ def test_wait_until_names_what_it_waited_for_when_time_is_up():
 )
 def test_names_an_output_in_capitals_when_it_is_exported(output, variable):
     assert variable_name(output) == variable
+
+
+@pytest.mark.parametrize(
+    ("url", "trusted"), [("https://localhost:8443", True), ("http://localhost:8080", False)]
+)
+def test_local_authority_is_trusted_for_https_only(workspace, url, trusted):
+    assert workspace.ca_file_for(url) == (workspace.ca_file if trusted else None)
+
+
+def test_session_trusts_the_authority_of_the_workspace(workspace, monkeypatch):
+    used: list[object] = []
+
+    def post(session: requests.Session, url: str, **_: object) -> requests.Response:
+        used.append(session.verify)
+        answer = requests.Response()
+        answer.status_code = 201
+        answer._content = b'{"access_token": "t"}'
+        return answer
+
+    monkeypatch.setattr(requests.Session, "post", post)
+    AirflowApi("https://localhost:8443", "admin", "password", workspace.ca_file)
+    AirflowApi("http://localhost:8080", "admin", "password")
+    assert used == [str(workspace.ca_file), True]
+
+
+def test_status_lists_the_containers_of_a_task_with_their_health():
+    def task(definition: str, **containers: str) -> dict[str, object]:
+        return {
+            "taskDefinitionArn": f"arn:aws:ecs:us-east-1:1:task-definition/{definition}",
+            "lastStatus": "RUNNING",
+            "healthStatus": "HEALTHY",
+            "containers": [
+                {"name": name, "lastStatus": "RUNNING", "healthStatus": health}
+                for name, health in containers.items()
+            ],
+        }
+
+    lines = task_lines(
+        [
+            task("s-worker:3", worker="UNKNOWN"),
+            task("s-control-plane:1", triggerer="HEALTHY", scheduler="UNHEALTHY"),
+        ]
+    )
+
+    assert [line.split() for line in lines] == [
+        ["s-control-plane:1", "RUNNING", "HEALTHY"],
+        ["scheduler", "RUNNING", "UNHEALTHY"],
+        ["triggerer", "RUNNING", "HEALTHY"],
+        ["s-worker:3", "RUNNING", "HEALTHY"],
+        ["worker", "RUNNING"],
+    ]

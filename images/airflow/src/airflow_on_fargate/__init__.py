@@ -1,4 +1,4 @@
-"""What this image adds to Airflow: defaults, start-up, the worker's life cycle, the DAG bundle.
+"""What this image adds to Airflow: settings, start-up, the worker's life cycle, the DAG bundle.
 
-Nothing here is imported by Airflow unless a setting in `configuration` names it.
+Airflow imports a module of this package only where a setting in `configuration` names it.
 """

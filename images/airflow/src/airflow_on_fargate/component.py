@@ -1,4 +1,4 @@
-"""Airflow's command line for components that need something of ours.
+"""Airflow's command line for the components that need patches or hooks of this package.
 
 Run as `python -m airflow_on_fargate.component dag-processor`.
 """
@@ -10,7 +10,7 @@ from airflow_on_fargate.releases import watch
 
 
 def main() -> None:
-    """Run `airflow` with the arguments given, in this process."""
+    """Apply what the component needs, then run `airflow` with the same arguments."""
     from airflow.__main__ import main as airflow
 
     component = sys.argv[1]

@@ -28,52 +28,51 @@ DAG_BUNDLE_REFRESH_SECONDS: Final = 3
 
 DEFAULTS: Final[Mapping[str, str]] = {
     # --- core ---
-    # Work runs on the fleet, never beside the scheduler.
+    # Tasks run on the worker fleet, never beside the scheduler.
     "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
     # Users, roles and passwords in the metadata database.
     "AIRFLOW__CORE__AUTH_MANAGER": (
         "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
     ),
-    # A Fargate task has no resolvable name: the API server reads live logs by address.
+    # A Fargate task has no resolvable host name: the API server reads live logs by address.
     "AIRFLOW__CORE__HOSTNAME_CALLABLE": "airflow.utils.net.get_host_ip_address",
-    # The DAG bucket alone decides which DAGs exist.
+    # Only the DAG bucket decides which DAGs exist.
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    # With the default of 30 s, two releases in a row gave runs with new code and the old structure.
+    # With the default of 30 s, two releases in a row gave runs with new code and old structure.
     "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
-    # The default of 32 per scheduler would stop the fleet from growing; WorkerMaxCount is the
-    # limit.
+    # The default of 32 per scheduler would limit the fleet; WorkerMaxCount is its limit.
     "AIRFLOW__CORE__PARALLELISM": "1024",
     # --- dag-processor ---
-    # How often it asks itself whether a refresh is due. With the default, 5 s, one that comes up a
-    # millisecond early waits for another round.
+    # How often it checks whether a refresh is due. With the default of 5 s, a refresh that is due
+    # just after a check waits for another 5 s.
     "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
     # --- database ---
     # `airflow db migrate` then migrates FAB's tables too.
     "AIRFLOW__DATABASE__EXTERNAL_DB_MANAGERS": (
         "airflow.providers.fab.auth_manager.models.db.FABDBManager"
     ),
-    # --- outliving an upgrade's pause: running tasks must not notice ten minutes without an API ---
-    # Tokens are renewed only near their end; one of 600 s would expire in the pause.
+    # --- an upgrade's pause: running tasks must survive ten minutes without an API server ---
+    # Tokens are renewed only near their end; one of 600 s would expire during the pause.
     "AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME": "7200",
-    # About ten minutes of attempts; the default's five are over in seconds.
+    # About ten minutes of attempts; the default of five is over within seconds.
     "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "20",
     # The default of 3 ends a task after some 20 s without an API server.
     "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "60",
-    # Longer than the attempts above, or the scheduler fails a task that is still trying.
+    # Longer than the attempts above; otherwise the scheduler fails a task that still retries.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "900",
     # --- scheduler ---
     # Answers the container's health check on port 8974.
     "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "True",
-    # A fleet that starts at zero, or is at its maximum, keeps tasks queued for longer than 600 s.
+    # A fleet that starts at zero or is at its maximum can keep tasks queued for more than 600 s.
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "3600",
     # --- api-server ---
-    # Tokens of one deployment only; the secret differs between stacks, the issuer names the kind.
+    # The secret differs between stacks, so one issuer for all of them is enough.
     "AIRFLOW__API_AUTH__JWT_ISSUER": "airflow-on-fargate",
     # Only the load balancer reaches port 8080 from outside (security group), so its headers are
     # trusted.
     "FORWARDED_ALLOW_IPS": "*",
     "AIRFLOW__FAB__ENABLE_PROXY_FIX": "True",
-    # An ALB sends neither header: trusting them would trust the browser.
+    # An ALB sends neither header, so a browser could set them.
     "AIRFLOW__FAB__PROXY_FIX_X_HOST": "0",
     "AIRFLOW__FAB__PROXY_FIX_X_PREFIX": "0",
     # The load balancer closes an idle connection after 120 s. The server must keep it longer:
@@ -88,26 +87,26 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "AIRFLOW__CELERY__BROKER_URL": "sqs://",
     # NullPool, the worker's life cycle and the wake-up; read by scheduler and worker alike.
     "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "airflow_on_fargate.celery.config.CELERY_CONFIG",
-    # Remote control needs queues that SQS cannot give.
+    # Remote control needs queues that SQS cannot provide.
     "AIRFLOW__CELERY__WORKER_ENABLE_REMOTE_CONTROL": "False",
-    # Publish in the scheduler's own process: the wake-up's rate limit is lost in forked children.
+    # Publish in the scheduler's own process: forked children would lose the wake-up's rate limit.
     "AIRFLOW__CELERY__SYNC_PARALLELISM": "1",
     # The first publish after a start took 1.3 s; the default limit is one second.
     "AIRFLOW__CELERY__OPERATION_TIMEOUT": "15",
     # These two make "visible + not visible" mean "queued + running": the scaling signal.
     "AIRFLOW__CELERY__TASK_ACKS_LATE": "True",
     "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
-    # SQS's maximum, as the queue itself has it: a shorter one redelivers what still runs.
+    # SQS's maximum, as for the queue itself: a shorter one redelivers tasks that still run.
     "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "43200",
     # --- logging ---
-    # No connection: the task role. A named one would be looked up in Secrets Manager for every
-    # task.
+    # No connection, so that the task role is used. A named one would be looked up in Secrets
+    # Manager for every task.
     "AIRFLOW__LOGGING__REMOTE_LOG_CONN_ID": "",
-    # Uploaded is enough: the task's disk is small and nobody else reads it.
+    # The upload is enough: the task's disk is small, and no other process reads it.
     "AIRFLOW__LOGGING__DELETE_LOCAL_LOGS": "True",
     # One file per DAG would fill the task's disk; standard output has a retention.
     "AIRFLOW__LOGGING__DAG_PROCESSOR_LOG_TARGET": "stdout",
-    # Four lines for every parse of every file, twice a minute, say only that nothing happened.
+    # Otherwise each parse of each file logs four lines, twice a minute, without information.
     "AIRFLOW__LOGGING__NAMESPACE_LEVELS": (
         "airflow.dag_processing.dagbag=WARNING airflow.models.dag=WARNING "
         "airflow.serialization.definitions.dag=WARNING"

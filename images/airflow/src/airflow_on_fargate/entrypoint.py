@@ -1,7 +1,7 @@
-"""What every container of this image runs: defaults, the wait for the schema, then Airflow.
+"""What every container of this image runs: settings, the wait for the schema, then Airflow.
 
 The container's command is a list of Airflow CLI arguments (`["scheduler"]`, `["db", "migrate"]`) or
-a command of our own (`["ensure-admin-user"]`; see OWN_COMMANDS).
+one of this package's own commands (`["ensure-admin-user"]`; see OWN_COMMANDS).
 """
 
 import importlib
@@ -13,11 +13,11 @@ from airflow_on_fargate.contracts import airflow_cli
 from airflow_on_fargate.database import turn
 from airflow_on_fargate.rotation import token_keys
 
-# These use the metadata database and exit when its schema is not theirs. Waiting instead means that
-# no order of an upgrade or of its rollback can strand the stack.
+# These use the metadata database and exit when its schema is not the one they need. They wait
+# instead, so that an upgrade and its rollback work in whatever order the services start.
 WAIT_FOR_SCHEMA = frozenset({"api-server", "scheduler", "dag-processor", "triggerer"})
 
-# Command -> the function of this package that, given the other arguments, runs it.
+# Command -> the function of this package that runs it, with the other arguments.
 OWN_COMMANDS = {
     airflow_cli.CLEAN_DATABASE: "database.cleaning:main",
     airflow_cli.ENSURE_ADMIN_USER: "users.admin:main",
@@ -29,7 +29,7 @@ OWN_COMMANDS = {
 
 
 def main(arguments: list[str]) -> None:
-    """Become Airflow, or exit."""
+    """Replace this process with Airflow, or run an own command and exit."""
     if not arguments:
         sys.exit("Give the arguments of an Airflow command, for example: scheduler")
     try:
@@ -53,8 +53,8 @@ def main(arguments: list[str]) -> None:
 
         readiness.wait(component)
     sys.stdout.flush()
-    # exec: Airflow gets this process id and with it ECS's SIGTERM, and the memory that the wait
-    # took is given back.
+    # exec: Airflow gets this process id, and with it ECS's SIGTERM; the memory that the wait used
+    # is released.
     os.execv(sys.executable, [sys.executable, "-m", *airflow_command(arguments)])  # noqa: S606
 
 
@@ -62,7 +62,7 @@ def airflow_command(arguments: list[str]) -> list[str]:
     """The module to run and its arguments."""
     command = arguments[0]
     if command == "api-server" and "--proxy-headers" not in arguments:
-        # Behind a load balancer always; FORWARDED_ALLOW_IPS says whose headers count.
+        # It is always behind a load balancer; FORWARDED_ALLOW_IPS says whose headers to trust.
         arguments = [*arguments, "--proxy-headers"]
     if command in {"api-server", "scheduler"} | heartbeat.MIRRORED:
         return ["airflow_on_fargate.component", *arguments]

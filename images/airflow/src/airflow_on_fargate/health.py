@@ -1,15 +1,15 @@
 """The container's health check: `python -m airflow_on_fargate.health <component>`.
 
-ECS runs it every few seconds in each task, on as little as a quarter of a CPU, so it uses the
+ECS runs it every few seconds in each container, on as little as a quarter of a CPU. So it uses the
 standard library only and never imports Airflow (`airflow jobs check` takes four seconds).
 
 - api-server: an HTTP request to the API's version.
 - scheduler: an HTTP request to port 8974, where Airflow compares its own heartbeat in the database.
 - dag-processor, triggerer, worker: the age of a file that their main loop touches (see
-  `heartbeat`). A process that hangs keeps its process id; it does not keep its loop turning.
+  `heartbeat`). A process that hangs still exists, but its loop does not run.
 
-A component that waits for the database schema is healthy: replacing it would not bring the schema
-nearer, and would turn a slow migration into a failed deployment.
+A component that waits for the database schema is healthy: replacing it would not help, and would
+turn a slow migration into a failed deployment.
 """
 
 import os
@@ -20,20 +20,20 @@ from urllib.parse import urlsplit
 from airflow_on_fargate import configuration, heartbeat
 
 HTTP_TIMEOUT_SECONDS = 4.0
-# Heartbeats come every five seconds; a DAG release of ten thousand files holds the loop for half a
+# Heartbeats come every five seconds; a DAG release of ten thousand files blocks the loop for half a
 # minute.
 MAX_HEARTBEAT_AGE_SECONDS = 120.0
-# The wait for the schema beats at every look, a few seconds apart.
+# The wait for the schema gives a heartbeat every few seconds.
 MAX_WAIT_AGE_SECONDS = 60.0
 ANY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104
 
 
 class UnhealthyError(Exception):
-    """The component does not do its work; the text says how that was seen."""
+    """The component does not work; the text says how that was noticed."""
 
 
 def check(component: str, environment: dict[str, str]) -> str:
-    """Say in a few words why `component` is healthy, or raise UnhealthyError."""
+    """Return in a few words why `component` is healthy, or raise UnhealthyError."""
     home = environment["AIRFLOW_HOME"]
     waiting = heartbeat.age(heartbeat.waiting_for_schema(component), home)
     if waiting is not None and waiting <= MAX_WAIT_AGE_SECONDS:
@@ -44,7 +44,7 @@ def check(component: str, environment: dict[str, str]) -> str:
         return _answers(_scheduler_url(environment))
     if component in heartbeat.COMPONENTS:
         return _beats(component, home)
-    raise UnhealthyError(f"there is no health check for a component {component!r}")
+    raise UnhealthyError(f"there is no health check for the component {component!r}")
 
 
 def _api_server_url(environment: dict[str, str]) -> str:
@@ -65,7 +65,7 @@ def _host(environment: dict[str, str], variable: str) -> str:
 
 
 def _answers(url: str) -> str:
-    # No proxy: the address is this very container.
+    # No proxy: the address is this container's own.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=HTTP_TIMEOUT_SECONDS) as response:
@@ -79,8 +79,8 @@ def _beats(component: str, home: str) -> str:
     if age is None:
         raise UnhealthyError(f"{component} has not started its loop yet")
     if age > MAX_HEARTBEAT_AGE_SECONDS:
-        raise UnhealthyError(f"the loop of {component} last turned {age:.0f} s ago")
-    return f"the loop of {component} turned {age:.0f} s ago"
+        raise UnhealthyError(f"the loop of {component} last ran {age:.0f} s ago")
+    return f"the loop of {component} ran {age:.0f} s ago"
 
 
 def main(arguments: list[str]) -> int:

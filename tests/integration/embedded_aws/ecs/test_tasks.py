@@ -89,7 +89,7 @@ def test_environment_holds_places_and_aws_when_the_image_asks_for_them(
     environment = ecs.environment(task)
 
     task_id = task["taskArn"].rsplit("/", 1)[-1]
-    assert environment["PLACE"] == f"{embedded_aws.state_dir}/tasks/{task_id}"
+    assert environment["PLACE"] == f"{embedded_aws.state_dir}/tasks/{task_id}/main"
     assert environment["IP"] == address_of(task)
     assert environment["AWS_ENDPOINT_URL"] == embedded_aws.endpoint_url
     assert environment["AWS_REGION"] == environment["AWS_DEFAULT_REGION"] == "us-east-1"
@@ -102,7 +102,7 @@ def test_task_directory_is_removed_when_the_task_has_ended(
     task = ecs.finished(ecs.register("echo x > file; pwd"))
     directory = embedded_aws.state_dir / "tasks" / task["taskArn"].rsplit("/", 1)[-1]
 
-    assert ecs.output(task) == [str(directory)]
+    assert ecs.output(task) == [str(directory / "main")]
     eventually(lambda: not directory.exists())
 
 
@@ -236,29 +236,3 @@ def test_tasks_listen_on_one_port_when_each_has_its_own_address(ecs: Ecs) -> Non
 def _listens(address: str, port: int) -> bool:
     with socket.socket() as connection:
         return connection.connect_ex((address, port)) == 0
-
-
-def test_other_containers_end_when_an_essential_one_has_ended(ecs: Ecs) -> None:
-    def container(name: str, script: str, **more: Any) -> dict[str, Any]:
-        return {"name": name, "image": "local/sh:1", "command": [script], **more}
-
-    ecs.api.register_task_definition(
-        family=ecs.name,
-        networkMode="awsvpc",
-        containerDefinitions=[
-            container("helper", "exec sleep 1000", essential=False),
-            container("main", "sleep 1; exit 2"),
-        ],
-    )
-    arn = ecs.run(ecs.name)
-    ecs.reached(arn, "STOPPED")
-
-    task_id = arn.rsplit("/", 1)[-1]
-    eventually(lambda: not [p for p in psutil.process_iter() if task_id in _directory_of(p)])
-
-
-def _directory_of(process: psutil.Process) -> str:
-    try:
-        return process.cwd()
-    except psutil.Error:
-        return ""

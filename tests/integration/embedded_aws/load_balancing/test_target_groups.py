@@ -13,6 +13,25 @@ from ..web_server import WEB, resources
 LIMIT = "cannot be associated with more than one load balancer"
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [("no listener", "does not have an associated load balancer"), ("name", "container airflow")],
+)
+def test_service_is_refused_when_its_load_balancer_cannot_reach_it(
+    ecs: Ecs, stacks: StackDriver, change: str, reason: str
+) -> None:
+    template = resources(ecs, WEB)
+    if change == "name":
+        template["Service"]["Properties"]["LoadBalancers"][0]["ContainerName"] = "airflow"
+    else:
+        del template["Rule"], template["Listener"], template["Service"]["DependsOn"]
+
+    stack = stacks.create({"Resources": template})
+
+    assert stack.status == "ROLLBACK_COMPLETE"
+    assert reason in stacks.failures(stack)["Service"]
+
+
 @pytest.fixture
 def template(ecs: Ecs) -> dict[str, Any]:
     without_tasks = resources(ecs, WEB)

@@ -95,7 +95,7 @@ def status(app: Any, target: str, headers: list[tuple[bytes, bytes]]) -> int:
 
 
 class Echo:
-    """An app that keeps what it was asked."""
+    """An app that keeps the scopes of its requests."""
 
     def __init__(self) -> None:
         self.scopes: list[Any] = []
@@ -108,7 +108,7 @@ class Echo:
 
 @pytest.fixture(scope="module")
 def airflow_app() -> Iterator[Any]:
-    """Airflow's app with the execution API, made as the server makes it."""
+    """Airflow's app with the execution API, created as in the server."""
     from airflow.api_fastapi import app
 
     original = app.create_app

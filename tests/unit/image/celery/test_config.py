@@ -1,4 +1,4 @@
-"""The Celery configuration and the life cycle's hold on Celery and kombu."""
+"""The Celery configuration, and what the life cycle uses of Celery and kombu."""
 
 import ast
 import os
@@ -35,9 +35,7 @@ print("init", len(celeryd_init.receivers) > 0)
 
 
 @pytest.mark.parametrize("function", ["", "stack-scale-workers"])
-def test_worker_and_scheduler_get_it_when_airflow_makes_its_apps(
-    tmp_path: Path, function: str
-) -> None:
+def test_worker_and_scheduler_use_the_configuration(tmp_path: Path, function: str) -> None:
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(SOURCE),
@@ -64,7 +62,7 @@ def test_worker_and_scheduler_get_it_when_airflow_makes_its_apps(
 
 PRINT_OPTIONS = """
 from airflow.providers.common.compat.sdk import conf
-# As Airflow 3.2 answers for a section that only variables and a provider know.
+# As in Airflow 3.2 for a section that only variables set and only a provider defines.
 type(conf).getsection = lambda *_, **__: None
 from airflow.configuration import conf as core
 type(core).getsection = lambda *_, **__: None
@@ -74,7 +72,7 @@ for celery in (app, create_celery_app(core)):
 """
 
 
-def test_queue_and_visibility_arrive_when_airflow_does_not_see_the_section(tmp_path: Path) -> None:
+def test_queue_and_visibility_are_set_when_airflow_ignores_the_section(tmp_path: Path) -> None:
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(SOURCE),
@@ -110,42 +108,42 @@ def consumer(client: object = None) -> SimpleNamespace:
     )
 
 
-def test_the_gate_shuts_and_opens_when_told() -> None:
+def test_gate_closes_and_opens() -> None:
     worker = consumer()
     quality_of_service = worker.task_consumer.channel.qos
     assert quality_of_service.can_consume()
-    bootstep._carry_out(Action.CLOSE_GATE, worker)
+    bootstep._act(Action.CLOSE_GATE, worker)
     assert not quality_of_service.can_consume()
-    bootstep._carry_out(Action.OPEN_GATE, worker)
+    bootstep._act(Action.OPEN_GATE, worker)
     assert quality_of_service.can_consume()
 
 
-def test_the_consumer_is_cancelled_when_told() -> None:
+def test_consumer_is_cancelled() -> None:
     worker = consumer()
-    bootstep._carry_out(Action.CANCEL_CONSUMER, worker)
+    bootstep._act(Action.CANCEL_CONSUMER, worker)
     assert worker.cancelled == [True]
 
 
-def test_leaving_ends_celery_with_exit_code_0_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaving_ends_celery_with_exit_code_0(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(celery_state, "should_stop", None)
-    bootstep._carry_out(Action.LEAVE, consumer())
+    bootstep._act(Action.LEAVE, consumer())
     with pytest.raises(SystemExit) as left:
         celery_state.maybe_shutdown()
     assert left.value.code == 0
 
 
-def test_polls_are_counted_when_curl_holds_them() -> None:
+def test_open_polls_are_counted() -> None:
     from kombu.asynchronous.http.curl import CurlClient
     from kombu.asynchronous.hub import Hub
 
     client = CurlClient(Hub(), max_clients=3)
-    assert bootstep._polls_out(consumer(client)) == 0
+    assert bootstep._open_polls(consumer(client)) == 0
     client._free_list.pop()
-    assert bootstep._polls_out(consumer(client)) == 1
-    assert bootstep._polls_out(consumer(None)) == 0
+    assert bootstep._open_polls(consumer(client)) == 1
+    assert bootstep._open_polls(consumer(None)) == 0
 
 
-def test_a_step_that_fails_does_not_end_the_worker_when_an_internal_is_missing(
+def test_failing_step_does_not_end_the_worker(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""The wake-up: whatever the call does, a publish does not notice."""
+"""The wake-up: a publish neither fails nor waits, whatever the call does."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ LONG = 5.0
 
 
 class Calls:
-    """Counts calls and lets the test wait for them."""
+    """Counts calls; the test can wait for them."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -30,7 +30,7 @@ class Calls:
             return self._changed.wait_for(lambda: len(self.times) >= count, timeout=LONG)
 
 
-def test_calls_at_once_when_first_signalled() -> None:
+def test_calls_immediately_at_the_first_signal() -> None:
     calls = Calls()
     WakeUp(calls, min_seconds_between_calls=60).signal()
     assert calls.wait_for(1)
@@ -47,11 +47,11 @@ def test_calls_once_more_after_the_pause_when_signalled_many_times() -> None:
     assert calls.wait_for(2)
     assert calls.times[1] - calls.times[0] >= 0.29
     assert calls.published == [{"default": 1}, {"default": 500, "heavy": 500}]
-    # Nothing is left over: the trailing call covered all thousand.
+    # The trailing call covered all thousand.
     assert not wake_up._wanted.is_set()
 
 
-def test_returns_at_once_when_the_call_hangs() -> None:
+def test_signal_returns_immediately_when_the_call_hangs() -> None:
     entered, release = threading.Event(), threading.Event()
 
     def hang(published: dict[str, int]) -> None:
@@ -87,7 +87,7 @@ def test_does_not_raise_when_no_thread_can_be_started() -> None:
         WakeUp(lambda published: None).signal()
 
 
-def test_publish_wakes_the_function_when_installed() -> None:
+def test_publish_invokes_the_function() -> None:
     invoked = threading.Event()
     arguments: dict[str, object] = {}
 
@@ -111,7 +111,7 @@ def test_publish_wakes_the_function_when_installed() -> None:
     }
 
 
-def test_install_does_not_raise_when_no_client_can_be_made() -> None:
+def test_install_does_not_raise_when_no_client_can_be_created() -> None:
     receivers = list(after_task_publish.receivers)
     with patch("boto3.client", side_effect=ValueError("no region")):
         install("stack-scale-workers")

@@ -32,7 +32,7 @@ class Snapshots:
 
 
 @pytest.mark.parametrize("exists", [False, True])
-def test_snapshot_is_awaited_when_it_takes_time(exists: bool) -> None:
+def test_waits_for_the_snapshot(exists: bool) -> None:
     waited: list[float] = []
     rds = Snapshots("creating", "creating", "available", exists=exists)
     snapshot.take_snapshot(rds, "db", "snap", waited.append, lambda: 0.0)
@@ -40,7 +40,7 @@ def test_snapshot_is_awaited_when_it_takes_time(exists: bool) -> None:
 
 
 @pytest.mark.parametrize(("status", "says"), [("failed", "failed"), ("creating", "Deploy again")])
-def test_snapshot_is_given_up_when_it_does_not_come(status: str, says: str) -> None:
+def test_fails_when_there_is_no_snapshot_in_time(status: str, says: str) -> None:
     now = [0.0]
 
     def sleep(seconds: float) -> None:
@@ -57,7 +57,7 @@ def test_snapshot_is_requested_again_while_a_backup_runs() -> None:
     assert (rds.busy, len(waited)) == (0, 3)
 
 
-def test_snapshot_is_given_up_when_the_database_stays_busy() -> None:
+def test_fails_when_the_database_stays_busy() -> None:
     now = [0.0]
 
     def sleep(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The forecast: the arithmetic of waves, and a publisher that is in nobody's way."""
+"""The forecast: the arithmetic of waves, and a publisher that does not delay the scheduler."""
 
 import importlib
 import json
@@ -19,21 +19,21 @@ NOW = 1_800_000_000.0
 LONG = 5.0
 
 
-def test_takes_the_median_when_one_run_was_unlike_the_others() -> None:
+def test_uses_the_median_of_the_runs() -> None:
     peaks = {"a": {0: 10}, "b": {0: 500}, "c": {0: 12}}
     assert usual_waves(peaks) == (12,) + (0,) * (WAVES - 1)
 
 
-def test_takes_the_larger_when_there_were_two() -> None:
+def test_uses_the_larger_of_two_runs() -> None:
     assert usual_waves({"a": {0: 1}, "b": {0: 3}})[0] == 3
 
 
-def test_waves_are_what_exceeds_all_before_when_a_run_narrows_and_widens() -> None:
+def test_waves_count_only_slots_beyond_all_earlier_ones() -> None:
     peaks = {"a": {0: 4, 1: 1, 3: 9, 4: 7}}
     assert usual_waves(peaks)[:6] == (4, 0, 0, 5, 0, 0)
 
 
-def test_runs_share_entries_when_they_are_due_together() -> None:
+def test_runs_that_are_due_together_share_entries() -> None:
     runs = [(NOW + 60 + number / 2000, {"default": (1, 2)}) for number in range(10_000)]
     assert entries(runs, NOW, NOW + 900) == [
         ForecastRun(NOW + 60, "default", 10_000),
@@ -41,7 +41,7 @@ def test_runs_share_entries_when_they_are_due_together() -> None:
     ]
 
 
-def test_entries_are_bounded_when_queues_and_moments_are_many() -> None:
+def test_number_of_entries_is_bounded() -> None:
     runs = [
         (NOW + 1 + second, {f"queue-{queue}": (1,) * WAVES})
         for second in range(0, 900, 10)
@@ -53,7 +53,7 @@ def test_entries_are_bounded_when_queues_and_moments_are_many() -> None:
     assert len(PublishedForecast(NOW, found).to_bytes()) < 80_000
 
 
-def test_only_what_comes_is_an_entry_when_a_run_has_begun() -> None:
+def test_only_later_waves_are_entries_when_a_run_has_begun() -> None:
     assert entries([(NOW - 10, {"default": (5, 3, 2)})], NOW, NOW + 9) == []
     assert entries([(NOW - 10, {"default": (5, 3, 2)})], NOW, NOW + 60) == [
         ForecastRun(NOW + 10, "default", 2)
@@ -61,13 +61,13 @@ def test_only_what_comes_is_an_entry_when_a_run_has_begun() -> None:
 
 
 class Harness:
-    """A publisher whose context the test sets."""
+    """A publisher with inputs that the test sets."""
 
     def __init__(self) -> None:
         self.now = NOW
         self.found: list[ForecastRun] | None = []
         self.put: list[dict[str, Any]] = []
-        self.told = 0
+        self.notified = 0
         self.failing = False
         self.publisher = Publisher(self._look, self._put, self._tell, lambda: self.now)
 
@@ -81,21 +81,21 @@ class Harness:
     def _tell(self) -> None:
         if self.failing:
             raise OSError("Lambda is away")
-        self.told += 1
+        self.notified += 1
 
     def look(self, after: float, *found: ForecastRun) -> tuple[int, int]:
-        """How often it has written and told since."""
-        before = len(self.put), self.told
+        """How often it has written and notified since."""
+        before = len(self.put), self.notified
         self.now += after
         self.found = list(found)
         self.publisher.publish()
-        return len(self.put) - before[0], self.told - before[1]
+        return len(self.put) - before[0], self.notified - before[1]
 
 
-def test_writes_and_tells_once_when_a_run_comes_near() -> None:
+def test_writes_and_notifies_once_when_a_run_is_due_soon() -> None:
     harness = Harness()
     near = ForecastRun(NOW + 900, "default", 12)
-    # An empty one replaces what an earlier scheduler has left behind, and tells nobody.
+    # An empty one replaces that of an earlier scheduler, without a notification.
     assert harness.look(0) == (1, 0)
     assert harness.look(60) == (0, 0)
     assert harness.look(60, near) == (1, 1)
@@ -106,7 +106,7 @@ def test_writes_and_tells_once_when_a_run_comes_near() -> None:
     }
 
 
-def test_writes_again_when_the_forecast_would_grow_old() -> None:
+def test_writes_again_before_the_forecast_is_too_old() -> None:
     harness = Harness()
     near = ForecastRun(NOW + 900, "default", 12)
     harness.look(0, near)
@@ -114,16 +114,16 @@ def test_writes_again_when_the_forecast_would_grow_old() -> None:
     assert harness.look(1, near) == (1, 0)
 
 
-def test_writes_nothing_when_what_was_foretold_has_come() -> None:
+def test_writes_nothing_when_a_forecast_run_has_begun() -> None:
     harness = Harness()
     soon, later = ForecastRun(NOW + 50, "default", 1), ForecastRun(NOW + 200, "default", 1)
     harness.look(0, soon, later)
     assert harness.look(60, later) == (0, 0)
-    # Changed: a run that is not to come after all is taken back.
+    # Changed: a run that is no longer due is removed.
     assert harness.look(60) == (1, 0)
 
 
-def test_tells_again_when_the_first_time_failed() -> None:
+def test_notifies_again_when_the_first_time_failed() -> None:
     harness = Harness()
     harness.failing = True
     near = ForecastRun(NOW + 900, "default", 12)
@@ -133,7 +133,7 @@ def test_tells_again_when_the_first_time_failed() -> None:
     assert harness.look(60, near) == (1, 1)
 
 
-def test_is_silent_when_another_scheduler_publishes_and_takes_over_when_it_has_gone() -> None:
+def test_publishes_only_when_no_other_scheduler_does() -> None:
     harness = Harness()
     near = ForecastRun(NOW + 900, "default", 12)
     harness.look(0, near)
@@ -145,10 +145,10 @@ def test_is_silent_when_another_scheduler_publishes_and_takes_over_when_it_has_g
 
 @pytest.fixture
 def heartbeat(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Installs, and returns what Airflow calls when a job's row is updated, or None."""
+    """Install it; returns the function that Airflow calls after an update of a job, or None."""
     from sqlalchemy import event
 
-    # Loaded before, because it listens itself.
+    # Imported before, because it adds listeners itself.
     importlib.import_module("airflow.jobs.job")
 
     listening: list[Any] = []
@@ -169,13 +169,11 @@ STACK = {
 
 
 @pytest.mark.parametrize("missing", STACK)
-def test_asks_and_writes_nothing_when_the_stack_starts_no_workers_ahead(
-    heartbeat: Any, missing: str
-) -> None:
+def test_does_nothing_when_forecasts_are_disabled(heartbeat: Any, missing: str) -> None:
     assert heartbeat({name: value for name, value in STACK.items() if name != missing}) is None
 
 
-def test_a_heartbeat_is_not_held_when_the_database_hangs(
+def test_heartbeat_is_not_delayed_when_the_database_hangs(
     heartbeat: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered, release = threading.Event(), threading.Event()
@@ -204,7 +202,7 @@ def test_a_heartbeat_is_not_held_when_the_database_hangs(
     assert asked_by == [7]
 
 
-def test_other_jobs_publish_nothing_when_they_give_a_sign_of_life(
+def test_heartbeats_of_other_jobs_publish_nothing(
     heartbeat: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signals: list[bool] = []
@@ -215,7 +213,7 @@ def test_other_jobs_publish_nothing_when_they_give_a_sign_of_life(
     assert signals == [True]
 
 
-def test_a_failing_look_is_one_line_in_the_log_when_the_database_is_away(
+def test_failing_look_is_one_line_in_the_log(
     heartbeat: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     looked = threading.Semaphore(0)
@@ -228,6 +226,6 @@ def test_a_failing_look_is_one_line_in_the_log_when_the_database_is_away(
     monkeypatch.setattr(publisher, "LOOK_SECONDS", 0.01)
     on_heartbeat = heartbeat(STACK)
     for _ in range(2):
-        # The thread outlives the first failure.
+        # The thread survives the first failure.
         on_heartbeat(None, None, SimpleNamespace(job_type="SchedulerJob", id=7))
         assert looked.acquire(timeout=LONG)

@@ -29,7 +29,7 @@ def test_only_statistics_of_callbacks_are_removed(
 
 
 class _Hashable:
-    """Like Airflow's DagFileInfo, as far as it matters here."""
+    """The part of Airflow's DagFileInfo that matters here."""
 
     def __init__(self, bundle_version: str | None) -> None:
         self.bundle_version = bundle_version

@@ -1,4 +1,4 @@
-"""A failed poll of SQS: it ends kombu's loop without the patch, and is empty with it."""
+"""A failed poll of SQS ends kombu's loop without the patch, and counts as empty with it."""
 
 from typing import Any
 

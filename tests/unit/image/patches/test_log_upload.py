@@ -8,7 +8,7 @@ from airflow_on_fargate import patches
 
 
 @pytest.mark.parametrize(("accepted", "left"), [(True, ["attempt=2.log"]), (False, None)])
-def test_log_of_the_next_try_stays_when_the_one_before_was_uploaded(
+def test_upload_keeps_the_log_of_the_next_try(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any, accepted: bool, left: list[str] | None
 ) -> None:
     from airflow.providers.amazon.aws.log.s3_task_handler import S3RemoteLogIO

@@ -19,7 +19,7 @@ from airflow_on_fargate.patches import overtaken_parses
     ],
     ids=["overtaken", "nothing new", "callback of a release", "callback"],
 )
-def test_parse_is_repeated_when_a_release_overtook_it(
+def test_parse_is_repeated_when_the_release_changed_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
     served: str,
     release: str | None,
@@ -48,7 +48,7 @@ def test_parse_is_repeated_when_a_release_overtook_it(
     assert (file in manager._file_queue) is dropped
 
 
-def test_next_release_waits_when_a_file_was_dropped_and_is_not_parsed_yet(
+def test_next_release_waits_until_repeated_parses_are_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from pathlib import Path
@@ -79,14 +79,14 @@ def test_next_release_waits_when_a_file_was_dropped_and_is_not_parsed_yet(
 
     manager._processors[file] = _Parse(False)  # type: ignore[assignment]
     manager._refresh_dag_bundles(known_files={})
-    assert versions["releases"] == 4  # dropped again, and not waited for without end
+    assert versions["releases"] == 4  # dropped again, and waited for only so long
     monkeypatch.setattr(overtaken_parses, "LONGEST_WAIT_SECONDS", 0.0)
     manager._refresh_dag_bundles(known_files={})
     assert versions["releases"] == 5
 
 
 class _Parse:
-    """Like Airflow's process that parses a file, as far as it matters here."""
+    """The part of Airflow's parse process that matters here."""
 
     def __init__(self, had_callbacks: bool) -> None:
         self.had_callbacks = had_callbacks

@@ -18,7 +18,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.starts
 
 
 def run(home: Path, *words: str, first: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """A module of this interpreter, as the image starts it; `first` precedes what is installed."""
+    """Run a module as the image does; `first` precedes the installed packages on the path."""
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(str(path) for path in (first, SOURCE) if path),
@@ -39,8 +39,8 @@ def run(home: Path, *words: str, first: Path | None = None) -> subprocess.Comple
     )
 
 
-def pretend(folder: Path, distribution: str, its_version: str) -> Path:
-    """A folder that makes Python believe in another version of a distribution."""
+def with_version(folder: Path, distribution: str, its_version: str) -> Path:
+    """A folder with the metadata of another version of a distribution."""
     name = distribution.replace("-", "_")
     metadata = folder / f"{name}-{its_version}.dist-info" / "METADATA"
     metadata.parent.mkdir()
@@ -99,7 +99,9 @@ def test_build_succeeds_with_the_locked_versions(tmp_path: Path) -> None:
 
 
 def test_build_fails_with_each_patch_that_does_not_know_a_version(tmp_path: Path) -> None:
-    done = run(tmp_path, "airflow_on_fargate.patches", first=pretend(tmp_path, "kombu", "99.0"))
+    done = run(
+        tmp_path, "airflow_on_fargate.patches", first=with_version(tmp_path, "kombu", "99.0")
+    )
     assert done.returncode == 1
     sentences = [line for line in done.stderr.splitlines() if "cannot be applied" in line]
     assert [line.split("'")[1] for line in sentences] == ["failed_polls", "request_limits"]
@@ -125,7 +127,7 @@ def test_build_fails_with_each_patch_that_does_not_know_a_version(tmp_path: Path
 def test_component_exits_with_a_sentence_when_a_patch_does_not_know_the_version(
     tmp_path: Path, distribution: str, words: tuple[str, ...], says: str
 ) -> None:
-    done = run(tmp_path, *words, first=pretend(tmp_path, distribution, "99.0"))
+    done = run(tmp_path, *words, first=with_version(tmp_path, distribution, "99.0"))
     assert done.returncode == 1, done.stderr
     assert f"{says} The patch" in done.stderr
     assert f"{distribution} 99.0 is installed" in done.stderr

@@ -1,4 +1,4 @@
-"""Answers of S3 that break off, over real HTTP and through the real SDK."""
+"""Responses of S3 that are cut off, over real HTTP and with the real SDK."""
 
 import threading
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ FILES = {f"dag_{n}.py": f"# {n} " + "x" * 3000 for n in range(200)}
 
 
 class BreakingS3(ThreadingHTTPServer):
-    """Serves a bucket in memory; of each object's first answers it sends half, and hangs up."""
+    """Serves a bucket in memory, and cuts off the first responses for each object."""
 
     def __init__(self, s3: InMemoryS3, broken_answers: int) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
@@ -40,7 +40,7 @@ class _Answers(BaseHTTPRequestHandler):
         self.wfile.write(data[: len(data) // 2] if broken else data)
 
     def log_message(self, *_: object) -> None:
-        """Not on the terminal."""
+        """Do not log to the terminal."""
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def serve(folder: DagFolder) -> Iterator[object]:
         server.server_close()
 
 
-def test_reads_again_when_an_answer_breaks_off(folder, serve, tmp_path) -> None:
+def test_reads_again_when_a_response_is_cut_off(folder, serve, tmp_path) -> None:
     release = folder.become(FILES)
     store = serve(broken_answers=2)
     ReleaseCache(tmp_path, tmp_path / "versions", store).materialise(release)
@@ -77,10 +77,10 @@ def test_reads_again_when_an_answer_breaks_off(folder, serve, tmp_path) -> None:
     assert made == FILES
 
 
-def test_says_so_and_leaves_nothing_when_every_answer_breaks_off(folder, serve, tmp_path) -> None:
+def test_fails_and_leaves_nothing_when_every_response_is_cut_off(folder, serve, tmp_path) -> None:
     release = folder.become(FILES)
     cache = ReleaseCache(tmp_path, tmp_path / "versions", serve(broken_answers=99))
-    with pytest.raises(ReleaseUnavailableError, match=f"release {release} breaks off"):
+    with pytest.raises(ReleaseUnavailableError, match=f"release {release} was cut off"):
         cache.materialise(release)
     assert not cache.has(release)
     assert list((tmp_path / "versions").iterdir()) == []

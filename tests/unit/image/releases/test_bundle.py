@@ -56,7 +56,7 @@ def texts(folder: Path) -> dict[str, str]:
 
 
 def age_all(bundle: ReleaseDagBundle) -> None:
-    """Make every file look old, as after a while of running."""
+    """Make every file look old, as after some time."""
     for path in bundle.path.resolve().rglob("*.py"):
         os.utime(path, (1, 1))
 
@@ -84,7 +84,7 @@ def test_is_empty_when_nothing_has_been_published(make_bundle: MakeBundle) -> No
     assert texts(bundle.path) == {}
 
 
-def test_picks_up_the_first_release_when_it_started_empty(
+def test_serves_the_first_release_after_an_empty_start(
     publisher: DagFolder, make_bundle: MakeBundle
 ) -> None:
     bundle = make_bundle()
@@ -95,7 +95,7 @@ def test_picks_up_the_first_release_when_it_started_empty(
     assert texts(bundle.path) == {"a.py": DAG}
 
 
-def test_asks_once_when_nothing_changed(
+def test_sends_one_request_when_nothing_changed(
     publisher: DagFolder, make_bundle: MakeBundle, s3: InMemoryS3
 ) -> None:
     publisher.become({"a.py": DAG})
@@ -111,7 +111,7 @@ def many() -> dict[str, str]:
     return {f"dag_{n}.py": DAG + str(n) + "#" * 3000 for n in range(200)}
 
 
-def test_asks_three_times_when_the_disk_is_empty(
+def test_sends_three_requests_when_the_disk_is_empty(
     publisher: DagFolder, make_bundle: MakeBundle, s3: InMemoryS3, many: dict[str, str]
 ) -> None:
     publisher.become(many)
@@ -130,7 +130,7 @@ def test_asks_three_times_when_the_disk_is_empty(
     assert texts(bundle.path) == files
 
 
-def test_asks_twice_when_a_release_follows(
+def test_sends_two_requests_for_the_next_release(
     publisher: DagFolder, make_bundle: MakeBundle, s3: InMemoryS3, many: dict[str, str]
 ) -> None:
     publisher.become(many)
@@ -143,7 +143,7 @@ def test_asks_twice_when_a_release_follows(
     assert texts(bundle.path)["dag_1.py"] == DAG + "changed"
 
 
-def test_asks_nothing_when_a_task_starts_on_a_cached_release(
+def test_sends_no_request_when_a_task_uses_a_cached_release(
     publisher: DagFolder, make_bundle: MakeBundle, s3: InMemoryS3
 ) -> None:
     release = publisher.become({"a.py": DAG})
@@ -216,9 +216,7 @@ def test_follows_the_pointer_back_when_rolled_back(
     assert texts(bundle.path) == {"a.py": DAG + "1"}
 
 
-def test_touches_a_changed_dag_twice_when_a_release_follows(
-    publisher: DagFolder, make_bundle: MakeBundle
-) -> None:
+def test_touches_a_changed_dag_twice(publisher: DagFolder, make_bundle: MakeBundle) -> None:
     publisher.become({"a.py": DAG, "b.py": DAG})
     bundle = make_bundle()
     bundle.initialize()
@@ -235,7 +233,7 @@ def test_touches_a_changed_dag_twice_when_a_release_follows(
 
 
 @pytest.mark.parametrize("after", [{"lib/m.py": "M = 2"}, {}], ids=["changed", "removed"])
-def test_touches_every_file_when_a_module_is(
+def test_touches_every_file_when_a_module_changed(
     publisher: DagFolder, make_bundle: MakeBundle, after: dict[str, str]
 ) -> None:
     publisher.become({"a.py": DAG, "b.py": DAG + "b", "lib/m.py": "M = 1"})
@@ -272,7 +270,7 @@ def test_serves_the_former_release_when_the_new_one_is_damaged(
     assert not (bundle.versions_dir / second).exists()
 
 
-def test_leaves_no_lease_behind_when_a_release_cannot_be_made(
+def test_leaves_no_lease_when_a_release_cannot_be_materialised(
     publisher: DagFolder, make_bundle: MakeBundle, s3: InMemoryS3
 ) -> None:
     release = publisher.become({"a.py": DAG})
@@ -283,7 +281,7 @@ def test_leaves_no_lease_behind_when_a_release_cannot_be_made(
     assert not get_bundle_tracking_file(bundle.name, release).exists()
 
 
-def test_holds_its_release_when_airflow_cleans_up(
+def test_keeps_its_release_when_airflow_cleans_up(
     publisher: DagFolder, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__STALE_BUNDLE_CLEANUP_MIN_VERSIONS", "0")
@@ -301,9 +299,7 @@ def test_holds_its_release_when_airflow_cleans_up(
     assert not abandoned.path.exists()
 
 
-def test_drops_files_of_removed_releases_when_it_makes_the_next(
-    publisher: DagFolder, make_bundle: MakeBundle
-) -> None:
+def test_removes_files_of_removed_releases(publisher: DagFolder, make_bundle: MakeBundle) -> None:
     publisher.become({"a.py": DAG + "1"})
     bundle = make_bundle()
     bundle.initialize()
@@ -322,13 +318,13 @@ def test_names_the_bucket_when_it_does_not_exist(make_bundle: MakeBundle) -> Non
         make_bundle(bucket="nowhere").initialize()
 
 
-def test_names_the_release_when_its_manifest_is_gone(make_bundle: MakeBundle) -> None:
+def test_names_the_release_when_its_manifest_is_missing(make_bundle: MakeBundle) -> None:
     release = "20260101T000000Z-0123456789"
     with pytest.raises(ReleaseUnavailableError, match=release):
         make_bundle(version=release).initialize()
 
 
-def test_goes_on_serving_when_s3_fails(
+def test_keeps_serving_when_s3_fails(
     publisher: DagFolder, make_bundle: MakeBundle, s3: InMemoryS3
 ) -> None:
     release = publisher.become({"a.py": DAG})

@@ -1,4 +1,4 @@
-"""Two hundred releases published at random moments: no reader ever sees two of them at once."""
+"""Two hundred releases with random timing: no reader ever sees a mixture of two."""
 
 import random
 import threading
@@ -16,7 +16,7 @@ FILES = 30
 
 
 class Readers:
-    """A follower of the pointer, as the dag-processor is, and tasks on pinned releases."""
+    """One that follows the pointer, as the dag-processor does, and tasks on pinned releases."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -31,7 +31,7 @@ class Readers:
         )
 
     def look(self, bundle: ReleaseDagBundle, kind: str) -> None:
-        """Read every file of one folder: all must be of the release that the bundle names."""
+        """Read every file of one folder: all must belong to the release that the bundle names."""
         version = bundle.get_current_version()
         assert version is not None
         folder = bundle.path.resolve()
@@ -65,7 +65,7 @@ class Readers:
 
 
 @pytest.mark.timeout(120)
-def test_no_reader_sees_a_mixed_or_a_wrong_release_when_releases_come_at_random_moments(
+def test_no_reader_sees_a_mixed_or_wrong_release_with_random_timing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     s3 = InMemoryS3()
@@ -78,7 +78,7 @@ def test_no_reader_sees_a_mixed_or_a_wrong_release_when_releases_come_at_random_
         text = f"VALUE = {number}"
         for file in range(FILES):
             s3.put(f"dags/f{file}.py", text.encode())
-        # Known to the readers before they can see it.
+        # The readers know it before they can see it.
         publisher = folder.publisher()
         point_to = publisher.releases.point_to
 

@@ -1,4 +1,4 @@
-"""What the dag-processor reports of releases, and when; its database and its bucket in memory."""
+"""What the dag-processor reports about releases, and when; database and bucket in memory."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ ModuleNotFoundError: No module named 'pandas'
 
 
 class World:
-    """Clock, bucket and database at once."""
+    """Clock, bucket and database."""
 
     prefix = "releases/"
 
@@ -64,11 +64,11 @@ class World:
         return list(self.errors.values())
 
     def fail(self, *paths: str, trace: str = TRACE) -> None:
-        """Airflow parses these files, in vain."""
+        """Airflow fails to parse these files."""
         for path in paths:
             self.errors[path] = RecordedError(path, self.moment, trace)
 
-    def mend(self, *paths: str) -> None:
+    def repair(self, *paths: str) -> None:
         for path in paths:
             del self.errors[path]
 
@@ -89,7 +89,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World()
 
 
-def test_reports_what_is_in_use_when_five_minutes_have_passed(world: World) -> None:
+def test_reports_releases_in_use_every_five_minutes(world: World) -> None:
     watch, key = world.watch(), in_use_key("releases/")
     watch.look(FIRST)
     assert InUseReport.from_bytes(world.objects[key]).releases == {FIRST: None}
@@ -98,11 +98,11 @@ def test_reports_what_is_in_use_when_five_minutes_have_passed(world: World) -> N
     assert world.puts.count(key) == 1
     world.wait(1)
     watch.look(FIRST)
-    # The same once more: its date is what counts.
+    # The same content again, because its date matters.
     assert world.puts.count(key) == 2
 
 
-def test_reports_the_environment_once_and_only_if_it_is_another(world: World) -> None:
+def test_reports_the_environment_only_when_it_changed(world: World) -> None:
     key = environment_key("releases/")
     watch = world.watch()
     watch.look(None)
@@ -113,7 +113,7 @@ def test_reports_the_environment_once_and_only_if_it_is_another(world: World) ->
     assert EnvironmentReport.from_bytes(world.objects[key]).packages == {"boto3"}
 
 
-def test_never_raises_and_tries_again_when_it_cannot_report(world: World) -> None:
+def test_tries_again_without_raising_when_it_cannot_report(world: World) -> None:
     watch = world.watch()
     world.broken = True
     world.fail("a.py")
@@ -130,7 +130,7 @@ def test_never_raises_and_tries_again_when_it_cannot_report(world: World) -> Non
     assert report.announce
 
 
-def test_reports_a_failure_against_the_release_when_airflow_finds_one(world: World) -> None:
+def test_reports_a_failure_with_its_release(world: World) -> None:
     watch = world.watch()
     watch.look(FIRST)
     assert world.reported() is None
@@ -145,13 +145,13 @@ def test_withdraws_a_failure_when_it_is_resolved(world: World) -> None:
     watch = world.watch()
     world.fail("a.py", "b.py")
     watch.look(FIRST)
-    world.mend("a.py")
+    world.repair("a.py")
     world.wait(SECONDS_BETWEEN_ERROR_REPORTS)
     watch.look(FIRST)
     report = world.reported()
     assert report
     assert [each.path for each in report.failures] == ["b.py"]
-    world.mend("b.py")
+    world.repair("b.py")
     watch.look(FIRST)
     assert world.reported() == ImportErrorReport(FIRST, 0)
 
@@ -168,14 +168,14 @@ def test_writes_nothing_when_nothing_changed(world: World) -> None:
     assert world.puts.count(import_errors_key("releases/", FIRST)) == 1
 
 
-def test_does_not_blame_a_release_when_the_failure_is_of_the_one_before(world: World) -> None:
+def test_does_not_report_failures_of_the_previous_release(world: World) -> None:
     watch = world.watch()
     world.fail("a.py", "b.py")
     watch.look(FIRST)
     world.wait(5)
     watch.look(SECOND)
     assert world.reported(SECOND) is None
-    # a.py fails there as well, b.py has been mended.
+    # a.py fails there as well, b.py has been repaired.
     world.wait(30)
     world.fail("a.py")
     watch.look(SECOND)
@@ -184,7 +184,7 @@ def test_does_not_blame_a_release_when_the_failure_is_of_the_one_before(world: W
     ]
 
 
-def test_announces_again_only_when_there_are_many_more(world: World) -> None:
+def test_announces_again_only_when_there_are_many_more_failures(world: World) -> None:
     watch = world.watch()
     watch.look(FIRST)
     announced = []
@@ -199,7 +199,7 @@ def test_announces_again_only_when_there_are_many_more(world: World) -> None:
     assert announced == [1, 3, 7]
 
 
-def test_waits_before_it_reports_more_when_a_release_breaks_many(world: World) -> None:
+def test_limits_reports_when_a_release_breaks_many_files(world: World) -> None:
     watch = world.watch()
     for number in range(300):
         world.fail(f"dag_{number:03}.py")
@@ -211,7 +211,7 @@ def test_waits_before_it_reports_more_when_a_release_breaks_many(world: World) -
     assert len(report.failures) == 100 < report.total
 
 
-def test_goes_on_without_announcing_again_when_it_is_restarted(world: World) -> None:
+def test_does_not_announce_again_after_a_restart(world: World) -> None:
     world.fail("a.py")
     world.watch().look(FIRST)
     world.wait(100)
@@ -221,7 +221,7 @@ def test_goes_on_without_announcing_again_when_it_is_restarted(world: World) -> 
     world.fail("a.py")
     watch.look(FIRST)
     assert world.puts.count(import_errors_key("releases/", FIRST)) == 1
-    world.mend("a.py")
+    world.repair("a.py")
     watch.look(FIRST)
     assert world.reported() == ImportErrorReport(FIRST, 0)
 
@@ -245,13 +245,11 @@ def test_goes_on_without_announcing_again_when_it_is_restarted(world: World) -> 
         ("something odd happened", ImportFailure("a.py", "Exception", "something odd happened")),
     ],
 )  # fmt: skip
-def test_tells_where_and_what_when_it_reads_a_stack_trace(
-    trace: str, expected: ImportFailure
-) -> None:
+def test_reads_line_and_error_from_a_stack_trace(trace: str, expected: ImportFailure) -> None:
     assert failure("a.py", trace) == expected
 
 
-def test_names_what_can_be_imported_and_not_the_standard_library() -> None:
+def test_names_importable_packages_without_the_standard_library() -> None:
     packages = importable_packages()
     assert {"airflow", "boto3", "pendulum", "yaml", "dateutil"} <= packages
     assert not packages & sys.stdlib_module_names
@@ -259,7 +257,7 @@ def test_names_what_can_be_imported_and_not_the_standard_library() -> None:
     assert len(EnvironmentReport(packages).to_bytes()) < 50_000
 
 
-def test_looks_after_each_refresh_when_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_looks_after_each_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str | None] = []
     monkeypatch.setattr(bundle, "refreshed", [])
     monkeypatch.setattr(ReleaseWatch, "look", lambda self, release: seen.append(release))

@@ -1,4 +1,4 @@
-"""A stack's secrets and services in memory, that remember what running tasks hold."""
+"""A stack's secrets and services in memory, which record the values that running tasks have."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -9,11 +9,11 @@ from airflow_on_fargate.rotation.context import RotationContext
 
 
 class InterruptedRunError(Exception):
-    """Stands for a task that is stopped in the middle."""
+    """Simulates a task that is stopped before its end."""
 
 
 class MemorySecret:
-    """Secrets Manager keeps the value and the one before it."""
+    """As in Secrets Manager: the value and the previous one."""
 
     def __init__(self, value: str) -> None:
         self.versions = [value]
@@ -29,7 +29,7 @@ class MemorySecret:
 
 
 class MemoryServices:
-    """Restarting gives every task the secrets of that moment; a hook looks on."""
+    """A restart gives every task the current secrets and calls a hook."""
 
     def __init__(self, on_restart: Callable[[], None]) -> None:
         self._on_restart = on_restart
@@ -49,7 +49,7 @@ class MemoryWorkers:
 def context(
     on_restart: Callable[[], None], slept: list[float] | None = None, **secrets: str
 ) -> RotationContext:
-    """Names of secrets with underscores, as Python wants them."""
+    """Names of secrets with underscores, as Python requires."""
     found: dict[str, Any] = {
         name.replace("_", "-"): MemorySecret(value) for name, value in secrets.items()
     }

@@ -1,4 +1,4 @@
-"""Keys side by side: at no moment does a task meet a process that does not know its key."""
+"""Keys side by side: every process always knows the keys of all running tasks."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ OLD_FERNET_KEY = Fernet.generate_key().decode()
 
 
 class Stack:
-    """What the tasks of a stack hold of one secret, restart by restart."""
+    """The values of one secret that the tasks of a stack have, restart by restart."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str, **more: str) -> None:
         self.name, self.held, self.interrupt_at = name, [value.split(",")], 0
@@ -33,7 +33,7 @@ class Stack:
 
     def restart(self) -> None:
         now = self.value.split(",")
-        # While services restart, tasks of before and of now meet: each must know the other's key.
+        # During a restart, old and new tasks run together: each must know the other's key.
         assert now[0] in self.held[-1], "a new task uses a key that an old one does not know"
         assert self.held[-1][0] in now, "an old task uses a key that a new one does not know"
         if len(self.held) == self.interrupt_at:
@@ -44,7 +44,7 @@ class Stack:
     def run(self, command: list[str], env: dict[str, str]) -> Any:
         assert command[-1] == "rotate-fernet-key"
         self.encrypted_with.append(env["AIRFLOW__CORE__FERNET_KEY"])
-        # What runs meanwhile writes with the new key: nothing is written with the old one again.
+        # Running processes already write with the new key, so no new value has the old one.
         assert self.held[-1][0] == env["AIRFLOW__CORE__FERNET_KEY"].split(",")[0]
         return subprocess.CompletedProcess(command, 0)
 
@@ -59,7 +59,7 @@ def jwt(monkeypatch: pytest.MonkeyPatch) -> Stack:
     return Stack(monkeypatch, "jwt-key", "o" * 64)
 
 
-def test_database_is_encrypted_anew_when_the_fernet_key_is_rotated(fernet: Stack) -> None:
+def test_fernet_rotation_encrypts_the_database_again(fernet: Stack) -> None:
     keys.rotate_fernet_key(fernet.context, None)
 
     assert fernet.value != OLD_FERNET_KEY
@@ -67,13 +67,13 @@ def test_database_is_encrypted_anew_when_the_fernet_key_is_rotated(fernet: Stack
     assert Fernet(fernet.value)
 
 
-def test_template_composes_the_new_key_when_cloudformation_writes_it_again(fernet: Stack) -> None:
+def test_fernet_rotation_updates_the_seed_that_the_template_uses(fernet: Stack) -> None:
     keys.rotate_fernet_key(fernet.context, None)
 
     assert fernet.context.secrets["fernet-key-seed"].value() + "=" == fernet.value
 
 
-def test_seed_is_not_missed_when_the_key_was_brought(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fernet_rotation_works_without_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     brought = Stack(monkeypatch, "fernet-key", OLD_FERNET_KEY)
 
     keys.rotate_fernet_key(brought.context, None)
@@ -81,7 +81,7 @@ def test_seed_is_not_missed_when_the_key_was_brought(monkeypatch: pytest.MonkeyP
     assert "," not in brought.value
 
 
-def test_old_key_stays_when_the_database_was_not_encrypted_anew(
+def test_old_key_stays_when_the_database_was_not_encrypted_again(
     fernet: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -95,7 +95,7 @@ def test_old_key_stays_when_the_database_was_not_encrypted_anew(
 
 
 @pytest.mark.parametrize("restart", [1, 2])
-def test_same_rotation_goes_on_when_it_was_interrupted(fernet: Stack, restart: int) -> None:
+def test_interrupted_rotation_continues(fernet: Stack, restart: int) -> None:
     fernet.interrupt_at = restart
     with pytest.raises(InterruptedRunError):
         keys.rotate_fernet_key(fernet.context, None)
@@ -107,7 +107,7 @@ def test_same_rotation_goes_on_when_it_was_interrupted(fernet: Stack, restart: i
     assert fernet.encrypted_with == [f"{new},{OLD_FERNET_KEY}"]
 
 
-def test_another_key_comes_when_it_is_rotated_again(fernet: Stack) -> None:
+def test_second_rotation_sets_another_key(fernet: Stack) -> None:
     keys.rotate_fernet_key(fernet.context, None)
     second = fernet.value
     keys.rotate_fernet_key(fernet.context, None)
@@ -115,14 +115,14 @@ def test_another_key_comes_when_it_is_rotated_again(fernet: Stack) -> None:
     assert len({OLD_FERNET_KEY, second, fernet.value}) == 3
 
 
-def test_generated_fernet_keys_are_valid_when_tried() -> None:
+def test_generated_fernet_keys_are_valid() -> None:
     from airflow_on_fargate.rotation.context import random_text
 
     for _ in range(2000):
         Fernet(random_text(43) + "=")
 
 
-def test_old_tokens_end_before_their_key_when_the_jwt_key_is_rotated(
+def test_jwt_rotation_waits_for_old_tokens_to_expire(
     jwt: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME", "7200")
@@ -132,12 +132,12 @@ def test_old_tokens_end_before_their_key_when_the_jwt_key_is_rotated(
 
     assert jwt.slept == [7260]
     assert re.fullmatch(r"[A-Za-z0-9]{64}", jwt.value)
-    # Nobody holds the old one any more.
+    # No process has the old one.
     assert jwt.held[-1] == [jwt.value]
 
 
 @pytest.mark.parametrize("restart", [1, 2])
-def test_same_jwt_rotation_goes_on_when_it_was_interrupted(jwt: Stack, restart: int) -> None:
+def test_interrupted_jwt_rotation_continues(jwt: Stack, restart: int) -> None:
     jwt.interrupt_at = restart
     with pytest.raises(InterruptedRunError):
         keys.rotate_jwt_key(jwt.context, 5)
@@ -149,7 +149,7 @@ def test_same_jwt_rotation_goes_on_when_it_was_interrupted(jwt: Stack, restart: 
     assert jwt.slept == [5]
 
 
-def test_is_refused_when_there_are_three_keys(jwt: Stack) -> None:
+def test_three_keys_are_refused(jwt: Stack) -> None:
     jwt.context.secrets["jwt-key"].put("a,b,c")
     with pytest.raises(RotationError, match="holds 3 keys"):
         keys.rotate_jwt_key(jwt.context, 5)

@@ -1,4 +1,4 @@
-"""`rotate-secret`: its words, the restart of services, the wait for workers."""
+"""`rotate-secret`: its arguments, the restart of services, the wait for workers."""
 
 import json
 from contextlib import nullcontext
@@ -17,7 +17,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 class Clock:
-    """Time that passes by sleeping only; ECS moves on while it does."""
+    """Time passes only by sleeping, and ECS advances with it."""
 
     def __init__(self, ecs: "Ecs") -> None:
         self.now, self.ecs = 0.0, ecs
@@ -31,7 +31,7 @@ class Clock:
 
 
 class Ecs:
-    """Services that are steady the second time somebody looks, workers that leave one by one."""
+    """Services that are steady at the second look, workers that exit one by one."""
 
     def __init__(self, *components: str) -> None:
         self.restarted: list[str] = []
@@ -94,7 +94,7 @@ def restart(ecs: Ecs) -> Clock:
     return clock
 
 
-def test_api_server_is_steady_before_others_are_touched_when_services_restart() -> None:
+def test_api_server_restarts_before_other_services() -> None:
     ecs = Ecs("scheduler", "api-server", "triggerer")
     restart(ecs)
     assert ecs.restarted == [
@@ -120,7 +120,7 @@ def test_only_the_api_server_is_first_when_the_stack_has_its_name() -> None:
     assert len(ecs.restarted) == 2
 
 
-def test_scheduler_is_not_touched_when_the_api_server_does_not_start() -> None:
+def test_scheduler_is_not_restarted_when_the_api_server_does_not_start() -> None:
     ecs = Ecs("scheduler", "api-server")
     ecs.outcome = "FAILED"
     with pytest.raises(RotationError, match="a deployment has failed: airflow-api-server"):
@@ -128,20 +128,20 @@ def test_scheduler_is_not_touched_when_the_api_server_does_not_start() -> None:
     assert len(ecs.restarted) == 1
 
 
-def test_gives_up_when_a_service_never_becomes_steady() -> None:
+def test_fails_when_a_service_never_becomes_steady() -> None:
     ecs = Ecs("api-server")
     ecs.outcome = "IN_PROGRESS"
     with pytest.raises(RotationError, match="not steady after 1800 s"):
         restart(ecs)
 
 
-def test_old_tasks_are_waited_for_when_new_ones_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_is_not_steady_while_old_tasks_run(monkeypatch: pytest.MonkeyPatch) -> None:
     service = Ecs("api-server").described("api-server")
     service["deployments"].append(deployment("COMPLETED"))
     assert not services._is_steady(service)
 
 
-def test_only_workers_from_before_are_waited_for_when_a_password_ends() -> None:
+def test_waits_only_for_older_workers() -> None:
     ecs = Ecs()
     later = NOON + timedelta(seconds=1)
     ecs.workers = {"old-1": NOON - timedelta(hours=6), "old-2": NOON, "new": later}
@@ -150,7 +150,7 @@ def test_only_workers_from_before_are_waited_for_when_a_password_ends() -> None:
     assert list(ecs.workers) == ["new"]
 
 
-def test_says_how_many_are_left_when_workers_stay_too_long() -> None:
+def test_error_says_how_many_workers_are_left() -> None:
     ecs = Ecs()
     ecs.workers = {str(n): NOON for n in range(9)}
     clock = Clock(ecs)
@@ -158,18 +158,18 @@ def test_says_how_many_are_left_when_workers_stay_too_long() -> None:
         Workers(ecs, "c", "w", clock.sleep, clock).wait_until_gone(NOON + timedelta(1), 20)
 
 
-def test_goes_on_next_time_when_it_cannot_be_finished(
+def test_says_that_the_command_can_be_repeated_when_it_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(_context: Any, wait_seconds: float | None) -> None:
-        raise RotationError(f"waited {wait_seconds:.0f} s in vain")
+        raise RotationError(f"still unsteady after {wait_seconds:.0f} s")
 
     monkeypatch.setattr(RotationContext, "from_environment", lambda: None)
     monkeypatch.setattr(command, "_alone", lambda _: nullcontext())
     monkeypatch.setitem(command.PROCEDURES, "jwt-key", fail)
 
     assert command.main("jwt-key", "--wait-seconds", "5") == 1
-    assert "waited 5 s in vain. Running the same command again" in capsys.readouterr().out
+    assert "still unsteady after 5 s. Run the same command again" in capsys.readouterr().out
 
 
 def test_lists_the_secrets_when_the_name_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,9 +179,7 @@ def test_lists_the_secrets_when_the_name_is_unknown(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(("seed", "kept"), [("arn:seed", True), ("arn:fernet", False)])
-def test_a_brought_key_has_no_seed_when_context_are_read(
-    seed: str, kept: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_own_fernet_key_has_no_seed(seed: str, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = {
         "cluster": "c",
         "worker_family": "airflow-worker",
@@ -191,7 +189,7 @@ def test_a_brought_key_has_no_seed_when_context_are_read(
     assert ("fernet-key-seed" in RotationContext.from_environment().secrets) == kept
 
 
-def test_is_refused_when_it_is_not_the_command_task(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_refused_outside_the_command_task(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROTATION", raising=False)
     with pytest.raises(RotationError, match="ROTATION is not set"):
         RotationContext.from_environment()

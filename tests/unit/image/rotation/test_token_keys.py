@@ -44,7 +44,7 @@ def airflow(script: str, secret: str, home: Path, *arguments: str) -> str:
         (f"{NEW},{OLD}", NEW),
     ],
 )
-def test_token_is_trusted_when_a_rotation_moves_one_step(
+def test_token_is_trusted_one_step_of_a_rotation_later(
     signer: str, checker: str, tmp_path: Path
 ) -> None:
     token = airflow(SIGN, signer, tmp_path)
@@ -52,7 +52,7 @@ def test_token_is_trusted_when_a_rotation_moves_one_step(
 
 
 @pytest.mark.parametrize("checker", [NEW, "x" * 64])
-def test_token_is_refused_when_its_key_was_dropped(checker: str, tmp_path: Path) -> None:
+def test_token_is_refused_when_its_key_was_removed(checker: str, tmp_path: Path) -> None:
     token = airflow(SIGN, OLD, tmp_path)
     assert "InvalidTokenError" in airflow(CHECK, checker, tmp_path, token)
 
@@ -66,7 +66,7 @@ def test_token_is_refused_when_it_only_claims_a_trusted_key(tmp_path: Path) -> N
     assert "InvalidSignatureError" in airflow(CHECK, f"{NEW},{OLD}", tmp_path, forged)
 
 
-def test_nobody_else_reads_the_keys_when_they_are_written(tmp_path: Path) -> None:
+def test_file_of_keys_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     environment = {"AIRFLOW_HOME": str(tmp_path), token_keys.VARIABLE: f"{NEW},{OLD}"}
     (tmp_path / "token-keys.json").write_text("of an earlier start")
 

@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, text
 from airflow_on_fargate.schema import alembic_heads
 
 
-def test_heads_are_alembics_own_when_read_as_text() -> None:
+def test_heads_equal_those_of_alembic() -> None:
     import airflow
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -21,7 +21,7 @@ def test_heads_are_alembics_own_when_read_as_text() -> None:
         assert alembic_heads.needed_heads()[table] == frozenset(heads)
 
 
-def test_heads_are_those_nothing_builds_upon_when_migrations_branch(tmp_path: Path) -> None:
+def test_branches_have_several_heads(tmp_path: Path) -> None:
     (tmp_path / "1.py").write_text('revision = "a"\ndown_revision = None\n')
     (tmp_path / "2.py").write_text('revision: str = "b"\ndown_revision: str = "a"\n')
     (tmp_path / "3.py").write_text('revision = "c"\ndown_revision = "a"\n')
@@ -30,12 +30,12 @@ def test_heads_are_those_nothing_builds_upon_when_migrations_branch(tmp_path: Pa
     assert alembic_heads.heads_of(tmp_path) == {"d"}
 
 
-def test_missing_migrations_are_an_error_when_the_folder_is_empty(tmp_path: Path) -> None:
+def test_empty_folder_of_migrations_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="no migrations"):
         alembic_heads.heads_of(tmp_path)
 
 
-def test_mismatch_says_which_table_when_only_one_differs(tmp_path: Path) -> None:
+def test_mismatch_names_only_the_table_that_differs(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'db'}"
     needed = alembic_heads.needed_heads()
     with create_engine(url).begin() as connection:
@@ -44,4 +44,4 @@ def test_mismatch_says_which_table_when_only_one_differs(tmp_path: Path) -> None
             connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": head})
     problem = alembic_heads.mismatch(url)
     [fab_head] = needed["alembic_version_fab"]
-    assert str(problem) == f"alembic_version_fab is at nothing, needed is {fab_head}"
+    assert str(problem) == f"alembic_version_fab is at nothing, but {fab_head} is needed"

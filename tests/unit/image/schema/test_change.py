@@ -1,4 +1,4 @@
-"""Bring the schema up and down again, and stop nothing without need."""
+"""Upgrade and downgrade the schema, and stop services only when needed."""
 
 import json
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class InMemoryStateBucket:
 
 
 class Database:
-    """Heads that Airflow's commands move; notes the order of what happened."""
+    """Heads that Airflow's commands change; records the order of events."""
 
     def __init__(self, heads: alembic_heads.Heads) -> None:
         self.heads = dict(heads)
@@ -110,7 +110,7 @@ def test_upgrade_is_refused_when_it_was_rolled_back_before_it_began(
     assert "nothing to restore" in change(database, bucket).restore()
 
 
-def test_upgrade_stops_nothing_when_the_schema_is_the_one_needed(
+def test_upgrade_stops_nothing_when_the_schema_is_up_to_date(
     bucket: InMemoryStateBucket,
 ) -> None:
     database = Database(AFTER)
@@ -124,7 +124,7 @@ def test_upgrade_only_migrates_when_the_database_is_new(bucket: InMemoryStateBuc
     assert (database.happened, bucket.objects) == (["db migrate"], {})
 
 
-def test_upgrade_is_refused_with_the_way_out_when_the_image_is_older(
+def test_upgrade_is_refused_with_what_to_do_when_the_image_is_older(
     bucket: InMemoryStateBucket,
 ) -> None:
     database = Database(AFTER)
@@ -135,7 +135,7 @@ def test_upgrade_is_refused_with_the_way_out_when_the_image_is_older(
     assert (database.happened, bucket.objects) == ([], {})
 
 
-def test_first_recorded_heads_stay_when_a_migration_is_tried_again(
+def test_repeated_migration_keeps_the_first_recorded_heads(
     bucket: InMemoryStateBucket,
 ) -> None:
     database = Database(BEFORE)
@@ -148,7 +148,7 @@ def test_first_recorded_heads_stay_when_a_migration_is_tried_again(
     assert change(database, bucket).state.heads_before() == BEFORE
 
 
-def test_restore_brings_both_tables_down_when_the_migration_is_rolled_back(
+def test_restore_downgrades_both_tables(
     bucket: InMemoryStateBucket,
 ) -> None:
     database = Database(BEFORE)
@@ -171,7 +171,7 @@ def test_restore_stops_nothing_when_the_migration_failed_before_it_changed_anyth
     with pytest.raises(RuntimeError):
         change(database, bucket).upgrade()
     database.happened.clear()
-    assert "as it was" in change(database, bucket).restore()
+    assert "as before" in change(database, bucket).restore()
     assert database.happened == []
 
 
@@ -181,7 +181,7 @@ def test_restore_does_nothing_when_no_migration_was_recorded(bucket: InMemorySta
     assert database.happened == []
 
 
-def test_restore_takes_heads_when_a_person_gives_them(bucket: InMemoryStateBucket) -> None:
+def test_restore_uses_the_heads_of_its_arguments(bucket: InMemoryStateBucket) -> None:
     database = Database(AFTER)
     change(database, bucket).restore(schema_change.heads_from(["alembic_version=a1"]))
     assert database.happened == ["quiesce", "db downgrade --yes --to-revision a1"]
@@ -197,12 +197,12 @@ def test_restore_is_refused_when_this_image_does_not_know_the_head(
 
 
 @pytest.mark.parametrize("word", ["a1", "users=a1", "alembic_version="])
-def test_heads_are_refused_when_malformed(word: str) -> None:
+def test_malformed_heads_are_refused(word: str) -> None:
     with pytest.raises(RefusedError, match="<table>=<head>"):
         schema_change.heads_from([word])
 
 
-def test_every_head_is_known_when_read_as_text() -> None:
+def test_every_needed_head_is_known() -> None:
     known = alembic_heads.known_revisions()
     assert all(heads <= known[table] for table, heads in alembic_heads.needed_heads().items())
     assert set(schema_change.DOWNGRADES) == set(alembic_heads.MIGRATIONS)
@@ -264,7 +264,7 @@ def quiescence(cluster: Cluster, bucket: InMemoryStateBucket) -> Quiescence:
     return Quiescence(cluster, IDENTITY, state, sleep, lambda: now[0], lambda text: None)
 
 
-def test_api_server_goes_last_when_services_are_stopped(bucket: InMemoryStateBucket) -> None:
+def test_api_server_stops_last(bucket: InMemoryStateBucket) -> None:
     cluster = Cluster({"api-server": 2, "triggerer": 1, "scheduler": 1, "dag-processor": 1})
     quiescence(cluster, bucket).begin()
     assert cluster.stopped == ["scheduler", "dag-processor", "triggerer", "api-server"]
@@ -291,7 +291,7 @@ def test_every_shape_of_the_control_plane_is_stopped(
     assert (cluster.stopped[0], cluster.stopped[-1]) == ("control-plane", "api-server")
 
 
-def test_counts_of_the_one_before_stay_when_services_are_stopped_already(
+def test_recorded_counts_stay_when_services_are_already_stopped(
     bucket: InMemoryStateBucket,
 ) -> None:
     state = UpgradeState(bucket, "state", IDENTITY)
@@ -300,7 +300,7 @@ def test_counts_of_the_one_before_stay_when_services_are_stopped_already(
     assert state.quiesced() == QuiescedNote(IDENTITY.task_arn, {"scheduler": 2, "api-server": 1})
 
 
-def test_an_error_names_the_component_when_it_does_not_stop(bucket: InMemoryStateBucket) -> None:
+def test_error_names_the_component_that_does_not_stop(bucket: InMemoryStateBucket) -> None:
     cluster = Cluster({"scheduler": 1, "api-server": 1}, looks=10_000)
     with pytest.raises(StillRunningError, match="scheduler"):
         quiescence(cluster, bucket).begin()

@@ -11,7 +11,7 @@ OLD = Mismatch(NEEDED, {**NEEDED, "alembic_version": frozenset({"a"})})
 
 
 class Clock:
-    """Time that passes by sleeping only."""
+    """Time passes only by sleeping."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -36,11 +36,11 @@ def wait(answers: list[Mismatch | Exception | None], clock: Clock) -> list[str]:
     return said
 
 
-def test_says_nothing_when_the_schema_fits() -> None:
+def test_logs_nothing_when_the_schema_is_up_to_date() -> None:
     assert wait([None], Clock()) == []
 
 
-def test_says_what_is_missing_every_15_seconds_when_it_waits() -> None:
+def test_logs_every_15_seconds_what_is_missing() -> None:
     clock = Clock()
     said = wait([OLD] * 20 + [None], clock)
     assert clock.now == 60
@@ -51,16 +51,16 @@ def test_says_what_is_missing_every_15_seconds_when_it_waits() -> None:
         "Waiting for the database schema for 45 s",
         "The database schema is ready after 60 s",
     ]
-    assert "alembic_version is at a, needed is b" in said[0]
+    assert "alembic_version is at a, but b is needed" in said[0]
 
 
-def test_goes_on_waiting_when_the_database_does_not_answer() -> None:
+def test_keeps_waiting_when_the_database_does_not_answer() -> None:
     refused = OperationalError("SELECT 1", {}, Exception("connection refused"))
     said = wait([refused, None], Clock())
     assert "connection refused" in said[0]
 
 
-def test_beats_while_it_waits_when_the_health_check_looks() -> None:
+def test_gives_heartbeats_while_it_waits() -> None:
     ages = []
 
     def look() -> Mismatch | None:

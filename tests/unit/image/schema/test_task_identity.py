@@ -8,7 +8,7 @@ import pytest
 from airflow_on_fargate.schema import task_identity
 
 
-def test_identity_is_read_when_ecs_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_identity_is_read_from_the_metadata_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     class Answer:
         def __enter__(self) -> "Answer":
             return self
@@ -27,6 +27,6 @@ def test_identity_is_read_when_ecs_tells_it(monkeypatch: pytest.MonkeyPatch) -> 
     assert (identity.stack_name, identity.revision) == ("my-stack", "10")
 
 
-def test_identity_is_refused_when_there_is_no_ecs() -> None:
+def test_fails_outside_ecs() -> None:
     with pytest.raises(task_identity.NotOnEcsError):
         task_identity.read({})

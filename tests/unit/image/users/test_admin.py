@@ -68,7 +68,7 @@ def test_creates_the_user_when_there_is_none() -> None:
     assert (user.username, user.email, user.roles) == ("admin", "admin@example.com", ["Admin"])
 
 
-def test_makes_the_roles_when_no_api_server_ever_started() -> None:
+def test_creates_the_roles_when_no_api_server_has_started() -> None:
     manager = InMemorySecurityManager(roles=())
     ensure(manager)
     assert manager.users[0].roles == ["Admin"]
@@ -88,7 +88,7 @@ def test_sets_the_password_when_the_secret_has_another() -> None:
     assert ensure(manager) == "The user 'admin' is up to date."
 
 
-def test_gives_the_role_back_and_keeps_others_when_it_was_taken() -> None:
+def test_restores_the_role_and_keeps_others() -> None:
     user = as_described()
     user.roles, user.active = ["Viewer"], False
     manager = InMemorySecurityManager(user)
@@ -104,7 +104,22 @@ def test_keeps_the_account_when_only_the_name_changed() -> None:
     assert [u.username for u in manager.users] == ["admin"]
 
 
-def test_never_says_the_password_when_it_reports(capsys: pytest.CaptureFixture[str]) -> None:
+def test_account_keeps_its_address_when_none_is_given() -> None:
+    manager = InMemorySecurityManager(as_described())
+    assert "up to date" in admin.ensure(manager, "admin", None, PASSWORD)
+    assert manager.users[0].email == "admin@example.com"
+
+
+def test_new_account_gets_a_placeholder_when_no_address_is_given() -> None:
+    manager = InMemorySecurityManager()
+    admin.ensure(manager, "admin", None, PASSWORD)
+    assert manager.users[0].email == "admin@localhost"
+    # The address comes later.
+    assert "email" in ensure(manager)
+    assert manager.users[0].email == "admin@example.com"
+
+
+def test_never_prints_the_password(capsys: pytest.CaptureFixture[str]) -> None:
     manager = InMemorySecurityManager()
     said = [ensure(manager), ensure(manager)]
     assert PASSWORD not in "".join(said) + capsys.readouterr().out
@@ -113,16 +128,16 @@ def test_never_says_the_password_when_it_reports(capsys: pytest.CaptureFixture[s
 def test_names_the_variable_when_one_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "sqlite://")
     monkeypatch.setenv("ADMIN_USERNAME", "admin")
-    monkeypatch.delenv("ADMIN_EMAIL", raising=False)
-    with pytest.raises(admin.MissingSettingError, match="ADMIN_EMAIL"):
+    monkeypatch.delenv("ADMIN_PASSWORD", raising=False)
+    with pytest.raises(admin.MissingSettingError, match="ADMIN_PASSWORD"):
         admin.main()
 
 
-def test_asks_for_the_migration_when_the_schema_is_not_there(
+def test_asks_for_the_migration_when_the_schema_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("ADMIN_USERNAME", "ADMIN_EMAIL", "ADMIN_PASSWORD"):
+    for name in ("ADMIN_USERNAME", "ADMIN_PASSWORD"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "sqlite://")
-    assert admin.main() == 1
+    assert admin.main("admin@example.com") == 1
     assert "db migrate" in capsys.readouterr().out

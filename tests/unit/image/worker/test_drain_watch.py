@@ -1,4 +1,4 @@
-"""The drain watch: leaves only when it knows."""
+"""The drain watch: a worker drains only when the object says so."""
 
 import io
 import json
@@ -65,7 +65,7 @@ def test_drains_when_another_task_definition_is_current(current: str, drains: bo
         ({}, False),
     ],
 )
-def test_drains_when_it_is_named(drain: dict[str, list[str]], drains: bool) -> None:
+def test_drains_when_the_object_names_it(drain: dict[str, list[str]], drains: bool) -> None:
     looking = watch(InMemoryObject(json.dumps({"current": OWN, "drain": drain})))
     looking.look()
     assert looking.drain_wanted is drains
@@ -74,7 +74,7 @@ def test_drains_when_it_is_named(drain: dict[str, list[str]], drains: bool) -> N
 @pytest.mark.parametrize(
     "body", [None, "not JSON", "{}", '{"current": 7}', f'{{"current": "{OWN}", "drain": ["0a1b"]}}']
 )
-def test_stays_when_the_object_says_nothing(body: str | None) -> None:
+def test_stays_when_the_object_does_not_name_it(body: str | None) -> None:
     looking = watch(InMemoryObject(body))
     looking.look()
     assert not looking.drain_wanted
@@ -92,7 +92,7 @@ def test_stays_when_s3_fails(status: int) -> None:
     assert looking.drain_wanted
 
 
-def test_asks_only_for_changes_when_it_has_read_the_object() -> None:
+def test_requests_only_changes_after_the_first_read() -> None:
     stored = InMemoryObject(json.dumps({"current": OWN}))
     looking = watch(stored)
     looking.look()
@@ -103,7 +103,7 @@ def test_asks_only_for_changes_when_it_has_read_the_object() -> None:
     assert looking.drain_wanted
 
 
-def test_stops_looking_when_it_has_found_out() -> None:
+def test_stops_looking_when_it_must_drain() -> None:
     looks: list[int] = []
     found = threading.Event()
 
@@ -137,17 +137,17 @@ def test_stops_looking_when_it_has_found_out() -> None:
     ],
     ids=["nothing", "no metadata", "no object", "metadata unreachable"],
 )
-def test_is_off_when_it_could_not_know(environment: dict[str, str]) -> None:
+def test_is_disabled_without_the_object_or_metadata(environment: dict[str, str]) -> None:
     assert DrainWatch.from_environment(environment) is None
 
 
 @pytest.mark.parametrize("url", ["state/fleet/drain.json", "s3://state", "https://state/x"])
-def test_refuses_an_object_when_it_is_no_s3_url(url: str) -> None:
+def test_refuses_an_address_that_is_not_an_s3_url(url: str) -> None:
     with pytest.raises(ValueError, match="s3://bucket/key"):
         S3DrainObject(url, object())
 
 
-def test_knows_its_own_definition_and_id_when_ecs_answers(
+def test_reads_its_own_definition_and_id(
     serve_json: Callable[[dict[str, str]], str],
 ) -> None:
     address = serve_json(

@@ -1,9 +1,9 @@
 """The Celery configuration, named by [celery] celery_config_options.
 
 The pinned provider reads that option on both sides: the worker through its module-level app, the
-scheduler when the executor makes its own and merges this dictionary over the defaults.
-Importing this module also connects what belongs to the process: the wake-up where a scaler is named
-(the scheduler), the life cycle where a Celery worker starts.
+scheduler when the executor creates its own and merges this dictionary over the defaults.
+Importing this module also installs what the process needs: the wake-up where a scaler is named (the
+scheduler), the life cycle where a Celery worker starts.
 """
 
 import json
@@ -21,10 +21,10 @@ _TRANSPORT_PREFIX: Final = "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__"
 
 
 def transport_options(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The broker's options that variables give, whatever Airflow makes of them.
+    """The broker's options that environment variables set, read without Airflow.
 
-    Airflow 3.2 does not see a section that only a provider defines when nothing but variables set
-    it: its scheduler would create a queue of its own, with a visibility that SQS refuses.
+    Airflow 3.2 ignores a section that only a provider defines when only variables set it. Its
+    scheduler would then create a queue of its own, with a visibility timeout that SQS refuses.
     """
     return {
         name.removeprefix(_TRANSPORT_PREFIX).lower(): _decoded(value)
@@ -34,7 +34,7 @@ def transport_options(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _decoded(value: str) -> Any:
-    """Numbers and objects as such; everything else is text."""
+    """Numbers and objects are parsed; everything else is text."""
     try:
         return json.loads(value)
     except ValueError:
@@ -47,7 +47,7 @@ CELERY_CONFIG: dict[str, Any] = {
         **DEFAULT_CELERY_CONFIG["broker_transport_options"],
         **transport_options(os.environ),
     },
-    # Each prefork child would hold a connection for ever: 10 workers of 16 are more than a small
+    # Otherwise each prefork child keeps a connection: 10 workers of 16 need more than a small
     # database has.
     "database_engine_options": {
         **DEFAULT_CELERY_CONFIG["database_engine_options"],

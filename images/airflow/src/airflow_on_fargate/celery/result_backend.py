@@ -1,12 +1,12 @@
-"""`ensure-result-backend`: a database and a user of its own for Celery's results.
+"""`ensure-result-backend`: a separate database and user for Celery's results.
 
-Workers run other people's code and need the result backend, so what they hold must not open the
-metadata database. AIRFLOW__CELERY__RESULT_BACKEND names user, password and database; this makes
-them so, as the owner of the metadata database. Safe to repeat, at any time.
+Workers run the users' code and need the result backend, so their credentials must not open the
+metadata database. AIRFLOW__CELERY__RESULT_BACKEND names user, password and database; this command
+creates them as the owner of the metadata database. It is safe to repeat at any time.
 
-There are two users with the same rights, because a password is replaced without a gap by changing
-that of the user nobody uses and moving over (see `rotation`). Outside a rotation both have the
-password that is in the URL.
+There are two users with the same rights. A password is replaced without a gap by changing that of
+the user that is not in use and switching to it (see `rotation`). Outside a rotation both have the
+password in the URL.
 """
 
 import os
@@ -16,11 +16,11 @@ USERS: Final = ("result_backend", "result_backend_2")
 
 
 class ResultBackendError(Exception):
-    """The result backend cannot be as its URL says."""
+    """The result backend cannot be made to match its URL."""
 
 
 def main() -> int:
-    """Exit code 0 when the result backend is as its URL says."""
+    """Exit code 0 when the result backend matches its URL."""
     from sqlalchemy.engine import make_url
 
     metadata = make_url(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
@@ -30,19 +30,19 @@ def main() -> int:
 
 
 def ensure(metadata: Any, results: Any) -> str:
-    """Make users, database, tables and rights; returns what there is now, in words."""
+    """Create users, database, tables and rights; returns a sentence about the result."""
     if results.username not in USERS:
         raise ResultBackendError(f"The user must be one of {USERS}, not {results.username!r}")
     if results.database == metadata.database:
         raise ResultBackendError("The result backend must not be the metadata database")
     with connected(metadata) as connection:
         for user in USERS:
-            # A rotation may be under way: only the user of the URL gets the password of the URL.
+            # A rotation may be running: only the user in the URL gets the password in the URL.
             if not _role_exists(connection, user) or user == results.username:
                 set_password(connection, user, results.password)
         if not _database_exists(connection, results.database):
             connection.exec_driver_sql(f"CREATE DATABASE {_quoted(results.database)}")
-        # PostgreSQL lets everybody into every database unless told otherwise.
+        # By default PostgreSQL allows every user to connect to every database.
         for database in (metadata.database, results.database):
             connection.exec_driver_sql(f"REVOKE ALL ON DATABASE {_quoted(database)} FROM PUBLIC")
         for user in USERS:
@@ -56,25 +56,25 @@ def ensure(metadata: Any, results: Any) -> str:
 
 
 def set_password(connection: Any, user: str, password: str) -> None:
-    """Give the user this password, and make the user if there is none."""
+    """Set the user's password, and create the user if it does not exist."""
     from psycopg2.extensions import encrypt_password
     from sqlalchemy.exc import DBAPIError
 
     driver = connection.connection.driver_connection
-    # What PostgreSQL would store: so the password stands in no statement and no log of one.
+    # The hash that PostgreSQL stores, so that no statement and no log contains the password.
     verifier = encrypt_password(password, user, scope=driver, algorithm="scram-sha-256")
-    # A user may change its own password, and nothing else of itself.
+    # A user may change its own password, but none of its other attributes.
     role = f"ROLE {_quoted(user)}"
     action = f"ALTER {role}" if _role_exists(connection, user) else f"CREATE {role} LOGIN"
     try:
         connection.exec_driver_sql(f"{action} PASSWORD '{verifier}'")
     except DBAPIError as error:
-        # Without the statement, which an error would quote.
+        # Without the original error, which quotes the statement.
         raise ResultBackendError(f"Could not {action}: {error.orig}") from None
 
 
 def connected(url: Any) -> Any:
-    """A connection that commits each statement and is closed at the end of a `with`."""
+    """A connection that commits each statement; a `with` closes it."""
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
@@ -82,7 +82,7 @@ def connected(url: Any) -> Any:
 
 
 def _make_tables(connection: Any) -> None:
-    """Celery's tables, made here so that its user need not be able to make any."""
+    """Create Celery's tables, so that its user does not need the right to."""
     from celery.backends.database import models
 
     models.ResultModelBase.metadata.create_all(connection)

@@ -1,9 +1,9 @@
-"""Tell the scaler that a task was queued, at once and cheaply.
+"""Invoke the scaler as soon as a task is queued, at little cost.
 
-A publish only sets an event; one daemon thread invokes the Lambda function asynchronously: at the
+A publish only sets an event. One daemon thread invokes the Lambda function asynchronously: at the
 first publish immediately (the leading edge), then at most once every two seconds, with a last call
-for what came in between (the trailing edge). Nothing that goes wrong here may fail or slow a
-publish: the alarm on the queue wakes the fleet too, only later.
+for what came in between (the trailing edge). No error here may fail or slow a publish: the alarm on
+the queue invokes the scaler too, only later.
 """
 
 import logging
@@ -22,28 +22,28 @@ MIN_SECONDS_BETWEEN_CALLS: Final = 2.0
 
 
 class WakeUp:
-    """A signal that many may give at no cost and one thread carries out."""
+    """A signal that many threads give at no cost, and that one thread acts on."""
 
     def __init__(
         self,
         call: Callable[[dict[str, int]], None],
         min_seconds_between_calls: float = MIN_SECONDS_BETWEEN_CALLS,
         name: str = "wake-up",
-        trouble: str = "The worker scaler was not woken; the queue's alarm will",
+        trouble: str = "The worker scaler could not be invoked; the queue's alarm will invoke it",
     ) -> None:
         self._call = call
         self._name = name
         self._trouble = trouble
         self._pause = min_seconds_between_calls
         self._wanted = threading.Event()
-        # Publishes since the last call, by queue. Counted without a lock, which could hold a
-        # publish: a lost one costs nothing, because the queue counts it some seconds later.
+        # Publishes since the last call, by queue. Counted without a lock, which could delay a
+        # publish. A count that is lost does no harm: SQS counts the message some seconds later.
         self._published: dict[str, int] = {}
         self._start = threading.Lock()
         self._process_id: int | None = None
 
     def signal(self, queue: str = DEFAULT_QUEUE) -> None:
-        """Ask for a call; returns at once, and never raises."""
+        """Request a call; returns immediately and never raises."""
         try:
             if self._process_id != os.getpid():
                 self._start_thread()
@@ -74,7 +74,7 @@ class WakeUp:
 
 
 def install(function_name: str) -> None:
-    """Wake the function whenever this process publishes a task."""
+    """Invoke the function whenever this process publishes a task."""
     from celery.signals import after_task_publish
 
     invoke = _invocation_of(function_name)
@@ -83,14 +83,14 @@ def install(function_name: str) -> None:
     caller = WakeUp(invoke)
 
     def on_publish(routing_key: str | None = None, **_: Any) -> None:
-        # Celery's name for the queue, where queues are made as they are needed.
+        # Celery's name of the queue, where it creates queues on demand.
         caller.signal(routing_key or DEFAULT_QUEUE)
 
     after_task_publish.connect(on_publish, weak=False)
 
 
 def _invocation_of(function_name: str) -> Callable[[dict[str, int]], None] | None:
-    """An asynchronous invocation. The client is made now: the first task should not wait for it."""
+    """An asynchronous invocation. The client is created now: the first task should not wait."""
     import boto3
     from botocore.config import Config
 
@@ -100,7 +100,7 @@ def _invocation_of(function_name: str) -> Callable[[dict[str, int]], None] | Non
             config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2}),
         )
     except Exception:
-        log.exception("No client for Lambda: only the queue's alarm will wake the fleet")
+        log.exception("No Lambda client: only the queue's alarm will invoke the scaler")
         return None
 
     def invoke(published: dict[str, int]) -> None:

@@ -1,7 +1,7 @@
-"""`clean-database BEFORE`: what is older leaves the metadata database and the result backend.
+"""`clean-database BEFORE`: delete older rows from the metadata database and the result backend.
 
-Airflow's own `db clean` knows the metadata database only. Celery's results have a database of their
-own, and would be deleted by a scheduler of Celery's that nobody runs.
+Airflow's own `db clean` knows only the metadata database. Celery's results are in another database;
+Celery's beat process would delete them, but it does not run here.
 """
 
 import argparse
@@ -12,12 +12,12 @@ from typing import Any, Final
 from airflow_on_fargate.database import turn
 from airflow_on_fargate.schema import alembic_heads
 
-# Rows in one transaction: short enough that no worker waits to report a result.
+# Rows in one transaction: few enough that no worker waits to report a result.
 BATCH: Final = 5000
 
 
 def main(*arguments: str) -> int:
-    """Exit code 0 when both are clean. One that fails does not keep the other from it."""
+    """Exit code 0 when both are clean. A failure of the first does not prevent the second."""
     from airflow_on_fargate.celery.result_backend import connected
 
     parser = argparse.ArgumentParser(prog="clean-database", description="Delete old history.")
@@ -32,17 +32,17 @@ def main(*arguments: str) -> int:
         code = turn.airflow(_db_clean(before))
         with connected(results) as connection:
             deleted = clean_results(connection, before)
-    print(f"Deleted {deleted} results of before {before.isoformat()}.")
+    print(f"Deleted {deleted} Celery results from before {before.isoformat()}.")
     if code:
         print(f"'airflow db clean' ended with exit code {code}.")
     return 1 if code else 0
 
 
 def clean_results(connection: Any, before: datetime, batch: int = BATCH) -> int:
-    """Delete Celery's results that are older; returns how many."""
-    # Celery writes UTC without saying so.
+    """Delete Celery's older results; returns their number."""
+    # Celery stores UTC without a time zone.
     moment = before.astimezone(UTC).replace(tzinfo=None)
-    # By id, because that is indexed and old rows have the low ones: no batch reads the whole table.
+    # By id, which is indexed and lower for older rows: no batch reads the whole table.
     statement = (
         "DELETE FROM celery_taskmeta WHERE id IN (SELECT id FROM celery_taskmeta"
         " WHERE date_done < %s ORDER BY id LIMIT %s)"
@@ -62,9 +62,9 @@ def _db_clean(before: datetime) -> list[str]:
         "--clean-before-timestamp",
         before.isoformat(),
         "--yes",
-        # Otherwise it exits with 0 whatever happened.
+        # Otherwise it exits with 0 even after errors.
         "--error-on-cleanup-failure",
-        # Rows that are kept in archive tables take the same room.
+        # Rows in archive tables would take the same space.
         "--skip-archive",
     ]
 
@@ -72,5 +72,5 @@ def _db_clean(before: datetime) -> list[str]:
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise ValueError("a time without a zone")
+        raise ValueError("the time has no time zone")
     return moment

@@ -1,7 +1,8 @@
-"""One change of the metadata database as a whole at a time, whoever asks for it.
+"""Commands that change the whole metadata database run one at a time.
 
-The turn is a lock in the database itself, so that also a rollback can wait for it: the function's
-own lock refuses, and a refusal in a rollback would strand the stack. It ends with its process.
+The turn is a lock in the database itself, so that a rollback can wait for it: the function's own
+lock refuses a second command, and a refusal during a rollback would leave the stack in
+UPDATE_ROLLBACK_FAILED. The lock ends with the process that holds it.
 """
 
 import os
@@ -15,7 +16,7 @@ from typing import Final
 from airflow_on_fargate.contracts.airflow_cli import CHANGES_ROWS, CHANGES_SCHEMA
 from airflow_on_fargate.schema import alembic_heads
 
-# Any number that is always the same, and no other lock's.
+# Any constant number that no other lock has.
 ADVISORY_LOCK: Final = 4_150_917_203
 
 
@@ -24,13 +25,13 @@ def _say(text: str) -> None:
 
 
 def is_for(arguments: Sequence[str]) -> bool:
-    """Whether these arguments of Airflow's command line take a turn."""
+    """Whether an Airflow command with these arguments needs a turn."""
     return bool(_beginnings(arguments) & (CHANGES_SCHEMA | CHANGES_ROWS))
 
 
 @contextmanager
 def taken(connection_url: str, say: Callable[[str], None] = _say) -> Iterator[None]:
-    """Wait for the turn, however long; it is given back at the end, and when this process dies."""
+    """Wait for the turn without a limit; it ends with the block, or with this process."""
     from sqlalchemy import create_engine, text
     from sqlalchemy.pool import NullPool
 
@@ -38,13 +39,13 @@ def taken(connection_url: str, say: Callable[[str], None] = _say) -> Iterator[No
     key = {"key": ADVISORY_LOCK}
     with engine.connect() as connection:
         if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar():
-            say("Waiting for the end of another change of the database")
+            say("Waiting for another command that changes the database")
             connection.execute(text("SELECT pg_advisory_lock(:key)"), key)
         yield
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run an Airflow command in its turn; returns its exit code, 1 when it cannot be run."""
+    """Run an Airflow command in its turn; returns its exit code, or 1 if it was not run."""
     url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
     with taken(url):
         if _beginnings(arguments) & CHANGES_ROWS and (problem := alembic_heads.mismatch(url)):
@@ -54,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def airflow(arguments: Sequence[str]) -> int:
-    """Airflow as a child, because the turn is this process's; a SIGTERM reaches it."""
+    """Run Airflow as a child, because this process holds the turn; SIGTERM is passed on."""
     child = subprocess.Popen([sys.executable, "-m", "airflow", *arguments])
     before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     try:

@@ -1,5 +1,7 @@
-"""Which runs are due, and how many slots their predecessors took: three questions to Airflow's
-database, each answered from an index and bounded, whatever there is of DAGs and of history.
+"""Which runs are due, and how many slots their predecessors used.
+
+Three kinds of queries to Airflow's database. Each uses an index and is bounded, whatever the number
+of DAGs and the length of their history.
 """
 
 from collections import defaultdict
@@ -11,11 +13,11 @@ from sqlalchemy import text
 
 from airflow_on_fargate.forecast.waves import WAVE_SECONDS, WAVES, Waves, usual_waves
 
-# Runs of a DAG from which its next one is foretold, and how far back to look for them when runs
-# that somebody has triggered stand between.
+# Runs of a DAG from which its next one is forecast, and how far back to look for them when manually
+# triggered runs lie between.
 _RUNS: Final = 5
 _RUNS_LOOKED_AT: Final = 50
-# Runs that one look takes notice of, and histories of how many DAGs it reads; the next reads more.
+# How many runs one look considers, and of how many DAGs it reads the history; the next reads more.
 MOST_RUNS: Final = 20_000
 MOST_HISTORIES: Final = 1000
 _DAGS_PER_STATEMENT: Final = 200
@@ -27,14 +29,14 @@ _BOUNDS: Final = {
 }
 _STATEMENT_TIMEOUT: Final = "SET LOCAL statement_timeout = '10s'"
 
-# Of several schedulers the one that started first and is alive: the others leave it to it.
+# Of several schedulers, the one that started first and is alive publishes.
 _LEADER = text("""
     SELECT min(id) FROM job
     WHERE job_type = 'SchedulerJob' AND state = 'running' AND latest_heartbeat > :since
 """)
 
-# As the scheduler asks for runs to create, only some minutes ahead. A DAG that assets alone start
-# has no such time.
+# The scheduler's own query for runs to create, only some minutes ahead. A DAG that only assets
+# start has no such time.
 _DUE = text("""
     SELECT dag_id, next_dagrun_create_after FROM dag
     WHERE next_dagrun_create_after > :now AND next_dagrun_create_after <= :until
@@ -42,15 +44,15 @@ _DUE = text("""
     ORDER BY next_dagrun_create_after LIMIT :most
 """)
 
-# Runs that have begun: their later waves are still to come.
+# Runs that have begun: their later waves are still due.
 _BEGUN = text("""
     SELECT dag_id, run_after FROM dag_run
     WHERE run_after > :since AND run_after <= :now AND state = 'running' AND run_type = 'scheduled'
     ORDER BY run_after LIMIT :most
 """)
 
-# A slot is taken from the moment a task is queued, for as long as it ran: what it waited for a
-# worker is not the DAG's doing, and should not be foretold.
+# A slot counts from the moment a task is queued, for as long as the task ran. The time that it
+# waited for a worker does not depend on the DAG, so it is left out.
 _PEAKS = text("""
     WITH last_run AS (
         SELECT wanted.dag_id, run.run_id, run.start_date
@@ -90,7 +92,7 @@ _PEAKS = text("""
 
 
 def leader(session: Any, since: datetime) -> int | None:
-    """The id of the scheduler that publishes: of those that lived at `since` the oldest."""
+    """The id of the scheduler that publishes: the oldest one that is alive since `since`."""
     session.execute(text(_STATEMENT_TIMEOUT))
     found: int | None = session.execute(_LEADER, {"since": since}).scalar()
     return found
@@ -99,9 +101,9 @@ def leader(session: Any, since: datetime) -> int | None:
 def runs_to_come(
     session: Any, now: datetime, since: datetime, until: datetime
 ) -> Sequence[tuple[str, datetime]]:
-    """DAGs and when their runs are, or were, due: those begun after `since`, those due by `until`.
+    """DAGs and the times at which their runs are due: begun after `since`, or due by `until`.
 
-    Of each DAG only the next run is known. Airflow creates one when the one before was created.
+    Only the next run of each DAG is known: Airflow creates the one after it later.
     """
     session.execute(text(_STATEMENT_TIMEOUT))
     begun = session.execute(_BEGUN, {"now": now, "since": since, "most": MOST_RUNS})
@@ -112,14 +114,14 @@ def runs_to_come(
 
 
 def waves_of(session: Any, dag_ids: Iterable[str]) -> dict[str, Mapping[str, Waves]]:
-    """By DAG and queue what the next run will take; nothing for a DAG that has never run."""
+    """What the next run will use, by DAG and queue; nothing for a DAG that has never run."""
     wanted = list(dag_ids)
     result: dict[str, Mapping[str, Waves]] = {}
     for first in range(0, len(wanted), _DAGS_PER_STATEMENT):
         some = wanted[first : first + _DAGS_PER_STATEMENT]
         session.execute(text(_STATEMENT_TIMEOUT))
         result |= _waves(session.execute(_PEAKS, {"dag_ids": some, **_BOUNDS}), some)
-        # A transaction for each: none is long.
+        # One transaction for each batch, so that none is long.
         session.commit()
     return result
 
@@ -132,6 +134,6 @@ def _waves(rows: Iterable[Any], dag_ids: Iterable[str]) -> dict[str, Mapping[str
         peaks[dag_id, queue][run_id][wave] = peak
     result: dict[str, dict[str, Waves]] = {dag_id: {} for dag_id in dag_ids}
     for (dag_id, queue), by_run in peaks.items():
-        # A run that took nothing of this queue counts too.
+        # A run that did not use this queue counts too.
         result[dag_id][queue] = usual_waves({run: by_run.get(run, {}) for run in runs[dag_id]})
     return dict(result)

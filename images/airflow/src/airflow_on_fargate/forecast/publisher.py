@@ -1,9 +1,9 @@
-"""Keeps `fleet/forecast.json` up to date from within the scheduler, without being in its way.
+"""Keeps `fleet/forecast.json` up to date from within the scheduler, without delaying it.
 
 The scheduler's own heartbeat sets an event; a daemon thread does the rest at most once a minute,
 with a database session of its own. A scheduler whose loop hangs gives no heartbeat, so its forecast
-grows old and the scaler stops believing it. Whatever goes wrong costs the forecast, nothing else:
-work that was not announced is served as it comes.
+gets old and the scaler ignores it. An error costs only the forecast: workers for runs that were not
+forecast start when their tasks are queued.
 """
 
 import logging
@@ -23,31 +23,31 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 60.0
 HORIZON: Final = timedelta(minutes=15)
-# A scheduler that has given no heartbeat for so long publishes no more; the next one takes over.
+# A scheduler without a heartbeat for so long no longer publishes; the next one takes over.
 _ALIVE: Final = timedelta(seconds=60)
 
 Look = Callable[[datetime], Sequence[ForecastRun] | None]
 
 
 class Publisher:
-    """Writes what has changed. `look` returns None where another scheduler publishes."""
+    """Writes changed forecasts. `look` returns None where another scheduler publishes."""
 
     def __init__(
         self,
         look: Look,
         put: Callable[[bytes], None],
-        tell: Callable[[], None],
+        notify: Callable[[], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._look = look
         self._put = put
-        self._tell = tell
+        self._notify = notify
         self._clock = clock
         self._written: Sequence[ForecastRun] | None = None
         self._written_at = 0.0
 
     def publish(self) -> None:
-        """One look. The scaler is told of runs that it does not know of yet."""
+        """Look once. Invoke the scaler when there are runs that it does not know yet."""
         now = self._clock()
         found = self._look(datetime.fromtimestamp(now, UTC))
         if found is None:
@@ -60,12 +60,12 @@ class Publisher:
             return
         self._put(PublishedForecast(now, found).to_bytes())
         if changed and found:
-            self._tell()
+            self._notify()
         self._written, self._written_at = found, now
 
 
 class DatabaseLook:
-    """What comes, from Airflow's database. Histories are kept until their DAG's next run."""
+    """The due runs from Airflow's database. Histories are kept until their DAG's next run."""
 
     def __init__(self, own_job: Callable[[], int | None], session: Callable[[], Any]) -> None:
         self._own_job = own_job
@@ -92,7 +92,7 @@ class DatabaseLook:
         )
 
     def _read(self, session: Any, latest: Mapping[str, datetime]) -> None:
-        """Histories of the DAGs that are to come: once for each run, not once a minute."""
+        """Read the histories of the DAGs that are due: once for each run, not once a minute."""
         self._histories = {dag: kept for dag, kept in self._histories.items() if dag in latest}
         unread = [
             dag_id
@@ -105,7 +105,7 @@ class DatabaseLook:
 
 
 def install(environment: Mapping[str, str] = os.environ) -> None:
-    """Publish with every heartbeat of this process's scheduler, where the stack wants it."""
+    """Publish with every heartbeat of this process's scheduler, where forecasts are enabled."""
     url = environment.get("WORKER_FORECAST_OBJECT")
     function_name = environment.get("WORKER_SCALER_FUNCTION_NAME")
     if not url or not function_name:
@@ -115,21 +115,21 @@ def install(environment: Mapping[str, str] = os.environ) -> None:
     from sqlalchemy import event
 
     try:
-        put, tell = _calls(url, function_name)
+        put, notify = _calls(url, function_name)
     except Exception:
-        log.exception("No clients for AWS: nothing is foretold to the fleet")
+        log.exception("Could not create AWS clients; forecasting is disabled")
         return
     job_ids: list[int] = []
     look = DatabaseLook(
         own_job=lambda: job_ids[-1] if job_ids else None,
         session=lambda: create_session(scoped=False),
     )
-    publisher = Publisher(look, put, tell)
+    publisher = Publisher(look, put, notify)
     thread = WakeUp(
         lambda _: publisher.publish(),
         LOOK_SECONDS,
         name="forecast",
-        trouble="What is due could not be foretold; it is served when it comes",
+        trouble="The forecast could not be published; workers start when tasks are queued",
     )
 
     def on_heartbeat(_mapper: Any, _connection: Any, job: Job) -> None:
@@ -141,7 +141,7 @@ def install(environment: Mapping[str, str] = os.environ) -> None:
 
 
 def _calls(url: str, function_name: str) -> tuple[Callable[[bytes], None], Callable[[], None]]:
-    """Write the object; have the scaler look, which is what it does with an empty event."""
+    """Write the object; invoke the scaler with an empty event, which makes it read the object."""
     import boto3
     from botocore.config import Config
 
@@ -157,7 +157,7 @@ def _calls(url: str, function_name: str) -> tuple[Callable[[bytes], None], Calla
             ContentType="application/json",
         )
 
-    def tell() -> None:
+    def notify() -> None:
         functions.invoke(FunctionName=function_name, InvocationType="Event", Payload=b"{}")
 
-    return put, tell
+    return put, notify

@@ -1,7 +1,7 @@
-"""How many slots a run takes when, from how many its predecessors took: arithmetic, no database.
+"""How many slots a run will use and when, from its predecessors. Arithmetic only, no database.
 
-A run rarely takes all its slots at once: one task fetches, then a hundred load. So a forecast is a
-list of waves: at some seconds after the start, so many slots more than ever before in this run.
+A run rarely uses all its slots at once: one task fetches, then a hundred load. So a forecast is a
+list of waves: at a number of seconds after the start, so many slots more than before in this run.
 """
 
 from collections import defaultdict
@@ -12,23 +12,23 @@ from typing import Final
 
 from airflow_on_fargate.contracts.forecast import ForecastRun
 
-# Runs whose waves begin within that time share an entry: ten thousand at midnight are one line.
+# Waves that begin within this time share an entry: ten thousand runs at midnight are one entry.
 WAVE_SECONDS: Final = 10
-# Later waves are left to the scaler, which sees them when they come.
+# Later waves are not forecast; the scaler sees their tasks when they are queued.
 WAVES: Final = 90
-# No more entries than that, some 60 KB. The farthest are dropped, and come back when near.
+# At most so many entries, some 60 KB. The farthest are dropped, and return when they are near.
 _MOST_ENTRIES: Final = 1000
 
 # Run -> wave -> the most slots that were in use at once during it.
 Peaks = Mapping[str, Mapping[int, int]]
-# Of one queue: for each wave the slots by which it exceeds all before.
+# Of one queue: for each wave, the slots by which it exceeds all earlier ones.
 Waves = tuple[int, ...]
 
 
 def usual_waves(peaks: Peaks) -> Waves:
-    """The waves of the usual run: wave by wave the (upper) median of what the runs took until then.
+    """The waves of the usual run: for each wave the (upper) median of what runs used until then.
 
-    The median, because one run with a backfill's worth of tasks, or none, says little of the next.
+    The median, because one run with very many tasks, or none, says little about the next.
     """
     reached = []
     for by_wave in peaks.values():

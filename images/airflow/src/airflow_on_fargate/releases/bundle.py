@@ -1,7 +1,7 @@
 """The DAG bundle: immutable releases from S3, switched atomically, pinned by runs that use them.
 
 The dag-processor follows the pointer: one conditional request every three seconds. A task asks for
-the release that its run started with and gets exactly that, whatever has been published since.
+the release that its run started with and gets exactly that one, whatever was published since.
 """
 
 import contextlib
@@ -25,18 +25,18 @@ from airflow_on_fargate.releases.store import PointerSeen, S3ReleaseStore
 
 log = logging.getLogger(__name__)
 
-# Called after each refresh in this process with the release that is served then. Only what the
-# dag-processor puts here, see `watch`.
+# Called after each refresh in this process with the release that is served then. Only the
+# dag-processor adds a function, see `watch`.
 refreshed: list[Callable[[str | None], None]] = []
 
 
 class ReleaseDagBundle(BaseDagBundle):
-    """DAGs as `publish_dags` releases them."""
+    """DAGs in the releases that `publish_dags` makes."""
 
     supports_versioning = True
 
     def __init__(self, *, bucket_name: str, prefix: str = RELEASE_PREFIX, **kwargs: Any) -> None:
-        # Unknown arguments are Airflow's: later versions pass more.
+        # Unknown arguments come from Airflow: later versions pass more.
         super().__init__(**kwargs)
         self._store = S3ReleaseStore(bucket_name, prefix)
         self._cache = ReleaseCache(self.base_dir, self.versions_dir, self._store)
@@ -48,15 +48,15 @@ class ReleaseDagBundle(BaseDagBundle):
     def path(self) -> Path:
         """A pinned release's folder, or one symlink whose name never changes.
 
-        A path per release would be a new file to the dag-processor each time: its queue, its memory
-        of modification times and the DAGs' recorded locations would start anew with every release.
+        With a path for each release, every file would be new to the dag-processor: its queue, the
+        modification times it knows and the recorded locations of DAGs would be lost each time.
         """
         return Path(self.versions_dir, self.version) if self.version else self.base_dir / "current"
 
     def get_current_version(self) -> Any:
         """The release that `path` serves now. The pointer in S3 may already name another.
 
-        A BundleVersion since Airflow 3.3; its bare name before, from which an upgrade may come.
+        A BundleVersion since Airflow 3.3. Before, from which an upgrade may start, a string.
         """
         release = self.version or (self._served.release if self._served else None)
         version_class = getattr(base, "BundleVersion", str)
@@ -87,8 +87,8 @@ class ReleaseDagBundle(BaseDagBundle):
             self._served = pointer
         if pointer is None and self._served is None:
             self._serve_nothing()
-        # A parse that was under way at the switch read the old files and was recorded as the new
-        # release; touching again one refresh later makes it be parsed once more.
+        # A parse that ran during the switch read old files and was recorded as the new release.
+        # Touching the files again one refresh later makes the dag-processor parse them again.
         self._touch(self._touch_again)
         self._touch_again = []
 
@@ -108,7 +108,7 @@ class ReleaseDagBundle(BaseDagBundle):
         log.info("Serving DAG release %s", pointer.release)
 
     def _hold_and_materialise(self, release: str) -> BundleVersionLock:
-        """The lease comes first: Airflow's clean-up removes what nobody holds."""
+        """Take the lease first: Airflow's clean-up removes folders without one."""
         lease = BundleVersionLock(bundle_name=self.name, bundle_version=release)
         lease.acquire()
         try:
@@ -117,7 +117,7 @@ class ReleaseDagBundle(BaseDagBundle):
                     self._cache.materialise(release)
         except BaseException:
             lease.release()
-            # A lease without a folder makes the clean-up fail at each of its rounds.
+            # A lease without a folder makes each clean-up fail.
             with contextlib.suppress(OSError):
                 get_bundle_tracking_file(self.name, release).unlink()
             raise
@@ -138,7 +138,7 @@ class ReleaseDagBundle(BaseDagBundle):
             os.utime(self.path / path)
 
     def _serve_nothing(self) -> None:
-        """An empty folder until the first release: no DAGs is a fact, not a failure."""
+        """Serve an empty folder until the first release: having no DAGs is not an error."""
         empty = self.base_dir / "empty"
         if not empty.is_dir():
             log.info("No DAG release has been published yet")

@@ -4,9 +4,9 @@
     <root>/blobs/<first two digits>/<sha256>
     <root>/versions/<release>/...            what Airflow reads; complete or absent, never half
 
-A release is one object in S3, with an archive beside it where there is much: what the disk lacks is
-taken from the first, and from the second only if that is not enough. Whoever calls holds the
-bundle's lock, which spans processes.
+A release is one object in S3, with an archive beside it where there are many files. Missing files
+are taken from the first, and from the second only if that is not enough. The caller holds the
+bundle's lock, which works across processes.
 """
 
 import errno
@@ -36,18 +36,18 @@ class ReleaseCache:
         self._store = store
 
     def has(self, release: str) -> bool:
-        """Whether the release's folder is there; it is complete then."""
+        """Whether the release's folder exists; if so, it is complete."""
         return (self._versions / release).is_dir()
 
     def manifest(self, release: str) -> ReleaseManifest:
-        """From disk where the release has been materialised, from S3 otherwise."""
+        """From disk if the release was materialised, otherwise from S3."""
         path = self._manifest_path(release)
         if path.exists():
             return ReleaseManifest.from_document(json.loads(path.read_bytes()))
         return self._open(release)[0]
 
     def materialise(self, release: str) -> None:
-        """Make the release's folder, unless it is there. All of it, or none."""
+        """Create the release's folder, unless it exists. Either all of it or nothing."""
         if self.has(release):
             return
         staging = self._versions / f".staging-{release}"
@@ -69,10 +69,10 @@ class ReleaseCache:
             raise
 
     def _make(self, release: str, staging: Path) -> None:
-        # First of all: folders of old releases may have been removed since the last time.
+        # First, because folders of old releases may have been removed since the last time.
         self._drop_unused()
         manifest, pack = self._open(release)
-        # Plain text from here on: ten thousand Path objects take as long as their files.
+        # Strings from here on: creating ten thousand Path objects takes as long as their files.
         places: dict[str, list[str]] = {}
         for path, file in manifest.files.items():
             places.setdefault(file.sha256, []).append(f"{staging}/{path}")
@@ -87,7 +87,7 @@ class ReleaseCache:
             self._unpack(archive, places, lacking)
         if lacking:
             raise ReleaseIntegrityError(
-                f"{len(lacking)} files of release {release} are in none of its objects in S3"
+                f"{len(lacking)} files of release {release} are missing from its objects in S3"
             )
         document = json.dumps(manifest.as_document(), separators=(",", ":"))
         _write(self._manifest_path(release), document.encode())
@@ -100,7 +100,9 @@ class ReleaseCache:
         except (PackFormatError, ReleaseFormatError) as error:
             raise ReleaseIntegrityError(f"Release {release} is damaged in S3: {error}") from error
         if manifest.release != release:
-            raise ReleaseIntegrityError(f"Release {release} is named {manifest.release} in S3")
+            raise ReleaseIntegrityError(
+                f"The manifest of release {release} in S3 is that of {manifest.release}"
+            )
         return manifest, pack
 
     def _unpack(self, pack: Pack, places: dict[str, list[str]], lacking: set[str]) -> None:
@@ -111,7 +113,7 @@ class ReleaseCache:
 
     def _keep(self, sha256: str, data: bytes, targets: list[str]) -> None:
         # Read-only: a DAG that writes to its own folder must not change another release. A blob
-        # appears by its name only when it is whole, as a link to the file in the staging folder.
+        # gets its name only when it is complete, as a link to the file in the staging folder.
         first, *others = targets
         with open(os.open(first, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444), "wb") as file:
             file.write(data)
@@ -134,7 +136,7 @@ class ReleaseCache:
         return True
 
     def _drop_unused(self) -> None:
-        """Airflow's clean-up removes folders of old releases; a blob with one link is in none."""
+        """Airflow's clean-up removes folders of old releases; a blob with one link is unused."""
         blobs = self._root / "blobs"
         for folder in os.scandir(blobs) if blobs.is_dir() else ():
             for blob in os.scandir(folder):
@@ -148,7 +150,7 @@ class ReleaseCache:
     def _disk_full(self, release: str) -> DiskFullError:
         disk = shutil.disk_usage(self._root)
         return DiskFullError(
-            f"No room for DAG release {release} under {self._root}: {disk.free:,} of "
+            f"Not enough disk space for DAG release {release} in {self._root}: {disk.free:,} of "
             f"{disk.total:,} bytes are free. Give the task more ephemeral storage, or keep large "
             "data out of dags/"
         )
@@ -165,9 +167,9 @@ def files_to_touch(
 ) -> list[str]:
     """Which of `after`'s files the dag-processor must see as modified.
 
-    It re-parses by modification time, and a hard link keeps an old one. A changed DAG concerns
-    itself; anything else that changed, appeared or went (a module, a query, a template) may concern
-    every DAG. `is_dag` is asked about files of `after` only.
+    It parses again by modification time, and a hard link keeps an old one. A changed DAG affects
+    only itself; any other file that was changed, added or removed (a module, a query, a template)
+    may affect every DAG. `is_dag` is called for files of `after` only.
     """
     changed = {
         path
@@ -185,7 +187,7 @@ def _sha(manifest: ReleaseManifest, path: str) -> str | None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Atomically, so that a reader or a killed process never leaves half a file."""
+    """Write atomically, so that there is never half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(data)

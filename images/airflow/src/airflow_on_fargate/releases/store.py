@@ -1,7 +1,7 @@
-"""Releases in S3, as Airflow sees them: the pointer, manifests, archives; and reports about them,
-which are all that is written.
+"""Releases in S3, as Airflow reads them: the pointer, manifests and archives. Only reports about
+them are written.
 
-Turns what S3 answers into errors that say what to look at; nothing here touches the local disk.
+Turns the errors of S3 into errors that say what to check. Nothing here touches the local disk.
 """
 
 import contextlib
@@ -21,23 +21,23 @@ _READS = 3
 
 
 class ReleaseUnavailableError(Exception):
-    """A release, or the bucket that should hold it, cannot be read."""
+    """A release, or its bucket, cannot be read."""
 
 
 class ReleaseIntegrityError(Exception):
-    """What S3 gave is not what was published."""
+    """The data in S3 is not what was published."""
 
 
 @dataclass(frozen=True)
 class PointerSeen:
-    """A pointer and the ETag under which S3 has it."""
+    """A pointer and its ETag in S3."""
 
     release: str
     etag: str
 
 
 class UnchangedPointer:
-    """The pointer is what it was at the last look."""
+    """The pointer has not changed since the last look."""
 
 
 class S3ReleaseStore:
@@ -50,7 +50,7 @@ class S3ReleaseStore:
 
     @property
     def _client(self) -> Any:
-        # Made at first use: Airflow builds bundle objects also where it only needs their names.
+        # Created at first use: Airflow creates bundle objects also where it needs only their names.
         if self._client_made is None:
             import boto3
             from botocore.config import Config
@@ -66,7 +66,7 @@ class S3ReleaseStore:
         return self._client_made
 
     def pointer(self, etag: str | None = None) -> PointerSeen | UnchangedPointer | None:
-        """The current release; None while nothing has been published. One request, mostly a 304."""
+        """The current release; None before the first one. One request, usually a 304."""
         key = pointer_key(self.prefix)
         condition = {"IfNoneMatch": etag} if etag else {}
         answer = self._get(key, f"the pointer {key}", allowed=("304", "NoSuchKey"), **condition)
@@ -76,19 +76,19 @@ class S3ReleaseStore:
             pointer = ReleasePointer.from_bytes(answer["Body"].read())
         except ReleaseFormatError as error:
             place = f"s3://{self._bucket}/{key}"
-            raise ReleaseIntegrityError(f"{place} is no pointer: {error}") from error
+            raise ReleaseIntegrityError(f"{place} is not a valid pointer: {error}") from error
         return PointerSeen(pointer.release, answer["ETag"])
 
     def release_bytes(self, release: str) -> bytes:
-        """The pack of a release: its manifest, and the files that its archive lacks."""
+        """The pack of a release: its manifest, and the files that are not in its archive."""
         return self._bytes(manifest_key(self.prefix, release), f"release {release}")
 
     def archive_bytes(self, archive: Archive) -> bytes:
-        """The pack that holds most files of the releases that name it."""
+        """The pack with most files of the releases that name it."""
         return self._bytes(archive_key(self.prefix, archive.name), f"archive {archive.name}")
 
     def report(self, key: str) -> bytes | None:
-        """What was last reported under this key, if anything."""
+        """The last report under this key, if any."""
         answer = self._get(key, f"the report {key}", allowed=("NoSuchKey",))
         if isinstance(answer, str):
             return None
@@ -103,7 +103,7 @@ class S3ReleaseStore:
     def _bytes(self, key: str, what: str) -> bytes:
         from botocore.exceptions import BotoCoreError
 
-        # The SDK repeats a request, but nothing whose answer breaks off half way.
+        # The SDK retries a request, but not one whose response body breaks off.
         for _ in range(_READS - 1):
             body = self._get(key, what)["Body"]
             with contextlib.suppress(BotoCoreError):
@@ -112,7 +112,7 @@ class S3ReleaseStore:
             return bytes(self._get(key, what)["Body"].read())
         except BotoCoreError as error:
             place = f"s3://{self._bucket}/{key}"
-            raise ReleaseUnavailableError(f"{place}: {what} breaks off: {error}") from error
+            raise ReleaseUnavailableError(f"{place}: {what} was cut off: {error}") from error
 
     def _get(self, key: str, what: str, allowed: tuple[str, ...] = (), **arguments: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -127,7 +127,7 @@ class S3ReleaseStore:
             if code == "NoSuchBucket":
                 reason = f"The DAG bucket {self._bucket!r} does not exist: see DAG_BUCKET_NAME"
             elif code == "AccessDenied":
-                reason = f"{place} may not be read by this task's role, or is not there"
+                reason = f"{place} does not exist, or this task's role must not read it"
             else:
                 reason = f"{place}: {what} cannot be read ({code})"
             raise ReleaseUnavailableError(reason) from error

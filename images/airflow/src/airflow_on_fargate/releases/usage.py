@@ -1,4 +1,4 @@
-"""What Airflow's database says of releases: who still needs which, and what cannot be imported."""
+"""What Airflow's database says about releases: which are in use, and what cannot be imported."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from sqlalchemy import func, select, text
 
 from airflow_on_fargate.releases.ports import RecordedError
 
-# Read in the dag-processor's loop, which has other things to do.
+# These queries run in the dag-processor's loop and must not delay it.
 _STATEMENT_TIMEOUT = "10s"
 _MOST_ERRORS = 1000
 
@@ -19,7 +19,7 @@ class AirflowDatabase:
         self._bundle_name = bundle_name
 
     def releases_in_use(self) -> dict[str, datetime | None]:
-        """Each release that is named, with the end of its last run; None if it is needed now."""
+        """Each release in use, with the end of its last run; None if it is needed now."""
         from airflow.models.dag import DagModel
         from airflow.models.dag_version import DagVersion
         from airflow.models.dagrun import DagRun
@@ -28,8 +28,8 @@ class AirflowDatabase:
         unfinished = DagRun.end_date.is_(None)
         last_end = func.max(DagRun.end_date)
         open_runs = func.count() - func.count(DagRun.end_date)
-        # The run's own release is the truth. Callbacks, e-mails and the clearing of a run may take
-        # what its version of the DAG was last parsed from, which can be a later release.
+        # The run's own release decides. Callbacks, e-mails and the clearing of a run may use the
+        # release that its DAG version was last parsed from, which can be a later one.
         by_run = select(DagRun.bundle_version, last_end, open_runs).group_by(DagRun.bundle_version)
         by_version = (
             select(DagVersion.bundle_version, last_end, open_runs)
@@ -37,7 +37,7 @@ class AirflowDatabase:
             .group_by(DagVersion.bundle_version)
         )
         now = [
-            # New runs take what their DAG was last parsed from.
+            # New runs use the release that their DAG was last parsed from.
             select(DagModel.bundle_version).where(DagModel.is_stale.is_(False)).distinct(),
             select(DagVersion.bundle_version)
             .join(TaskInstance, TaskInstance.dag_version_id == DagVersion.id)
@@ -78,7 +78,7 @@ class AirflowDatabase:
 
 
 def _note(releases: dict[str, datetime | None], release: str, ended: datetime | None) -> None:
-    """The latest need counts, and now is later than any moment."""
+    """The latest use counts; None means now, which is later than any time."""
     if release not in releases:
         releases[release] = ended
     known = releases[release]
@@ -89,7 +89,7 @@ def _note(releases: dict[str, datetime | None], release: str, ended: datetime | 
 def _session() -> Iterator[Any]:
     from airflow.utils.session import create_session
 
-    # Not the one that the dag-processor shares within its thread.
+    # Not the session that the dag-processor shares within its thread.
     with create_session(scoped=False) as session:
         if session.get_bind().dialect.name == "postgresql":
             session.execute(text(f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'"))

@@ -1,10 +1,10 @@
-"""The dag-processor tells what only Airflow knows of releases, in objects beside them.
+"""The dag-processor reports what only Airflow knows about releases, in objects beside them.
 
-Which releases runs still need, so that the publisher removes others only; which files of the
-current release cannot be imported; which packages can. Looked at after each refresh, in the
-dag-processor's own loop: a thread would be lost, and its locks held, in the processes that it
-forks. Airflow's listener for import errors is no help: it tells of none that is resolved, and with
-any listener Airflow refuses DAGs whose tasks end from their triggers.
+The reports say which releases runs still need, so that the publisher removes only others; which
+files of the current release cannot be imported; and which packages can be imported. They are made
+after each refresh, in the dag-processor's own loop: a thread would not survive in the processes
+that it forks, but its locks would. Airflow's listener for import errors does not help: it does not
+report resolved errors, and with any listener Airflow refuses DAGs whose tasks end from triggers.
 """
 
 import importlib.metadata
@@ -33,7 +33,7 @@ from airflow_on_fargate.releases.ports import Database, ReportStore
 log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_USE_REPORTS: Final = 300.0
-# Of import errors, after the first: a release that breaks a thousand files is told in few reports.
+# Between reports of import errors after the first: a thousand broken files make few reports.
 SECONDS_BETWEEN_ERROR_REPORTS: Final = 30.0
 SECONDS_AFTER_A_FAILURE: Final = 60.0
 
@@ -64,7 +64,7 @@ class ReleaseWatch:
         self._written = float("-inf")
 
     def look(self, release: str | None) -> None:
-        """Report what is due, given the release that is served. Never raises."""
+        """Write the reports that are due for the release that is served. Never raises."""
         self._try("environment", self._report_environment, float("inf"))
         self._try("in use", self._report_use, SECONDS_BETWEEN_USE_REPORTS)
         if release:
@@ -88,7 +88,7 @@ class ReleaseWatch:
 
     def _report_use(self) -> None:
         report = InUseReport(self._database.releases_in_use())
-        # Always written, for its date is what counts.
+        # Always written, because its date matters.
         self._store.put_report(in_use_key(self._store.prefix), report.to_bytes())
 
     def _report_errors(self, release: str) -> None:
@@ -97,7 +97,7 @@ class ReleaseWatch:
         found = {
             each.path: failure(each.path, each.stacktrace)
             for each in self._database.import_errors()
-            # What was recorded before is of another release, until the file is parsed again.
+            # Earlier records belong to another release, until the file is parsed again.
             if each.at >= self._since or each.path in self._known
         }
         lately = self._monotonic() - self._written < SECONDS_BETWEEN_ERROR_REPORTS
@@ -114,7 +114,7 @@ class ReleaseWatch:
         log.warning("DAG release %s: %d files cannot be imported", release, len(found))
 
     def _follow(self, release: str) -> None:
-        """Another release, or the first one after a start: go on with what is known of it."""
+        """Another release, or the first one after a start: continue with its last report."""
         data = self._store.report(import_errors_key(self._store.prefix, release))
         former = ImportErrorReport.from_bytes(data) if data else None
         self._known = {each.path: each for each in former.failures} if former else {}
@@ -124,7 +124,7 @@ class ReleaseWatch:
 
 
 def failure(path: str, stacktrace: str) -> ImportFailure:
-    """What is worth telling of a stack trace: where in the file, which exception, what it says."""
+    """The useful part of a stack trace: the line in the file, the exception and its message."""
     line, after_frames = None, 0
     lines = stacktrace.rstrip().splitlines() or [""]
     for number, text in enumerate(lines):
@@ -141,7 +141,7 @@ def failure(path: str, stacktrace: str) -> ImportFailure:
 
 
 def importable_packages() -> frozenset[str]:
-    """Top-level names, those of namespace packages as well; without the standard library's."""
+    """Top-level names, including namespace packages, without the standard library's."""
     names = {module.name for module in pkgutil.iter_modules()}
     names.update(importlib.metadata.packages_distributions())
     names -= sys.stdlib_module_names

@@ -1,1 +1,1 @@
-"""Replacing the values of secrets while Airflow runs; `command` is the way in."""
+"""Replaces the values of secrets while Airflow runs; `command` is the entry point."""

@@ -1,14 +1,14 @@
-"""`rotate-secret NAME`: give one secret a new value while Airflow runs and tasks run through it.
+"""`rotate-secret NAME`: replace the value of one secret while Airflow and tasks run.
 
-Every procedure reads from the secrets themselves how far an interrupted run had come, so running
-the same command again goes on from there; one rotation runs at a time. No value is ever printed.
+Every procedure reads from the secrets themselves how far an interrupted run came, so running the
+same command again continues from there. One rotation runs at a time. No value is ever printed.
 
-| secret | how no task notices |
+| secret | why no task fails |
 |---|---|
 | fernet-key, jwt-key | two keys side by side: `keys` |
 | database-password, result-backend-password | two users side by side: `passwords` |
-| api-secret-key | signs sessions and requests for live logs: a new sign-in, no task |
-| admin-password | not Airflow's: the first user's |
+| api-secret-key | signs sessions and requests for live logs, which tasks do not use |
+| admin-password | only the first user has it |
 """
 
 import argparse
@@ -29,20 +29,20 @@ PROCEDURES: Final[dict[str, Callable[[RotationContext, float | None], None]]] = 
     "result-backend-password": passwords.rotate_result_backend_password,
     "admin-password": passwords.rotate_admin_password,
 }
-# Any number that is always the same, and no other lock's: a rotation may wait for hours, and an
-# upgrade's rollback must not wait for it.
+# Any constant number that no other lock has: a rotation may wait for hours, and an upgrade's
+# rollback must not wait for it.
 ADVISORY_LOCK: Final = 4_150_917_204
 
 
 def main(*arguments: str) -> int:
-    """Exit code 0 when the secret has its new value everywhere and the old one is worth nothing."""
+    """Exit code 0 when the new value is in use everywhere and the old one is no longer valid."""
     parser = argparse.ArgumentParser(prog="rotate-secret", description="Replace a secret's value.")
     parser.add_argument("secret", choices=sorted(PROCEDURES))
     parser.add_argument(
         "--wait-seconds",
         type=float,
         help="jwt-key: how long old tokens stay trusted (default: as long as they can live); "
-        "result-backend-password: how long to wait for old workers to leave",
+        "result-backend-password: how long to wait for old workers to exit",
     )
     options = parser.parse_args(arguments)
     try:
@@ -50,15 +50,15 @@ def main(*arguments: str) -> int:
         with _alone(context):
             PROCEDURES[options.secret](context, options.wait_seconds)
     except RotationError as error:
-        print(f"Not finished: {error}. Running the same command again goes on from here.")
+        print(f"Not finished: {error}. Run the same command again to continue.")
         return 1
-    print(f"Done: {options.secret} has a new value, and the old one is worth nothing.")
+    print(f"Done: {options.secret} has a new value, and the old one is no longer valid.")
     return 0
 
 
 @contextmanager
 def _alone(context: RotationContext) -> Iterator[None]:
-    """Two rotations would restart services under each other's feet."""
+    """Two rotations at the same time would restart each other's services."""
     with result_backend.connected(context.database_url()) as connection:
         query = "SELECT pg_try_advisory_lock(%s)"
         if not connection.exec_driver_sql(query, (ADVISORY_LOCK,)).scalar():

@@ -1,7 +1,7 @@
 """What a rotation works on: the stack's secrets, its services, its workers.
 
-The task definition says where they are, in ROTATION: {"cluster": …, "worker_family": …,
-"secrets": {name: ARN}}.
+The task definition names them in ROTATION: {"cluster": …, "worker_family": …, "secrets": {name:
+ARN}}.
 """
 
 import json
@@ -28,11 +28,11 @@ class Secret:
     arn: str
 
     def value(self) -> str:
-        """What tasks get that start now."""
+        """The value that tasks get which start now."""
         return str(self.client.get_secret_value(SecretId=self.arn)["SecretString"]).strip()
 
     def previous(self) -> str:
-        """What tasks got before the last change, or nothing."""
+        """The value before the last change, or an empty string."""
         try:
             found = self.client.get_secret_value(SecretId=self.arn, VersionStage="AWSPREVIOUS")
         except self.client.exceptions.ResourceNotFoundException:
@@ -40,7 +40,7 @@ class Secret:
         return str(found["SecretString"]).strip()
 
     def put(self, value: str) -> None:
-        """Tasks that start from now on get this."""
+        """Store the value that tasks get which start from now on."""
         self.client.put_secret_value(SecretId=self.arn, SecretString=value)
 
 
@@ -51,14 +51,14 @@ class RotationContext:
     secrets: Mapping[str, Secret]
     services: Services
     workers: Workers
-    # The turn to change the metadata database as a whole.
+    # The turn to change the whole metadata database.
     turn: Callable[[], AbstractContextManager[None]]
     say: Callable[[str], None] = lambda text: print(text, flush=True)
     sleep: Callable[[float], None] = time.sleep
 
     @classmethod
     def from_environment(cls) -> "RotationContext":
-        """As the task definition says."""
+        """As the task definition describes it."""
         import boto3
 
         if "ROTATION" not in os.environ:
@@ -66,7 +66,7 @@ class RotationContext:
         where = json.loads(os.environ["ROTATION"])
         arns = dict(where["secrets"])
         if arns["fernet-key-seed"] == arns["fernet-key"]:
-            # The user brought the key, so no template composes it.
+            # The key is the user's own, so the template does not compose it.
             del arns["fernet-key-seed"]
         secretsmanager, ecs = boto3.client("secretsmanager"), boto3.client("ecs")
         return cls(
@@ -77,13 +77,13 @@ class RotationContext:
         )
 
     def database_url(self) -> Any:
-        """The metadata database as Airflow's tasks that start now reach it."""
+        """The metadata database's URL, as services get it that start now."""
         from sqlalchemy.engine import make_url
 
         return make_url(self.secrets["database-url"].value())
 
     def restart(self) -> None:
-        """Every service with the secrets of now; returns when all of them are steady."""
+        """Restart every service with the current secrets; returns when all are steady."""
         begun = time.monotonic()
         self.say("Restarting the services, the api-server first")
         self.services.restart()

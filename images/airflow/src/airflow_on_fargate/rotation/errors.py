@@ -2,4 +2,4 @@
 
 
 class RotationError(Exception):
-    """A rotation cannot go on; says why. Nothing is broken by it, and it can be taken up again."""
+    """A rotation cannot continue; the text says why. Nothing is broken, and it can be repeated."""

@@ -1,8 +1,8 @@
 """Rotation of passwords.
 
-PostgreSQL knows one password for a user and asks for it at every new connection, so a change would
-lock out every task that started before it. Two users with the same rights leave no such moment:
-the new password is given to the one that nobody uses, and everybody moves over.
+PostgreSQL has one password for a user and checks it at every new connection, so a change would
+lock out every task that started before it. With two users with the same rights there is no such
+moment: the one that is not in use gets the new password, and all processes switch to it.
 """
 
 import os
@@ -16,10 +16,10 @@ from airflow_on_fargate.rotation.errors import RotationError
 from airflow_on_fargate.users import admin
 
 PASSWORD_LENGTH: Final = 40
-# Exists only while the master's password is replaced: may read and write what Airflow does, and
-# change no table.
+# Exists only while the owner's password is replaced. It may read and write Airflow's tables, but
+# not change their structure.
 STAND_IN: Final = "airflow_in_rotation"
-# SQS hands a task to another worker after this: none runs longer on the first.
+# After this time SQS delivers a task to another worker, so none runs longer on the first.
 LONGEST_TASK_SECONDS: Final = 43_200.0
 _PREFIX: Final = "db+"
 
@@ -27,14 +27,14 @@ _PREFIX: Final = "db+"
 def rotate_database_password(context: RotationContext, _wait_seconds: float | None) -> None:
     """The password of the metadata database's owner.
 
-    Everybody moves to a stand-in with the new password, the owner gets that password, everybody
-    moves back. Once in between, the stand-in is in the URL; that is how far it had come.
+    All services switch to a stand-in user with the new password, the owner gets that password, and
+    all switch back. The URL names the stand-in in between, which shows how far the rotation came.
     """
     url_secret = context.secrets["database-url"]
     password_secret = context.secrets["database-password"]
     url = context.database_url()
     if url.username != STAND_IN and not _named_stand_in(url_secret.previous()):
-        context.say("A stand-in with a new password takes over")
+        context.say("Switching to a stand-in user with a new password")
         stand_in = url.set(username=STAND_IN, password=random_text(PASSWORD_LENGTH))
         with connected(url) as owner:
             _make_stand_in(owner, stand_in)
@@ -42,7 +42,7 @@ def rotate_database_password(context: RotationContext, _wait_seconds: float | No
         url = stand_in
     if url.username == STAND_IN:
         context.restart()
-        context.say("The owner gets the new password and takes over again")
+        context.say("Giving the owner the new password and switching back")
         owner_name = _owner(url)
         known = {url.password, password_secret.value()}
         with _first_that_opens([url.set(username=owner_name, password=p) for p in known]) as owner:
@@ -53,15 +53,15 @@ def rotate_database_password(context: RotationContext, _wait_seconds: float | No
     context.restart()
     with connected(url) as owner:
         _drop_stand_in(owner, url.database)
-    # The same value once more: what was before it is no stand-in now, and this is over.
+    # The same value again: the previous value then names no stand-in, so the rotation is over.
     url_secret.put(_text(url))
 
 
 def rotate_result_backend_password(context: RotationContext, wait_seconds: float | None) -> None:
-    """The password that workers hold for Celery's results.
+    """The password that workers have for Celery's results.
 
     There are two users. A worker keeps the one it started with, and may be busy for hours, so the
-    old password ends when the last such worker has left.
+    old password is replaced when the last such worker has exited.
     """
     url_secret = context.secrets["result-backend-url"]
     password_secret = context.secrets["result-backend-password"]
@@ -72,17 +72,17 @@ def rotate_result_backend_password(context: RotationContext, wait_seconds: float
         raise RotationError("the rotation of database-password is not finished")
     if password == url.password and not _still_opens(url_secret.previous(), password):
         password = random_text(PASSWORD_LENGTH)
-        # The intention, before anything happens: an interrupted run is recognised by it.
+        # Stored before any other change, so that an interrupted run can be recognized.
         password_secret.put(password)
     if password != url.password:
-        context.say("The other of the two users gets a new password and takes over")
+        context.say("Giving the other of the two users a new password and switching to it")
         url = url.set(username=_other(url.username), password=password)
         with connected(owner_url) as owner:
             set_password(owner, url.username, password)
         url_secret.put(_PREFIX + _text(url))
     now = datetime.now(UTC)
     context.restart()
-    context.say("Waiting until workers with the old password have left")
+    context.say("Waiting until workers with the old password have exited")
     seconds = LONGEST_TASK_SECONDS if wait_seconds is None else wait_seconds
     context.workers.wait_until_gone(now, seconds)
     with connected(owner_url) as owner:
@@ -124,7 +124,7 @@ def _drop_stand_in(owner: Any, database: str) -> None:
 
 
 def _owner(url: Any) -> str:
-    """The database's owner, whom the stand-in stands in for."""
+    """The database's owner, which the stand-in replaces for a while."""
     query = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
     with connected(url) as connection:
         return str(connection.exec_driver_sql(query).scalar())
@@ -134,7 +134,7 @@ def _first_that_opens(urls: list[Any]) -> Any:
     for url in urls:
         if _opens(url):
             return connected(url)
-    raise RotationError("the database's owner takes neither the old nor the new password")
+    raise RotationError("the database rejects both the old and the new password of its owner")
 
 
 def _opens(url: Any) -> bool:
@@ -148,7 +148,7 @@ def _opens(url: Any) -> bool:
 
 
 def _still_opens(previous: str, password: str) -> bool:
-    """Whether the URL from before opens with another password: then its end is still to come."""
+    """Whether the previous URL still works with another password, which must then be replaced."""
     if not previous:
         return False
     url = _url(previous)

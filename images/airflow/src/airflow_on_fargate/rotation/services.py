@@ -1,4 +1,4 @@
-"""Restarts of the services, so that their tasks get the secrets of now."""
+"""Restarts of the services, so that their tasks get the current secrets."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from airflow_on_fargate.rotation.errors import RotationError
 
-# An image that is pulled, a task that is drained: minutes. Beyond this something is wrong.
+# Pulling an image and draining a task take minutes. A longer time means that something is wrong.
 STEADY_SECONDS: Final = 1800.0
 LOOK_SECONDS: Final = 3.0
 # Restarted first: it restarts without a gap, and a secret with which nothing starts is noticed
@@ -17,7 +17,7 @@ FIRST: Final = "-api-server"
 
 @dataclass(frozen=True)
 class Services:
-    """The services of one cluster, which has no others than this stack's."""
+    """The services of one cluster, which are all of this stack."""
 
     client: Any
     cluster: str
@@ -25,7 +25,7 @@ class Services:
     clock: Callable[[], float] = time.monotonic
 
     def restart(self) -> None:
-        """Replace every task; returns when the new ones are steady and the old ones are gone."""
+        """Replace every task; returns when the new ones are steady and the old ones stopped."""
         services = self._described(self._arns())
         first = [each for each in services if _family(each).endswith(FIRST)]
         rest = [each for each in services if each not in first]
@@ -61,7 +61,7 @@ class Services:
 
 
 def _is_steady(service: dict[str, Any]) -> bool:
-    # The deployment before is listed until its last task is gone.
+    # The previous deployment is listed until its last task has stopped.
     (first, *others) = service["deployments"]
     return (
         not others

@@ -1,9 +1,9 @@
-"""Two keys for Airflow's tokens side by side, so that replacing one fails no task.
+"""Several keys for Airflow's tokens, so that no task fails when one is replaced.
 
-Airflow signs with one secret, and by default trusts that one only. It can also be told to trust a
-set of keys (a JWKS), from a local file too, and such a set may hold symmetric keys. So
-AIRFLOW__API_AUTH__JWT_SECRET may hold several keys with commas between, as the Fernet key does: the
-first signs, all are trusted. This writes the file and names it. Standard library only.
+Airflow signs with one secret, and by default trusts only that one. It can also trust a set of keys
+(a JWKS), which may be a local file and may contain symmetric keys. So AIRFLOW__API_AUTH__JWT_SECRET
+may contain several keys, separated by commas, as the Fernet key may: the first signs, all are
+trusted. This module writes the file and sets the options. Standard library only.
 """
 
 import base64
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Final
 
 VARIABLE: Final = "AIRFLOW__API_AUTH__JWT_SECRET"
-# What Airflow takes for a symmetric key.
+# The algorithm that Airflow uses for a symmetric key.
 ALGORITHM: Final = "HS512"
 
 
 def apply(environment: MutableMapping[str, str] | None = None) -> None:
-    """Turn the list of keys into Airflow's settings. A worker has none: nothing happens."""
+    """Turn the list of keys into Airflow's settings. A worker has none, so nothing is set."""
     target = os.environ if environment is None else environment
     keys = [key.strip() for key in target.get(VARIABLE, "").split(",") if key.strip()]
     if not keys:
@@ -33,7 +33,7 @@ def apply(environment: MutableMapping[str, str] | None = None) -> None:
 
 
 def key_id(key: str) -> str:
-    """What a token's header says of the key it was signed with; tells nothing of the key."""
+    """The id in the header of a token; it reveals nothing about the key."""
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Workers that started with an old secret, until they have left."""
+"""The wait for workers that started with an old secret."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ LOOK_SECONDS: Final = 10.0
 
 @dataclass(frozen=True)
 class Workers:
-    """The fleet. Nobody ends a worker: it leaves by itself when it has nothing to do."""
+    """The fleet. Workers are not stopped: an idle worker exits by itself."""
 
     client: Any
     cluster: str
@@ -22,7 +22,7 @@ class Workers:
     clock: Callable[[], float] = time.monotonic
 
     def wait_until_gone(self, made_before: datetime, seconds: float) -> None:
-        """Return when no worker is left that was made before this moment."""
+        """Return when every worker that was created before this moment has stopped."""
         deadline = self.clock() + seconds
         while old := self._made_before(made_before):
             if self.clock() >= deadline:

@@ -1,1 +1,1 @@
-"""The schema of the metadata database: is it the one needed, how to change it, how to go back."""
+"""The schema of the metadata database: compare it, change it, and go back."""

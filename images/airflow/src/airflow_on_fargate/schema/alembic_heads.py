@@ -1,6 +1,6 @@
-"""Does the database have the schema that this image's Airflow and FAB need?
+"""Compares the database's schema with the one that this image's Airflow and FAB need.
 
-Airflow's own check imports most of Airflow and exits the process when the answer is no. This one
+Airflow's own check imports most of Airflow and ends the process when they differ. This one
 reads the heads of the migration files as text, and compares them with the two version tables.
 """
 
@@ -22,14 +22,14 @@ Heads = dict[str, frozenset[str]]
 
 @dataclass(frozen=True)
 class Mismatch:
-    """What the database lacks, or has too much of."""
+    """The heads that are needed, and those that the database has."""
 
     needed: Heads
     found: Heads
 
     def __str__(self) -> str:
         parts = [
-            f"{table} is at {_named(self.found[table])}, needed is {_named(heads)}"
+            f"{table} is at {_named(self.found[table])}, but {_named(heads)} is needed"
             for table, heads in self.needed.items()
             if self.found[table] != heads
         ]
@@ -42,12 +42,12 @@ def needed_heads() -> Heads:
 
 
 def known_revisions() -> Heads:
-    """Every revision that this Airflow's migrations can go up or down to."""
+    """Every revision that this Airflow can migrate to, up or down."""
     return {table: frozenset(_revisions_of(folder)) for table, folder in _folders().items()}
 
 
 def heads_of(folder: Path) -> frozenset[str]:
-    """The revisions in `folder` that no other revision there builds upon."""
+    """The revisions in `folder` that no other revision there is based on."""
     revisions = _revisions_of(folder)
     return frozenset(revisions) - frozenset().union(*revisions.values())
 
@@ -61,7 +61,7 @@ def _folders() -> dict[str, Path]:
 
 
 def _revisions_of(folder: Path) -> dict[str, set[str]]:
-    """Each revision in `folder`, with those that it builds upon."""
+    """Each revision in `folder`, with those that it is based on."""
     found: dict[str, set[str]] = {}
     for path in folder.glob("*.py"):
         values = _assigned(path.read_text("utf-8"))
@@ -90,7 +90,7 @@ def _assigned(source: str) -> dict[str, set[str]]:
 
 
 def found_heads(connection_url: str) -> Heads:
-    """The heads that the database says it has; none for a table that is not there yet."""
+    """The heads in the database's version tables; none for a table that does not exist yet."""
     from sqlalchemy import column, create_engine, inspect, select
     from sqlalchemy import table as sql_table
     from sqlalchemy.pool import NullPool

@@ -1,10 +1,10 @@
-"""`upgrade-schema` and `restore-schema`: bring the database to this image's heads, and back.
+"""`upgrade-schema` and `restore-schema`: migrate the database to this image's heads, and back.
 
-Both are commands of the newer of two images. The migration runs in front of the services that need
-it; if anything fails afterwards, CloudFormation's rollback runs `restore-schema`, still with the
-newer image, because only that knows the way down.
+Both are commands of the newer of two images. The migration runs before the services that need it
+are updated. If anything fails afterwards, CloudFormation's rollback runs `restore-schema`, still
+with the newer image, because only that one contains the downgrades.
 
-Nothing is stopped and nothing is changed when the schema is already the one asked for.
+Nothing is stopped and nothing is changed when the schema already has the wanted heads.
 """
 
 import os
@@ -21,8 +21,7 @@ from airflow_on_fargate.schema.alembic_heads import Heads
 from airflow_on_fargate.schema.quiescence import Quiescence
 from airflow_on_fargate.schema.upgrade_state import UpgradeState
 
-# Table of heads -> the command that brings its tables down, which `db downgrade` does for its own
-# tables only.
+# Version table -> the command that downgrades its tables; `db downgrade` handles only its own.
 DOWNGRADES: Final[Mapping[str, tuple[str, ...]]] = {
     "alembic_version": ("db", "downgrade"),
     "alembic_version_fab": ("fab-db", "downgrade"),
@@ -30,12 +29,12 @@ DOWNGRADES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class RefusedError(Exception):
-    """Airflow cannot do this; nothing was changed."""
+    """Airflow cannot do this. Nothing was changed."""
 
 
 @dataclass(frozen=True)
 class SchemaChange:
-    """The two commands, with the ways to look and to act."""
+    """The two commands, and the functions that they use."""
 
     state: UpgradeState
     quiescence: Quiescence
@@ -46,16 +45,16 @@ class SchemaChange:
     known: Heads
 
     def upgrade(self) -> str:
-        """Migrate to this image's heads; returns what was done, in words."""
+        """Migrate to this image's heads; returns a sentence about what was done."""
         found = self.found()
         if found == self.needed:
-            return f"The schema is the one needed: {described(found)}. Nothing was stopped."
+            return f"The schema is up to date: {described(found)}. Nothing was stopped."
         if not any(found.values()):
-            # A new database: nothing runs that could be disturbed, nothing to go back to.
+            # A new database: no services use it, and there is no state to go back to.
             self.airflow(("db", "migrate"))
-            return f"Made the schema: {described(self.found())}"
+            return f"Created the schema: {described(self.found())}"
         self._refuse_what_is_newer(found)
-        # First of all: from here on a rollback waits for this task, and undoes what it does.
+        # First, because from here on a rollback waits for this task and undoes its changes.
         if not self.state.record_heads(found):
             raise RefusedError("This upgrade was rolled back before it began; nothing was changed")
         self.snapshot()
@@ -64,15 +63,15 @@ class SchemaChange:
         return f"Migrated from {described(found)} to {described(self.found())}"
 
     def restore(self, heads: Heads | None = None) -> str:
-        """Bring every table down to the heads given, or to those recorded before the migration."""
+        """Downgrade to the heads given, or to those recorded before the migration."""
         heads = heads or self.state.heads_before()
         if heads is None:
             return "No migration to this revision was recorded, so there is nothing to restore."
         found = self.found()
-        # Tables that were not there before the migration stay: Airflow cannot take them away.
+        # Tables that did not exist before the migration stay: Airflow cannot remove them.
         lower = {t: wanted for t, wanted in heads.items() if wanted and wanted != found[t]}
         if not lower:
-            return f"The schema is as it was: {described(found)}. Nothing was stopped."
+            return f"The schema is as before: {described(found)}. Nothing was stopped."
         for table, wanted in lower.items():
             if not wanted <= self.known[table]:
                 raise RefusedError(
@@ -86,7 +85,7 @@ class SchemaChange:
         for table, wanted in lower.items():
             if now[table] != wanted:
                 raise RuntimeError(f"{table} is at {described(now)} after the downgrade")
-        return f"Went back from {described(found)} to {described(now)}"
+        return f"Downgraded from {described(found)} to {described(now)}"
 
     def _refuse_what_is_newer(self, found: Heads) -> None:
         unknown = {t: heads - self.known[t] for t, heads in found.items() if heads - self.known[t]}
@@ -95,10 +94,10 @@ class SchemaChange:
         targets = " ".join(f"{table}={head}" for table in unknown for head in self.needed[table])
         raise RefusedError(
             f"The schema is newer than this image: {described(unknown)} is not known here. "
-            "An older Airflow cannot take back what a newer one did; nothing was changed. The ways "
-            f"out: with the newer image deployed run the command 'restore-schema {targets}' and "
-            "then deploy this image; or restore the snapshot taken before the upgrade; or deploy "
-            "the newer image again"
+            "An older Airflow cannot undo the migrations of a newer one; nothing was changed. Do "
+            "one of these: with the newer image deployed, run the command 'restore-schema "
+            f"{targets}' and then deploy this image; or restore the snapshot taken before the "
+            "upgrade; or deploy the newer image again"
         )
 
 
@@ -108,20 +107,20 @@ def upgrade() -> int:
 
 
 def restore(*words: str) -> int:
-    """`restore-schema [table=head …]`: exit code 0 when the schema is the one asked for."""
+    """`restore-schema [table=head …]`: exit code 0 when the schema has these heads."""
     return _exit_code_of(lambda change: change.restore(heads_from(words)))
 
 
 def _exit_code_of(act: Callable[["SchemaChange"], str]) -> int:
     try:
-        # One may still migrate, longer than its time limit, when its rollback begins.
+        # When a rollback begins, the migration may still run, longer than its time limit.
         with turn.taken(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]):
             print(act(_on_aws()))
     except (RefusedError, SnapshotError) as refusal:
         print(refusal, flush=True)
         return 2
     except subprocess.CalledProcessError as failure:
-        # Airflow has said why, in the lines above.
+        # Airflow has logged the reason before.
         print(
             f"'{' '.join(failure.cmd[2:])}' ended with exit code {failure.returncode}", flush=True
         )
@@ -130,7 +129,7 @@ def _exit_code_of(act: Callable[["SchemaChange"], str]) -> int:
 
 
 def heads_from(words: Sequence[str]) -> Heads | None:
-    """`alembic_version=1a2b alembic_version_fab=3c4d` as heads; None where nothing is given."""
+    """`alembic_version=1a2b alembic_version_fab=3c4d` as heads; None without arguments."""
     heads = {}
     for word in words:
         table, _, head = word.partition("=")
@@ -144,7 +143,7 @@ def heads_from(words: Sequence[str]) -> Heads | None:
 
 
 def described(heads: Heads) -> str:
-    """Heads in words, for people and for logs."""
+    """Heads as text for logs."""
     return ", ".join(f"{t} {'+'.join(sorted(found)) or 'empty'}" for t, found in heads.items())
 
 
@@ -177,5 +176,5 @@ def _on_aws() -> SchemaChange:
 
 
 def _airflow(arguments: Sequence[str]) -> None:
-    # A child, so that this process keeps its turn and can look at the result.
+    # A child, so that this process keeps its turn and can check the result.
     subprocess.run([sys.executable, "-m", "airflow", *arguments], check=True)

@@ -1,9 +1,9 @@
 """Stop what must not run while the schema changes; the function starts it again.
 
-First the components that make new work, at last the API server, which running tasks talk to. The
-counts are in the state bucket before the first service is touched, so that they come back even if
-this process does not live to see it: the function `run_airflow_command` gives them back when this
-task has ended, however it ended.
+The components that create new work stop first; the API server, which running tasks use, stops last.
+The counts are in the state bucket before the first service is stopped, so that they are restored
+even if this process is killed: the function `run_airflow_command` restores them when this task has
+ended, whatever its exit code.
 """
 
 import time
@@ -21,12 +21,12 @@ ORDER: Final = ((names.CONTROL_PLANE, *names.COMPACT_COMPONENTS), (names.API_SER
 # ECS waits 30 s for the load balancer, then at most 60 s for the process.
 LIMIT_SECONDS: Final = 240.0
 POLL_SECONDS: Final = 2.0
-# The process of such a task has ended.
+# The processes of such a task have ended.
 _ENDED: Final = frozenset({"DEPROVISIONING", "STOPPED", "DELETED"})
 
 
 class StillRunningError(Exception):
-    """A component did not stop; nothing was changed in the database."""
+    """A component did not stop. Nothing was changed in the database."""
 
 
 class Quiescence:
@@ -49,12 +49,12 @@ class Quiescence:
         self._say = say
 
     def begin(self) -> None:
-        """Return when none of the services has a task that runs."""
+        """Return when no service has a running task."""
         services = dict(self._services())
         counts = {one["serviceArn"]: int(one["desiredCount"]) for one in services.values()}
         before = self._state.quiesced()
         if before is not None:
-            # Somebody has stopped them already and not given the counts back: theirs are true.
+            # An earlier command stopped them and its counts were not restored: use those.
             counts = {arn: count or before.counts.get(arn, 0) for arn, count in counts.items()}
         self._state.remember_quiesced(QuiescedNote(self._identity.task_arn, counts))
         for group in ORDER:
@@ -79,7 +79,7 @@ class Quiescence:
         self._say(f"Stopped {name} after {self._clock() - started:.0f} s")
 
     def _services(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The services of this stack by their component."""
+        """The services of this stack, by the name that follows the stack's in their task family."""
         pages = self._ecs.get_paginator("list_services").paginate(
             cluster=self._identity.cluster_arn, PaginationConfig={"PageSize": 10}
         )
@@ -94,7 +94,7 @@ class Quiescence:
                 yield family.removeprefix(names.task_family(self._identity.stack_name, "")), service
 
     def _running(self, name: str) -> Iterator[str]:
-        """Tasks whose process may live: a task that ECS stops is listed among the stopped ones."""
+        """Tasks that may still run: those that are being stopped are listed as stopped."""
         for status in ("RUNNING", "STOPPED"):
             pages = self._ecs.get_paginator("list_tasks").paginate(
                 cluster=self._identity.cluster_arn, serviceName=name, desiredStatus=status

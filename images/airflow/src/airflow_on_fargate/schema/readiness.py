@@ -19,7 +19,7 @@ def wait(
     clock: Callable[[], float] = time.monotonic,
     say: Callable[[str], None] = lambda text: print(text, flush=True),
 ) -> None:
-    """Return when the schema fits, however long that takes; say every 15 s what is missing."""
+    """Return when the schema is the one needed, without a limit; log every 15 s what is missing."""
     look = look or (lambda: mismatch(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]))
     started = clock()
     said_at: float | None = None
@@ -40,7 +40,7 @@ def _problem(look: Callable[[], Mismatch | None]) -> str | None:
     try:
         problem = look()
     except SQLAlchemyError as error:
-        # The driver's message names host and user, never the password; the statement is not wanted.
+        # The driver's message contains host and user, never the password. No statement is logged.
         cause = getattr(error, "orig", None) or error
         return f"the database does not answer ({type(cause).__name__}: {str(cause).strip()})"
     return None if problem is None else str(problem)

@@ -1,4 +1,4 @@
-"""Who this task is, as ECS tells it."""
+"""The identity of this task, from ECS's metadata endpoint."""
 
 import json
 import os
@@ -13,7 +13,7 @@ _SECONDS = 5
 
 
 class NotOnEcsError(Exception):
-    """Nobody tells who this task is."""
+    """There is no metadata endpoint."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class TaskIdentity:
 
 
 def read(environment: Mapping[str, str] | None = None) -> TaskIdentity:
-    """Ask ECS's metadata endpoint."""
+    """Read the metadata endpoint."""
     uri = (os.environ if environment is None else environment).get("ECS_CONTAINER_METADATA_URI_V4")
     if not uri:
         raise NotOnEcsError("ECS_CONTAINER_METADATA_URI_V4 is not set: this command runs on ECS")

@@ -1,31 +1,34 @@
-"""`ensure-admin-user`: the FAB user that ADMIN_USERNAME, ADMIN_EMAIL and ADMIN_PASSWORD describe.
+"""`ensure-admin-user [EMAIL]`: the FAB user with ADMIN_USERNAME and ADMIN_PASSWORD.
 
-Creates it, or brings it up to date: role Admin (besides roles that people added), active, that
-e-mail address, that password. It runs again with every deployment, and changes nothing when nothing
-differs, so that nobody is signed out for it.
+Creates the user or updates it: role Admin (besides roles that people added), active, that password
+and, where one is given, that e-mail address. It runs with every deployment and changes nothing when
+nothing differs, so that no session ends.
 """
 
+import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 ROLE: Final = "Admin"
-# Any number that is always the same: two runs side by side take turns on it.
+# Any constant number: two runs at the same time take turns with it.
 ADVISORY_LOCK: Final = 4_150_917_202
 
 
 class MissingSettingError(Exception):
-    """A variable that the task definition should have set is not there."""
+    """The task definition does not set a variable that it should."""
 
 
-def main() -> int:
+def main(*arguments: str) -> int:
     """Exit code 0 when the user is as described."""
     from airflow_on_fargate.schema import alembic_heads
 
+    parser = argparse.ArgumentParser(prog="ensure-admin-user", description="The first user.")
+    parser.add_argument("email", nargs="?", help="without it the user's address stays as it is")
+    email: str | None = parser.parse_args(arguments).email or None
     url = _setting("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
-    username, email = _setting("ADMIN_USERNAME"), _setting("ADMIN_EMAIL")
-    password = _setting("ADMIN_PASSWORD")
+    username, password = _setting("ADMIN_USERNAME"), _setting("ADMIN_PASSWORD")
     if problem := alembic_heads.mismatch(url):
         print(f"Run `db migrate` first: {problem}")
         return 1
@@ -37,19 +40,23 @@ def main() -> int:
     return 0
 
 
-def ensure(security_manager: Any, username: str, email: str, password: str) -> str:
-    """Create or correct the user; returns what was done, in words."""
+def ensure(security_manager: Any, username: str, email: str | None, password: str) -> str:
+    """Create or update the user; returns a sentence about what was done."""
     role = security_manager.find_role(ROLE)
     if role is None:
-        # Roles are made when an api-server starts; on a first deployment none has.
+        # An API server creates the roles when it starts; on a first deployment none has started.
         security_manager.sync_roles()
         role = security_manager.find_role(ROLE)
-    # The address is unique too: a renamed administrator keeps the account.
-    user = security_manager.find_user(username=username) or security_manager.find_user(email=email)
+    # The address is unique too: an administrator with a new name keeps the account.
+    user = security_manager.find_user(username=username)
+    if user is None and email:
+        user = security_manager.find_user(email=email)
     if user is None:
-        security_manager.add_user(username, "Airflow", "Administrator", email, role, password)
+        # FAB needs an address, and none is sent to this one.
+        address = email or f"{username}@localhost"
+        security_manager.add_user(username, "Airflow", "Administrator", address, role, password)
         return f"Created the user {username!r} with the role {ROLE}."
-    changed = _correct(user, username, email, role)
+    changed = _correct(user, username, email or user.email, role)
     if changed and not security_manager.update_user(user):
         raise RuntimeError(f"the user {username!r} could not be updated")
     if not _has_password(user, password):
@@ -81,13 +88,13 @@ def _has_password(user: Any, password: str) -> bool:
 
 @contextmanager
 def _one_at_a_time(connection_url: str) -> Iterator[None]:
-    """Take turns: building FAB's roles twice at once violates unique constraints."""
+    """Take turns: creating FAB's roles twice at the same time violates unique constraints."""
     from sqlalchemy import create_engine, text
     from sqlalchemy.pool import NullPool
 
     engine = create_engine(connection_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        # Closing the connection releases it, also when this process dies.
+        # Closing the connection releases the lock, also when this process is killed.
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
         yield
 

@@ -1,25 +1,26 @@
-"""The life cycle of a worker: it is never stopped while busy, it leaves by itself.
+"""The life cycle of a worker: it is never stopped while busy, it exits by itself.
 
-    running --(idle long enough, told to drain, or SIGTERM)--> closing --> leaving
-       ^                                                          |
-       +----------(idle only: a message came after all)-----------+
+    running --(idle timeout, order to drain, or SIGTERM)--> closing --> leaving
+       ^                                                       |
+       +----------(idle only: a message arrived)---------------+
 
 *running*: the worker asks SQS for messages and runs tasks.
-*closing*: it asks for nothing more, but a long poll may still be out, and what that poll returns is
-still ours: leaving before it returns would hide a message until its visibility timeout (12 hours).
-*leaving*: nothing runs and no poll is out; the process ends with exit code 0.
+*closing*: it starts no more polls, but a long poll may still be open. If the worker exited before
+the poll returns, its message would be hidden until the visibility timeout (12 hours).
+*leaving*: no task runs and no poll is open; the process ends with exit code 0.
 
-Why a worker closes decides how it goes on:
+The reason for closing decides what follows:
 
-- idle (WORKER_IDLE_TIMEOUT_SECONDS without a task): a message that the last poll brings reopens it.
-- drain (WORKER_DRAIN_OBJECT names another task definition than this task's): the consumer is
-  cancelled too, so that kombu gives back at once what the last poll brings; running tasks finish,
-  however long.
-- SIGTERM (Spot, StopTask; ECS kills after 120 s): as drain, but at the deadline the task runners
-  get SIGTERM and then SIGKILL. Their supervisors live on and report the state, so the scheduler
-  retries at once instead of after the heartbeat timeout.
+- idle (WORKER_IDLE_TIMEOUT_SECONDS without a task): a message from the last poll makes it run
+  again.
+- drain (the drain object names another task definition, or this task): the consumer is cancelled
+  too, so that kombu returns a message from the last poll to the queue; running tasks finish without
+  a time limit.
+- SIGTERM (Spot, StopTask; ECS kills after 120 s): like drain, but at the deadline the task runners
+  get SIGTERM and then SIGKILL. Their supervisors stay alive and report the state, so the scheduler
+  retries immediately instead of after the heartbeat timeout.
 
-`lifecycle` decides (pure), `bootstep` observes and carries out inside Celery, `drain_watch` reads
+`lifecycle` decides (pure), `bootstep` observes and acts inside Celery, `drain_watch` reads
 the drain object; `patches` corrects what would end or hang a worker.
 """
 
@@ -38,7 +39,7 @@ def install() -> None:
 def _attach(instance: Any = None, **_: Any) -> None:
     """Attach the life cycle, then apply the patches; end the process when either fails.
 
-    Celery logs an exception from here and goes on. The worker would run tasks, but would never
+    Celery logs an exception from here and continues. The worker would run tasks, but would never
     retire or drain, and a deployment would wait for it without end.
     """
     from airflow_on_fargate import patches

@@ -1,8 +1,8 @@
 """The life cycle inside Celery: a consumer bootstep with a timer in the worker's own event loop.
 
-Observes with kombu's and Celery's internals (the versions are pinned; the numbers are in the
-design's notes) and carries out what `lifecycle` decides. Everything but the drain watch runs in the
-worker's main thread, between two events, so nothing here needs a lock.
+It observes kombu's and Celery's internals (the versions are pinned) and does what `lifecycle`
+decides. Everything except the drain watch runs in the worker's main thread, between two events, so
+nothing here needs a lock.
 """
 
 import logging
@@ -27,7 +27,7 @@ HEARTBEAT_SECONDS: Final = 5.0
 
 
 class Worker:
-    """What outlives a broker connection: the life cycle, the drain watch, the signal received."""
+    """State that outlives a broker connection: life cycle, drain watch, the signal received."""
 
     def __init__(
         self,
@@ -41,8 +41,7 @@ class Worker:
         self.next_heartbeat = 0.0
 
     def on_sigterm(self, *_: Any) -> None:
-        """Only note it: a warm shutdown of Celery's would strand the message of a poll in
-        flight."""
+        """Only record it: Celery's warm shutdown would lose the message of an open poll."""
         if self.terminated_at is None:
             self.terminated_at = time.monotonic()
 
@@ -51,7 +50,7 @@ _worker: Worker | None = None
 
 
 def attach(app: Any) -> None:
-    """Make the life cycle part of the worker that `app` is about to start."""
+    """Add the life cycle to the worker that `app` is about to start."""
     global _worker
     idle = float(os.environ.get(worker_settings.IDLE_TIMEOUT_SECONDS) or 0)
     first = float(os.environ.get(worker_settings.FIRST_TASK_SECONDS) or 0)
@@ -62,7 +61,8 @@ def attach(app: Any) -> None:
 
 def _on_ready(**_: Any) -> None:
     assert _worker is not None
-    # After Celery's own handler, which it replaces; worker_ready comes in the main thread.
+    # After Celery has set its own handler, which this replaces; worker_ready is sent in the main
+    # thread.
     signal.signal(signal.SIGTERM, _worker.on_sigterm)
     if _worker.drain_watch:
         _worker.drain_watch.start()
@@ -74,12 +74,12 @@ class LifeCycleStep(bootsteps.StartStopStep):
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, parent: Any) -> None:
-        """A new connection begins with an open gate."""
+        """A new connection starts with an open gate."""
         assert _worker is not None
         _worker.lifecycle.consumer_restarted(time.monotonic())
 
     def stop(self, parent: Any) -> None:
-        """The timer goes with the event loop."""
+        """Nothing to do: the timer ends with the event loop."""
 
     def register_with_event_loop(self, parent: Any, hub: Any) -> None:
         """Called by Celery once the event loop exists."""
@@ -105,10 +105,10 @@ class LifeCycleStep(bootsteps.StartStopStep):
                     "; ".join(action.value for action in actions),
                 )
             for action in actions:
-                _carry_out(action, consumer)
+                _act(action, consumer)
         except Exception:
-            # A broken step must not end the worker: its tasks are worth more than its retirement.
-            log.exception("The worker's life cycle could not take a step")
+            # An error here must not end the worker: its tasks matter more than its exit.
+            log.exception("A step of the worker's life cycle failed")
 
 
 def _observe(worker: Worker, consumer: Any, now: float) -> Observation:
@@ -116,25 +116,25 @@ def _observe(worker: Worker, consumer: Any, now: float) -> Observation:
         now=now,
         tasks_held=len(celery_state.reserved_requests),
         tasks_taken=celery_state.all_total_count[0],
-        polls_out=_polls_out(consumer),
+        open_polls=_open_polls(consumer),
         drain_wanted=bool(worker.drain_watch and worker.drain_watch.drain_wanted),
         terminated_at=worker.terminated_at,
     )
 
 
-def _polls_out(consumer: Any) -> int:
-    """ReceiveMessage calls that SQS has not answered yet."""
+def _open_polls(consumer: Any) -> int:
+    """The number of ReceiveMessage calls that SQS has not answered yet."""
     client = getattr(consumer.hub, "_current_http_client", None)
     if client is None:
         return 0
     return len(client._curls) - len(client._free_list) + len(client._pending)
 
 
-def _carry_out(action: Action, consumer: Any) -> None:
+def _act(action: Action, consumer: Any) -> None:
     quality_of_service = consumer.task_consumer.channel.qos
     if action is Action.CLOSE_GATE:
-        # The poll loop goes on turning but asks for nothing. Cancelling and adding the queue again
-        # would start a second loop beside the first.
+        # The poll loop continues without polling. Cancelling and adding the queue again would
+        # start a second loop beside the first.
         quality_of_service.can_consume = lambda: False
     elif action is Action.OPEN_GATE:
         vars(quality_of_service).pop("can_consume", None)
@@ -149,7 +149,7 @@ def _carry_out(action: Action, consumer: Any) -> None:
 
 
 def _signal_tasks(signal_number: signal.Signals) -> None:
-    """To the task runners, the children of the pool's processes; their parents report the state."""
+    """Signal the task runners, children of the pool's processes; the parents report the state."""
     import psutil
 
     for request in list(celery_state.active_requests):

@@ -1,10 +1,8 @@
-"""Shall this worker drain? One S3 object says which task definition is current, and who has to go.
+"""Whether this worker must drain: it reads the drain object (`contracts.drain_orders`).
 
-    {"current": "<family>:<revision>", "drain": {"<queue>": ["<task id>", ...]}}
-
-The scaler writes it with every deployment, and when a worker has to go that is current. A worker of
-any other revision drains, and one that is named. The object is read in a thread of its own with a
-conditional request, so that neither a slow nor a missing S3 ever holds the worker's event loop.
+A worker of another revision than the current one drains, and one whose task is named. The object is
+read in a separate thread with a conditional request, so that a slow or unavailable S3 never blocks
+the worker's event loop.
 """
 
 import json
@@ -33,7 +31,7 @@ class Identity:
 
 
 class DrainWatch:
-    """Looks at the drain object now and then; `drain_wanted` is the answer so far."""
+    """Reads the drain object regularly; `drain_wanted` is the result so far."""
 
     def __init__(
         self,
@@ -41,7 +39,7 @@ class DrainWatch:
         read: Callable[[], DrainOrders | None],
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
-        """`read` returns the orders, or None for "not known" or "not changed"."""
+        """`read` returns the orders, or None if they are unknown or unchanged."""
         self.drain_wanted = False
         self._own = own
         self._read = read
@@ -49,7 +47,7 @@ class DrainWatch:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "DrainWatch | None":
-        """None, with a line in the log, where this task cannot know whether it is current."""
+        """None, with a line in the log, where this task cannot find out whether it is current."""
         url = environment.get("WORKER_DRAIN_OBJECT")
         metadata_uri = environment.get("ECS_CONTAINER_METADATA_URI_V4")
         if not url or not metadata_uri:
@@ -63,7 +61,7 @@ class DrainWatch:
         return cls(own, S3DrainObject(url).read)
 
     def start(self) -> None:
-        """Look every few seconds until the process ends."""
+        """Look every few seconds until this worker must drain."""
         threading.Thread(target=self._run, daemon=True, name="drain-watch").start()
 
     def _run(self) -> None:
@@ -73,7 +71,7 @@ class DrainWatch:
             pause.wait(self._look_seconds)
 
     def look(self) -> None:
-        """Once. What cannot be read changes nothing: better to stay than to leave by mistake."""
+        """Look once. An error changes nothing: staying is better than exiting by mistake."""
         try:
             orders = self._read()
         except Exception as error:
@@ -89,7 +87,7 @@ class DrainWatch:
             )
             self.drain_wanted = True
         elif self._own.task_id in orders.named:
-            log.info("Draining: this worker was named")
+            log.info("Draining: the drain object names this worker")
             self.drain_wanted = True
 
 
@@ -116,7 +114,7 @@ class S3DrainObject:
         )
 
     def read(self) -> DrainOrders | None:
-        """None if unchanged or not written yet."""
+        """None if it is unchanged or does not exist yet."""
         from botocore.exceptions import ClientError
 
         condition = {"IfNoneMatch": self._etag} if self._etag else {}
@@ -133,7 +131,7 @@ class S3DrainObject:
 
 
 def own_identity(metadata_uri: str) -> Identity:
-    """Who this task is, from the ECS metadata endpoint."""
+    """The identity of this task, from the ECS metadata endpoint."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"{metadata_uri}/task", timeout=METADATA_TIMEOUT_SECONDS) as response:
         task = json.load(response)

@@ -1,24 +1,23 @@
 """The worker's states and transitions: pure, without clock, Celery or SQS.
 
-The package's docstring draws them. `LifeCycle.step` is called twice a second with what was observed
-and answers with what is to be done.
+The package's docstring draws them. `LifeCycle.step` is called twice a second with an
+observation and returns the actions to take.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-# A long poll lasts 10 s; one that has not returned after this is lost, and waiting longer is
-# useless.
+# A long poll lasts 10 s; one that has not returned after this time is lost.
 POLL_LIMIT_SECONDS: Final = 45.0
-# ECS kills 120 s after SIGTERM. From here to a task reported as failed took 11 s.
+# ECS kills the task 120 s after SIGTERM. Ending a task and reporting it as failed took 11 s.
 TERMINATION_GRACE_SECONDS: Final = 95.0
 # Between SIGTERM and SIGKILL to a task runner: time for an operator's on_kill.
 KILL_AFTER_SECONDS: Final = 5.0
 
 
 class State(Enum):
-    """Where the worker stands."""
+    """The state of the worker."""
 
     RUNNING = "running"
     CLOSING = "closing"
@@ -26,7 +25,7 @@ class State(Enum):
 
 
 class Reason(Enum):
-    """Why it closes; a later one outranks an earlier."""
+    """Why it closes; a higher value takes precedence."""
 
     IDLE = 1
     DRAIN = 2
@@ -36,9 +35,9 @@ class Reason(Enum):
 class Action(Enum):
     """What the bootstep has to do."""
 
-    CLOSE_GATE = "ask for no more messages"
-    OPEN_GATE = "ask for messages again"
-    CANCEL_CONSUMER = "give back what the last poll brings"
+    CLOSE_GATE = "stop polling"
+    OPEN_GATE = "poll again"
+    CANCEL_CONSUMER = "return messages of the last poll"
     TERMINATE_TASKS = "SIGTERM to the task runners"
     KILL_TASKS = "SIGKILL to the task runners"
     LEAVE = "end the process with exit code 0"
@@ -46,26 +45,26 @@ class Action(Enum):
 
 @dataclass(frozen=True)
 class Observation:
-    """The worker at one moment. Times are of one monotonic clock, in seconds."""
+    """The worker at one moment. Times are seconds of one monotonic clock."""
 
     now: float
-    # Messages taken and not finished, running or waiting for a pool process.
+    # Messages received and not finished: running, or waiting for a pool process.
     tasks_held: int
-    # All tasks ever taken: one that fits between two looks shows only here.
+    # All tasks ever received: a task that starts and ends between two looks shows only here.
     tasks_taken: int
-    polls_out: int
+    open_polls: int
     drain_wanted: bool = False
     terminated_at: float | None = None
 
 
 class LifeCycle:
-    """One worker's way from running to leaving."""
+    """One worker's life cycle from running to leaving."""
 
     def __init__(
         self, now: float, idle_timeout: float | None, first_task_timeout: float | None = None
     ) -> None:
-        """`first_task_timeout` takes the place of the idle timeout until a first task has come:
-        a worker that was started ahead of its work has to wait for it."""
+        """`first_task_timeout` replaces the idle timeout until the first task arrives: a worker
+        that was started ahead of its work has to wait for it."""
         self.state = State.RUNNING
         self.reason: Reason | None = None
         self._idle_timeout = idle_timeout
@@ -77,12 +76,12 @@ class LifeCycle:
         self._kill_at: float | None = None
 
     def consumer_restarted(self, now: float) -> None:
-        """The broker connection was made anew: its gate is open, whatever was shut before."""
+        """There is a new broker connection: its gate is open, whatever was closed before."""
         if self.state is State.CLOSING:
             self.state, self.reason, self._idle_since = State.RUNNING, None, now
 
     def step(self, seen: Observation) -> list[Action]:
-        """Move on, and say what to do for it."""
+        """Advance to the next state and return the actions for it."""
         if self.state is State.LEAVING:
             return []
         if seen.tasks_held or seen.tasks_taken != self._tasks_taken:
@@ -94,7 +93,7 @@ class LifeCycle:
         return actions
 
     def _close(self, seen: Observation) -> list[Action]:
-        """Start closing, or close for a stronger reason than before."""
+        """Start closing, or close for a reason that takes precedence."""
         reason = self._reason_to_close(seen)
         if reason is None or (self.reason is not None and reason.value <= self.reason.value):
             return []
@@ -121,7 +120,7 @@ class LifeCycle:
         return None
 
     def _hurry(self, seen: Observation) -> list[Action]:
-        """At the deadline end the tasks, so that there is time left to report them."""
+        """End the tasks at the deadline, so that there is time to report their state."""
         if seen.terminated_at is None or not seen.tasks_held:
             return []
         if self._kill_at is None:
@@ -135,11 +134,11 @@ class LifeCycle:
         return [Action.KILL_TASKS]
 
     def _settle(self, seen: Observation) -> list[Action]:
-        """Once no poll is out: leave, go on, or wait for what still runs."""
-        if seen.polls_out and seen.now - self._closed_at < POLL_LIMIT_SECONDS:
+        """When no poll is open: exit, continue, or wait for running tasks."""
+        if seen.open_polls and seen.now - self._closed_at < POLL_LIMIT_SECONDS:
             return []
-        came_after_all = seen.tasks_held or seen.tasks_taken != self._taken_at_close
-        if self.reason is Reason.IDLE and came_after_all:
+        message_arrived = seen.tasks_held or seen.tasks_taken != self._taken_at_close
+        if self.reason is Reason.IDLE and message_arrived:
             self.state, self.reason, self._idle_since = State.RUNNING, None, seen.now
             return [Action.OPEN_GATE]
         if seen.tasks_held:
