@@ -118,7 +118,7 @@ def test_nothing_is_refused_when_the_defaults_are_used(problems):
         ),
     ],
 )
-def test_says_what_to_change_when_a_parameter_is_refused(problems, changes, expected):
+def test_reports_what_to_change_when_a_parameter_is_refused(problems, changes, expected):
     assert problems(**changes) == [expected]
 
 
@@ -188,7 +188,7 @@ def test_the_parameter_is_named_when_the_template_does_not_pass_it(properties):
         ),
     ],
 )
-def test_says_what_to_change_when_a_fleet_is_refused(problems, fleets, expected):
+def test_reports_what_to_change_when_a_fleet_is_refused(problems, fleets, expected):
     assert problems(WorkerQueueNames="heavy", WorkerFleets=fleets) == [expected]
 
 
