@@ -158,6 +158,9 @@ def _record_exits(task: ecs.Task) -> list[str] | None:
 def _finish_end(task: ecs.Task) -> None:
     exit_codes = _stop_containers(task)
     with resource_lock("ecs-task", task["taskArn"]):
+        if task["lastStatus"] == "STOPPED":
+            # Another look at the same end was faster.
+            return
         for container in task["containers"]:
             if container.get("exitCode") is None:
                 container["exitCode"] = exit_codes.get(container["name"])
