@@ -1,12 +1,14 @@
-"""The queues of nested/broker.yaml and their alarms: the very templates, looped over names."""
+"""The queues of nested/queues.yaml and their alarms in nested/fleet.yaml: the very templates."""
 
 from pathlib import Path
+from typing import Any
+
+from cfnlint.decode import cfn_yaml
 
 from ..stack_driver import EXECUTION_ROLE, StackDriver
 
 NESTED = Path(__file__).parents[4] / "nested"
-BROKER = (NESTED / "broker.yaml").read_text()
-ALARMS = (NESTED / "queue-alarms.yaml").read_text()
+QUEUES = (NESTED / "queues.yaml").read_text()
 
 
 def queues(stacks: StackDriver, name: str) -> set[str]:
@@ -15,14 +17,32 @@ def queues(stacks: StackDriver, name: str) -> set[str]:
     return {each.removeprefix(f"{name}-queue-") for each in names if each.startswith(f"{name}-q")}
 
 
-def test_queues_come_and_go_with_their_names_and_the_default_one_stays(stacks: StackDriver) -> None:
-    name = "a-broker"
-    stack = stacks.create(BROKER, RootStackName=name, ExtraQueueNames="none")
-    default = stack.outputs["WorkerQueueUrl"]
-    assert queues(stacks, name) == set()
+def alarms_template(function: dict[str, Any]) -> dict[str, Any]:
+    """The alarms of the fleet and their permission, with another function."""
+    fleet = cfn_yaml.load(str(NESTED / "fleet.yaml"))
+    wanted = {
+        name: {key: value for key, value in resource.items() if key != "DependsOn"}
+        for name, resource in fleet["Resources"].items()
+        if name.startswith("Queued")
+    }
+    names = ("RootStackName", "WorkerQueueNames")
+    return {
+        "Parameters": {name: fleet["Parameters"][name] for name in names},
+        "Conditions": fleet["Conditions"],
+        "Resources": {**wanted, "Role": EXECUTION_ROLE, "ScaleWorkersFunction": function},
+        "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["ScaleWorkersFunction", "Arn"]}}},
+    }
 
-    stack = stacks.update(stack, BROKER, RootStackName=name, ExtraQueueNames="heavy,gpu-1")
-    assert queues(stacks, name) == {"heavy", "gpu-1"}
+
+def test_queues_are_created_and_deleted_by_their_places(stacks: StackDriver) -> None:
+    name = "a-broker"
+    stack = stacks.create(QUEUES, RootStackName=name, WorkerQueueNames="")
+    default = stack.outputs["WorkerQueueUrl"]
+    assert default.endswith(f"/{name}-queue-default")
+    assert queues(stacks, name) == {"default"}
+
+    stack = stacks.update(stack, QUEUES, RootStackName=name, WorkerQueueNames="heavy,gpu-1")
+    assert queues(stacks, name) == {"default", "heavy", "gpu-1"}
     # Where the image and the scaler look for it.
     place = default.rpartition("/")[0]
     attributes = stacks.aws.client("sqs").get_queue_attributes(
@@ -30,28 +50,19 @@ def test_queues_come_and_go_with_their_names_and_the_default_one_stays(stacks: S
     )["Attributes"]
     assert attributes["VisibilityTimeout"] == "43200"
 
-    stack = stacks.update(stack, BROKER, RootStackName=name, ExtraQueueNames="gpu-1")
-    assert queues(stacks, name) == {"gpu-1"}
+    stack = stacks.update(stack, QUEUES, RootStackName=name, WorkerQueueNames=",gpu-1")
+    assert queues(stacks, name) == {"default", "gpu-1"}
     assert stack.outputs["WorkerQueueUrl"] == default
 
 
 def test_every_queue_has_an_alarm_that_may_call_the_function(stacks: StackDriver) -> None:
-    function = stacks.create(
-        {
-            "Resources": {
-                "Role": EXECUTION_ROLE,
-                "Function": stacks.function("def handler(event, context): pass"),
-            },
-            "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Function", "Arn"]}}},
-        }
-    )
-    arn = function.outputs["Arn"]
-    stacks.create(
-        ALARMS, RootStackName="an-alarm", ExtraQueueNames="heavy,gpu-1", ScaleWorkersFunctionArn=arn
-    )
-    alarms = stacks.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="an-alarm-queue-")
+    template = alarms_template(stacks.function("def handler(event, context): pass"))
+    stack = stacks.create(template, RootStackName="an-alarm", WorkerQueueNames="heavy,,gpu-1")
+
+    arn = stack.outputs["Arn"]
+    alarms = stacks.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="an-alarm-queued-")
     found = {alarm["Dimensions"][0]["Value"]: alarm for alarm in alarms["MetricAlarms"]}
-    assert set(found) == {"an-alarm-queue-heavy", "an-alarm-queue-gpu-1"}
-    assert found["an-alarm-queue-heavy"]["AlarmActions"] == [arn]
+    assert set(found) == {f"an-alarm-queue-{name}" for name in ("default", "heavy", "gpu-1")}
+    assert all(alarm["AlarmActions"] == [arn] for alarm in found.values())
     policy = stacks.aws.client("lambda").get_policy(FunctionName=arn)["Policy"]
-    assert all(alarm["AlarmArn"] in policy for alarm in found.values())
+    assert ":alarm:an-alarm-queued-*" in policy
