@@ -51,14 +51,21 @@ def test_running_task_succeeds_when_the_class_changes(
     assert instance["try_number"] == 1
     stack.run("smoke_classic")
 
-    services = [family for family in _tasks_of_status(stack) if not family.endswith("-worker")]
     prefix = stack.outputs["SecretsPrefix"]
-    assert sorted(services) == sorted(f"{prefix}-{name}" for name in SHAPES[after])
+    shown = {family.removeprefix(f"{prefix}-"): names for family, names in _status_of(stack)}
+    shown.pop("worker", None)
+    assert shown == {name: sorted(names) for name, names in SHAPES[after].items()}
 
 
-def _tasks_of_status(stack: Stack) -> list[str]:
-    """The families of the tasks that `make status` prints."""
+def _status_of(stack: Stack) -> list[tuple[str, list[str]]]:
+    """The family of each task that `make status` prints, and the names of its containers."""
     with redirect_stdout(io.StringIO()) as printed:
         status(stack.workspace)
-    lines = printed.getvalue().split("\nTasks\n")[1].split("\n\n")[0].splitlines()
-    return [line.split()[0].partition(":")[0] for line in lines]
+    tasks: list[tuple[str, list[str]]] = []
+    for line in printed.getvalue().split("\nTasks\n")[1].split("\n\n")[0].splitlines():
+        name = line.split()[0]
+        if line.startswith("    "):
+            tasks[-1][1].append(name)
+        else:
+            tasks.append((name.partition(":")[0], []))
+    return tasks
