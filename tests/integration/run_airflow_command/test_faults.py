@@ -25,7 +25,7 @@ _INTRODUCTION = f"""
 
 What CloudFormation received for each injected fault, and after how many seconds. The function was
 deployed on the embedded AWS, with a shell script instead of Airflow and a ServiceTimeout of
-{SERVICE_TIMEOUT_SECONDS} s. Tasks start immediately there. On Fargate add 20 to 90 s, and 25 s
+{SERVICE_TIMEOUT_SECONDS} s. There, tasks start immediately; on Fargate add 20 to 90 s, and 25 s
 between exit and STOPPED. Both ends were polled ten times a second. The functions were warm except
 at their first calls. This file is generated:
 
@@ -124,6 +124,7 @@ def _short(reason: str) -> str:
     found = re.search(r"Message returned: (.*) \(RequestId: ", reason, re.DOTALL)
     text = found.group(1) if found else reason
     text = re.sub(r"\b[0-9a-f]{32}\b|\b[0-9a-f-]{36}\b", "…", " ".join(text.split()))
+    text = re.sub(r"\(Log group \S+, log stream \S+\)$", "(Log group …, log stream …)", text)
     text = re.sub(r"\b[ft]-[0-9a-f]{8}\b[\w-]*|\bfaults-\w+", "…", text).replace("|", "\\|")
     return "FAILED: " + (text if len(text) <= 160 else text[:110] + " […] " + text[-45:])
 
