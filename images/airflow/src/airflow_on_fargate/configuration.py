@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from airflow_on_fargate.contracts import drain_orders, forecast, names
+from airflow_on_fargate.contracts import airflow_configuration, drain_orders, forecast, names
 from airflow_on_fargate.contracts.queues import DEFAULT_QUEUE, further_queues, queue_url
 
 DEFAULT_AIRFLOW_HOME: Final = "/opt/airflow"
@@ -188,28 +188,12 @@ def options_from(text: str) -> dict[str, str]:
 
     The preflight check has refused unknown sections and the options that the stack sets.
     """
-    if not text.strip():
-        return {}
     try:
-        # Numbers stay as they are written.
-        document = json.loads(text, parse_int=str, parse_float=str)
-    except ValueError as error:
+        return airflow_configuration.environment_variables(text)
+    except json.JSONDecodeError as error:
         raise ConfigurationError(f"AIRFLOW_CONFIGURATION is not valid JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise ConfigurationError("AIRFLOW_CONFIGURATION is not a JSON object")
-    variables = {}
-    for section, options in document.items():
-        if not isinstance(options, dict):
-            raise ConfigurationError(f"AIRFLOW_CONFIGURATION: {section!r} is not a JSON object")
-        for option, value in options.items():
-            if not isinstance(value, (str, bool)):
-                raise ConfigurationError(
-                    f"AIRFLOW_CONFIGURATION: the value of {section}.{option} is not a string, a "
-                    "number or a boolean"
-                )
-            name = f"AIRFLOW__{section.replace('.', '_')}__{option}".upper()
-            variables[name] = str(value)
-    return variables
+    except ValueError as error:
+        raise ConfigurationError(f"AIRFLOW_CONFIGURATION: {error}") from error
 
 
 def predefined_queues(default_url: str, queues: str, stack_name: str) -> str:
