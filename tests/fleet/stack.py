@@ -21,7 +21,8 @@ DAG_ID = "fleet_probe"
 FUNCTION = f"{stack_name()}-scale-workers"
 FAMILY = f"{stack_name()}-worker"
 # Two slots per worker, so that three tasks need two workers; a worker exits as early as allowed.
-PARAMETERS = {"WorkerMaxCount": "3", "WorkerConcurrency": "2", "WorkerIdleTimeoutSeconds": "20"}
+FLEET = {"size": "1024/4096/2", "idleTimeoutSeconds": 20}
+PARAMETERS = {"WorkerMaxCount": "3", "WorkerFleets": json.dumps({"default": FLEET})}
 ORDERS_KEY = "fleet/drain.json"
 
 
@@ -136,13 +137,6 @@ class Stack:
 
         wait_until(gone, seconds, "the end of the last worker", interval=0.5)
 
-    @property
-    def settings_of_worker(self) -> dict[str, str]:
-        """The environment of the worker's latest revision."""
-        found = self.client("ecs").describe_task_definition(taskDefinition=FAMILY)
-        (container,) = found["taskDefinition"]["containerDefinitions"]
-        return {each["name"]: each["value"] for each in container["environment"]}
-
     def worker_log(self, worker: dict[str, Any]) -> str:
         described = self.client("ecs").describe_task_definition(
             taskDefinition=worker["taskDefinitionArn"]
@@ -150,7 +144,7 @@ class Stack:
         (container,) = described["taskDefinition"]["containerDefinitions"]
         events = self.client("logs").get_log_events(
             logGroupName=container["logConfiguration"]["options"]["awslogs-group"],
-            logStreamName=f"worker/airflow/{worker['taskArn'].rsplit('/', 1)[-1]}",
+            logStreamName=f"worker/worker/{worker['taskArn'].rsplit('/', 1)[-1]}",
             startFromHead=True,
         )["events"]
         return "\n".join(event["message"] for event in events)

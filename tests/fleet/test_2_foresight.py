@@ -18,7 +18,7 @@ from commands.workspace import Workspace
 from tests.fleet.small_fleet import NOTHING_WRONG, SmallFleet
 
 # A worker that was not started ahead would exit long before the run is due.
-BRISK = WorkerSettings(concurrency=2, idle_seconds=3, poll_seconds=2)
+BRISK = WorkerSettings(concurrency=2, idle_seconds=20, poll_seconds=2)
 # The assumed launch time on a stack without launches, and the time from there to the first poll.
 USUAL_LAUNCH_SECONDS = 85
 # From a message to its start when a worker polls.
