@@ -104,7 +104,7 @@ class Stack:
     def tries(self, run_id: str) -> list[dict[str, Any]]:
         """The records that the run's task wrote, one for each try."""
         lines = self.runs_file.read_text().splitlines() if self.runs_file.exists() else []
-        return [said for said in map(json.loads, lines) if said["run"] == run_id]
+        return [record for record in map(json.loads, lines) if record["run"] == run_id]
 
     # --- workers ---
 

@@ -104,10 +104,10 @@ def minimum(workspace: Workspace, folder: Path) -> Facts:
 
 def _stands(task: dict[str, Any]) -> bool:
     """Whether a worker was started with an idle timeout of hours."""
-    told = task["overrides"].get("containerOverrides", [])
+    overrides = task["overrides"].get("containerOverrides", [])
     return any(
         each["name"] == "WORKER_IDLE_TIMEOUT_SECONDS" and int(each["value"]) > 3600
-        for container in told
+        for container in overrides
         for each in container.get("environment", [])
     )
 
