@@ -10,6 +10,7 @@ import os
 import subprocess
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ from plain_workers import CPU, MEMORY, Arrivals, PlainWorkers, WorkerSettings
 
 from commands.steps import wait_until
 from commands.workspace import ROOT, Workspace
+from scale_workers.fleet_state import FleetState
 
 STATE_KEY = "fleet/default/state.json"
 CAPABILITIES = ["CAPABILITY_IAM"]
@@ -80,10 +82,11 @@ def forget_announcements(s3: Any, bucket: str) -> None:
     def done() -> bool:
         try:
             found = s3.get_object(**place)
-            state = json.load(found["Body"]) | {"announced": [], "launches": []}
+            state = FleetState.from_json(json.load(found["Body"]))
+            body = json.dumps(replace(state, announced=(), launches=()).to_json()).encode()
             # Do not overwrite what the scaler has stored meanwhile: its launch count must not
             # decrease.
-            s3.put_object(**place, Body=json.dumps(state).encode(), IfMatch=found["ETag"])
+            s3.put_object(**place, Body=body, IfMatch=found["ETag"])
         except s3.exceptions.NoSuchKey:
             return True
         except ClientError:
