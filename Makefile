@@ -3,7 +3,8 @@
 # make test    every test, the end-to-end deployment included
 #
 # Everything installs what it needs into .venv/. Settings: PYTHON (an interpreter, 3.11 to 3.13),
-# LOCAL_AWS_PORT, LOCAL_UI_PORT, LOCAL_DATABASE_PORT, LOCAL_STATE_DIR, CHROME (the UI test's browser).
+# LOCAL_AWS_PORT, LOCAL_UI_PORT, LOCAL_HTTPS_PORT, LOCAL_DATABASE_PORT, LOCAL_STATE_DIR, CHROME (the UI test's browser),
+# LOCAL_BRIDGE_ADDRESS (this machine as containers see it, for local-env).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -16,7 +17,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status env browser test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases lint format cost bench-scaling bench-dags
+.PHONY: help install up down status env local-env browser test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases lint format cost bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +37,9 @@ status: install  ## what runs, stack by stack and task by task
 
 env: install  ## print shell exports: endpoint, credentials, stack outputs, UI (eval "$$(make -s env)")
 	@$(LOCAL) env
+
+local-env: install  ## write what `sam local invoke` needs to call a function against the stack of up
+	@$(LOCAL) local-env
 
 browser: install  ## the browser of the UI's test: found, or installed where root runs on Debian
 	@$(LOCAL) browser

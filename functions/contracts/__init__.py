@@ -1,5 +1,5 @@
-"""Every format that two sides share, written once.
+"""Every format, name and list that the functions and the image share, written once.
 
-The functions write and read these formats on one side, the image's package on the other. The
-image links to this folder, so the modules here use only the standard library and relative imports.
+The image's package links to this folder, so the modules here use only the standard library and
+relative imports.
 """

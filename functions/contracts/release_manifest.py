@@ -1,11 +1,8 @@
 """The format of a DAG release: written by the publisher, read by the DAG bundle in the image.
 
-This file is the format's only definition. The image's package links to it, so it uses nothing but
-the standard library, and so does `release_pack`, which says how both lie in S3.
-
-A *manifest* says what a release consists of: for every file its hash and size. A release never
-changes. The *pointer* names the release that is current; moving it, atomically, is the whole of
-publishing and of rolling back.
+A *manifest* lists the files of a release with their hashes and sizes. A release never changes. The
+*pointer* names the current release. Publishing and rolling back are one atomic write of the
+pointer. `release_pack` defines how releases are stored in S3.
 """
 
 import hashlib
@@ -23,21 +20,21 @@ _RELEASE_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{10}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
-# What a Linux file system takes.
+# The limits of a Linux file system.
 MAX_PATH_BYTES = 1024
 MAX_NAME_BYTES = 255
 
 
 class ReleaseFormatError(ValueError):
-    """The bytes are no manifest or pointer that this version understands."""
+    """The bytes are not a manifest or pointer that this version understands."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFile:
-    """One file of a release. What follows the size is the publisher's memory: it saves reading.
+    """One file of a release. The fields after the size save the publisher reading the file again.
 
-    `etag` is what S3 calls the content, `dags` the DAGs found in it by line; a file that Airflow is
-    told to ignore has not been checked.
+    `etag` is S3's ETag of the content, `dags` maps the DAGs found in it to lines. A file that an
+    .airflowignore file excludes has not been checked.
     """
 
     sha256: str
@@ -59,7 +56,7 @@ class ReleaseFile:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An object that holds most of a release's files; `size` is theirs before compression."""
+    """An object that contains most of a release's files; `size` is their size uncompressed."""
 
     name: str
     size: int
@@ -104,7 +101,7 @@ class ReleaseManifest:
                 files={path: ReleaseFile(**entry) for path, entry in document["files"].items()},
                 archive=Archive(**archive) if archive else None,
                 ignore_files=dict(document["ignore_files"]),
-                # Earlier publishers did not look for them.
+                # Earlier publishers did not write them.
                 imports=dict(document.get("imports", {})),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -115,28 +112,28 @@ class ReleaseManifest:
         return manifest
 
     def _check(self) -> None:
-        """A reader writes files at these paths, so it must not have to trust the writer."""
+        """A reader writes files at these paths, so it does not trust the writer."""
         check_release_id(self.release)
         if self.archive:
             check_release_id(self.archive.name)
         problems = path_problems(self.files)
         if problems:
             path, problem = next(iter(problems.items()))
-            raise ReleaseFormatError(f"The manifest holds the path {path!r}, which {problem}")
+            raise ReleaseFormatError(f"The manifest contains the path {path!r}, which {problem}")
         for path, file in self.files.items():
             if not (isinstance(file.sha256, str) and _SHA256.fullmatch(file.sha256)):
-                raise ReleaseFormatError(f"The manifest's hash of {path!r} is no SHA-256")
+                raise ReleaseFormatError(f"The manifest's hash of {path!r} is not a SHA-256")
             if not isinstance(file.size, int) or file.size < 0:
-                raise ReleaseFormatError(f"The manifest's size of {path!r} is no size")
+                raise ReleaseFormatError(f"The manifest's size of {path!r} is not a size")
 
 
 @dataclass(frozen=True, slots=True)
 class ReleasePointer:
-    """Which release is current, since when (ISO 8601), and how that came about.
+    """Which release is current, since when (ISO 8601), and why.
 
-    `folder` and `upload` are what the DAGs folder and the newest zip were at that moment, seen or
-    overruled: what differs from them is new. With `hold` nothing new is published. What is
-    `retiring` may be gone already: it must not become current again.
+    `folder` and `upload` identify the DAGs folder and the newest zip file at that moment: anything
+    that differs from them is new. With `hold` nothing new is published. Releases in `retiring` may
+    already be deleted and must not become current again.
     """
 
     release: str
@@ -177,31 +174,31 @@ def pointer_key(release_prefix: str) -> str:
 
 
 def release_id(moment: datetime, content: str) -> str:
-    """An id that sorts by time and tells contents apart, such as 20260102T030405Z-0123456789."""
+    """An id that sorts by time and identifies the content, such as 20260102T030405Z-0123456789."""
     return f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}-{content[:10]}"
 
 
 def check_release_id(release: object) -> None:
     if not (isinstance(release, str) and _RELEASE_ID.fullmatch(release)):
-        raise ReleaseFormatError(f"{release!r} is no release id")
+        raise ReleaseFormatError(f"{release!r} is not a release id")
 
 
 def content_hash(hashes: Mapping[str, str]) -> str:
-    """One hash for a whole release, from the hash of each of its files by path."""
+    """One hash for a whole release, from the hashes of its files by path."""
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
 def path_problems(paths: Mapping[str, object]) -> dict[str, str]:
     """The paths that cannot be files of one release, each with the reason.
 
-    Besides each path's own form it finds a path that is both a file and a folder: S3 allows `a`
-    beside `a/b.py`, a file system does not.
+    A path must not be both a file and a folder: S3 allows `a` beside `a/b.py`, a file system does
+    not.
     """
     problems = {}
     for path in paths:
         problem = _path_problem(path)
         if problem is None and (folder := _folder_that_is_a_file(path, paths)):
-            problem = f"lies in {folder!r}, which is a file as well"
+            problem = f"is in {folder!r}, which is also a file"
         if problem:
             problems[path] = problem
     return problems
@@ -211,22 +208,22 @@ def _path_problem(path: str) -> str | None:
     if path.startswith("/"):
         return "starts with a slash"
     if "\\" in path:
-        return "holds a backslash"
+        return "contains a backslash"
     if _CONTROL_CHARACTER.search(path):
-        return "holds a control character"
+        return "contains a control character"
     try:
         length = len(path.encode())
     except UnicodeEncodeError:
-        return "is no valid Unicode"
+        return "is not valid Unicode"
     if length > MAX_PATH_BYTES:
         return f"is longer than {MAX_PATH_BYTES} bytes"
     for name in path.split("/"):
         if not name:
-            return "holds an empty folder or file name"
+            return "contains an empty folder or file name"
         if name in (".", ".."):
-            return f"holds {name!r}"
+            return f"contains {name!r}"
         if len(name.encode()) > MAX_NAME_BYTES:
-            return f"holds a name longer than {MAX_NAME_BYTES} bytes"
+            return f"contains a name longer than {MAX_NAME_BYTES} bytes"
     return None
 
 
@@ -240,9 +237,9 @@ def _document(data: bytes, what: str) -> dict[str, Any]:
     try:
         document = json.loads(data)
     except ValueError as error:
-        raise ReleaseFormatError(f"The {what} is no JSON: {error}") from error
+        raise ReleaseFormatError(f"The {what} is not valid JSON: {error}") from error
     if not isinstance(document, dict):
-        raise ReleaseFormatError(f"The {what} is no JSON object")
+        raise ReleaseFormatError(f"The {what} is not a JSON object")
     _check_schema(document, what)
     return document
 

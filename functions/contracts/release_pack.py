@@ -1,10 +1,9 @@
-"""How a release and its archive lie in S3: a JSON line, then the bytes of files, all of it gzip.
+"""How a release and its archive are stored in S3: a JSON line, then the bytes of files, gzipped.
 
     zcat 20260102T030405Z-0123456789.gz | head -n 1 | python3 -m json.tool
 
-The line's `blobs` says which files follow, by hash and size, in order. One stream, so that one
-request brings ten thousand small files, and likeness between them is compressed away. The image's
-package links to this file: standard library only.
+The line's `blobs` lists the files that follow, by hash and size, in order. It is one stream, so
+that one request fetches ten thousand small files and similar files compress well.
 """
 
 import gzip
@@ -15,16 +14,16 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# A pack is written once and read by every task that starts on an empty disk.
+# A pack is written once, and read by every task that starts with an empty disk.
 _COMPRESSION_LEVEL = 6
 
 
 class PackFormatError(ValueError):
-    """The bytes are no whole pack."""
+    """The bytes are not a complete pack."""
 
 
 def pack(header: Mapping[str, Any], blobs: Mapping[str, bytes]) -> bytes:
-    """The same input always gives the same bytes: no time stamp, files in the order of hashes."""
+    """The same input always gives the same bytes: no time stamp, files ordered by hash."""
     order = sorted(blobs)
     line = {**header, "blobs": [[sha256, len(blobs[sha256])] for sha256 in order]}
     text = json.dumps(line, separators=(",", ":"), ensure_ascii=False)
@@ -39,7 +38,7 @@ def pack(header: Mapping[str, Any], blobs: Mapping[str, bytes]) -> bytes:
 
 
 class Pack:
-    """A pack being read: its header at once, its files one after the other, each verified."""
+    """A pack being read: the header first, then the files one by one, each verified."""
 
     def __init__(self, data: bytes) -> None:
         self._file = gzip.GzipFile(fileobj=io.BytesIO(data), mode="rb")
@@ -55,19 +54,19 @@ class Pack:
         return frozenset(sha256 for sha256, _ in self._index)
 
     def blobs(self) -> Iterator[tuple[str, bytes]]:
-        """Hash and bytes of each file; to be iterated once."""
+        """Hash and bytes of each file. Can be iterated once."""
         for sha256, size in self._index:
             data = self._read(f"the file {sha256}", lambda size=size: self._file.read(size))
             if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
-                raise PackFormatError(f"The pack's file {sha256} is not what its hash says")
+                raise PackFormatError(f"The pack's file {sha256} does not match its hash")
             yield sha256, data
         if self._read("its end", lambda: self._file.read(1)):
-            raise PackFormatError("The pack goes on after its last file")
+            raise PackFormatError("The pack continues after its last file")
 
     @staticmethod
     def _read(what: str, read: Any) -> bytes:
         try:
             data: bytes = read()
         except (OSError, EOFError, zlib.error) as error:
-            raise PackFormatError(f"The pack ends or breaks before {what}: {error}") from error
+            raise PackFormatError(f"The pack is cut off before {what}: {error}") from error
         return data

@@ -1,8 +1,7 @@
-"""What Airflow knows of releases and the publisher does not: reports that lie beside them in S3.
+"""Reports about releases that only Airflow can write, stored beside the releases in S3.
 
-Written by the dag-processor in the image, whose package links to this file, so it uses nothing but
-the standard library. Reports say what was true when they were written, which S3 dates; whoever
-reads one decides whether that is recent enough.
+The dag-processor in the image writes them, the publisher reads them. A report was true when it was
+written; S3 has the date. The reader decides whether that is recent enough.
 """
 
 import json
@@ -31,10 +30,10 @@ def import_errors_key(release_prefix: str, release: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class InUseReport:
-    """Each release that Airflow's database names, with when its last run ended.
+    """Each release that Airflow's database refers to, with the time at which its last run ended.
 
-    None instead of a moment says that it is needed now: by a run that has not ended, or because new
-    runs of a DAG would take it. A release that is not named is named nowhere.
+    None means that the release is needed now: a run has not ended, or new runs of a DAG would use
+    it. The database does not refer to releases that are not listed.
     """
 
     releases: Mapping[str, datetime | None]
@@ -48,10 +47,10 @@ class InUseReport:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "InUseReport":
-        """ReleaseFormatError unless all of it is understood: half a report removes too much."""
+        """ReleaseFormatError unless all of it is valid: from half a report too much is removed."""
         releases = _document(data, "report of releases in use").get("releases")
         if not isinstance(releases, dict):
-            raise ReleaseFormatError("The report of releases in use names no releases")
+            raise ReleaseFormatError("The report of releases in use has no releases")
         try:
             return cls({name: _moment(moment) for name, moment in releases.items()})
         except (TypeError, ValueError) as error:
@@ -71,13 +70,13 @@ class EnvironmentReport:
     def from_bytes(cls, data: bytes) -> "EnvironmentReport":
         packages = _document(data, "report of the environment").get("packages")
         if not isinstance(packages, list) or not all(isinstance(p, str) for p in packages):
-            raise ReleaseFormatError("The report of the environment names no packages")
+            raise ReleaseFormatError("The report of the environment has no packages")
         return cls(frozenset(packages))
 
 
 @dataclass(frozen=True, slots=True)
 class ImportFailure:
-    """A file that Airflow could not import. `error` is the exception's type, `message` the rest."""
+    """A file that Airflow cannot import. `error` is the exception's type, `message` the rest."""
 
     path: str
     error: str
@@ -87,9 +86,9 @@ class ImportFailure:
 
 @dataclass(frozen=True, slots=True)
 class ImportErrorReport:
-    """What Airflow cannot import of a release: how many files, and the first of them.
+    """The files of a release that Airflow cannot import: how many, and the first of them.
 
-    `announced` is how many there were when somebody was last told; `announce` says to tell now.
+    `announced` is their number at the last notification; `announce` asks for a notification now.
     """
 
     release: str
@@ -123,7 +122,7 @@ def _moment(value: object) -> datetime | None:
         return None
     moment = datetime.fromisoformat(str(value))
     if moment.tzinfo is None:
-        raise ValueError(f"{value!r} does not say its time zone")
+        raise ValueError(f"{value!r} has no time zone")
     return moment
 
 
@@ -131,7 +130,7 @@ def _document(data: bytes, what: str) -> dict[str, Any]:
     try:
         document = json.loads(data)
     except ValueError as error:
-        raise ReleaseFormatError(f"The {what} is no JSON: {error}") from error
+        raise ReleaseFormatError(f"The {what} is not valid JSON: {error}") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise ReleaseFormatError(f"The {what} is of no schema that this version reads")
+        raise ReleaseFormatError(f"The {what} has a schema that this version does not read")
     return document

@@ -1,1 +1,1 @@
-"""Turn the files under the DAGs folder of the bucket into one validated, immutable release."""
+"""Publish the files in the bucket's DAGs folder, or a zip file, as a validated release."""

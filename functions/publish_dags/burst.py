@@ -1,7 +1,7 @@
-"""Gather a burst of changes into one release.
+"""Publish a burst of changes as one release.
 
-`aws s3 sync` of a hundred files is a hundred events. The first claims the burst, waits until the
-folder keeps still, and publishes; the others find the claim and leave it at that.
+`aws s3 sync` of a hundred files causes a hundred events. The call for the first event claims the
+burst, waits until the folder stops changing, and publishes. The other calls find the claim and end.
 """
 
 from collections.abc import Callable
@@ -10,18 +10,17 @@ from typing import Protocol
 
 from publish_dags.publisher import Outcome, Publication, Publisher
 
-# How long nothing must change before it is published: shortly for a single file, longer once there
-# is more than one.
+# How long nothing must change before publishing: shorter for a single file, longer for several.
 QUIET_SECONDS = 1.0
 BURST_QUIET_SECONDS = 3.0
-# Somebody who never stops uploading gets a release nevertheless. Shorter than a claim lasts.
+# An upload that never pauses is published after this time. Shorter than a claim lasts.
 MAX_WAIT_SECONDS = 100.0
 _ROUNDS = 3
 
 
 class Claim(Protocol):
     def take(self) -> bool:
-        """Whether the burst is ours now."""
+        """Whether this call has claimed the burst."""
 
     def free(self) -> None: ...
 
@@ -41,7 +40,7 @@ class BurstPublisher:
                 publication = self.publisher.publish(by, again=False)
             finally:
                 self.claim.free()
-            # Whoever came while the claim stood has left its change to us.
+            # Calls that came during the claim have ended and rely on this one.
             if publication.outcome is Outcome.HELD or not self._news() or not self.claim.take():
                 break
         else:

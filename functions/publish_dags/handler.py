@@ -1,4 +1,4 @@
-"""The kinds of call: a change in the bucket, a regular look, or somebody who asks for something."""
+"""Handle a change in the bucket, the regular reconciliation, or a direct request."""
 
 import os
 import time
@@ -69,7 +69,7 @@ class _Call:
         return self._report(self._publisher.publish(by, again))
 
     def change(self, key: str, by: str) -> dict[str, Any]:
-        """Something in the bucket has changed, perhaps by ourselves."""
+        """An object in the bucket has changed; this function may have written it."""
         settings = self._settings
         self._telemetry.logger.append_keys(changed_key=key)
         if key.startswith(RELEASE_PREFIX) and key.endswith(IMPORT_ERRORS_SUFFIX):
@@ -77,8 +77,11 @@ class _Call:
             return self._import_errors(name.removesuffix(IMPORT_ERRORS_SUFFIX))
         in_inbox = key.startswith(INBOX_PREFIX) and is_upload(key)
         if not key.startswith(SOURCE_PREFIX) and not in_inbox:
-            # Releases and reports lie in the same bucket: to publish for them would never end.
-            self._telemetry.logger.info("Neither in the DAGs folder nor a zip in the inbox")
+            # Releases and reports are in the same bucket: publishing because of them would never
+            # end.
+            self._telemetry.logger.info(
+                "Ignoring the change: not in the DAGs folder, and not a zip file in the inbox"
+            )
             return {"outcome": "ignored"}
         claim = S3Claim(clients.s3(), settings.bucket_name, RELEASE_PREFIX)
         burst = BurstPublisher(self._publisher, claim, time.sleep)
@@ -104,7 +107,7 @@ class _Call:
         return {"history": Promoter(self._publisher).history(min(count, _MAX_HISTORY))}
 
     def retire(self) -> dict[str, Any]:
-        """Take away old releases that no run needs."""
+        """Remove old releases that no run needs."""
         settings = self._settings
         retirement = Retention(
             self._releases, self._releases, settings.releases_kept, settings.release_days
@@ -131,25 +134,25 @@ class _Call:
         }
         stack = self._settings.stack_name
         if publication.outcome is Outcome.REFUSED and not publication.known:
-            telemetry.logger.error("Refused to publish", **result)
+            telemetry.logger.error("Refused the files", **result)
             telemetry.count(MetricName.RELEASES_REFUSED)
-            self._tell(messages.of_refusal(stack, publication.release, publication.problems))
+            self._notify(messages.of_refusal(stack, publication.release, publication.problems))
         elif publication.warnings:
-            telemetry.logger.warning("Looked at what lies in the bucket", **result)
+            telemetry.logger.warning("Checked the bucket", **result)
         else:
-            telemetry.logger.info("Looked at what lies in the bucket", **result)
+            telemetry.logger.info("Checked the bucket", **result)
         if publication.outcome is Outcome.PUBLISHED:
             telemetry.count(MetricName.RELEASES_PUBLISHED)
             telemetry.count(MetricName.RELEASE_WARNINGS, len(publication.warnings))
         if publication.new_warnings:
-            self._tell(messages.of_warnings(stack, publication))
+            self._notify(messages.of_warnings(stack, publication))
         return result
 
     def _import_errors(self, release: str) -> dict[str, Any]:
-        """Airflow reports, beside a release, what it cannot import of it."""
+        """Airflow has written a report about files of a release that it cannot import."""
         report = self._releases.import_errors(release)
         if report is None:
-            self._telemetry.logger.info("The report is gone, or of another kind")
+            self._telemetry.logger.info("Ignoring the report: deleted, or not readable")
             return {"outcome": "ignored"}
         result: dict[str, Any] = {
             "outcome": "reported",
@@ -158,18 +161,20 @@ class _Call:
         }
         if report.total:
             failures = [f"{each.path}: {each.error}" for each in report.failures]
-            self._telemetry.logger.warning("Airflow cannot import", failures=failures, **result)
+            self._telemetry.logger.warning(
+                "Airflow cannot import files of the release", failures=failures, **result
+            )
         else:
-            self._telemetry.logger.info("Airflow can import every file again", **result)
+            self._telemetry.logger.info("Airflow can import all files again", **result)
         self._telemetry.count(MetricName.RELEASE_IMPORT_ERRORS, report.total)
         if report.announce:
-            self._tell(messages.of_import_errors(self._settings.stack_name, report))
+            self._notify(messages.of_import_errors(self._settings.stack_name, report))
         return result
 
-    def _tell(self, message: messages.Message) -> None:
-        """A release does not depend on whether somebody hears of it."""
+    def _notify(self, message: messages.Message) -> None:
+        """Failing to notify must not fail the call."""
         try:
-            SnsNotifier(clients.sns(), self._settings.notification_topic_arn).tell(message)
+            SnsNotifier(clients.sns(), self._settings.notification_topic_arn).notify(message)
         except AwsCallError as error:
-            self._telemetry.logger.warning("Nobody was notified", reason=str(error))
+            self._telemetry.logger.warning("Could not notify the topic", reason=str(error))
             self._telemetry.count(MetricName.NOTIFICATIONS_FAILED)

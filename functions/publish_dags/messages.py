@@ -1,5 +1,5 @@
-"""What people are told, in few words. Nothing from inside a file: an exception's text, or a line of
-code, may hold what should not be mailed."""
+"""The text of notifications. They contain nothing from inside a file: an exception's text, or a
+line of code, may contain something that must not be mailed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from contracts.release_reports import ImportErrorReport
 from publish_dags.checks.problems import Problem
 from publish_dags.publisher import Publication
 
-# Of a message; SNS takes much more, but nobody reads it.
+# The limits of a message. SNS allows more, but a longer message is not readable.
 _MOST_LINES = 20
 _MOST_CHARACTERS = 300
 
-# What SNS allows of a subject.
+# SNS's limit.
 _SUBJECT_CHARACTERS = 100
 
 
@@ -23,12 +23,12 @@ class Message:
 
 
 def of_refusal(stack: str, release: str | None, problems: Sequence[Problem]) -> Message:
-    stays = f"Release {release} stays current." if release else "There is no release yet."
+    stays = f"Release {release} stays current." if release else "No release is published yet."
     lines = _first([str(problem) for problem in problems])
     return _message(
         stack,
         "DAG files refused",
-        [*lines, "", stays, "The whole report: releases/refused.json, or beside the zip."],
+        [*lines, "", stays, "The full report: releases/refused.json, or beside the zip file."],
     )
 
 
@@ -53,7 +53,7 @@ def of_import_errors(stack: str, report: ImportErrorReport) -> Message:
         stack,
         "DAG files that Airflow cannot import",
         [f"Release {report.release}, {report.total:,} files:", *lines, "",
-         "More is in Airflow's import errors."],
+         "See Airflow's import errors for details."],
     )  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def _message(stack: str, subject: str, lines: Sequence[str]) -> Message:
 
 
 def _first(lines: Sequence[str], total: int | None = None) -> list[str]:
-    """As many as somebody reads, each on one line."""
+    """The first lines, shortened, and how many more there are."""
     shown = [" ".join(line.split())[:_MOST_CHARACTERS] for line in lines[:_MOST_LINES]]
     more = (total or len(lines)) - len(shown)
     return [*shown, f"and {more:,} more"] if more else shown

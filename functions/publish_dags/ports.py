@@ -1,4 +1,4 @@
-"""What publishing needs of the bucket."""
+"""What publishing needs from the bucket."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from contracts.release_manifest import Archive, ReleaseManifest, ReleasePointer
 
 
 class SourceChangedError(Exception):
-    """A file changed between listing and reading: start over."""
+    """A file changed between listing and reading: try again from the start."""
 
 
 class ConcurrentReleaseError(Exception):
-    """Somebody else has published meanwhile: start over."""
+    """Another call has published in the meantime: try again from the start."""
 
 
 class NoSuchReleaseError(Exception):
-    """A release that was asked for is not kept, or never was."""
+    """The release is no longer kept, or never existed."""
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file by its path in the DAGs folder; `etag` changes when its content does."""
+    """A file and its path in the DAGs folder. `etag` changes when its content changes."""
 
     path: str
     etag: str
@@ -31,9 +31,9 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class SourceListing:
-    """All files at one moment, a mark that changes when any of them does, and the last change.
+    """All files at one moment, a mark that changes when any of them changes, and the last change.
 
-    Deletions leave no trace in `changed_at`.
+    `changed_at` does not show deletions.
     """
 
     files: Sequence[SourceFile]
@@ -43,7 +43,7 @@ class SourceListing:
 
 @dataclass(frozen=True)
 class Upload:
-    """The newest zip: `mark` changes when another takes its place."""
+    """The newest zip file. `mark` changes when another replaces it."""
 
     key: str
     mark: str
@@ -54,7 +54,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class CurrentPointer:
-    """The pointer, and the mark that a conditional write compares."""
+    """The pointer, and the mark to which a conditional write compares it."""
 
     pointer: ReleasePointer
     mark: str
@@ -62,7 +62,7 @@ class CurrentPointer:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What is stored of releases, with the moments of storing; all moments are the store's own."""
+    """The stored releases and archives with their times. All times are the store's own."""
 
     releases: Mapping[str, datetime]
     archives: Mapping[str, datetime]
@@ -71,7 +71,7 @@ class Inventory:
 
 @dataclass(frozen=True)
 class UseReported:
-    """When the report was stored, and what it says."""
+    """The report of releases in use, and when it was stored."""
 
     at: datetime
     releases: Mapping[str, datetime | None]
@@ -79,19 +79,19 @@ class UseReported:
 
 @dataclass(frozen=True)
 class StoredRelease:
-    """A release's manifest and the files that travel with it, by hash."""
+    """A release's manifest, and the files that are stored with it, by hash."""
 
     manifest: ReleaseManifest
     delta: Mapping[str, bytes]
 
 
 class DagSource(Protocol):
-    """Where the files of a release come from: the folder, or a zip."""
+    """The source of a release's files: the folder, or a zip file."""
 
     def list(self) -> SourceListing: ...
 
     def read(self, file: SourceFile) -> bytes:
-        """The bytes that were listed; SourceChangedError when they are gone."""
+        """The content that was listed; SourceChangedError if it has changed."""
 
 
 class Inbox(Protocol):
@@ -100,14 +100,14 @@ class Inbox(Protocol):
     def read(self, upload: Upload) -> bytes: ...
 
     def report_refusal(self, upload: Upload, report: Mapping[str, Any]) -> None:
-        """Leave the reasons beside the zip, which thereby counts as refused."""
+        """Write the reasons beside the zip file, which marks it as refused."""
 
 
 class ReleaseStore(Protocol):
     def pointer(self) -> CurrentPointer | None: ...
 
     def release(self, release: str) -> StoredRelease:
-        """NoSuchReleaseError when there is none that can be read."""
+        """NoSuchReleaseError if it does not exist or cannot be read."""
 
     def archive(self, archive: Archive) -> Iterator[tuple[str, bytes]]:
         """The archive's files by hash."""
@@ -117,19 +117,19 @@ class ReleaseStore(Protocol):
     def add(self, release: StoredRelease) -> None: ...
 
     def point_to(self, pointer: ReleasePointer, mark: str | None) -> None:
-        """Move the pointer, if it is still the marked one; ConcurrentReleaseError otherwise."""
+        """Replace the pointer if it still has this mark; ConcurrentReleaseError otherwise."""
 
     def pointers(self, count: int) -> Iterator[ReleasePointer]:
-        """The last pointers, the newest first; each is read when it is asked for."""
+        """The last pointers, the newest first. Each is read only when it is needed."""
 
     def environment(self) -> frozenset[str] | None:
-        """The packages that can be imported where DAGs run; None if that is not known."""
+        """The packages that can be imported where DAGs run; None if unknown."""
 
     def kept(self) -> frozenset[str]:
         """The releases that can become current."""
 
     def refused_folder(self) -> str | None:
-        """The mark of the folder that was refused last, while that stands."""
+        """The mark of the folder that was refused last; None if that was cleared."""
 
     def report_refusal(self, report: Mapping[str, Any]) -> None: ...
 
@@ -137,18 +137,18 @@ class ReleaseStore(Protocol):
 
 
 class ReleaseShelf(Protocol):
-    """The same store, for whoever takes old releases away."""
+    """The same store, for removing old releases."""
 
     def inventory(self) -> Inventory: ...
 
     def in_use(self) -> UseReported | None:
-        """What Airflow last reported; None when nothing that can be understood."""
+        """Airflow's last report; None if there is none, or it cannot be read."""
 
     def current_since(self, moment: datetime) -> frozenset[str] | None:
-        """What was current at that moment and since; None when too much has happened to tell."""
+        """The releases that were current at that moment and since; None if there are too many."""
 
     def archive_of(self, release: str) -> str | None:
-        """The archive that a release needs; NoSuchReleaseError when that cannot be told."""
+        """The archive that a release needs; NoSuchReleaseError if that is unknown."""
 
     def remove_release(self, release: str) -> None: ...
 

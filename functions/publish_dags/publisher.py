@@ -1,10 +1,10 @@
-"""Publish a release of what lies in the bucket: the DAGs folder, or the newest zip.
+"""Publish the content of the bucket as a release: the DAGs folder, or the newest zip file.
 
-What to do follows from the bucket's state alone, never from the event that called: events come
-late, twice, in any order or not at all, and it makes no difference. A release is all of the files
-or nothing: one that cannot be part of it refuses the whole, and the release before stays current.
-Everything is written before the pointer moves, and the pointer moves only if it is still the one
-that was read, so publishers may run side by side and be killed anywhere.
+What to do depends only on the bucket's state, never on the event: events may come late, twice, in
+any order or not at all. A release contains all files or is refused: one bad file refuses the whole
+release, and the release before stays current. Everything is written before the pointer moves, and
+the pointer moves only if it is still the one that was read. So publishers may run at the same time
+and may be killed at any point.
 """
 
 from collections.abc import Callable
@@ -50,9 +50,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Publication:
-    """What an attempt to publish has come to. `release` is the current one afterwards.
+    """The result of an attempt to publish. `release` is the current release afterwards.
 
-    `known` says of a refusal that it was reported before; the history tells which warnings are new.
+    `known` marks a refusal that was reported before. `new_warnings` are not in the history yet.
     """
 
     outcome: Outcome
@@ -67,7 +67,7 @@ class Publication:
 
 @dataclass(frozen=True)
 class Sight:
-    """The bucket at one moment, and what of it is new since the pointer moved."""
+    """The bucket at one moment, and what is new in it since the pointer was written."""
 
     current: CurrentPointer | None
     folder: SourceListing
@@ -87,7 +87,7 @@ class Sight:
 
     @property
     def new_upload(self) -> Upload | None:
-        """The zip, unless it is known or the folder has changed after it: the last one counts."""
+        """The zip file, unless it is known or the folder changed later: the last change counts."""
         upload = self.upload
         if upload is None or upload.refused:
             return None
@@ -112,14 +112,14 @@ class Publisher:
     now: Callable[[], datetime]
 
     def publish(self, by: str = "", again: bool = True) -> Publication:
-        """Publish what is new; `again` looks again at a folder that has been refused as it is."""
+        """Publish what is new; `again` also checks a folder again that was refused unchanged."""
         for _ in range(_ATTEMPTS):
             try:
                 return self._attempt(by, again)
             except (SourceChangedError, ConcurrentReleaseError):
                 continue
         raise PublishingContendedError(
-            f"Something changed during each of {_ATTEMPTS} attempts to publish"
+            f"The bucket changed during each of {_ATTEMPTS} attempts to publish"
         )
 
     def look(self) -> Sight:
@@ -134,11 +134,11 @@ class Publisher:
             publication = self._publish_zip(sight, upload, by)
             if publication.outcome is not Outcome.REFUSED or not sight.new_folder:
                 return publication
-            # The zip is reported; the folder need not wait for a better one.
+            # The zip file is reported; the folder does not have to wait for a better one.
             sight = replace(sight, upload=replace(upload, refused=True))
         if not sight.new_folder:
             if self.releases.refused_folder() is not None:
-                # What was refused has been taken back.
+                # The refused change was undone.
                 self.releases.clear_refusal()
             return Publication(Outcome.UNCHANGED, sight.release, len(sight.folder.files))
         if not again and self.releases.refused_folder() == sight.folder.mark:
@@ -149,7 +149,9 @@ class Publisher:
         try:
             if upload.size > self.limits.total_bytes:
                 limit = f"{self.limits.total_bytes:,} are allowed"
-                raise RefusedError([Problem("", f"the zip holds {upload.size:,} bytes; {limit}")])
+                raise RefusedError(
+                    [Problem("", f"the zip file has {upload.size:,} bytes; {limit}")]
+                )
             zipped = ZipSource(self.inbox.read(upload), self.limits)
             return self._release(sight, zipped, zipped.list(), upload.key, by)
         except RefusedError as error:
@@ -181,7 +183,7 @@ class Publisher:
         moment = self.now()
         unchanged = base is not None and base.manifest.content_hash == manifest.content_hash
         if base is not None and unchanged:
-            # The same content on another way: seen, but nothing that anybody has to load.
+            # The same content from another source: recorded, but no task has to load a release.
             release = base.manifest.release
         else:
             release = release_id(moment, manifest.content_hash)
@@ -189,7 +191,7 @@ class Publisher:
             try:
                 releasing.store(self.releases, manifest, found.new, base)
             except NoSuchReleaseError:
-                # What the current release has of the unchanged files is lost: read them all.
+                # The unchanged files of the current release are lost: read all files.
                 found = replace(
                     examine(source, listing, self.limits, None), warnings=found.warnings
                 )
@@ -216,12 +218,12 @@ class Publisher:
             len(found.files),
             found.read,
             warnings=tuple(found.warnings),
-            # The pointer names the first of them only.
+            # The pointer contains only the first warnings.
             new_warnings=new if len(said) < releasing.NAMED_WARNINGS else (),
         )
 
     def _missing(self, found: Examination) -> list[Problem]:
-        """What the image lacks, as the running Airflow says; nothing as long as it says nothing."""
+        """Packages that the image does not have; none until Airflow has reported its packages."""
         asked = unresolved(found.imports, found.files)
         environment = self.releases.environment() if asked else None
         return [] if environment is None else missing(asked, environment)
@@ -232,8 +234,8 @@ class Publisher:
         try:
             return self.releases.release(sight.release)
         except NoSuchReleaseError:
-            # Lost or unreadable: everything is read anew and becomes a release of its own, which is
-            # how the folder heals.
+            # Lost or unreadable: all files are read again and become a release of their own, which
+            # repairs the bucket.
             return None
 
     def _report(self, sight: Sight, error: RefusedError) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""What is stored of a release, so that every reader needs at most three requests.
+"""Store a release so that every reader needs at most three requests.
 
-An *archive* holds the files of some release; a later release names it and carries, in the same
-object as its manifest, the files that the archive lacks. When these have become a sizeable share,
-or the archive is mostly of files that are gone, the next release writes an archive of its own. So
-publishing one changed file of ten thousand stores that file and a manifest, and a reader with an
-empty disk fetches pointer, manifest and archive. docs/decisions/0004 has the numbers.
+An *archive* contains the files of one release. A later release refers to it and contains, in the
+same object as its manifest, the files that the archive does not have. When these become a large
+share, or most of the archive's files are no longer used, the next release writes its own archive.
+So publishing one changed file of ten thousand stores that file and a manifest, and a reader with an
+empty disk fetches pointer, manifest and archive. docs/decisions/0006 has the numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from contracts.release_manifest import Archive, ReleaseFile, ReleaseManifest
 from publish_dags.checks.problems import Problem
 from publish_dags.ports import NoSuchReleaseError, ReleaseStore, StoredRelease
 
-# Up to this, or this share of all files, the difference travels with the manifest. A release that
-# is smaller altogether needs no archive.
+# Up to this size, or this share of all files, the difference is stored with the manifest. A release
+# that is smaller as a whole needs no archive.
 _SMALL_BYTES = 256 * 1024
 _SHARE = 4
 
-# A history entry names so many files.
+# The number of files in a history entry.
 _NAMED_PATHS = 50
 NAMED_WARNINGS = 20
 
@@ -30,10 +30,10 @@ def store(
     new: Mapping[str, bytes],
     base: StoredRelease | None,
 ) -> StoredRelease:
-    """Store a release, and before it an archive if it needs one.
+    """Store a release, and before it an archive if it needs a new one.
 
-    `new` holds the files that `base` lacks. NoSuchReleaseError if the base's archive is needed and
-    cannot be read: all files have to be given then.
+    `new` contains the files that `base` does not have. NoSuchReleaseError if the base's archive is
+    needed and cannot be read: then `new` must contain all files.
     """
     needed = _sizes(manifest.files)
     archive, delta = _continue(needed, new, base)
@@ -51,7 +51,7 @@ def store(
 def _continue(
     needed: Mapping[str, int], new: Mapping[str, bytes], base: StoredRelease | None
 ) -> tuple[Archive | None, dict[str, bytes]]:
-    """The base's archive and what it lacks, if going on with it is worth while."""
+    """The base's archive and the files it does not have, if it is worth using it again."""
     if base is None or base.manifest.archive is None:
         return None, {}
     archived = _sizes(base.manifest.files).keys() - base.delta.keys()
@@ -71,7 +71,7 @@ def _collect(
     new: Mapping[str, bytes],
     base: StoredRelease | None,
 ) -> dict[str, bytes]:
-    """Every file's bytes, those that are not new from where the base has them."""
+    """The bytes of every file; those that are not new come from the base."""
     blobs = {sha256: data for sha256, data in new.items() if sha256 in needed}
     if base:
         blobs |= {sha256: data for sha256, data in base.delta.items() if sha256 in needed}
@@ -80,7 +80,7 @@ def _collect(
             if sha256 in needed:
                 blobs[sha256] = data
     if missing := needed.keys() - blobs.keys():
-        raise NoSuchReleaseError(f"{len(missing)} files are in none of the stored releases")
+        raise NoSuchReleaseError(f"{len(missing)} files are in no stored release")
     return blobs
 
 
@@ -93,18 +93,18 @@ def changes(
     after: Mapping[str, ReleaseFile],
     warnings: Sequence[Problem] = (),
 ) -> dict[str, object]:
-    """What a release changed, for its history: counts, the first paths, the first warnings."""
+    """A release's changes for the history: counts, the first paths, the first warnings."""
     added = sorted(after.keys() - before.keys())
     removed = sorted(before.keys() - after.keys())
     changed = sorted(p for p in after.keys() & before.keys() if after[p].sha256 != before[p].sha256)
     signs = [("+", added), ("~", changed), ("-", removed)]
     paths = [f"{sign} {path}" for sign, group in signs for path in group]
-    told: dict[str, object] = {
+    entry: dict[str, object] = {
         "added": len(added),
         "changed": len(changed),
         "removed": len(removed),
         "paths": paths[:_NAMED_PATHS],
     }
     if warnings:
-        told["warnings"] = [str(problem) for problem in warnings[:NAMED_WARNINGS]]
-    return told
+        entry["warnings"] = [str(problem) for problem in warnings[:NAMED_WARNINGS]]
+    return entry

@@ -1,6 +1,6 @@
-"""A zip as the source of a release: whoever made it may be careless, or hostile.
+"""A zip file as the source of a release. It may be malformed or hostile.
 
-Nothing is unpacked to disk and no name becomes a path here; what is read is bounded by the limits.
+Nothing is unpacked to disk, and no name is used as a path. The limits bound what is read.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _NAMES_ARE_UTF8 = 0x800
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _CENTRAL_ENTRY = b"PK\x01\x02"
 
-# What zipfile raises on input made to break it.
+# What zipfile raises for malformed input.
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError,
     NotImplementedError, RuntimeError, OverflowError, IndexError, KeyError,
@@ -35,15 +35,15 @@ class ZipSource:
         self._contents: dict[str, bytes] = {}
 
     def list(self) -> SourceListing:
-        """RefusedError, with every reason, unless each entry can be a file of a release."""
-        # Opening makes an object of each entry: first see that there are not millions.
+        """RefusedError with all reasons, unless each entry can be a file of a release."""
+        # Opening creates an object for each entry: first check that there are not millions.
         if self._data.count(_CENTRAL_ENTRY) > 2 * self._limits.files + 1000:
             raise RefusedError([Problem("", f"more than {self._limits.files:,} files")])
         try:
             with zipfile.ZipFile(io.BytesIO(self._data)) as archive:
                 self._contents = self._read_all(archive)
         except _BROKEN as error:
-            raise RefusedError([Problem("", f"no zip that can be read: {error}")]) from error
+            raise RefusedError([Problem("", f"the zip file cannot be read: {error}")]) from error
         files = [
             SourceFile(path, f"sha256:{hashlib.sha256(data).hexdigest()}", len(data))
             for path, data in sorted(self._contents.items())
@@ -60,11 +60,11 @@ class ZipSource:
         seen: set[str] = set()
         for name in names:
             if name in seen:
-                problems.append(Problem(name, "is there twice"))
+                problems.append(Problem(name, "is in the zip file twice"))
             seen.add(name)
         paths = path_problems(dict.fromkeys(names))
         problems += [Problem(name, f"the path {reason}") for name, reason in paths.items()]
-        # Declared sizes: zipfile never gives more than these, and the checksum shows a lie.
+        # The declared sizes: zipfile never returns more, and the checksum detects a wrong size.
         problems += self._limits.problems(
             [SourceFile(e.filename, "", e.file_size) for e in entries]
         )
@@ -81,7 +81,7 @@ def _entry_problem(entry: zipfile.ZipInfo) -> Problem | None:
     name = entry.filename
     mode = entry.external_attr >> 16
     if "\0" in entry.orig_filename:
-        return Problem(name, "the path holds a null byte")
+        return Problem(name, "the path contains a null byte")
     if stat.S_ISLNK(mode):
         return Problem(name, "is a link")
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
@@ -91,5 +91,5 @@ def _entry_problem(entry: zipfile.ZipInfo) -> Problem | None:
     if entry.compress_type not in _METHODS:
         return Problem(name, "is compressed by another method than deflate")
     if not name.isascii() and not entry.flag_bits & _NAMES_ARE_UTF8:
-        return Problem(name, "its name is not ASCII and the zip does not say that it is UTF-8")
+        return Problem(name, "the name is not ASCII and not marked as UTF-8")
     return None

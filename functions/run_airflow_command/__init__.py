@@ -1,1 +1,1 @@
-"""Run an Airflow CLI command as a Fargate task: for CloudFormation, or for a person."""
+"""Run an Airflow CLI command as a Fargate task, for CloudFormation or for a direct call."""

@@ -1,11 +1,11 @@
-"""What a person, a script or a schedule may ask of this function.
+"""Direct calls of this function by a person, a script or a schedule.
 
-{"command": ["dags", "list"]}   start it; beside it "cpu" and "memory", "wait", "requestId"
-{"requestId": "…"}              what became of it; beside it "wait"
-{"maintenance": "db-clean"}     as the weekly schedule asks; beside it "retentionDays", "wait",
+{"command": ["dags", "list"]}   start it; optional "cpu" and "memory", "wait", "requestId"
+{"requestId": "…"}              its result; optional "wait"
+{"maintenance": "db-clean"}     what the weekly schedule starts; optional "retentionDays", "wait",
                                 "requestId"
 
-Who gives a requestId of his own may repeat the call: it starts nothing twice.
+A call with a "requestId" of the caller's choice may be repeated: it starts nothing twice.
 """
 
 from collections.abc import Mapping
@@ -21,9 +21,9 @@ _KINDS = {
     "maintenance": {"maintenance", "retentionDays", "wait", "requestId"},
     "requestId": {"requestId", "wait"},
 }
-# AWS's clients, sam remote invoke among them, give up after 60 s without an answer and then call
-# again, which would run the command again. Who has given a requestId, or set a longer timeout, may
-# ask for more.
+# AWS's clients, including sam remote invoke, give up after 60 s without an answer and then repeat
+# the call, which would run the command again. A caller that passes a requestId, or has set a longer
+# timeout, may ask to wait longer.
 _WAIT_SECONDS = 45
 
 
@@ -38,7 +38,7 @@ class DirectCall:
 
     @property
     def asks(self) -> bool:
-        """Whether it only asks what became of a command."""
+        """Whether it only asks for the result of a command."""
         return self.command is None and self.maintenance is None
 
 
@@ -52,12 +52,12 @@ def direct_call(event: Mapping[str, Any]) -> DirectCall:
     unknown = sorted(set(event) - _KINDS[kind])
     if unknown:
         raise InvalidCommandError(
-            f"Not understood beside '{kind}': {', '.join(unknown)}. There may be: "
+            f"Unknown beside '{kind}': {', '.join(unknown)}. Possible are: "
             f"{', '.join(sorted(_KINDS[kind] - {kind}))}"
         )
     request_id = event.get("requestId")
     return DirectCall(
-        # None asks for a command to be run as well, and is refused where commands are checked.
+        # "command": null asks for a command, too; the validation refuses it.
         command=event["command"] if event.get("command") is not None else _absent(kind),
         size=TaskSize.checked(event.get("cpu"), event.get("memory")),
         request_id=None if request_id is None else checked_request_id(request_id),
@@ -76,12 +76,12 @@ def _wait_seconds(value: object) -> float:
         return _WAIT_SECONDS if value else 0
     if isinstance(value, int | float) and value >= 0:
         return float(value)
-    raise InvalidCommandError('"wait" is true, false, or the most seconds to wait')
+    raise InvalidCommandError('"wait" must be true, false, or the maximum number of seconds')
 
 
 def _days(value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidCommandError('"retentionDays" is a whole number of days from 1 on')
+        raise InvalidCommandError('"retentionDays" must be a whole number of at least 1')
     return value

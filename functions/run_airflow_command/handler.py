@@ -1,4 +1,4 @@
-"""CloudFormation's request, a person's or a schedule's call, the end of a task, the tick."""
+"""Handle CloudFormation's requests, direct calls, the ends of tasks, and the sweep's tick."""
 
 import os
 from typing import Any
@@ -31,9 +31,9 @@ from shared.fargate import StoppedTask, is_stopped_task_event
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
 from shared.tick import TICK_EVENT
 
-# What CloudFormation's request may wait for another command to end, within the function's timeout.
+# How long a request of CloudFormation may wait for another command, within the function's timeout.
 _LOCK_PATIENCE_SECONDS = 90
-# What is left of the function's time for answering whoever has waited.
+# The part of the function's time that is kept for the answer.
 _RESERVE_SECONDS = 10
 
 
@@ -65,8 +65,8 @@ def _custom_resource(
             settings = RunAirflowCommandSettings.from_environment(os.environ)
             commands = commands_from(settings, context, telemetry)
             stopped = stop_all(commands.runner, remaining_seconds, commands.sleep)
-            telemetry.logger.info("Stopped the commands that still ran", count=stopped)
-        # What a migration or a user was made for is gone with the database.
+            telemetry.logger.info("Stopped the commands that were still running", count=stopped)
+        # Nothing to undo: the results of a command are deleted with the database.
         if request.request_type == "Delete":
             return SUCCESS
         settings = RunAirflowCommandSettings.from_environment(os.environ)
@@ -91,10 +91,10 @@ def _direct(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
         return _run(direct_call(event), context, telemetry)
     except (InvalidCommandError, CommandBusyError) as error:
         if "maintenance" in event:
-            # A schedule reads no answers: Lambda tries it twice more, and counts an error.
+            # A schedule does not read answers: Lambda repeats the call twice and counts an error.
             raise
-        # For a person to read: one sentence, where an exception would come with its stack trace.
-        telemetry.logger.warning("Refused", reason=str(error))
+        # One readable sentence: an exception would be returned with its stack trace.
+        telemetry.logger.warning("Refused the call", reason=str(error))
         return {"status": "REFUSED", "reason": str(error)}
 
 
@@ -149,13 +149,13 @@ def _stopped_task(task: StoppedTask, context: LambdaContext, telemetry: Telemetr
 def _sweep(context: LambdaContext, telemetry: Telemetry) -> dict[str, Any]:
     def failed(request_id: str, error: Exception) -> None:
         telemetry.logger.error(
-            "A command could not be looked after", command_id=request_id, error=str(error)
+            "Could not check an open command", command_id=request_id, error=str(error)
         )
 
     settings = RunAirflowCommandSettings.from_environment(os.environ)
     findings = Sweep(commands_from(settings, context, telemetry), failed).run()
     names = {request_id: finding.name for request_id, finding in findings.items()}
-    telemetry.logger.info("Looked after the open commands", findings=names)
+    telemetry.logger.info("Checked the open commands", findings=names)
     missed = sum(finding is Finding.END_WAS_MISSED for finding in findings.values())
     telemetry.count(MetricName.COMMAND_EVENTS_LOST, missed)
     return names

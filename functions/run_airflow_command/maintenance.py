@@ -1,4 +1,4 @@
-"""Commands that a schedule asks for by name, because their arguments depend on the day."""
+"""Commands that a schedule starts by name, because their arguments depend on the day."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ def command_of(name: object, retention_days: int, now: datetime) -> list[str]:
     """The words of a maintenance command."""
     if not isinstance(name, str) or name not in _COMMANDS:
         raise InvalidCommandError(
-            f"There is no such maintenance; there is: {', '.join(sorted(_COMMANDS))}"
+            f"Unknown maintenance; possible are: {', '.join(sorted(_COMMANDS))}"
         )
     return _COMMANDS[name](retention_days, now)
 
@@ -21,8 +21,8 @@ def command_of(name: object, retention_days: int, now: datetime) -> list[str]:
 def _database_cleaning(retention_days: int, now: datetime) -> list[str]:
     if retention_days < 1:
         raise InvalidCommandError(
-            "The database is not cleaned: DatabaseRetentionDays is 0. Set it to the days that "
-            "history shall be kept, or run the command itself with a date of your choice"
+            "The database is not cleaned: the number of days to keep history is 0. Give "
+            '"retentionDays", or run the command itself with a date of your choice'
         )
     before = (now - timedelta(days=retention_days)).replace(microsecond=0)
     return [CLEAN_DATABASE, before.isoformat()]

@@ -1,4 +1,4 @@
-"""What running commands needs of AWS."""
+"""What running commands needs from AWS."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from shared.fargate import StoppedTask
 
 @dataclass(frozen=True)
 class SeenTask:
-    """A command's task as ECS describes it. `stopped` says how it ended, once it has."""
+    """A command's task as ECS describes it. `stopped` tells how it ended; None before that."""
 
     arn: str
     status: str
@@ -22,7 +22,7 @@ class SeenTask:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended, as it is kept for whoever asks later."""
+    """How a command ended, as it is stored for later calls."""
 
     exit_code: int | None
     reason: str
@@ -30,17 +30,17 @@ class Outcome:
 
 
 class TaskNotStartedError(AwsCallError):
-    """ECS has refused for certain: there is no task, and there will be none."""
+    """ECS has certainly refused: there is no task, and there will be none."""
 
 
 class TaskRunner(Protocol):
-    """Starts command tasks, and knows what became of them."""
+    """Starts, finds and stops command tasks."""
 
     def run(self, record: CommandRecord, task_definition_arn: str) -> str:
-        """Start the record's command once, however often it is asked for; the task's ARN."""
+        """Start the record's command once, however often this is called; returns the task's ARN."""
 
     def find(self, record: CommandRecord) -> SeenTask | None:
-        """The record's task; None when ECS knows none, which is also so just after a start."""
+        """The record's task; None when ECS knows none, which may also happen just after a start."""
 
     def stop(self, task_arn: str, reason: str) -> None: ...
 
@@ -49,7 +49,7 @@ class TaskRunner(Protocol):
 
 
 class CommandStore(Protocol):
-    """Remembers commands from their start to their answer, and which of them may still run."""
+    """Stores commands from their start to their answer, and which of them may still run."""
 
     def save(self, record: CommandRecord) -> None: ...
 
@@ -58,39 +58,39 @@ class CommandStore(Protocol):
     def is_completed(self, request_id: str) -> bool: ...
 
     def complete(self, request_id: str, outcome: Outcome) -> bool:
-        """Mark the command as answered; False when it was already."""
+        """Mark the command as answered; False if it already was."""
 
     def outcome(self, request_id: str) -> Outcome | None: ...
 
     def open(self, request_id: str) -> None:
-        """Put the command among those that the sweep looks after."""
+        """Add the command to those that the sweep checks."""
 
     def is_open(self, request_id: str) -> bool: ...
 
     def close(self, request_id: str) -> None:
-        """Its task has ended for certain."""
+        """Its task has certainly ended."""
 
     def open_ids(self) -> Sequence[str]: ...
 
     def take_lock(self, name: str, request_id: str) -> str | None:
-        """None when the lock is this command's now, otherwise the id of its holder."""
+        """None if this command now holds the lock, otherwise the id of its holder."""
 
     def release_lock(self, name: str, request_id: str) -> None:
-        """Give the lock back if it is this command's."""
+        """Release the lock if this command holds it."""
 
 
 class CommandLogs(Protocol):
     """The output of commands."""
 
     def tail(self, task_id: str) -> Sequence[str]:
-        """The last lines, oldest first; nothing when there are none or they cannot be read."""
+        """The last lines, oldest first; empty if there are none or they cannot be read."""
 
     def location(self, task_id: str) -> tuple[str, str]:
         """The log group and the log stream."""
 
 
 class Tick(Protocol):
-    """The appointment to look again."""
+    """The next call of the sweep."""
 
     def ensure(self) -> None:
-        """Have one within about a minute."""
+        """Make sure that it comes within about a minute."""

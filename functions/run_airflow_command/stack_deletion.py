@@ -1,7 +1,7 @@
-"""The stack is being deleted: no command may go on.
+"""Stop all commands when the stack is deleted.
 
-Cluster, network interfaces and roles cannot be deleted under a running task, and a command that
-somebody has started is known to no other resource of the stack.
+Cluster, network interfaces and roles cannot be deleted while a task runs, and no other resource of
+the stack knows about a command that a direct call has started.
 """
 
 from collections.abc import Callable
@@ -13,13 +13,13 @@ _POLL_SECONDS = 3.0
 
 
 class CommandsRemainError(Exception):
-    """Told to stop, and not gone in time."""
+    """Commands did not stop in time."""
 
 
 def is_stack_deletion(request: CustomResourceRequest) -> bool:
-    """Whether this deletion is that of the stack, and not of one command in its template.
+    """Whether the stack is deleted, and not only one command in its template.
 
-    The migration is the first command of a stack and the last to go; it is told its way back.
+    The migration is created first and deleted last; only it has a CommandOnRollback.
     """
     return request.request_type == "Delete" and "CommandOnRollback" in request.properties
 
@@ -27,18 +27,18 @@ def is_stack_deletion(request: CustomResourceRequest) -> bool:
 def stop_all(
     runner: TaskRunner, remaining_seconds: Callable[[], float], sleep: Callable[[float], None]
 ) -> int:
-    """Stop every command and wait until they are gone; returns how many. May be repeated."""
-    told: set[str] = set()
+    """Stop every command and wait until all have stopped; returns how many. May be repeated."""
+    stopped: set[str] = set()
     while remaining := runner.remaining():
-        # Each time round: a call that had begun before may have started one more.
+        # In every round, because a call that began before may have started another task.
         for task_arn in remaining:
-            if task_arn not in told:
+            if task_arn not in stopped:
                 runner.stop(task_arn, "The stack is being deleted")
-                told.add(task_arn)
+                stopped.add(task_arn)
         if remaining_seconds() < _POLL_SECONDS:
             raise CommandsRemainError(
-                f"{len(remaining)} commands were told to stop but still run, among them "
-                f"{remaining[0]}: wait until they have stopped, and delete the stack again"
+                f"{len(remaining)} commands did not stop in time, among them {remaining[0]}: wait "
+                "until they have stopped, and delete the stack again"
             )
         sleep(_POLL_SECONDS)
-    return len(told)
+    return len(stopped)

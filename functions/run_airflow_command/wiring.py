@@ -1,4 +1,4 @@
-"""The function's parts, put together from its settings."""
+"""Build the function's objects from its settings."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -37,7 +37,7 @@ def commands_from(
         services = EcsServices(clients.ecs(), settings.placement.cluster_arn)
         restored = restore_services(task, upgrade_notes(settings), services)
         if restored:
-            telemetry.logger.info("Services have their counts again", service_arns=restored)
+            telemetry.logger.info("Restored the counts of services", service_arns=restored)
 
     target = settings.tick.calling(context.invoked_function_arn)
     schedule = EventBridgeTick(clients.scheduler(), target, _now)
@@ -58,14 +58,14 @@ def commands_from(
 
 
 def upgrade_notes(settings: RunAirflowCommandSettings) -> S3UpgradeNotes:
-    """What the image's schema commands have written down."""
+    """The notes of the image's schema commands."""
     return S3UpgradeNotes(clients.s3(), settings.state_bucket_name)
 
 
 def report_end(record: CommandRecord, outcome: Outcome, telemetry: Telemetry) -> None:
-    """The end of a command in log and metrics, once for each."""
+    """Log and count the end of a command; called once for each."""
     succeeded = outcome.exit_code == 0
-    # Not the whole command: a word of it may be secret, whatever the documentation says.
+    # Not the whole command: a word may be secret, although the documentation forbids it.
     words: dict[str, Any] = {
         "command": " ".join(record.command[:2]),
         "exit_code": outcome.exit_code,
@@ -80,7 +80,7 @@ def report_end(record: CommandRecord, outcome: Outcome, telemetry: Telemetry) ->
 
 
 def report_maintenance(name: str, succeeded: bool, telemetry: Telemetry) -> None:
-    """Nobody waits for maintenance, so its failure has a metric of its own to be alarmed on."""
+    """No one waits for maintenance, so its failures have a metric of their own for an alarm."""
     telemetry.count(
         MetricName.MAINTENANCE_SUCCEEDED if succeeded else MetricName.MAINTENANCE_FAILED
     )

@@ -1,1 +1,1 @@
-"""Decide how many workers there should be, and start those that are missing."""
+"""Decide how many workers each queue needs, and start those that are missing."""

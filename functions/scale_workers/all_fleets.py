@@ -1,6 +1,6 @@
-"""All fleets together: looked after, deployed, paused, retired.
+"""All fleets together: check, deploy, pause, retire them.
 
-They share what there is once: the current revision, the tick, the function.
+They share the current revision, the tick and the function.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,12 +11,12 @@ from scale_workers.model import Trigger
 from scale_workers.ports import CurrentRevision, Tick, WorkerTasks
 from scale_workers.queue_fleet import Fleet, Look
 
-# What the current revision is called once the stack is being deleted: no worker has it, so all
-# drain, and none is started.
+# The current revision while the stack is deleted. No worker has it, so all drain, and none is
+# started.
 RETIRED = "none"
 
 _TICK = timedelta(seconds=60)
-# What is due sooner is waited for: EventBridge is precise to a minute.
+# The call waits for a check that is due sooner, because EventBridge is only precise to a minute.
 _WAITING_SECONDS = 30.0
 _POLL_SECONDS = 5.0
 
@@ -24,11 +24,11 @@ Looks = Mapping[str, Look]
 
 
 class WorkersRemainError(Exception):
-    """Workers still run although all were told to stop."""
+    """Workers did not stop in time."""
 
 
 class UnknownQueueError(Exception):
-    """No fleet serves the queue."""
+    """The queue has no fleet."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Fleets:
 
     fleets: Mapping[str, Fleet]
     default_revision: str
-    # Of whatever fleet: for those that remain when the stack is deleted.
+    # Any fleet's workers, to find all that remain when the stack is deleted.
     workers: WorkerTasks
     current: CurrentRevision
     tick: Tick
@@ -47,11 +47,11 @@ class Fleets:
     def look_after(
         self, trigger: Trigger, published: Mapping[str, int] | None = None
     ) -> Looks | None:
-        """Look at the fleets that `published` names, with the messages it announces for each; at
-        all without it. None when the fleets are retired.
+        """Check the fleets in `published`, with the reported messages of each; without it, all
+        fleets. None when the fleets are retired.
 
-        A fleet that cannot be looked at does not hold up the others: its error is raised in the
-        end.
+        A fleet that cannot be checked does not prevent the others from being checked: its error is
+        raised at the end.
         """
         announced = dict.fromkeys(self.fleets, 0) if published is None else published
         revision = self.current.get() or self.default_revision
@@ -70,7 +70,7 @@ class Fleets:
                 raise errors[0]
             self._look_again_soon(looks, revision)
         except Exception:
-            # Whatever failed may work in a minute, and nobody else may come to look.
+            # It may work in a minute, and no other event may come.
             self._appoint(0.0)
             raise
         self._make_appointment(looks)
@@ -81,22 +81,22 @@ class Fleets:
             return self.fleets[queue]
         except KeyError:
             raise UnknownQueueError(
-                f"No fleet serves the queue {queue!r}: those are {', '.join(self.fleets)}"
+                f"There is no queue {queue!r}; the queues are {', '.join(self.fleets)}"
             ) from None
 
     def deploy(self, revision: str) -> Looks | None:
-        """Make a revision the current one: the workers of all others drain."""
+        """Make a revision the current one; the workers of all others drain."""
         self.current.set(revision)
         return self.look_after(Trigger.DEPLOYMENT)
 
     def pause(self, paused: bool, queue: str | None = None) -> Looks | None:
-        """Start no workers any more, or again, for one queue or for all."""
+        """Pause or resume the launches of one queue or of all."""
         for fleet in [self.fleet(queue)] if queue else self.fleets.values():
             fleet.pause(paused)
         return self.look_after(Trigger.REQUEST)
 
     def _look_again_soon(self, looks: dict[str, Look], revision: str) -> None:
-        """A burst takes the queue's counts some seconds to show: too short for an appointment."""
+        """Wait for checks that are due sooner than a tick can come, for example in a burst."""
         while due := self._due_soon(looks):
             moment, queue = min(due)
             self.sleep(max(0.0, moment - self.now().timestamp()))
@@ -110,7 +110,7 @@ class Fleets:
         return [(at, queue) for at, queue in _appointments(looks) if at < limit]
 
     def _make_appointment(self, looks: Looks) -> None:
-        """One tick serves all fleets; at each all are looked at."""
+        """One tick serves all fleets; it causes a check of all of them."""
         moments = [at for at, _ in _appointments(looks)]
         if moments:
             self._appoint(min(moments))
@@ -122,24 +122,23 @@ class Fleets:
         self.tick.ensure(max(soonest, datetime.fromtimestamp(moment, UTC)))
 
     def retire(self, remaining_seconds: Callable[[], float]) -> None:
-        """Stop all workers and wait until they are gone; may be repeated.
+        """Stop all workers and wait until they have stopped; may be repeated.
 
         The cluster, the network interfaces and the roles cannot be deleted before.
         """
         self.current.set(RETIRED)
         self.tick.cancel()
-        told: set[str] = set()
+        stopped: set[str] = set()
         while remaining := self.workers.remaining():
-            # Each time round: a look that had begun before may have started one more.
+            # In every round, because a check that began before may have started another worker.
             for task_arn in remaining:
-                if task_arn not in told:
+                if task_arn not in stopped:
                     self.workers.stop(task_arn, "The stack is being deleted")
-                    told.add(task_arn)
+                    stopped.add(task_arn)
             if remaining_seconds() < _POLL_SECONDS:
                 raise WorkersRemainError(
-                    f"{len(remaining)} workers were told to stop but still exist, among them "
-                    f"{remaining[0]}: wait until they have stopped, or stop them, and delete the "
-                    "stack again"
+                    f"{len(remaining)} workers did not stop in time, among them {remaining[0]}: "
+                    "wait until they have stopped, or stop them, and delete the stack again"
                 )
             self.sleep(_POLL_SECONDS)
         self.tick.cancel()

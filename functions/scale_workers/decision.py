@@ -1,7 +1,6 @@
-"""How many workers to start, and when to look again: pure, so that it can be simulated.
+"""How many workers to start, and when to check again: pure, so that it can be simulated.
 
-`bench/scaling` runs this very module against hours of simulated work; docs/scaling/ shows what came
-of it.
+`bench/scaling` runs this module against hours of simulated work; docs/scaling/ shows the results.
 """
 
 import math
@@ -14,89 +13,92 @@ from scale_workers.model import Action, FleetConfig, Observation, Trigger
 from scale_workers.upkeep import upkeep
 from shared.floors import floor_ahead
 
-# A worker that has been running for less may not be seen in the queue's counts yet.
+# The queue's counts may not show yet what a younger worker has taken.
 SETTLING_SECONDS = 30.0
-# Messages that wait beside free slots for that long say that the slots are not free.
+# If messages wait beside free slots for so long, the slots are not free.
 _DISTRUST_SECONDS = 40.0
-# An announced message that is not counted after this has been taken, or never came.
+# A reported message that is not counted after this time was taken, or never arrived.
 _ANNOUNCED_SECONDS = 120.0
-# Of an unresolved launch: nobody is working on it any more; it is too old to be repeated.
+# Ages of an unresolved launch: no call is working on it any more; it is too old to repeat.
 _UNRESOLVED_SECONDS, _STALE_SECONDS = 20.0, 120.0
-# The most that is started at one look: Fargate's bucket.
+# The maximum number of launches at one check: Fargate's bucket.
 _LAUNCHES_PER_LOOK = 100
-# Deaths in a row, without a worker that lived, from which on launches pause, and for how long.
+# Launches pause after so many deaths in a row without a worker that survived, and for how long.
 _DEATHS_IN_A_ROW, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 3, 60.0, 900.0
 _PROVEN_SECONDS = 180.0
 # Until launch times have been learned.
 _USUAL_LAUNCH_SECONDS = 80.0
-# From running to the first poll: ECS does not see it.
+# From running to the first poll, which ECS does not show.
 _PROCESS_START_SECONDS = 5.0
 _TICK_SECONDS = 60.0
-# A start ahead is waited for, not appointed to the second: who looks is there so long before.
+# A start ahead needs precision to the second, which a tick does not have: the call for it comes so
+# long before and waits.
 _PUNCTUAL_SECONDS = 15.0
-# How long the counts need to show a burst, and how often to look meanwhile.
+# How long the counts need to show a burst, and how often to check in the meantime.
 _BURST_SECONDS, _BURST_LOOK_SECONDS = 25.0, 8.0
-# The share of launches that are quicker than what a start ahead of a due run allows for.
+# The quantiles of the launch times that a start ahead of a due run allows for.
 _SLOWEST, _USUAL = 0.8, 0.3
 
 
 def decide(
     observation: Observation, state: FleetState, config: FleetConfig
 ) -> tuple[Action, FleetState]:
-    """Start workers for the messages that nobody is going to take.
+    """Start workers for the messages that no existing worker will take.
 
-    Input: an observation, what was remembered, the configuration. Output: launches, who has to go
-    and the time of the next look, and what to remember. The caller stores the new state *before* it
-    acts, on the condition that nobody else has stored one meanwhile; who loses starts over with the
-    winner's state. As launches are part of the state, two calls at once cannot start the same
-    workers twice.
+    Input: an observation, the stored state, the configuration. Output: an action (launches, workers
+    to drain or stop, the time of the next check) and the new state. The caller stores the new state
+    *before* it acts, under the condition that no other call has stored one in the meantime;
+    otherwise it starts again with the other call's state. Launches are part of the state, so two
+    concurrent calls cannot start the same workers twice.
 
-    1. *Remember.* Launch times are learned from workers that have come to run. A launch is
-       forgotten once ECS lists its workers, or should have. A launch that nobody has finished is
-       repeated with its token, for which ECS starts its workers once.
+    1. *State.* Launch times are learned from workers that have started to run. A launch is removed
+       once ECS lists its workers, or should have. A launch that no call has finished is repeated
+       with its token, for which ECS starts its workers once.
 
     2. *Capacity.* A worker has `concurrency` slots. Pending workers, listed or only launched, will
-       take as many messages. Of running workers, the queue's counts may not yet show what those
-       have taken that began less than 30 s ago (`settling`): in the meantime messages may be
-       counted twice, as waiting and as in flight, so these count as free, and what they can hold
-       is not charged to the others:
+       take as many messages. Workers that began to run less than 30 s ago are `settling`: the
+       queue's counts may not show yet what they have taken, and may count messages twice, as
+       waiting and as in flight. So their slots count as free, and what they can hold is not
+       charged to the older workers:
 
            free = settling slots + max(0, older slots - max(0, in flight - settling slots))
 
-       Messages in flight beyond those slots need nothing: a draining worker works on them, or a
-       dead one held them, and then no worker can have them before their visibility timeout.
+       Messages in flight beyond those slots need no worker: a draining worker works on them, or a
+       dead one held them, and then no worker can receive them before their visibility timeout.
        Counting them as work would start idle workers for hours.
 
-    3. *Demand.* The visible messages; while no worker runs, at least the announced ones, which no
-       count shows for some seconds. A wake-up means one at the least. To them come the slots of
-       runs that are due within a launch time, and the spare slots.
+    3. *Demand.* The visible messages; while no worker runs, at least the reported ones, which the
+       counts do not show for some seconds. A wake-up means at least one. The slots of runs that are
+       due within a launch time, and the spare slots, are added.
 
            shortage = waiting + expected + spare - free - pending slots
 
-    4. *Distrust.* A free slot may be an illusion: a worker that is leaving, or hangs, still shows
-       as running. It cannot be told from outside, but messages that wait although slots are free
-       tell it: a healthy worker takes them at once. Once that has been seen for 40 s, only
-       settling workers, which cannot be leaving yet, are believed to have free slots. There is no
-       storm: the next looks find the new workers pending or settling, or the messages gone.
+    4. *Distrust.* A free slot may not exist: a worker that is exiting, or hangs, is still listed as
+       running. That cannot be seen from outside, except that messages wait although slots are free:
+       a healthy worker would take them at once. When this has lasted for 40 s, only settling
+       workers, which cannot be exiting yet, count as having free slots. This causes no storm: the
+       next checks find the new workers pending or settling, or the messages gone.
 
-    5. *Limits.* Never more than the maximum, never fewer than the minimum, or than the floor that
-       holds a launch time from now: its workers are there when it begins. Draining workers do not
-       count: they may take six hours to leave, and new work must not wait for them. Unhealthy ones
-       do, but have no slots. Not more than 100 at one look, the bucket of Fargate's launches. Who
-       has to go, by age, size or health or because a floor is over, is found by `upkeep`.
+    5. *Limits.* Never more than the maximum, never fewer than the minimum or than the floor that
+       applies one launch time from now, so that its workers run when it begins. Draining workers do
+       not count: they may take six hours to exit, and new work must not wait for them. Unhealthy
+       ones count, but have no slots. At most 100 launches at one check, the size of Fargate's
+       bucket. `upkeep` finds the workers that must go because of their age, size or health, or
+       because a floor is over.
 
-    6. *Spot.* So many that the configured share of all is on Spot, and none for ten minutes after
-       Spot was refused. (The caller starts what Spot refuses on demand, at once.)
+    6. *Spot.* As many launches that the configured share of all workers is on Spot, and none for
+       ten minutes after Spot was refused. (The caller starts the refused ones on demand at once.)
 
-    7. *Deaths.* A worker that died is replaced by a later look, not at once. From the third death
-       without one that lived for three minutes, launches pause for 60 s, doubling to 15 minutes:
-       when all of them die, for want of an image or a permission, that costs little.
+    7. *Deaths.* A worker that died is replaced at a later check, not at once. From the third death
+       on without a worker that survived for three minutes, launches pause for 60 s, doubling to 15
+       minutes: when all workers die, because of a missing image or permission, that costs little.
 
-    8. *Again* in a minute while there is work or a worker, or a launch is owed. One zero proves
-       nothing, the queue's counts being late, so after a wake-up or an alarm in any case. After a
-       wake-up that announces more than a worker can hold, and than there is room for, while
-       workers run, every 8 s until the counts show all of it. Otherwise when the next run's workers
-       have to be started (some seconds before, and then to the second), or a floor begins or ends.
+    8. *Next check.* In a minute while there is work or a worker, or launches are due; and always
+       after a wake-up or an alarm, because the queue's counts are late and a single zero proves
+       nothing. Every 8 s, until the counts show all of it, after a wake-up that reports more
+       messages than a worker can hold and than there is room for, while workers run. Otherwise when
+       the workers of the next run must be started (some seconds before, and then to the second), or
+       when a floor begins or ends.
     """
     now = observation.now
     known_burst = now < state.burst_until
@@ -114,7 +116,7 @@ def decide(
         draining=observation.draining + len(observation.workers) - len(staying),
         draining_arns=observation.draining_arns.union(going.drain),
     )
-    # As of now, because ECS begins only now to list what it starts. In the state it keeps its age.
+    # With the current time, because ECS lists the workers from now on. The state keeps the age.
     repeated = tuple(
         replace(launch, at=now)
         for launch in state.launches
@@ -135,7 +137,8 @@ def decide(
         count=count,
         at=now,
         patience=coming.patience or None,
-        # For whom there is nothing to do yet: idle he would leave, and be replaced, over and over.
+        # There is no work for these workers yet: an idle timeout would make them exit and be
+        # replaced repeatedly.
         standing=present + needed < config.minimum or needed > bare,
     )
     launches = split(template, observation, state, config, present + count)
@@ -149,7 +152,7 @@ def decide(
     announced = observation.trigger in (Trigger.WAKE_UP, Trigger.ALARM)
     look_at = min(_before(coming.look_at, observation) or math.inf, floor_changes or math.inf)
     if announced or busy or present or observation.draining or owed or repeated:
-        # Only who has seen the burst begin looks that often: whoever else is woken need not.
+        # Only the call that saw the burst begin checks that often; other wake-ups do not.
         watching = not known_burst or observation.trigger is Trigger.REQUEST
         soon = _BURST_LOOK_SECONDS if now < state.burst_until and watching else _TICK_SECONDS
         look_at = min(now + soon, look_at)
@@ -179,7 +182,7 @@ def _remember(observation: Observation, state: FleetState, concurrency: int) -> 
     if news:
         state = state.learn([seconds for _, seconds in news], news[-1][0])
     running = any(worker.running_since is not None for worker in observation.workers)
-    # Who has left, or drains from now on, was there for what was announced long enough ago.
+    # A worker that has exited, or drains from now on, was there for messages reported before.
     was_there = observation.trigger in (Trigger.WORKER_LEFT, Trigger.DEPLOYMENT)
     lifetime = SETTLING_SECONDS if was_there else _ANNOUNCED_SECONDS
     announced = tuple((at, count) for at, count in state.announced if now - at < lifetime)
@@ -224,7 +227,7 @@ def _listed(observation: Observation) -> frozenset[str]:
 
 
 def _unlisted(observation: Observation, state: FleetState) -> int:
-    """Workers that were launched and that ECS does not list yet."""
+    """The number of workers that were launched but that ECS does not list yet."""
     listed = _listed(observation)
     return sum(
         sum(1 for arn in launch.arns if arn not in listed) if launch.arns else launch.count
@@ -245,15 +248,15 @@ def _outlook(observation: Observation, state: FleetState, config: FleetConfig) -
 
 
 def _slowest_launch(state: FleetState) -> float:
-    """From RunTask to the first poll, of all but the slowest."""
+    """The seconds from RunTask to the first poll, for all but the slowest launches."""
     return state.launch_seconds_at(_SLOWEST, _USUAL_LAUNCH_SECONDS) + _PROCESS_START_SECONDS
 
 
 def _before(start: float | None, observation: Observation) -> float | None:
-    """When to look for a start ahead: a little before it, and from then on to the second.
+    """When to check for a start ahead: a little before it, and then at the exact second.
 
-    An appointment may come late, and each second is one that tasks wait. One look waits, not each
-    of the wake-ups that a busy fleet has every other second.
+    A tick may come late, and tasks wait for every second of that. One call waits for the exact
+    second, not each of the wake-ups that a busy fleet gets every other second.
     """
     if start is None:
         return None
@@ -266,7 +269,7 @@ def _before(start: float | None, observation: Observation) -> float | None:
 def _needed(
     observation: Observation, state: FleetState, config: FleetConfig, coming: Outlook
 ) -> tuple[int, FleetState]:
-    """Workers to start besides those that are there or on their way, before any limit."""
+    """Workers to start in addition to the running and pending ones, before any limit."""
     now, slots = observation.now, config.concurrency
     running = [
         each.running_since

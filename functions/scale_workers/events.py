@@ -1,4 +1,4 @@
-"""Which event means what."""
+"""Interpret the function's events."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ _PAUSE, _QUEUE = "pause", "queue"
 
 
 def trigger_of(event: Mapping[str, Any]) -> Trigger | None:
-    """None for an event that this function does not know."""
+    """None for an unknown event."""
     if not event:
         return Trigger.REQUEST
     if _is_switch(event):
@@ -29,9 +29,9 @@ def trigger_of(event: Mapping[str, Any]) -> Trigger | None:
         return Trigger.ALARM
     if is_stopped_task_event(event):
         task = StoppedTask.from_event(EventBridgeEvent(dict(event)).detail, WORKER)
-        # One that was stopped because it hung had lived; it is no sign that workers cannot start.
-        left = task.succeeded or task.stopped_reason == UNHEALTHY
-        return Trigger.WORKER_LEFT if left else Trigger.WORKER_DIED
+        # A worker that was stopped because it hung had worked before: workers can start.
+        exited = task.succeeded or task.stopped_reason == UNHEALTHY
+        return Trigger.WORKER_LEFT if exited else Trigger.WORKER_DIED
     return None
 
 
@@ -44,12 +44,12 @@ def _is_switch(event: Mapping[str, Any]) -> bool:
 
 
 def published_by(event: Mapping[str, Any], queues: Collection[str]) -> dict[str, int] | None:
-    """How many messages a wake-up announces, by queue; None for every other call."""
+    """How many messages a wake-up reports, by queue; None for every other event."""
     return published_tasks(event, queues) if is_wake_up(event) else None
 
 
 def pause_wanted(event: Mapping[str, Any]) -> bool | None:
-    """True and False throw the switch; None leaves it alone."""
+    """True to pause, False to resume, None for neither."""
     return event.get(_PAUSE)
 
 

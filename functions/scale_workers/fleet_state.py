@@ -1,7 +1,7 @@
-"""What the scaler remembers from one look to the next: small, and dispensable.
+"""What the scaler stores between two checks: small, and not essential.
 
-Everything here only makes it quicker or cheaper. Lost, it begins empty, and what ECS lists takes
-its place: workers on their way are pending there, and who starts next teaches its launch time.
+The state only makes the scaler quicker or cheaper. If it is lost, it starts empty: ECS lists the
+launched workers as pending, and the next workers give new launch times.
 """
 
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ _SAMPLES = 20
 
 @dataclass(frozen=True)
 class Launch:
-    """Workers that a look has resolved to start: written down before ECS is asked for them.
+    """Workers that a check has decided to start, stored before ECS is called.
 
-    Until `arns` is filled nobody knows whether ECS was asked. With the same token it may be asked
-    again: it starts them once.
+    While `arns` is empty it is not known whether ECS was called. It may be called again with the
+    same token: it starts them once.
     """
 
     token: str
     count: int
     at: float
     on_spot: bool = False
-    # How long they wait for their first task; None: as long as for any other.
+    # How long they wait for their first task; None: the idle timeout.
     patience: int | None = None
-    # They fill the minimum: idling is what they are there for.
+    # They fill the minimum or spare slots, so they are meant to be idle.
     standing: bool = False
     arns: tuple[str, ...] = ()
 
@@ -35,27 +35,27 @@ class FleetState:
     """Times are seconds since the epoch."""
 
     paused: bool = False
-    # Launches whose workers ECS need not list yet.
+    # Launches whose workers ECS may not list yet.
     launches: tuple[Launch, ...] = ()
-    # Messages that wake-ups have announced since the last worker was seen: (when, how many).
+    # Messages that wake-ups have reported since a worker was last seen: (when, how many).
     announced: tuple[tuple[float, int], ...] = ()
-    # From RunTask to running, of the workers that started last.
+    # Seconds from RunTask to running, of the workers that started last.
     launch_seconds: tuple[float, ...] = ()
     learned_until: float = 0.0
-    # Launches so far.
+    # The number of launches so far.
     launched: int = 0
     deaths: tuple[float, ...] = ()
     spot_refused_at: float = 0.0
-    # Until then the queue's counts may not show all of a burst.
+    # Until this time the queue's counts may not show all of a burst.
     burst_until: float = 0.0
-    # Since when messages have been seen waiting beside slots that look free.
+    # The time since when messages wait beside slots that look free.
     idle_slots_since: float = 0.0
-    # Workers that were told to drain, and those that were unhealthy at the last look: since when.
+    # Workers that must drain; unhealthy workers, with the time since when.
     told: tuple[str, ...] = ()
     unhealthy: tuple[tuple[str, float], ...] = ()
 
     def launch_seconds_at(self, share: float, default: float) -> float:
-        """A quantile of the learned launch times; the default until there are some."""
+        """A quantile of the learned launch times; at least the default while there are few."""
         ordered = sorted(self.launch_seconds)
         if len(ordered) < 3:
             return max([default, *ordered])
@@ -66,7 +66,7 @@ class FleetState:
         return replace(self, launch_seconds=kept, learned_until=until)
 
     def with_result(self, launch: Launch, arns: tuple[str, ...]) -> "FleetState":
-        """What ECS has made of a launch; one of which nothing came is forgotten."""
+        """Store the result of a launch; a launch that started nothing is removed."""
         launches = [each for each in self.launches if each.token != launch.token]
         if arns:
             launches.append(replace(launch, count=len(arns), arns=arns))
@@ -77,7 +77,7 @@ class FleetState:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "FleetState":
-        """Raises TypeError, KeyError or ValueError for what no version of this has written."""
+        """Raises TypeError, KeyError or ValueError for anything that no version has written."""
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         for name in ("launch_seconds", "deaths"):
             known[name] = tuple(float(value) for value in known.get(name, ()))

@@ -1,12 +1,12 @@
-"""Start workers before the work is there: Airflow knows its schedule.
+"""Start workers ahead of due runs, using the scheduler's forecast.
 
-The scheduler publishes which runs are due and how many slots those before them used
-(`airflow_on_fargate.forecast` in the image); the scaler needs no database. From that and from the
-launch time that it has learned it follows when to start how many.
+The scheduler publishes which runs are due and how many slots earlier runs used
+(`airflow_on_fargate.forecast` in the image), so the scaler needs no database. The forecast and the
+learned launch times determine when to start how many workers.
 
-What a wrong forecast costs is bounded: never more than `budget` workers are started ahead, each
-waits for its first task only until `GRACE_SECONDS` after the run is due, and each due run is
-provided for once. A run that was not announced, or is larger, is served as without a forecast.
+The cost of a wrong forecast is bounded: at most `budget` workers are started ahead, each waits for
+its first task only until `GRACE_SECONDS` after the run is due, and workers are started once for
+each due run. A run that is not in the forecast, or is larger, is handled as without a forecast.
 """
 
 import math
@@ -17,16 +17,16 @@ from contracts.forecast import LIFETIME_SECONDS, PublishedForecast
 
 # A run's first task is queued some seconds after the run is due.
 GRACE_SECONDS = 20
-# From so many workers on, started for the same minute, the usual launch is allowed for instead of a
-# slow one: the scheduler queues that many tasks over some seconds, the quicker workers take those
-# that come first, and who comes last finds slots that are free again. With a few, one that is late
-# is a fifth of the tasks that wait.
+# If so many workers or more are started for the same minute, allow for the usual launch time
+# instead of a slow one: the scheduler queues that many tasks over some seconds, the quicker workers
+# take the first ones, and the last tasks find slots that are free again. With few workers, one that
+# is late makes a large share of the tasks wait.
 _MANY, _SAME_TIME_SECONDS = 20, 60.0
 
 
 @dataclass(frozen=True)
 class DueRun:
-    """A run that will come, or a later part of one, and the slots that it will use in addition."""
+    """A due run, or a later part of one, and the slots that it will use in addition."""
 
     due: float
     slots: int
@@ -34,14 +34,14 @@ class DueRun:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What the scheduler has published."""
+    """The scheduler's forecast for one queue."""
 
     published_at: float
     runs: Sequence[DueRun] = ()
 
     @classmethod
     def of_queue(cls, published: PublishedForecast, queue: str) -> "Forecast":
-        """What one queue's fleet has to expect."""
+        """The part of a published forecast for one queue."""
         runs = [DueRun(run.due, run.slots) for run in published.runs if run.queue == queue]
         return cls(published.published_at, runs)
 
@@ -51,10 +51,10 @@ NO_FORECAST = Forecast(0.0)
 
 @dataclass(frozen=True)
 class Outlook:
-    """What to have now for what comes, and when to look again for what comes later."""
+    """The slots needed now for due runs, and when to check again for later runs."""
 
     slots: int = 0
-    # For how long workers started now should wait for their first task.
+    # How long workers that are started now wait for their first task.
     patience: int = 0
     look_at: float | None = None
 
@@ -69,11 +69,11 @@ def outlook(
     concurrency: int,
     budget: int,
 ) -> Outlook:
-    """The slots of all runs due within a launch (of `slowest` seconds, for many workers of
-    `usual`), cut to `budget` workers.
+    """The slots of all runs that are due within a launch time (`slowest` seconds; `usual` seconds
+    for many workers), limited to `budget` workers.
 
-    A run that is due already has tasks in the queue, where they are counted; counting it here too
-    would provide for it twice.
+    A run that is already due has its tasks in the queue, where they are counted; counting it here,
+    too, would start workers for it twice.
     """
     if budget < 1 or now - forecast.published_at > LIFETIME_SECONDS:
         return Outlook()

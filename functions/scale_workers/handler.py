@@ -1,4 +1,4 @@
-"""Look after the fleet: on a wake-up, an alarm, a tick, a worker's end, a deployment, a request."""
+"""Check the fleets: after a wake-up, an alarm, a tick, a worker's end, a deployment, a call."""
 
 import os
 import time
@@ -33,7 +33,7 @@ from shared.cloudformation.custom_resource import (
 from shared.fargate import StoppedTask, family, family_and_revision, is_stopped_task_event
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
 
-# What an answer may take when CloudFormation's bucket is slow.
+# The time that an answer may take when CloudFormation's bucket is slow.
 _ANSWER_SECONDS = 75
 
 
@@ -47,7 +47,7 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
         raise UnknownEventError(event)
     settings = ScaleWorkersSettings.from_environment(os.environ)
     if is_stopped_task_event(event) and not _is_worker(event, settings):
-        telemetry.logger.info("Not a worker of this fleet")
+        telemetry.logger.info("Ignoring stopped task: not a worker of this stack")
         return None
     if trigger is Trigger.WORKER_DIED:
         _report_death(_stopped_task(event), telemetry)
@@ -59,7 +59,7 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
         queue = _stopped_task(event).started_by or DEFAULT_QUEUE
         if queue in settings.fleets:
             return _report(fleets.look_after(trigger, {queue: 0}), telemetry)
-        telemetry.logger.info("A worker of a queue that is no more", queue=queue)
+        telemetry.logger.info("Ignoring stopped worker: its queue is not configured", queue=queue)
         return None
     published = published_by(event, settings.fleets)
     return _report(fleets.look_after(trigger, published), telemetry)
@@ -105,9 +105,9 @@ def _report_death(task: StoppedTask, telemetry: Telemetry) -> None:
 
 def _report(looks: Looks | None, telemetry: Telemetry) -> dict[str, Any]:
     if looks is None:
-        telemetry.logger.info("The fleet is retired")
+        telemetry.logger.info("The fleets are retired: the stack is being deleted")
         return {"retired": True}
-    # One number for all fleets: alarms count how often a call says that something went wrong.
+    # One number for all fleets: alarms count the calls in which something went wrong.
     totals = {
         MetricName.WORKERS_LAUNCHED: sum(len(look.started) for look in looks.values()),
         MetricName.WORKER_LAUNCHES_FAILED: sum(len(look.failures) for look in looks.values()),
@@ -137,13 +137,13 @@ def _report_look(queue: str, look: Look, telemetry: Telemetry) -> dict[str, Any]
         "lookAgain": action.look_at is not None,
         "backingOff": action.backing_off,
     }
-    log.info("Looked after the fleet", queue=queue, **seen)
+    log.info("Checked the fleet", queue=queue, **seen)
     if look.failures:
-        log.error("Workers were not started", queue=queue, failures=list(look.failures))
+        log.error("Could not start workers", queue=queue, failures=list(look.failures))
     if action.backing_off:
-        log.error("Workers die as soon as they start: launches pause", queue=queue)
+        log.error("Launches are paused: workers die as soon as they start", queue=queue)
     if action.stop:
-        log.error("Workers hang and are stopped", queue=queue, task_arns=list(action.stop))
+        log.error("Stopped workers that hang", queue=queue, task_arns=list(action.stop))
     return seen
 
 

@@ -1,4 +1,4 @@
-"""A launch as ECS is asked for it: Spot and on demand apart, with a token each."""
+"""Split a launch into the requests to ECS: Spot and on demand, each with its token."""
 
 import hashlib
 from dataclasses import replace
@@ -6,9 +6,9 @@ from dataclasses import replace
 from scale_workers.fleet_state import FleetState, Launch
 from scale_workers.model import FleetConfig, Observation
 
-# ECS lists a new task after seconds. One that is not listed after this has gone already.
+# ECS lists a new task after seconds. One that is not listed after this time has already stopped.
 LISTING_SECONDS = 60.0
-# After a refusal Spot is not asked again for so long.
+# After a refusal Spot is not used for so long.
 _SPOT_PAUSE_SECONDS = 600.0
 
 
@@ -19,9 +19,9 @@ def split(
     config: FleetConfig,
     total: int,
 ) -> tuple[Launch, ...]:
-    """The launch in one or two parts, or none when it is of no worker.
+    """The launch in one or two parts; none if its count is 0.
 
-    `total` workers there will be with it; the configured share of them is on Spot.
+    With it there will be `total` workers; the configured share of them is on Spot.
     """
     on_spot = sum(1 for worker in observation.workers if worker.on_spot)
     on_spot += sum(each.count for each in state.launches if each.on_spot)
@@ -37,10 +37,10 @@ def split(
 
 
 def _token(observation: Observation, state: FleetState, fleet: str, on_spot: bool) -> str:
-    """The same for two looks that decide from the same sight and state. The window ends its life,
-    which for ECS is a day."""
+    """The same for two checks with the same observation and state. The time window limits a token's
+    life, which is a day in ECS."""
     window = str(int(observation.now // LISTING_SECONDS))
-    # Workers may come and leave within one window: who is launched next is somebody else.
+    # Workers may start and exit within one window: the next launch needs another token.
     before = str(state.launched)
     arns = sorted(worker.arn for worker in observation.workers)
     known = [launch.token for launch in state.launches]

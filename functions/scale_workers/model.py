@@ -1,4 +1,4 @@
-"""The fleet's vocabulary: why it is looked at, what is seen of it, what is decided."""
+"""The types of a decision: trigger, configuration, observation, action."""
 
 import math
 from dataclasses import dataclass, field
@@ -10,34 +10,33 @@ from shared.floors import Floor
 
 
 class Trigger(Enum):
-    """Why the fleet is looked at."""
+    """Why the fleet is checked."""
 
     WAKE_UP = "the scheduler has queued a task"
     ALARM = "the queue's alarm has changed"
     TICK = "the time to look again has come"
-    WORKER_LEFT = "a worker has ended as it should"
+    WORKER_LEFT = "a worker has exited as intended"
     WORKER_DIED = "a worker could not start or failed"
     DEPLOYMENT = "the fleet was created or updated"
-    REQUEST = "somebody asked"
+    REQUEST = "a direct call asked for it"
 
 
 @dataclass(frozen=True)
 class FleetConfig:
-    """How many workers of one queue there may be, how many tasks each runs, and how generous to
-    be."""
+    """The limits of one queue's workers: their number, the slots of each, the spare slots."""
 
     minimum: int
     maximum: int
     concurrency: int
-    # Slots that stay free while there is work: they make the next small burst start at once.
+    # Slots that stay free while there is work, so that a small burst starts at once.
     spare_slots: int = 0
     # Percent of the workers that run on Spot, while Spot has capacity.
     spot_share: int = 0
-    # Most workers that are started ahead of what the schedule announces.
+    # Maximum number of workers that are started ahead of runs in the forecast.
     foresight_budget: int = 0
-    # At certain hours the minimum is higher.
+    # A higher minimum at certain times.
     floors: tuple[Floor, ...] = ()
-    # A worker that has run for longer is told to drain.
+    # A worker that has run for longer must drain.
     max_age_seconds: float = math.inf
     queue: str = "default"
 
@@ -49,19 +48,19 @@ class FleetConfig:
             or not 0 <= self.spot_share <= 100
             or self.foresight_budget < 0
         ):
-            raise ValueError(f"No fleet can have these limits: {self}")
+            raise ValueError(f"The limits of the fleet contradict each other: {self}")
 
 
 @dataclass(frozen=True)
 class WorkerSeen:
-    """A worker as ECS lists it. Pending while `running_since` is None."""
+    """A worker as ECS lists it. It is pending while `running_since` is None."""
 
     arn: str
     requested_at: float
     running_since: float | None = None
     on_spot: bool = False
-    # It was started to fill the minimum; with another size than the fleet has now; its health check
-    # has failed for minutes.
+    # standing: started to fill the minimum or spare slots. outdated: started with another size than
+    # the fleet has now. unhealthy: its health check fails.
     standing: bool = False
     outdated: bool = False
     unhealthy: bool = False
@@ -69,23 +68,23 @@ class WorkerSeen:
 
 @dataclass(frozen=True)
 class Observation:
-    """What can be seen of the queue and of the workers. The queue's counts are approximate."""
+    """The queue and the workers at one moment. The queue's counts are approximate."""
 
     trigger: Trigger
     now: float
-    # Messages that wait, that a worker holds, and that are not to be seen yet.
+    # Messages that wait, that a worker has received, and that are delayed.
     visible: int
     in_flight: int
     delayed: int
-    # Workers of the current revision; the number of those of others, which finish what they hold
-    # and take nothing more.
+    # Workers of the current revision; the number of those of other revisions, which finish their
+    # tasks and take no more.
     workers: tuple[WorkerSeen, ...] = ()
     draining: int = 0
-    # Those others' ARNs: of a launch before a deployment nobody waits for the rest.
+    # The ARNs of workers of other revisions, to recognize launches from before a deployment.
     draining_arns: frozenset[str] = frozenset()
-    # Those others, as far as they are unhealthy: they finish nothing any more.
+    # Unhealthy workers of other revisions: they no longer finish anything.
     hanging: tuple[WorkerSeen, ...] = ()
-    # Messages that the wake-up announces: the queue need not count them yet.
+    # Messages that the wake-up reports; the queue may not count them yet.
     published: int = 0
     forecast: Forecast = field(default=NO_FORECAST)
 
@@ -95,11 +94,11 @@ class Action:
     """What to do now."""
 
     launches: tuple[Launch, ...] = ()
-    # When to look again, unless somebody calls before; None when all is quiet.
+    # When to check again, unless an event comes before; None when there is nothing to do.
     look_at: float | None = None
-    # Workers die as soon as they start: somebody has to see why.
+    # Launches pause because workers die as soon as they start.
     backing_off: bool = False
-    # Workers that take nothing more, by ARN: all that are listed still, whenever they were told.
+    # The ARNs of all listed workers that must drain, including those named before.
     drain: tuple[str, ...] = ()
     # Workers to stop.
     stop: tuple[str, ...] = ()

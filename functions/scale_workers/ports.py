@@ -1,4 +1,4 @@
-"""What the fleet needs of AWS."""
+"""What the fleets need from AWS."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from scale_workers.foresight import Forecast
 
 @dataclass(frozen=True)
 class QueueDepth:
-    """The messages of the queue: approximate, and late by up to a minute."""
+    """The numbers of messages in the queue: approximate, and up to a minute late."""
 
     visible: int
     in_flight: int
@@ -20,15 +20,15 @@ class QueueDepth:
 
 @dataclass(frozen=True)
 class WorkerTask:
-    """A worker's task. `started_at` is None while it has not started to run."""
+    """A worker's task. `started_at` is None until it runs."""
 
     arn: str
     revision: str
     requested_at: datetime
     started_at: datetime | None
     on_spot: bool = False
-    # It fills the minimum; it was started with another size than its fleet has; its health check
-    # fails.
+    # standing: it fills the minimum or spare slots. outdated: it was started with another size than
+    # its fleet has. unhealthy: its health check fails.
     standing: bool = False
     outdated: bool = False
     unhealthy: bool = False
@@ -36,11 +36,11 @@ class WorkerTask:
 
 @dataclass(frozen=True)
 class LaunchResult:
-    """What a launch has brought; ECS may start some tasks and refuse others."""
+    """The result of a launch. ECS may start some tasks and refuse others."""
 
     started: Sequence[str]
     failures: Sequence[str]
-    # Spot has no capacity for those that are missing.
+    # Spot has no capacity for the tasks that are missing.
     spot_refused: bool = False
 
 
@@ -52,59 +52,59 @@ class WorkerTasks(Protocol):
     """The workers of one fleet."""
 
     def active(self) -> Sequence[WorkerTask]:
-        """The fleet's workers of all revisions that have not been told to stop."""
+        """The fleet's workers of all revisions, except those that are being stopped."""
 
     def remaining(self) -> Sequence[str]:
-        """The ARNs of the workers of all fleets that still exist, stopping ones included."""
+        """The ARNs of all fleets' workers that still exist, including stopping ones."""
 
     def launch(self, launch: Launch, revision: str) -> LaunchResult:
-        """Start workers; with a token that was used before, the same ones again."""
+        """Start workers. A token that was used before returns the same workers again."""
 
     def stop(self, task_arn: str, reason: str) -> None: ...
 
 
 class CurrentRevision(Protocol):
-    """The one place that says which revision (`family:number`) is current.
+    """Which revision (`family:number`) is current, and which workers must drain.
 
-    Workers read it too: one that is of another revision, or is named as one to drain, drains.
+    Workers read it, too: a worker of another revision, or one that is named, drains.
     """
 
     def get(self) -> str | None: ...
 
     def set(self, revision: str) -> None:
-        """Workers named before are forgotten: they are of another revision."""
+        """Also clears the named workers: they are of another revision now."""
 
     def drain(self, queue: str, task_ids: Sequence[str]) -> None:
-        """Name the workers of a fleet that shall drain, in place of those named before."""
+        """Name the workers of a fleet that must drain, in place of those named before."""
 
 
 class StateConflictError(Exception):
-    """Somebody else has stored a state since this one was read."""
+    """Another call has stored a state since this one was read."""
 
 
 class StateStore(Protocol):
-    """What the scaler remembers."""
+    """The stored state of one fleet."""
 
     def load(self) -> tuple[FleetState, str | None]:
-        """The state and its version; an empty one without a version when there is none."""
+        """The state and its version; an empty state and None if nothing is stored."""
 
     def save(self, state: FleetState, version: str | None) -> str:
-        """Store a state in place of the version that was read; answers with its own version.
+        """Store a state in place of the version that was read; returns the new version.
 
-        Raises StateConflictError when that version is no longer the last.
+        Raises StateConflictError if another version has been stored since.
         """
 
 
 class Forecasts(Protocol):
-    """What the scheduler has published of the runs to come."""
+    """The scheduler's forecast of due runs."""
 
     def get(self) -> Forecast: ...
 
 
 class Tick(Protocol):
-    """The appointment to look again."""
+    """The next call of the function."""
 
     def ensure(self, moment: datetime) -> None:
-        """Have one at that time or earlier."""
+        """Make sure that it comes at that time or earlier."""
 
     def cancel(self) -> None: ...

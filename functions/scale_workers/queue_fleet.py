@@ -1,7 +1,7 @@
-"""The fleet of one queue: what a look at it sees, decides and does.
+"""The fleet of one queue: observe it, decide, act.
 
-Workers leave by themselves, when they are idle, told to, or of another revision than the current
-one. Nothing here stops a worker, except one that has been unhealthy for long.
+Workers exit by themselves when they are idle, when they are named in the drain object, or when they
+are not of the current revision. Only a worker that has been unhealthy for a long time is stopped.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,17 +24,17 @@ from scale_workers.ports import (
 )
 from shared.fargate import task_id
 
-# Why a worker is stopped; its end is no death of a worker that could not work.
+# The reason for which a worker is stopped; such an end does not count as a death.
 UNHEALTHY = "Its health check has failed for fifteen minutes"
 
-# Looks that others spoil by storing a state meanwhile, before this one leaves it to them.
+# After so many conflicts with other calls' states the work is left to those calls.
 _TRIES = 3
 _TICK_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at the fleet has seen and done."""
+    """What one check of the fleet has observed and done."""
 
     observation: Observation
     action: Action
@@ -42,7 +42,7 @@ class Look:
     failures: Sequence[str]
 
     def followed_by(self, later: "Look") -> "Look":
-        """One report for both looks of a call: what was seen first, what was done in all."""
+        """One report for two checks of a call: the first observation, all actions."""
         action = replace(later.action, stop=(*self.action.stop, *later.action.stop))
         started = [*self.started, *later.started]
         return Look(self.observation, action, started, [*self.failures, *later.failures])
@@ -59,24 +59,24 @@ class Fleet:
     now: Callable[[], datetime]
 
     def look(self, trigger: Trigger, published: int, revision: str) -> Look:
-        """Observe, decide, remember, act."""
+        """Observe, decide, store the state, act."""
         for _ in range(_TRIES):
             state, version = self.states.load()
             observation = self._observe(trigger, published, revision)
             action, new_state = decide(observation, state, self.config)
             try:
-                # Before acting: who loses the race starts over and sees the winner's launches.
+                # Before acting: in a conflict this call starts again and sees the other's launches.
                 if new_state != state:
                     version = self.states.save(new_state, version)
             except StateConflictError:
                 continue
             return self._act(observation, action, revision, new_state, version)
-        # Others are looking all the time: they see what this one saw.
+        # Other calls check the fleet all the time: they see what this one saw.
         idle = Action(look_at=self.now().timestamp() + _TICK_SECONDS)
         return Look(observation, idle, (), ())
 
     def pause(self, paused: bool) -> None:
-        """Start no workers any more, or again. Those that run go on."""
+        """Pause or resume launches. Running workers continue."""
         for _ in range(_TRIES):
             state, version = self.states.load()
             try:
@@ -103,7 +103,7 @@ class Fleet:
             if result.spot_refused:
                 state = replace(state, spot_refused_at=observation.now)
                 missing = launch.count - len(arns)
-                # A token of its own: it is another request.
+                # With its own token, because it is another request.
                 on_demand = replace(launch, token=f"{launch.token}-d", count=missing, on_spot=False)
                 second = self.workers.launch(on_demand, revision)
                 arns += second.started
@@ -111,10 +111,10 @@ class Fleet:
             started += arns
             state = state.with_result(launch, tuple(arns))
         if action.launches:
-            # When somebody else was quicker, a later look asks ECS again, with the same token.
+            # In a conflict a later check asks ECS again, with the same token.
             with suppress(StateConflictError):
                 self.states.save(state, version)
-        # After the launches: work must not wait for those that go.
+        # After the launches: work must not wait for workers that are stopped.
         for arn in action.stop:
             self.workers.stop(arn, UNHEALTHY)
         if action.drain:
@@ -122,8 +122,8 @@ class Fleet:
         return Look(observation, action, started, failures)
 
     def _observe(self, trigger: Trigger, published: int, revision: str) -> Observation:
-        # Workers first: one that leaves after it was counted gives its messages back, and they are
-        # then seen in the queue. The other way round they would be seen nowhere.
+        # Workers first: if one exits after it was counted, its messages return to the queue and are
+        # counted there. In the other order they would be counted nowhere.
         tasks = self.workers.active()
         depth = self.queue.depth()
         ours = [task for task in tasks if task.revision == revision]

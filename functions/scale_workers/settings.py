@@ -10,7 +10,7 @@ from shared.settings import Environment
 from shared.tick import TickSettings
 from shared.worker_fleets import WorkerFleet, WorkerFleetsError, WorkerSize, read_worker_fleets
 
-# As long as a message may be held, and so the longest that a task may run.
+# SQS's maximum visibility timeout, and so the longest that a task may run.
 _MAX_AGE_SECONDS = 12 * 3600.0
 
 

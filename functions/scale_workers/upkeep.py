@@ -1,8 +1,9 @@
-"""Which workers have to go, besides those that leave by themselves: pure.
+"""Which workers must drain or be stopped, besides those that exit by themselves: pure.
 
-Nobody stops a busy worker. Who has to go is told so by name: it takes nothing new, finishes what it
-holds, however long that takes, and leaves. Only a worker that has been unhealthy for long is
-stopped: its loop has not turned for all that time, so it neither takes messages nor hears anything.
+A busy worker is never stopped. A worker that must go is named in the drain object: it takes no new
+messages, finishes its tasks, however long that takes, and exits. Only a worker that has been
+unhealthy for a long time is stopped: its event loop hangs, so it neither takes messages nor reads
+the drain object.
 """
 
 import math
@@ -12,13 +13,13 @@ from dataclasses import dataclass, replace
 from scale_workers.fleet_state import FleetState
 from scale_workers.model import FleetConfig, Observation, WorkerSeen
 
-# As long as Airflow waits for a task's heartbeat before it gives the task to another worker.
+# Airflow waits as long for a task's heartbeat before it gives the task to another worker.
 UNHEALTHY_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
 class Upkeep:
-    """ARNs of workers to be told to drain, and of workers to be stopped."""
+    """The ARNs of workers that must drain, and of workers to stop."""
 
     drain: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
@@ -27,17 +28,17 @@ class Upkeep:
 def upkeep(
     observation: Observation, state: FleetState, config: FleetConfig
 ) -> tuple[Upkeep, FleetState]:
-    """Who has to go now; the minimum of `config` is the one that holds now.
+    """The workers that must drain or stop now. The minimum of `config` is the current one.
 
-    - *Told already*: until ECS lists it no more.
+    - *Named before*: stays named until ECS no longer lists it.
     - *Outdated*: it was started with another size than the fleet has now.
-    - *Over age*: it has run for longer than any task may. Fargate stops tasks now and then to
-      renew what they run on; one that is busy at that time is killed, and a young one is spared.
-      A tenth of the fleet at one look, one worker at least: not all slots at once.
-    - *Standing beyond the minimum and the spare slots*: it was to wait for hours because a floor or
-      a spare slot wanted it, and the floor, or the work beside the slot, is over. Only as many as
-      the others' slots can spare.
-    - *Unhealthy* at every look for 15 minutes: stopped.
+    - *Over age*: it has run for longer than any task may. Fargate occasionally stops tasks to
+      maintain its hosts; a busy worker is then killed, and a young one is spared. At most a tenth
+      of the fleet at one check, but at least one worker, so that not all slots go at once.
+    - *Standing beyond the minimum and the spare slots*: it was to wait for hours for a floor or as
+      a spare slot, and the floor, or the work beside the slot, is over. Only as many as the slots
+      of the others allow.
+    - *Unhealthy* at every check for 15 minutes: stopped.
     """
     now = observation.now
     listed = {worker.arn for worker in observation.workers}

@@ -1,1 +1,1 @@
-"""What several functions need: settings, custom resources, observability, the release format."""
+"""Code that several functions use: settings, custom resources, observability, AWS clients."""

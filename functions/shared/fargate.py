@@ -1,4 +1,4 @@
-"""Fargate tasks as the functions start and see them."""
+"""Fargate tasks: where they run and how they ended."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class TaskPlacement:
 
 @dataclass(frozen=True)
 class StoppedTask:
-    """What an "ECS Task State Change" event says about a task that has stopped."""
+    """A stopped task, from an "ECS Task State Change" event."""
 
     arn: str
     task_definition_arn: str
@@ -51,7 +51,7 @@ class StoppedTask:
 
     @classmethod
     def from_event(cls, detail: Mapping[str, Any], container_name: str) -> "StoppedTask":
-        """The container is the one whose end counts; it is named after the component."""
+        """The named container's exit code is the task's; containers are named after components."""
         containers = detail.get("containers") or []
         container: Mapping[str, Any] = next(
             (each for each in containers if each.get("name") == container_name), {}
@@ -71,7 +71,7 @@ class StoppedTask:
 
     @property
     def succeeded(self) -> bool:
-        # No exit code means that the container never ran: image, secret or network trouble.
+        # No exit code means that the container never ran: an image, secret or network problem.
         return self.exit_code == 0
 
 
@@ -88,7 +88,7 @@ def task_id(task_arn: str) -> str:
 
 
 def family_and_revision(task_definition_arn: str) -> str:
-    """`family:revision`, from an ARN or from itself."""
+    """`family:revision`, from an ARN or from `family:revision`."""
     return task_definition_arn.rpartition("/")[2]
 
 

@@ -1,8 +1,8 @@
-"""The CPU and memory that Fargate sells together.
+"""The combinations of CPU and memory that Fargate offers.
 
 Source: Amazon ECS Developer Guide, "Troubleshoot Amazon ECS task definition invalid CPU or memory
 errors", https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
-(Linux; cfn-lint's check of task definitions knows the same pairs.)
+(Linux; cfn-lint's check of task definitions uses the same pairs.)
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ MEMORY_BY_CPU: dict[int, Sequence[int]] = {
 
 
 def describe(sizes: Sequence[int]) -> str:
-    """The sizes as a person would list them."""
+    """The sizes as readable text."""
     if isinstance(sizes, range):
         return f"{sizes[0]} to {sizes[-1]} in steps of {sizes.step}"
     *most, last = sizes
@@ -28,12 +28,12 @@ def describe(sizes: Sequence[int]) -> str:
 
 
 def size_problem(cpu: int, memory_mib: int) -> str | None:
-    """What is wrong with a task's size, in one sentence; None when Fargate sells it."""
+    """What is wrong with a task's size, in one sentence; None when Fargate offers it."""
     if cpu not in MEMORY_BY_CPU:
-        return f"Fargate does not sell CPU {cpu}: choose {describe(tuple(MEMORY_BY_CPU))}."
+        return f"Fargate does not offer CPU {cpu}: choose {describe(tuple(MEMORY_BY_CPU))}."
     if memory_mib not in MEMORY_BY_CPU[cpu]:
         return (
-            f"Fargate does not sell {memory_mib} MiB with CPU {cpu}: choose "
+            f"Fargate does not offer {memory_mib} MiB with CPU {cpu}: choose "
             f"{describe(MEMORY_BY_CPU[cpu])}, or another CPU."
         )
     return None

@@ -1,8 +1,8 @@
-"""Scheduled floors: so many workers at least, on certain days from one time of day to another.
+"""Scheduled floors: a minimum number of workers on certain days between two times of day.
 
-Times are those of a wall clock in a time zone. On the night on which clocks are put forward a floor
-lasts an hour less, on the other one an hour more, and it begins and ends when the clock on the wall
-says so. What begins at a time that the clock skips begins when it has skipped it.
+Times are local times in a time zone. A floor begins and ends at its local times, so in the night in
+which clocks are put forward it is an hour shorter, and in the other one an hour longer. A floor
+that begins at a skipped local time begins at the end of the skipped hour.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,8 +17,8 @@ _HORIZON_DAYS = 8
 
 @dataclass(frozen=True)
 class Floor:
-    """`start` and `end` are minutes after midnight; a floor that ends before it starts goes over
-    midnight and belongs to the day on which it starts. `days` are 0 (Monday) to 6."""
+    """`start` and `end` are minutes after midnight. A floor that ends before it starts continues
+    after midnight and belongs to the day on which it starts. `days` are 0 (Monday) to 6."""
 
     workers: int
     days: frozenset[int]
@@ -27,9 +27,9 @@ class Floor:
     timezone: ZoneInfo
 
     def intervals(self, now: float) -> Iterator[tuple[float, float]]:
-        """When it holds, in seconds since the epoch: from before `now` to more than a week on."""
+        """When the floor applies, in seconds since the epoch: from before `now` to a week later."""
         today = datetime.fromtimestamp(now, UTC).astimezone(self.timezone).date()
-        # Yesterday's may go on over midnight.
+        # Yesterday's may continue after midnight.
         for offset in range(-1, _HORIZON_DAYS + 1):
             day = today + timedelta(days=offset)
             if day.weekday() in self.days:
@@ -44,9 +44,9 @@ class Floor:
 
 
 def floor_at(now: float, floors: Sequence[Floor], minimum: int) -> tuple[int, float | None]:
-    """Fewest workers at that time, and when that number changes next; None when it never does.
+    """The minimum at that time, and when it changes next (None if it never changes).
 
-    Where floors overlap, the highest holds. Pure.
+    Where floors overlap, the highest applies. Pure.
     """
     held = [(floor.workers, *span) for floor in floors for span in floor.intervals(now)]
 
@@ -55,7 +55,7 @@ def floor_at(now: float, floors: Sequence[Floor], minimum: int) -> tuple[int, fl
 
     count = count_at(now)
     edges = sorted({edge for _, start, end in held for edge in (start, end) if edge > now})
-    # Past the horizon the list of intervals is not complete.
+    # Beyond the horizon the list of intervals is not complete.
     complete = now + (_HORIZON_DAYS - 1) * 86400
     changes = (edge for edge in edges if edge <= complete and count_at(edge) != count)
     return count, next(changes, None)
@@ -64,7 +64,7 @@ def floor_at(now: float, floors: Sequence[Floor], minimum: int) -> tuple[int, fl
 def floor_ahead(
     now: float, floors: Sequence[Floor], minimum: int, *, ahead: float
 ) -> tuple[int, float | None]:
-    """The same, of a floor that already holds so many seconds before it begins."""
+    """The same, but each floor already applies `ahead` seconds before it begins."""
     if not floors:
         return minimum, None
     held = [floor_at(now + offset, floors, minimum) for offset in (0.0, ahead)]

@@ -1,7 +1,7 @@
-"""Logs and metrics, the same for every function.
+"""Logs and metrics of all functions.
 
-Every log line carries the stack's name and the call's request id. Metrics travel inside the log
-(embedded metric format), so they cost no call; all their names stand here.
+Every log line contains the stack's name and the call's request id. Metrics are written to the log
+(embedded metric format), so they need no API call. All metric names are defined here.
 """
 
 import os
@@ -19,12 +19,12 @@ Result = TypeVar("Result")
 
 
 class MetricName(StrEnum):
-    """Each counts; a metric that is never emitted costs nothing."""
+    """All are counts. A metric that is never emitted costs nothing."""
 
     PARAMETERS_REFUSED = "ParametersRefused"
     COMMANDS_SUCCEEDED = "CommandsSucceeded"
     COMMANDS_FAILED = "CommandsFailed"
-    # The sweep found what no event had announced.
+    # The sweep found an end of which no event had arrived.
     COMMAND_EVENTS_LOST = "CommandEventsLost"
     MAINTENANCE_SUCCEEDED = "MaintenanceSucceeded"
     MAINTENANCE_FAILED = "MaintenanceFailed"
@@ -32,26 +32,26 @@ class MetricName(StrEnum):
     WORKER_LAUNCHES_FAILED = "WorkerLaunchesFailed"
     WORKER_LAUNCHES_PAUSED = "WorkerLaunchesPaused"
     WORKERS_DIED = "WorkersDied"
-    # Those that hung.
+    # Workers that hung.
     WORKERS_STOPPED = "WorkersStopped"
     RELEASES_PUBLISHED = "ReleasesPublished"
     RELEASES_REFUSED = "ReleasesRefused"
     RELEASES_PROMOTED = "ReleasesPromoted"
     RELEASE_WARNINGS = "ReleaseWarnings"
-    # Files of the current release that Airflow cannot import, whenever their number changes.
+    # Files of the current release that Airflow cannot import, emitted when the number changes.
     RELEASE_IMPORT_ERRORS = "ReleaseImportErrors"
     NOTIFICATIONS_FAILED = "NotificationsFailed"
     RELEASES_REMOVED = "ReleasesRemoved"
-    # Something is old enough to go, and stays because Airflow does not say what its runs need.
+    # Releases are old enough to be removed, but Airflow does not report which ones its runs need.
     RELEASE_RETENTION_BLOCKED = "ReleaseRetentionBlocked"
 
 
 class UnknownEventError(Exception):
-    """No part of this function handles the event: something is wired wrongly."""
+    """The function does not handle this event: a trigger is configured wrongly."""
 
     def __init__(self, event: Event) -> None:
-        # The event's values may be secret, its keys are not.
-        super().__init__(f"No known kind of call; the event has the keys {sorted(event)}")
+        # The event's values may be secret; its keys are not.
+        super().__init__(f"Unknown kind of event; it has the keys {sorted(event)}")
 
 
 class Telemetry:
@@ -70,18 +70,18 @@ class Telemetry:
     def flush(self) -> None:
         if self._metrics.metric_set:
             self._metrics.flush_metrics()
-        # The logger outlives the call; the next one starts with clean keys.
+        # The logger outlives the call; the next call starts without these keys.
         self.logger.clear_state()
 
 
 def observed(
     handler: Callable[[Event, LambdaContext, Telemetry], Result],
 ) -> Callable[[Event, LambdaContext], Result]:
-    """Give a handler its telemetry, and log whatever it raises before raising it again."""
+    """Pass a Telemetry to a handler, and log every exception before raising it again."""
 
     @wraps(handler)
     def handle(event: Event, context: LambdaContext) -> Result:
-        # Not a required setting: without it a custom resource must still answer CloudFormation.
+        # Not a required setting: a custom resource must answer CloudFormation without it, too.
         telemetry = Telemetry(os.environ.get("STACK_NAME") or "unknown", context)
         try:
             return handler(event, context, telemetry)

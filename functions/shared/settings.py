@@ -1,7 +1,6 @@
-"""The environment, read once per call into a frozen settings object.
+"""Read environment variables. Each function has a dataclass of its settings, read once per call.
 
-Each function has a dataclass of its own; this module reads the single values, so that a missing or
-malformed one is named in one sentence instead of a KeyError far away.
+A missing or malformed variable raises an error that names it, instead of a KeyError elsewhere.
 """
 
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ PublicIp = Literal["ENABLED", "DISABLED"]
 
 
 class SettingError(Exception):
-    """The function's environment is not what its template should have made it."""
+    """An environment variable that the template sets is missing or malformed."""
 
 
 class Environment:
@@ -40,7 +39,7 @@ class Environment:
         """A comma-separated list."""
         items = tuple(item.strip() for item in self.text(name).split(",") if item.strip())
         if not items:
-            raise SettingError(f"The environment variable {name} lists nothing")
+            raise SettingError(f"The environment variable {name} is an empty list")
         return items
 
     def public_ip(self, name: str) -> PublicIp:

@@ -1,4 +1,4 @@
-"""The tick: the event by which a function is called again at a time that it has chosen."""
+"""The tick: an event by which a function calls itself again at a given time."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ TICK_EVENT = {"source": "tick"}
 
 @dataclass(frozen=True)
 class TickTarget:
-    """Which schedule calls which function in whose name."""
+    """Which schedule calls which function, with which role."""
 
     schedule_name: str
     group_name: str
@@ -19,7 +19,7 @@ class TickTarget:
 
 @dataclass(frozen=True)
 class TickSettings:
-    """Where a function's template puts its tick."""
+    """The tick's settings in a function's environment."""
 
     schedule_name: str
     group_name: str

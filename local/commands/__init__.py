@@ -1,1 +1,1 @@
-"""The commands of one machine: up, down, status and env."""
+"""The commands of `make`: up, down, status, env, local-env and browser."""

@@ -1,15 +1,23 @@
-"""`python -m commands up|down|status|env|browser`, as the Makefile calls it."""
+"""`python -m commands up|down|status|env|local-env|browser`, as the Makefile calls it."""
 
 import sys
 
 from commands.browser import browser
 from commands.down import down
 from commands.env import env
+from commands.local_invoke.local_env import local_env
 from commands.status import status
 from commands.up import up
 from commands.workspace import CommandError, Workspace
 
-COMMANDS = {"up": up, "down": down, "status": status, "env": env, "browser": browser}
+COMMANDS = {
+    "up": up,
+    "down": down,
+    "status": status,
+    "env": env,
+    "local-env": local_env,
+    "browser": browser,
+}
 
 
 def main(arguments: list[str]) -> None:

@@ -1,5 +1,6 @@
-"""A small client of Airflow's REST API (v2), as anybody outside would use it."""
+"""A small client of Airflow's REST API (v2), without anything that other clients could not use."""
 
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -10,24 +11,32 @@ SECONDS = 30
 
 
 class AirflowApi:
-    """Signs in once and asks.
+    """A client that signs in once.
 
     Args:
-        base_url: where the UI is, without a slash at the end.
+        base_url: the address of the UI, without a trailing slash.
         username: the admin user's name.
         password: its password.
+        ca_file: the certificate authority to trust for an https URL; None: the machine's own.
     """
 
-    def __init__(self, base_url: str, username: str, password: str) -> None:
+    def __init__(
+        self, base_url: str, username: str, password: str, ca_file: Path | None = None
+    ) -> None:
         self.base_url = base_url
         self.session = requests.Session()
+        # REQUESTS_CA_BUNDLE would replace the session's authority.
+        self.session.trust_env = ca_file is None
+        self.session.verify = _verify(ca_file)
         answer = self.session.post(
             f"{base_url}/auth/token",
             json={"username": username, "password": password},
             timeout=SECONDS,
         )
         if answer.status_code != 201:
-            raise CommandError(f"Airflow refused to sign {username} in: HTTP {answer.status_code}.")
+            raise CommandError(
+                f"Airflow rejected the sign-in of {username}: HTTP {answer.status_code}."
+            )
         self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def get(self, path: str, **parameters: str | int) -> Any:
@@ -46,7 +55,7 @@ class AirflowApi:
         return {dag["dag_id"]: dag for dag in self.get("dags", limit=100)["dags"]}
 
     def import_errors(self) -> list[dict[str, Any]]:
-        """What Airflow could not import, by file."""
+        """The import errors, by file."""
         errors: list[dict[str, Any]] = self.get("importErrors")["import_errors"]
         return errors
 
@@ -79,13 +88,19 @@ class AirflowApi:
         return "\n".join(str(line) for line in content)
 
 
-def health(base_url: str) -> dict[str, str]:
-    """Each component's status as the API server tells it; empty while it does not answer.
+def _verify(ca_file: Path | None) -> str | bool:
+    return str(ca_file) if ca_file is not None else True
 
-    The answer's HTTP status is 200 even when a component is sick: only its JSON tells.
+
+def health(base_url: str, ca_file: Path | None = None) -> dict[str, str]:
+    """Each component's status as reported by the API server; empty while it does not answer.
+
+    The HTTP status is 200 even when a component is unhealthy; only the JSON shows it.
     """
     try:
-        answer = requests.get(f"{base_url}/api/v2/monitor/health", timeout=5)
+        answer = requests.get(
+            f"{base_url}/api/v2/monitor/health", timeout=5, verify=_verify(ca_file)
+        )
         answer.raise_for_status()
         return {name: part["status"] for name, part in answer.json().items() if part["status"]}
     except (requests.RequestException, ValueError, KeyError, TypeError):

@@ -1,6 +1,6 @@
 """The image on this machine: the installed environment, and a copy of the in-image package.
 
-As on AWS, an image never changes: another source is another tag, and tasks that run keep theirs.
+As on AWS, an image never changes: other sources give another tag, and running tasks keep theirs.
 """
 
 import compileall
@@ -24,7 +24,7 @@ class Edition:
 
     Args:
         environment: the installed environment that it runs in.
-        lock: what that environment was made from.
+        lock: the lock file of that environment.
         program: Python to run instead of the package's entrypoint, for tests that need an image
             which fails.
     """
@@ -35,12 +35,12 @@ class Edition:
 
 
 CURRENT = Edition("airflow", LOCK)
-# The Airflow that the upgrade's test starts from; installed by `make test-upgrade` only.
+# The Airflow from which the upgrade test starts; installed by `make test-upgrade` only.
 PREVIOUS = Edition("airflow-previous", ROOT / "local" / "environments" / "airflow-previous.lock")
 
 
 def tag(edition: Edition = CURRENT) -> str:
-    """The digest of what an image is made of."""
+    """The digest of an image's sources."""
     sha = hashlib.sha256(edition.lock.read_bytes())
     sha.update(edition.program.encode())
     for path in sorted(SOURCE.rglob("*.py")):
@@ -50,15 +50,15 @@ def tag(edition: Edition = CURRENT) -> str:
 
 
 def uri(edition: Edition = CURRENT) -> str:
-    """What the templates name the image by."""
+    """The image's name in the templates."""
     return f"local/airflow:{tag(edition)}"
 
 
 def build(workspace: Workspace, edition: Edition = CURRENT) -> dict[str, Any]:
-    """Make the image if there is none of these sources, and describe it to the embedded AWS.
+    """Build the image unless it exists for these sources, and return its description.
 
-    What the Dockerfile does: copy the package with its link to the release format resolved, compile
-    it, and set the environment.
+    The steps are those of the Dockerfile: copy the package with its symbolic links resolved,
+    compile it, and set the environment.
     """
     package = workspace.state_dir / "images" / tag(edition)
     if not package.exists():
@@ -82,7 +82,7 @@ def build(workspace: Workspace, edition: Edition = CURRENT) -> dict[str, Any]:
             "HOME": "{container_dir}",
             "LANG": "C.UTF-8",
             "AIRFLOW_HOME": "{container_dir}/airflow",
-            # Tasks share this machine: each listens on an address of its own.
+            # Tasks share this machine, so each listens on its own address.
             "AIRFLOW__API__HOST": "{task_ip}",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "{task_ip}",
         },
@@ -90,7 +90,7 @@ def build(workspace: Workspace, edition: Edition = CURRENT) -> dict[str, Any]:
 
 
 def push(workspace: Workspace, edition: Edition = CURRENT) -> None:
-    """Make the image known to the embedded AWS, which may be running already."""
+    """Add the image to the registry of the embedded AWS, which may be running already."""
     registry = workspace.state_dir / "registry"
     registry.mkdir(parents=True, exist_ok=True)
     entry = registry / f"{tag(edition)}.json"

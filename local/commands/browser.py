@@ -1,7 +1,7 @@
-"""`make browser`: the browser of the end-to-end test, which is the machine's own.
+"""`make browser`: the browser of the end-to-end test, which belongs to the machine.
 
-Only where root runs on Debian, as in CI's container, is one installed: a browser that somebody uses
-is nobody else's to install. Without one the test is skipped, except in CI.
+A browser is installed only for root on Debian, as in CI's container; elsewhere the choice is the
+user's. Without a browser the test is skipped, except in CI.
 """
 
 import os
@@ -17,25 +17,25 @@ MAC_PROGRAMS = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
 )
-# A machine without a screen has no font either.
+# A machine without a screen often has no fonts.
 PACKAGES = ("chromium", "fonts-liberation")
 MISSING = (
-    "No browser was found, so the UI's test is skipped: install Chromium, Chrome or Edge, or name "
+    "No browser was found, so the UI test is skipped: install Chromium, Chrome or Edge, or name "
     "one: CHROME=/path/to/chromium"
 )
 _APT = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120")
 
 
 def browser(_: Workspace) -> None:
-    """Say which browser the end-to-end test uses; install one where nobody can mind."""
+    """Say which browser the end-to-end test uses; install one in a container."""
     if not find() and _root_on_debian():
-        print(f"No browser is here: installing Debian's {' and '.join(PACKAGES)}", flush=True)
+        print(f"No browser was found: installing Debian's {' and '.join(PACKAGES)}", flush=True)
         _install()
     print(find() or MISSING, flush=True)
 
 
 def find() -> str | None:
-    """The path of a browser that speaks Chromium's protocol; CHROME names one, and only that."""
+    """The path of a browser with Chromium's protocol; where CHROME is set, of that one only."""
     asked = os.environ.get("CHROME")
     if asked:
         return shutil.which(asked)
@@ -43,7 +43,7 @@ def find() -> str | None:
 
 
 def _root_on_debian() -> bool:
-    # Ubuntu's package of this name is a snap's, which no container can run.
+    # Ubuntu's package of this name is a snap, which containers cannot run.
     try:
         system = platform.freedesktop_os_release()["ID"]
     except OSError:
@@ -52,7 +52,7 @@ def _root_on_debian() -> bool:
 
 
 def _install() -> None:
-    """What goes wrong is told and no error: the test that needs the browser says what follows."""
+    """Install the browser; a failure is printed, and the test reports the missing browser."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = (*_APT, "install", "--yes", "--no-install-recommends", *PACKAGES)
     for command in ((*_APT, "update"), install):

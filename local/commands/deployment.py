@@ -24,10 +24,10 @@ FINISHED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
 def build(workspace: Workspace) -> None:
-    """Push the local image and run `sam build`, which is skipped where no source has changed.
+    """Push the local image and run `sam build`, which is skipped if no source has changed.
 
     Raises:
-        CommandError: with what SAM said.
+        CommandError: with SAM's output.
     """
     airflow_image.push(workspace)
     target = _build_dir(workspace)
@@ -41,10 +41,10 @@ def build(workspace: Workspace) -> None:
 
 
 def deploy(workspace: Workspace, steps: Steps, overrides: dict[str, str] | None = None) -> None:
-    """`sam deploy` with the `local` profile, its nested stacks printed as they complete.
+    """`sam deploy` with the `local` profile, which prints nested stacks as they complete.
 
     Args:
-        overrides: root parameters that differ from the profile's.
+        overrides: root parameters that replace the profile's.
 
     Raises:
         CommandError: with the reasons of the resources that failed.
@@ -71,7 +71,7 @@ def deploy(workspace: Workspace, steps: Steps, overrides: dict[str, str] | None 
 
 
 def stack_status(workspace: Workspace) -> str:
-    """The root stack's status, or an empty string where there is none."""
+    """The root stack's status, or an empty string if there is none."""
     try:
         stacks = workspace.client("cloudformation").describe_stacks(StackName=stack_name())
     except ClientError:
@@ -95,7 +95,7 @@ def all_stacks(workspace: Workspace) -> list[dict[str, Any]]:
 
 
 def failure_reasons(workspace: Workspace) -> list[str]:
-    """Why resources failed, the root's and the nested stacks' events, oldest first."""
+    """Why resources failed, from the events of the root and the nested stacks, oldest first."""
     reasons = []
     client = workspace.client("cloudformation")
     try:
@@ -111,7 +111,7 @@ def failure_reasons(workspace: Workspace) -> list[str]:
 
 
 def delete(workspace: Workspace) -> set[str]:
-    """Delete the stack; returns what its events name as kept, `<type> <physical id>`.
+    """Delete the stack; returns the resources that were kept, `<type> <physical id>`.
 
     Raises:
         CommandError: with the reasons of the resources that could not be deleted.
@@ -125,7 +125,7 @@ def delete(workspace: Workspace) -> set[str]:
         )
     except WaiterError as error:
         raise CommandError("\n".join([str(error), *failure_reasons(workspace)])) from None
-    # By their ids: CloudFormation knows no deleted stack by its name.
+    # By their ids: CloudFormation does not find deleted stacks by name.
     summaries = client.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"]
     return {
         f"{event['ResourceType']} {event['PhysicalResourceId']}"
@@ -161,12 +161,12 @@ def _profile_parameters(workspace: Workspace) -> dict[str, str]:
 
 
 def quoted(value: str) -> str:
-    """As SAM reads it: without quotes around them, those inside a value end it."""
+    """Quoted for SAM: without outer quotes, quotes inside a value would end it."""
     return f"'{value}'" if '"' in value and not value.startswith("'") else value
 
 
 def _sam(workspace: Workspace, *arguments: str) -> None:
-    """Run the SAM CLI; its output goes to a log, and its last lines into the error."""
+    """Run the SAM CLI; its output is written to a log, and its last lines to the error."""
     environment = {
         **workspace.environment(),
         "SAM_CLI_TELEMETRY": "0",
@@ -177,7 +177,7 @@ def _sam(workspace: Workspace, *arguments: str) -> None:
         done = subprocess.run(
             [
                 venv_python("tools").parent / "sam", *arguments,
-                # Named, because sam looks for it beside the template, and that may be a built one.
+                # Given here because sam looks for it beside the template, which may be a built one.
                 "--config-file", ROOT / "samconfig.toml", "--config-env", "local",
             ],
             cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT,
@@ -185,7 +185,7 @@ def _sam(workspace: Workspace, *arguments: str) -> None:
         )  # fmt: skip
     if done.returncode:
         tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-12:])
-        raise CommandError(f"sam {arguments[0]} failed (all of it in {log}):\n{tail}")
+        raise CommandError(f"sam {arguments[0]} failed (complete output in {log}):\n{tail}")
 
 
 def _watch(workspace: Workspace, steps: Steps, done: threading.Event) -> None:
@@ -200,7 +200,7 @@ def _watch(workspace: Workspace, steps: Steps, done: threading.Event) -> None:
     while not done.wait(0.5):
         try:
             events = client.describe_stack_events(StackName=stack_name())["StackEvents"]
-        except Exception:  # noqa: S112 - progress is a courtesy, sam itself reports
+        except Exception:  # noqa: S112 - sam itself reports errors
             continue
         for event in reversed(events):
             fresh = event["EventId"] not in seen

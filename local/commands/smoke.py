@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -24,24 +25,29 @@ def sign_in(workspace: Workspace, outputs: dict[str, str]) -> AirflowApi:
     secret = workspace.client("secretsmanager").get_secret_value(
         SecretId=outputs["AdminPasswordSecretArn"]
     )
-    return AirflowApi(outputs["AirflowUrl"], outputs["AdminUsername"], secret["SecretString"])
+    url = outputs["AirflowUrl"]
+    password = secret["SecretString"]
+    return AirflowApi(url, outputs["AdminUsername"], password, workspace.ca_file_for(url))
 
 
-def wait_healthy(outputs: dict[str, str], timeout: float = 180) -> None:
-    """Wait until the UI answers and every component says that it is healthy."""
+def wait_healthy(
+    outputs: dict[str, str], timeout: float = 180, ca_file: Path | None = None
+) -> None:
+    """Wait until the UI answers and reports every component as healthy."""
+    url = outputs["AirflowUrl"]
 
     def healthy() -> bool:
-        found = health(outputs["AirflowUrl"])
+        found = health(url, ca_file)
         return set(found) >= COMPONENTS and set(found.values()) == {"healthy"}
 
     try:
         wait_until(healthy, timeout, "a healthy Airflow")
     except TimeoutError as error:
-        raise CommandError(f"{error}: {health(outputs['AirflowUrl']) or 'no answer'}") from None
+        raise CommandError(f"{error}: {health(url, ca_file) or 'no answer'}") from None
 
 
 def create_sample_secrets(workspace: Workspace, outputs: dict[str, str]) -> None:
-    """The Variable and the Connection that smoke_secrets reads, where they do not exist yet."""
+    """The Variable and the Connection that smoke_secrets reads, unless they exist."""
     client = workspace.client("secretsmanager")
     for name, value in SAMPLE_SECRETS.items():
         try:
@@ -102,10 +108,10 @@ def wait_for_dags(
 
 
 def run_dags(api: AirflowApi, steps: Steps, timeout: float = 420) -> dict[str, str]:
-    """Run the four DAGs side by side to their end; returns each run's id.
+    """Run the four DAGs in parallel to their end; returns the run ids.
 
     Raises:
-        CommandError: a run failed or did not end; names its tasks' states.
+        CommandError: a run failed or did not end; with the states of its tasks.
     """
     runs = {dag_id: api.trigger(dag_id) for dag_id in SMOKE_DAGS}
     waiting = dict(runs)
@@ -132,7 +138,7 @@ def run_dags(api: AirflowApi, steps: Steps, timeout: float = 420) -> dict[str, s
 def read_logs_back(
     workspace: Workspace, outputs: dict[str, str], api: AirflowApi, runs: dict[str, str]
 ) -> int:
-    """Read every task's log through the API and see that it stands in the log bucket.
+    """Read every task's log through the API and check that it is in the log bucket.
 
     Returns the number of logs read.
 
@@ -151,13 +157,13 @@ def read_logs_back(
         ]
 
     try:
-        # A worker uploads a log when the task has ended, so the last may be a moment late.
+        # A worker uploads a log after the task has ended, so the last one may be late.
         wait_until(lambda: not missing(), 30, "the last log")
     except TimeoutError:
         raise CommandError(f"These logs are not in the bucket: {missing()}") from None
     for instance in instances:
         if not api.log(instance):
-            raise CommandError(f"The API gave an empty log for {_log_marks(instance)}.")
+            raise CommandError(f"The API returned an empty log for {_log_marks(instance)}.")
     return len(instances)
 
 
@@ -168,7 +174,7 @@ def _log_keys(workspace: Workspace, bucket: str) -> list[str]:
 
 
 def _log_marks(instance: dict[str, Any]) -> list[str]:
-    """What stands in the key of a task instance's log."""
+    """The parts of the key of a task instance's log."""
     marks = [
         f"dag_id={instance['dag_id']}/",
         f"run_id={instance['dag_run_id']}/",

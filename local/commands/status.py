@@ -1,4 +1,6 @@
-"""`make status`: stacks, services, workers and the UI, at a glance."""
+"""`make status`: stacks, tasks with their containers, the queue and the UI."""
+
+from typing import Any
 
 from commands import deployment, emulator
 from commands.airflow_api import health
@@ -6,9 +8,9 @@ from commands.workspace import Workspace
 
 
 def status(workspace: Workspace) -> None:
-    """Print what runs."""
+    """Print what is running."""
     if not emulator.is_running(workspace):
-        print("Nothing runs. `make up` starts everything.")
+        print("Nothing is running. `make up` starts everything.")
         return
     print(
         f"Embedded AWS    {workspace.endpoint}   ({len(emulator.processes(workspace))} processes)"
@@ -23,7 +25,8 @@ def status(workspace: Workspace) -> None:
     outputs = deployment.outputs(workspace)
     if "ClusterName" not in outputs:
         return
-    _print_tasks(workspace, outputs["ClusterName"])
+    print("\nTasks")
+    print("\n".join(task_lines(_tasks(workspace, outputs["ClusterName"]))) or "  none")
     attributes = workspace.client("sqs").get_queue_attributes(
         QueueUrl=outputs["WorkerQueueUrl"], AttributeNames=["All"]
     )["Attributes"]
@@ -31,18 +34,37 @@ def status(workspace: Workspace) -> None:
         f"\nQueue           {attributes['ApproximateNumberOfMessages']} waiting, "
         f"{attributes['ApproximateNumberOfMessagesNotVisible']} running"
     )
-    print(f"Airflow         {outputs['AirflowUrl']}")
-    for component, state in sorted(health(outputs["AirflowUrl"]).items()):
+    url = outputs["AirflowUrl"]
+    ca_file = workspace.ca_file_for(url)
+    print(f"Airflow         {url}")
+    if ca_file:
+        print(f"  certificate authority: {ca_file}")
+    for component, state in sorted(health(url, ca_file).items()):
         print(f"  {component:<16} {state}")
 
 
-def _print_tasks(workspace: Workspace, cluster: str) -> None:
+def task_lines(tasks: list[dict[str, Any]]) -> list[str]:
+    """Each task with its status, and below it each of its containers with its health."""
+    lines = []
+    for task in sorted(tasks, key=lambda task: str(task["taskDefinitionArn"])):
+        definition = task["taskDefinitionArn"].rsplit("/", 1)[-1]
+        lines.append(f"  {definition:<60} {task['lastStatus']:<12} {_health(task)}".rstrip())
+        for container in sorted(task["containers"], key=lambda one: str(one["name"])):
+            state = f"{container['lastStatus']:<12} {_health(container)}".rstrip()
+            lines.append(f"    {container['name']:<58} {state}")
+    return lines
+
+
+def _health(part: dict[str, Any]) -> str:
+    """The health; empty for UNKNOWN, which includes containers without a health check."""
+    status = str(part.get("healthStatus", ""))
+    return "" if status == "UNKNOWN" else status
+
+
+def _tasks(workspace: Workspace, cluster: str) -> list[dict[str, Any]]:
     ecs = workspace.client("ecs")
     arns = ecs.list_tasks(cluster=cluster)["taskArns"]
-    print("\nTasks")
     if not arns:
-        print("  none")
-        return
-    for task in ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]:
-        definition = task["taskDefinitionArn"].rsplit("/", 1)[-1]
-        print(f"  {definition:<60} {task['lastStatus']:<12} {task.get('healthStatus', '')}")
+        return []
+    found: list[dict[str, Any]] = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
+    return found

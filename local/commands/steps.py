@@ -1,4 +1,4 @@
-"""Progress on the terminal: one line a step, with its elapsed seconds."""
+"""Progress on the terminal: one line per step, with its duration."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class Steps:
-    """Numbers the steps of a command, times each, and sums them up at the end."""
+    """Prints and times the steps of a command, with a summary at the end."""
 
     def __init__(self) -> None:
         self.started = time.monotonic()
@@ -15,7 +15,7 @@ class Steps:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Announce a step, run it, print how long it took."""
+        """Print a step, run it, print its duration."""
         begun = time.monotonic()
         print(f"▸ {title}", flush=True)
         yield
@@ -24,30 +24,30 @@ class Steps:
         print(f"  ✓ {elapsed:.1f} s", flush=True)
 
     def detail(self, text: str) -> None:
-        """A line of what happens inside the running step."""
+        """Print a line below the running step."""
         print(f"    {text}", flush=True)
 
     def summary(self) -> None:
-        """Every step with its seconds, and the whole."""
+        """Print the duration of every step, and the total."""
         width = max(len(title) for title, _ in self.finished)
         print()
         for title, elapsed in self.finished:
             print(f"  {title:<{width}} {elapsed:7.1f} s")
-        print(f"  {'all of it':<{width}} {time.monotonic() - self.started:7.1f} s")
+        print(f"  {'total':<{width}} {time.monotonic() - self.started:7.1f} s")
         sys.stdout.flush()
 
 
 def wait_until(condition: object, timeout: float, what: str, interval: float = 0.25) -> object:
-    """Ask until the answer is true and return it.
+    """Call a condition until its value is true, and return that value.
 
     Args:
-        condition: a callable without arguments; what it returns is the answer.
+        condition: a callable without arguments.
         timeout: seconds after which to give up.
         what: what is awaited, for the error.
-        interval: seconds between two questions.
+        interval: seconds between two calls.
 
     Raises:
-        TimeoutError: the answer was still false when the time was up.
+        TimeoutError: the value was still false after the timeout.
     """
     assert callable(condition)
     deadline = time.monotonic() + timeout
@@ -56,5 +56,5 @@ def wait_until(condition: object, timeout: float, what: str, interval: float = 0
         if answer:
             return answer
         if time.monotonic() >= deadline:
-            raise TimeoutError(f"{what} did not come within {timeout:.0f} s")
+            raise TimeoutError(f"Timed out after {timeout:.0f} s waiting for {what}")
         time.sleep(interval)

@@ -1,4 +1,4 @@
-"""`make up`: the main job, from an empty machine to DAG runs in state success."""
+"""`make up`: from an empty machine to DAG runs in state success."""
 
 import json
 import signal
@@ -10,13 +10,13 @@ from commands.workspace import CommandError, Workspace, stack_name
 
 
 def up(workspace: Workspace) -> None:
-    """Deploy, run the smoke DAGs, say where everything is. Harmless when everything runs already.
+    """Deploy, run the smoke DAGs, print the addresses. Can be repeated while everything runs.
 
     Raises:
-        CommandError: a step failed; whatever this call had started is ended again.
+        CommandError: a step failed; what this call had started is ended.
     """
     steps = Steps()
-    # SIGINT too: whoever starts us in the background has it ignored.
+    # SIGINT too: it is ignored in processes that a shell starts in the background.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     started_here = not emulator.is_running(workspace)
@@ -28,7 +28,7 @@ def up(workspace: Workspace) -> None:
         _run(workspace, steps)
     except BaseException as error:
         if started_here:
-            print("\nEnding what was started …", flush=True)
+            print("\nStopping what was started …", flush=True)
             emulator.end(workspace)
         if isinstance(error, KeyboardInterrupt):
             raise CommandError(
@@ -42,14 +42,14 @@ def up(workspace: Workspace) -> None:
 
 
 def _deploy(workspace: Workspace, steps: Steps) -> None:
-    """Build and deploy, unless the deployed stack was made from just these sources."""
+    """Build and deploy, unless the deployed stack has the same sources."""
     stamp = workspace.state_dir / "deployed"
     fingerprint = json.dumps(
         [deployment.source_fingerprint(), airflow_image.uri(), workspace.endpoint]
     )
     deployed = stamp.read_text() if stamp.exists() else ""
     if deployed == fingerprint and deployment.stack_status(workspace) in deployment.FINISHED:
-        with steps.step(f"The stack {stack_name()} is deployed from these sources already"):
+        with steps.step(f"The stack {stack_name()} is already deployed from these sources"):
             return
     stamp.unlink(missing_ok=True)
     with steps.step("sam build"):
@@ -63,7 +63,8 @@ def _run(workspace: Workspace, steps: Steps) -> None:
     """Upload the DAGs, run the four smoke DAGs, read their logs back."""
     outputs = deployment.outputs(workspace)
     with steps.step("Wait until every component of Airflow is healthy"):
-        smoke.wait_healthy(outputs)
+        ca_file = workspace.ca_file_for(outputs["AirflowUrl"])
+        smoke.wait_healthy(outputs, ca_file=ca_file)
     with steps.step("Upload dags/ and wait until Airflow shows the release"):
         smoke.create_sample_secrets(workspace, outputs)
         changed = smoke.upload_dags(workspace, outputs)
@@ -88,7 +89,7 @@ Airflow is at {outputs["AirflowUrl"]}   (user: {outputs["AdminUsername"]})
   Change a DAG:   edit dags/smoke_classic.py, then
                   aws s3 cp dags/smoke_classic.py s3://{outputs["DagBucketName"]}/dags/
   What runs:      make status
-  End it all:     make down
+  Stop it all:    make down
 """)
 
 

@@ -1,4 +1,4 @@
-"""Where things are on this machine: folders, ports, stack name, the deployment's settings."""
+"""Folders, ports, stack name and deployment settings on this machine."""
 
 import os
 import tomllib
@@ -14,7 +14,7 @@ REGION = "us-east-1"
 
 
 class CommandError(Exception):
-    """What stopped a command, as a sentence that says what to do."""
+    """Why a command failed, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Workspace:
 
     @property
     def endpoint(self) -> str:
-        """The embedded AWS as AWS_ENDPOINT_URL names it."""
+        """The endpoint for AWS_ENDPOINT_URL."""
         return f"http://127.0.0.1:{self.aws_port}"
 
     @property
@@ -57,9 +57,13 @@ class Workspace:
         """The authority that signs the certificates of the embedded AWS's HTTPS addresses."""
         return self.state_dir / "certificates" / "ca.pem"
 
+    def ca_file_for(self, url: str) -> Path | None:
+        """The authority to trust for a URL; None for the machine's own."""
+        return self.ca_file if url.startswith("https:") else None
+
     @property
     def emulator_log(self) -> Path:
-        """What the embedded AWS printed."""
+        """The output of the embedded AWS."""
         return self.state_dir / "emulator.log"
 
     @property
@@ -69,11 +73,11 @@ class Workspace:
 
     @property
     def emulator_config(self) -> Path:
-        """The settings that the embedded AWS was started with."""
+        """The settings of the embedded AWS."""
         return self.state_dir / "emulator.json"
 
     def environment(self) -> dict[str, str]:
-        """This process's environment, pointed at the embedded AWS and at nothing else."""
+        """This process's environment, with the embedded AWS as the only AWS."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
         return {**kept, **self.aws_environment()}
 
@@ -97,7 +101,7 @@ class Workspace:
         )
 
     def session(self) -> boto3.session.Session:
-        """A boto3 session of the embedded AWS, whatever the user's own AWS settings are."""
+        """A boto3 session of the embedded AWS, independent of the user's AWS settings."""
         credentials = self.aws_environment()
         return boto3.session.Session(
             aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],

@@ -1,6 +1,6 @@
 """The account and region in which ministack looks for its records.
 
-ministack sets them for each request. A thread or a handler of our own has to set them itself.
+ministack sets them for each request. Our own threads and handlers have to set them.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""CloudFormation property names turned into API member names, guided by the botocore model.
+"""CloudFormation property names converted to API member names with the botocore model.
 
 `ContainerDefinitions[].LogConfiguration` becomes `containerDefinitions[].logConfiguration`,
 while the keys of maps, such as log options or docker labels, stay as they are.

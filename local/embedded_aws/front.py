@@ -1,4 +1,4 @@
-"""Which port of this machine leads where.
+"""What each port of this machine serves.
 
 The endpoint port is the AWS API. The UI port stands for port 80 of the newest load balancer, and
 the HTTPS port for the newest distribution, or for port 443 of the newest load balancer.
@@ -25,6 +25,8 @@ from embedded_aws.http_request import (
 )
 from embedded_aws.load_balancing import listener
 from embedded_aws.settings import Settings
+
+_HSTS = "strict-transport-security"
 
 
 class ServerConfig(Config):
@@ -65,11 +67,18 @@ def in_front_of(app: AsgiApp, settings: Settings) -> AsgiApp:
         if request is None:
             return
         with account_scope(settings):
-            response: Any = await service(request, settings)
+            response: Any = _without_hsts(await service(request, settings))
             head = request.method == "HEAD"
             await ministack_app._send_if_handled(send, response, receive, head=head)
 
     return front
+
+
+def _without_hsts(response: Response) -> Response:
+    """Browsers apply Strict-Transport-Security to every port of localhost, the UI port included."""
+    status, headers, body = response
+    kept = {name: v for name, v in headers.items() if name.lower() != _HSTS}
+    return status, kept, body
 
 
 async def _answer_http(request: Request, settings: Settings) -> Response:

@@ -1,4 +1,4 @@
-"""A request of the UI port or the HTTPS port, read whole, and answers of our own."""
+"""A request of the UI port or the HTTPS port, read completely, and the answers of this package."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ class Request:
 
 
 async def read_request(scope: Scope, receive: Receive) -> Request | None:
-    """The request with its whole body; None if the client has gone before it was complete."""
+    """The request with its whole body; None if the client disconnected before it was complete."""
     body = bytearray()
     more = True
     while more:

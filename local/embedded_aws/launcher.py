@@ -1,7 +1,8 @@
 """Starts the embedded AWS: ``python -m embedded_aws.launcher --config FILE``.
 
-ministack emulates the services. Each subject below is one module that adds to it or mends
-it; its `install` runs before the first request. Everything that is started ends with us.
+ministack emulates the services. Each subject below is one module that adds to it or
+corrects it; its `install` runs before the first request. Every process that is started ends with
+the launcher.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from typing import Any
 from embedded_aws import processes
 from embedded_aws.settings import Settings, SettingsError, load_settings
 
-# In the order of their installation. The stand-in comes first: ministack looks for Docker once.
+# In the order of installation. The stand-in comes first: ministack looks for Docker only once.
 SUBJECTS = (
     "containers.docker_stand_in",
     "ecs.task_events",
@@ -45,6 +46,7 @@ SUBJECTS = (
     "ec2.networks",
     "ec2.security_groups",
     "iam.role_policies",
+    "iam.roles",
     "events.schedules",
     "cloudformation.conditions",
     "cloudformation.inert",
@@ -56,8 +58,10 @@ SUBJECTS = (
     "cloudformation.rollback",
     "cloudformation.cleanup",
     "s3.buckets",
+    "sqs.queues",
     "secrets_manager.secrets",
     "rds.instances",
+    "rds.snapshots",
     "lambda_functions.runtime",
     "cloudwatch.queue_metrics",
     "events.targets",
@@ -71,7 +75,7 @@ logger = logging.getLogger("embedded_aws")
 def prepare_environment(settings: Settings) -> None:
     """Set what ministack reads from the environment while it is imported."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]  # nothing of the developer's own account may leak in
+        del os.environ[name]  # nothing of the developer's account may be used
     os.environ.update(
         {
             "GATEWAY_PORT": str(settings.endpoint_port),
@@ -81,11 +85,11 @@ def prepare_environment(settings: Settings) -> None:
             "AWS_REGION": settings.region,
             "AWS_DEFAULT_REGION": settings.region,
             "LOG_LEVEL": settings.log_level,
-            # Ports and daemons that nothing here uses.
+            # Ports and daemons that are not used.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "DOCKER_HOST": f"unix://{settings.state_dir}/there-is-no-docker.sock",
-            # Its scratch files (pid files, unpacked functions) belong to our state.
+            # Its scratch files (pid files, unpacked functions) belong to the state folder.
             "TMPDIR": str(settings.state_dir / "tmp"),
             processes.STATE_DIR_MARK: str(settings.state_dir),
         }
@@ -108,7 +112,7 @@ async def serve(settings: Settings) -> None:
     from embedded_aws import front
 
     config = front.ServerConfig(settings)
-    logging.getLogger("hypercorn.error").propagate = False  # it has a handler of its own
+    logging.getLogger("hypercorn.error").propagate = False  # it has its own handler
 
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

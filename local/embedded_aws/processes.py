@@ -1,9 +1,9 @@
-"""One registry of every process the embedded AWS starts, so that none outlives it.
+"""The registry of all processes that the embedded AWS starts, so that none outlives it.
 
-Each process leads a session of its own, carries two marks in its environment and writes to
-a log file. Ending one means SIGTERM to the leader only (as a container's PID 1 gets it) and,
-after a bound, SIGKILL to everything it ever started. A watchdog process does the same when
-the launcher is killed and cannot.
+Each process is the leader of a new session, carries two marks in its environment and writes to
+a log file. To end one, SIGTERM is sent to the leader only (as to a container's PID 1) and, after
+a timeout, SIGKILL to everything it has started. A watchdog process does the same when the launcher
+is killed and cannot.
 """
 
 import atexit
@@ -66,7 +66,7 @@ class ManagedProcess:
         return self.exit_code
 
     def stop(self, timeout: float) -> int | None:
-        """Ask it to end, wait, then kill it with all it started. Returns the exit code."""
+        """Ask it to end, wait, then kill it and all that it has started. Returns the exit code."""
         if self.is_running:
             with contextlib.suppress(ProcessLookupError):
                 self._popen.send_signal(self._stop_signal)
@@ -102,9 +102,9 @@ class ProcessRegistry:
         stop_signal: signal.Signals = signal.SIGTERM,
         stop_last: bool = False,
     ) -> ManagedProcess:
-        """Start a process. ``env`` is its whole environment; nothing of ours is inherited.
+        """Start a process. ``env`` is its whole environment; the launcher's is not inherited.
 
-        ``stop_last`` is for what others need until they have ended, such as a database.
+        ``stop_last`` is for processes that others need until they have ended, such as a database.
         """
         mark = secrets.token_hex(8)
         environment = {**env, STATE_DIR_MARK: str(self._settings.state_dir), PROCESS_MARK: mark}
@@ -143,7 +143,7 @@ class ProcessRegistry:
         process.stop(self._settings.shutdown_timeout_seconds)
 
     def _follow(self, process: ManagedProcess) -> None:
-        """Take the leftovers down with the leader, also when it ends by itself."""
+        """Kill what the leader has started when it ends, also when it ends by itself."""
         process.wait()
         process.kill()
         with self._lock:
@@ -151,7 +151,7 @@ class ProcessRegistry:
 
 
 def marked_processes(state_dir: Path) -> list[psutil.Process]:
-    """All processes that carry the mark of this state directory, but not ourselves."""
+    """All processes that carry the mark of this state directory, except this one."""
     return [
         process
         for process in psutil.process_iter()
@@ -166,7 +166,7 @@ def kill_processes(processes: Iterable[psutil.Process]) -> None:
 
 
 def _members(leader: int, mark: str) -> list[psutil.Process]:
-    """The leader's session, plus what left the session but kept the mark or the parent."""
+    """The leader's session, and processes that left it but have its mark or parent."""
     members: dict[int, psutil.Process] = {}
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(leader)
@@ -195,7 +195,7 @@ def _environ(process: psutil.Process) -> dict[str, str]:
 
 
 class _Watchdog:
-    """A process that waits for our end on a pipe; see `embedded_aws.watchdog`."""
+    """A process that waits on a pipe for the end of the launcher; see `embedded_aws.watchdog`."""
 
     def __init__(self, popen: subprocess.Popen[bytes]) -> None:
         self._popen = popen
@@ -215,7 +215,7 @@ def _start_watchdog(settings: Settings) -> _Watchdog:
             [sys.executable, "-m", "embedded_aws.watchdog", str(settings.state_dir)],
             env=unmarked,
             stdin=subprocess.PIPE,
-            # A session of its own: a Ctrl-C meant for the launcher must not reach it.
+            # A new session, so that a Ctrl-C for the launcher does not reach it.
             start_new_session=True,
         )
     )

@@ -17,7 +17,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Image:
-    """What a container image stands for on this machine: an entry point and an environment.
+    """What a container image is on this machine: an entry point and an environment.
 
     Environment values may hold ``{container_dir}`` and ``{task_ip}``.
     """
@@ -29,7 +29,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Settings:
-    """Every field but ``images`` stands under the same name in the configuration file."""
+    """The fields have the names of the configuration file's keys."""
 
     endpoint_port: int
     ui_port: int
@@ -43,9 +43,9 @@ class Settings:
     log_level: str = "INFO"
     # How long CloudFormation waits for an ECS service to become steady (AWS: three hours).
     service_steady_timeout_seconds: float = 600
-    # How long a minute of CloudWatch's metrics and alarms lasts here.
+    # The length of a minute of CloudWatch's metrics and alarms.
     cloudwatch_minute_seconds: float = 60
-    # After this, the end of the launcher turns from SIGTERM to SIGKILL.
+    # Processes that have not ended by then get SIGKILL when the launcher ends.
     shutdown_timeout_seconds: float = 10
 
     @property
@@ -58,7 +58,7 @@ class Settings:
 
     @property
     def registry_dir(self) -> Path:
-        """Where `docker push` would go: files that each describe images, read when one is asked."""
+        """The target of `docker push`: files that describe images, read when an image is needed."""
         return self.state_dir / "registry"
 
     @property

@@ -1,7 +1,7 @@
-"""Ends the embedded AWS's processes when the launcher died without doing so (SIGKILL, a crash).
+"""Ends the embedded AWS's processes when the launcher could not (SIGKILL, a crash).
 
-Run as a child of the launcher, with the write end of a pipe held by the launcher only: the
-pipe closes when the launcher is gone, however it went.
+It runs as a child of the launcher, which alone holds the write end of a pipe: the pipe closes when
+the launcher ends for any reason.
 """
 
 import signal

@@ -13,9 +13,11 @@ import pytest
 import requests
 
 from commands import airflow_image, deployment, emulator
+from commands.steps import wait_until
 from commands.workspace import ROOT, Workspace, venv_python
 
 TRANSCRIPT = ROOT / "docs" / "guided-deployment.md"
+RECORD = ROOT / "build" / "guided-deployment.txt"
 STACK = "airflow"
 # A deployment on a busy machine, with the image's first start and the migration.
 SECONDS = 900
@@ -41,6 +43,11 @@ class Guided:
         (stack,) = client.describe_stacks(StackName=STACK)["Stacks"]
         return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
+    def answers(self) -> bool:
+        """Whether the UI answers at its address."""
+        url = self.outputs()["AirflowUrl"]
+        return requests.get(url, timeout=60, verify=str(self.workspace.ca_file)).ok
+
 
 @pytest.fixture(scope="module")
 def guided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guided]:
@@ -60,7 +67,10 @@ def guided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guided]:
     emulator.start(workspace)
     try:
         deployment.build(workspace)
-        yield Guided(workspace, answer_questions(workspace))
+        result = Guided(workspace, answer_questions(workspace))
+        # The load balancer needs two health checks before it sends requests.
+        wait_until(result.answers, SECONDS, "the first answer of the UI")
+        yield result
     finally:
         emulator.end(workspace)
 
@@ -86,15 +96,19 @@ def answer_questions(workspace: Workspace) -> str:
         cwd=str(workspace.state_dir), env=environment, encoding="utf-8",
         dimensions=(50, 200), timeout=SECONDS,
     )  # fmt: skip
-    shown = []
-    while True:
-        found = terminal.expect([r"\]: ", r"AirflowImageUri: ", pexpect.EOF])
-        shown.append(f"{terminal.before}{terminal.after if found < 2 else ''}")
-        if found == 2:
-            break
-        terminal.sendline(airflow_image.uri() if found == 1 else "")
+    shown = ""
+    # Every question ends in its default and a colon; the image's question has no default.
+    while terminal.expect([r"(?:\]|AirflowImageUri): ", pexpect.EOF]) == 0:
+        shown += terminal.before + terminal.after
+        question = _ESCAPES.sub("", shown).rsplit("\n", 1)[-1]
+        is_image = question.strip().startswith("Parameter AirflowImageUri")
+        terminal.sendline(airflow_image.uri() if is_image else "")
+    shown += terminal.before
     terminal.close()
-    text = _ESCAPES.sub("", "".join(shown))
+    text = _ESCAPES.sub("", shown)
+    # For docs/guided-deployment.md.
+    RECORD.parent.mkdir(exist_ok=True)
+    RECORD.write_text(text)
     assert terminal.exitstatus == 0, text
     return text
 
@@ -109,12 +123,11 @@ def test_enter_at_every_question_deploys_airflow_at_an_https_address(guided: Gui
     page = requests.get(url, timeout=60, verify=str(guided.workspace.ca_file))
     assert page.ok
     assert "Airflow" in page.text
+    assert page.url.startswith(url)
 
 
 def test_guided_deployment_asks_at_most_24_parameters(guided: Guided) -> None:
     assert 0 < len(guided.questions) <= 24
-    # Only the image has no default to accept.
-    assert [name for name, default in guided.questions if not default] == ["AirflowImageUri"]
 
 
 def test_docs_show_the_questions_that_are_asked(guided: Guided) -> None:
@@ -127,8 +140,7 @@ def test_session_cookie_is_only_sent_over_https(guided: Guided) -> None:
     """Behind CloudFront the load balancer speaks plain HTTP, which must not show in the cookies."""
     url = guided.outputs()["AirflowUrl"]
     session = requests.Session()
-    session.verify = str(guided.workspace.ca_file)
-    page = session.get(f"{url}/auth/login/", timeout=60)
+    page = session.get(f"{url}/auth/login/", timeout=60, verify=str(guided.workspace.ca_file))
 
     assert page.ok
     assert len(session.cookies) > 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dry_deployment import DryStack, ParameterError, deploy, inventory
+from dry_deployment import PSEUDO_PARAMETERS, DryStack, ParameterError, deploy, inventory
 from template_files import NESTED_STACK, root
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -315,6 +315,26 @@ def test_load_balancer_uses_the_subnets_of_its_scheme(
     stack = deploy(**parameters).child("IngressStack").child(f"{scheme}LoadBalancerStack")
 
     assert subnet in stack.properties("LoadBalancer")["Subnets"][0]
+
+
+@pytest.mark.parametrize(
+    ("region", "zones"),
+    [
+        ("eu-central-1", None),
+        ("us-west-1", ["usw1-az1", "usw1-az3"]),
+        ("ap-northeast-1", ["apne1-az1", "apne1-az4"]),
+        ("cn-north-1", ["cnn1-az1", "cnn1-az2"]),
+    ],
+)
+def test_subnets_are_in_zones_that_have_fargate(
+    region: str, zones: list[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PSEUDO_PARAMETERS, "AWS::Region", region)
+    network = deploy().child("NetworkStack")
+    for kind in ("PublicSubnet", "PrivateSubnet"):
+        subnets = [network.properties(f"{kind}{zone}") for zone in "AB"]
+        assert [each.get("AvailabilityZoneId") for each in subnets] == (zones or [None, None])
+        assert all(("AvailabilityZone" in each) == (zones is None) for each in subnets)
 
 
 def test_everything_waits_for_the_preflight() -> None:

@@ -4,7 +4,7 @@ import tomllib
 from typing import Any
 
 import pytest
-from dry_deployment import DryStack, ParameterError, RuleError, deploy
+from dry_deployment import PSEUDO_PARAMETERS, DryStack, ParameterError, RuleError, deploy
 from samcli.cli.types import CfnParameterOverridesType
 from template_files import ROOT_DIR, root
 
@@ -184,12 +184,19 @@ def profiles() -> dict[str, dict[str, str]]:
     }
 
 
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "ap-southeast-2", "us-gov-west-1"])
 @pytest.mark.parametrize("profile", ["default", "dev", "prod", "local"])
-def test_profile_passes_every_check(profile: str) -> None:
+def test_profile_resolves_and_passes_every_check_in_every_region(
+    profile: str, region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PSEUDO_PARAMETERS, "AWS::Region", region)
     stack = deploy(**profiles()[profile])
 
     assert preflight_problems(stack) == []
     assert set(stack.parameters) == set(root().parameters)
+    for each in stack.everything():
+        for name in each.resources:
+            assert each.properties(name) is not None
 
 
 def test_profiles_are_default_dev_prod_and_local() -> None:

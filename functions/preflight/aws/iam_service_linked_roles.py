@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
 # IAM is eventually consistent: a role that was just created is looked for until it is seen, for
-# twenty seconds at most. After that the deployment goes on: the cluster's creation may succeed.
+# twenty seconds at most. After that the deployment continues: the cluster's creation may succeed.
 _WAITS_SECONDS = (1, 2, 3, 4, 5, 5)
 
 

@@ -1,4 +1,4 @@
-"""AirflowConfiguration: any option of Airflow's, except those that hold the stack together.
+"""AirflowConfiguration: any option of Airflow's, except those on which the stack depends.
 
 Unknown sections are refused because Airflow ignores them silently.
 """
@@ -39,7 +39,7 @@ RESERVED_OPTIONS = {
     "api_auth": {"jwt_secret": _CREATED},
     "celery": {
         "broker_url": _QUEUES,
-        "celery_config_options": "it holds the life cycle of the workers",
+        "celery_config_options": "it contains the life cycle of the workers",
         "result_backend": _DATABASE,
         "sync_parallelism": "the scheduler wakes the workers from its own process",
         "task_acks_late": _DELIVERY,

@@ -38,8 +38,8 @@ def worker_problems(parameters: Parameters) -> Iterator[str]:
     maximum = parameters.number("WorkerMaxCount")
     if not maximum:
         yield (
-            f"WorkerMaxCount is {parameters.text('WorkerMaxCount')!r}: give a whole number from 1 "
-            "on, such as 10."
+            f"WorkerMaxCount is {parameters.text('WorkerMaxCount')!r}: give a whole number of at "
+            "least 1, such as 10."
         )
     try:
         yield from _size_problems("WorkerSize", WorkerSize.from_text(parameters.text("WorkerSize")))

@@ -1,7 +1,7 @@
-"""One publisher at a time gathers a burst; the others leave it to that one.
+"""A claim in S3: one publisher at a time collects a burst, the others leave it to that one.
 
-A claim only saves work: releases are safe with any number of publishers, because the pointer moves
-conditionally. So a claim may end early, or be taken over from a publisher that was killed.
+A claim only saves work. Releases are safe with any number of publishers, because the pointer is
+written conditionally. So a claim may end early, or be taken over from a publisher that was killed.
 """
 
 import uuid
@@ -20,7 +20,7 @@ from shared.errors import AwsCallError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# Longer than a publisher waits for quiet and publishes.
+# Longer than a publisher takes to wait for quiet and to publish.
 CLAIM_LASTS = timedelta(seconds=180)
 _FREE = b"free"
 
@@ -37,7 +37,7 @@ class S3Claim:
                 found = self._client.get_object(**self._place)
         except NoSuchObjectError:
             return self._write(IfNoneMatch="*")
-        # Both moments are S3's own: no clock of ours decides.
+        # Both times are S3's own, so the function's clock does not matter.
         now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
         taken = found["Body"].read() != _FREE
         if taken and now - found["LastModified"] < CLAIM_LASTS:
@@ -45,7 +45,7 @@ class S3Claim:
         return self._write(IfMatch=found["ETag"])
 
     def free(self) -> None:
-        """Only a claim that is still ours: another may have taken over."""
+        """Free only the own claim: another publisher may have taken it over."""
         if self._mark:
             self._write(_FREE, IfMatch=self._mark)
         self._mark = None
@@ -59,7 +59,7 @@ class S3Claim:
             return False
         except AwsCallError:
             if body is not None:
-                # It ends by itself.
+                # The claim expires by itself.
                 return False
             raise
         self._mark = answer["ETag"]
@@ -67,5 +67,5 @@ class S3Claim:
 
 
 def _token() -> bytes:
-    """Something new each time, so that no two claims have the same ETag."""
+    """Different each time, so that no two claims have the same ETag."""
     return uuid.uuid4().hex.encode()

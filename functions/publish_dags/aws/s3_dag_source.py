@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ContentGoneError(AwsCallError):
-    """The object holds another content by now, or none."""
+    """The object has changed, or was deleted."""
 
 
 class S3DagSource:
@@ -22,7 +22,7 @@ class S3DagSource:
         self._prefix = prefix
 
     def list(self) -> SourceListing:
-        """One request per thousand files, however many versions of them there are."""
+        """One request per thousand files, however many versions they have."""
         files: list[SourceFile] = []
         moments = []
         with named_errors("list the DAGs folder"):

@@ -1,4 +1,4 @@
-"""Zips that are dropped into the bucket; the newest one counts."""
+"""Zip files that users upload to the bucket; the newest one counts."""
 
 import json
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ class S3Inbox:
         reported = reports.get(newest["Key"] + _REPORT_SUFFIX)
         return Upload(
             key=newest["Key"],
-            # With the moment: the same zip uploaded once more is a wish to publish it once more.
+            # With the time: uploading the same zip file again asks to publish it again.
             mark=f"{newest['Key']} {newest['ETag'].strip(chr(34))} {newest['LastModified']:%FT%TZ}",
             size=newest["Size"],
             changed_at=newest["LastModified"],

@@ -1,7 +1,7 @@
-"""Old releases in S3: what is there, what of it is needed, and taking the rest away.
+"""Old releases in S3: list them, find out which are needed, remove the others.
 
-Deleting leaves the object's last version behind, as the bucket is versioned: for thirty days an
-operator can put it back.
+The bucket is versioned, so a deletion keeps the object's last version: an operator can restore it
+for thirty days.
 """
 
 import re
@@ -15,7 +15,7 @@ from publish_dags.aws.s3_release_store import NoSuchObjectError, S3ReleaseStore
 from publish_dags.ports import Inventory, NoSuchReleaseError, UseReported
 from shared.aws.named_errors import named_errors
 
-# A manifest begins with what it is called and which archive it needs.
+# A manifest begins with its name and the archive that it needs.
 _HEAD_BYTES = 2048
 _ARCHIVE = re.compile(rb'^\{"schema":1,"release":"[^"]+","archive":(?:null|\{"name":"([^"]+)")')
 
@@ -47,7 +47,7 @@ class S3ReleaseShelf(S3ReleaseStore):
                 return None
             current.add(self._pointer_version(version).release)
             if version["LastModified"] <= moment:
-                # It was current at that moment already.
+                # It was already current at that moment.
                 break
         return frozenset(current)
 
@@ -63,11 +63,11 @@ class S3ReleaseShelf(S3ReleaseStore):
             raise NoSuchReleaseError(f"Release {release} cannot be read: {error}") from error
         found = _ARCHIVE.match(head)
         if not found:
-            raise NoSuchReleaseError(f"Release {release} does not say which archive it needs")
+            raise NoSuchReleaseError(f"Release {release} does not name the archive it needs")
         return found[1].decode() if found[1] else None
 
     def remove_release(self, release: str) -> None:
-        # Its reports first: what is left of a removal is then a release, which is found again.
+        # Its reports first: a removal that is cut off then leaves a release, which is found again.
         for key in (
             import_errors_key(self._prefix, release),
             manifest_key(self._prefix, release),
@@ -82,8 +82,8 @@ class S3ReleaseShelf(S3ReleaseStore):
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def _now(self) -> datetime:
-        """S3's own, as all moments here: no clock of ours decides."""
-        with named_errors("look for the time"):
+        """S3's time, as all times here, so the function's clock does not matter."""
+        with named_errors("read the time"):
             answer = self._client.list_objects_v2(
                 Bucket=self._bucket, Prefix=in_use_key(self._prefix), MaxKeys=1
             )

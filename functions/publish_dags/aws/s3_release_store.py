@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectVersionTypeDef
 
-# S3 answers 412 when the condition does not hold and 409 when another write is under way; a pointer
-# that was to be replaced but is gone is 404.
+# S3 answers 412 when the condition is not met, 409 when another write is in progress, and 404 when
+# the pointer to replace does not exist any more.
 _PRECONDITION_FAILED = "PreconditionFailed"
 _CONFLICT = "ConditionalRequestConflict"
 
@@ -43,15 +43,15 @@ _SUFFIX = ".gz"
 
 
 class NoSuchObjectError(AwsCallError):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class ObjectExistsError(AwsCallError):
-    """There is such an object."""
+    """The object exists."""
 
 
 class WriteConflictError(AwsCallError):
-    """Somebody else writes, or has written, the object."""
+    """Another call is writing the object, or has written it."""
 
 
 class S3ReleaseStore:
@@ -96,7 +96,7 @@ class S3ReleaseStore:
             with named_errors(f"store {key}", names):
                 self._client.put_object(Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*")
         except ObjectExistsError:
-            # The name holds the content's hash: the same content, stored within the same second.
+            # The name contains the content's hash: the same content, stored in the same second.
             return
         except WriteConflictError as error:
             raise ConcurrentReleaseError(str(error)) from error
@@ -116,7 +116,7 @@ class S3ReleaseStore:
             raise ConcurrentReleaseError(str(error)) from error
 
     def pointers(self, count: int) -> Iterator[ReleasePointer]:
-        """The bucket is versioned, so the pointer's versions are the history, lost with nothing."""
+        """The bucket is versioned, so the pointer's versions are the history."""
         for version in self._versions(count):
             yield self._pointer_version(version)
 
@@ -131,7 +131,7 @@ class S3ReleaseStore:
             return None
 
     def import_errors(self, release: str) -> ImportErrorReport | None:
-        """What Airflow last reported of a release, if that can be understood."""
+        """Airflow's last report about a release; None if there is none, or it cannot be read."""
         try:
             body, _ = self._get(import_errors_key(self._prefix, release))
             return ImportErrorReport.from_bytes(body)
@@ -139,7 +139,7 @@ class S3ReleaseStore:
             return None
 
     def _versions(self, count: int) -> list["ObjectVersionTypeDef"]:
-        """Of the pointer, the newest first."""
+        """The versions of the pointer, the newest first."""
         with named_errors("list the pointer's versions"):
             listed = self._client.list_object_versions(
                 Bucket=self._bucket, Prefix=pointer_key(self._prefix), MaxKeys=min(count, 1000)

@@ -1,4 +1,4 @@
-"""The topic that people subscribe to."""
+"""The topic for notifications."""
 
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,8 @@ class SnsNotifier:
         self._client = client
         self._topic_arn = topic_arn
 
-    def tell(self, message: Message) -> None:
-        """AwsCallError if it cannot be told."""
+    def notify(self, message: Message) -> None:
+        """AwsCallError if the message cannot be published."""
         with named_errors("notify the topic"):
             self._client.publish(
                 TopicArn=self._topic_arn, Subject=message.subject, Message=message.text

@@ -1,1 +1,1 @@
-"""What a release may hold: every check runs without importing a DAG file."""
+"""What a release may contain: every check runs without importing a DAG file."""

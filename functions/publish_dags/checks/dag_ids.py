@@ -1,8 +1,8 @@
-"""The ids of the DAGs that a file certainly defines, as far as its text alone tells.
+"""The ids of the DAGs that a file certainly defines, found in its text without running it.
 
-Only what runs at import for sure is counted, with an id that is written out: a DAG in a function, a
-loop or behind a condition, or with a computed id, is left to Airflow. A file must never be refused
-for a DAG that would not have existed.
+Only code that every import runs is counted, and only literal ids. A DAG in a function, in a loop,
+behind a condition or with a computed id is left to Airflow: a file must never be refused for a DAG
+that would not have existed.
 """
 
 import ast
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 
 def dag_ids(tree: ast.Module) -> dict[str, int]:
-    """Each id with the line that gives it."""
+    """Each id with its line."""
     found: dict[str, int] = {}
     decorated: dict[str, tuple[str, int]] = {}
     for statement in _certain(tree.body):
@@ -21,7 +21,7 @@ def dag_ids(tree: ast.Module) -> dict[str, int]:
         for call in _calls(statement):
             if _name(call.func) == "DAG" and (dag_id := _literal_id(call)):
                 found.setdefault(dag_id, call.lineno)
-            # A decorated function makes its DAG when it is called.
+            # A decorated function creates its DAG when it is called.
             elif isinstance(call.func, ast.Name) and call.func.id in decorated:
                 dag_id, line = decorated[call.func.id]
                 found.setdefault(dag_id, line)
@@ -29,7 +29,7 @@ def dag_ids(tree: ast.Module) -> dict[str, int]:
 
 
 def _certain(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements that every import runs; `with DAG(...)` is one, with what it holds."""
+    """The statements that every import runs, including the body of `with DAG(...)`."""
     for statement in body:
         if isinstance(statement, ast.With):
             yield statement
@@ -56,7 +56,7 @@ def _decorated_dag(function: ast.FunctionDef) -> tuple[str, int] | None:
             return function.name, function.lineno
         if isinstance(decorator, ast.Call) and _name(decorator.func) == "dag":
             if not decorator.args and all(each.arg != "dag_id" for each in decorator.keywords):
-                # Unpacked keywords may hold the id.
+                # Unpacked keywords may contain the id.
                 named = all(each.arg is not None for each in decorator.keywords)
                 return (function.name, function.lineno) if named else None
             dag_id = _literal_id(decorator)

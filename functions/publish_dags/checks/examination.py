@@ -1,4 +1,4 @@
-"""Look at the files of a would-be release; only those that are new are read."""
+"""Check the files of a new release. Only files that changed are read."""
 
 import hashlib
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _MAX_IGNORE_FILE_BYTES = 64 * 1024
 
 @dataclass
 class Examination:
-    """What a release will consist of, and the bytes of what the base lacks."""
+    """The content of the new release, and the bytes of the files that the base does not have."""
 
     files: dict[str, ReleaseFile] = field(default_factory=dict)
     new: dict[str, bytes] = field(default_factory=dict)
@@ -37,12 +37,12 @@ class Examination:
 def examine(
     source: DagSource, listing: SourceListing, limits: Limits, base: ReleaseManifest | None
 ) -> Examination:
-    """RefusedError with every reason if the files cannot be a release."""
+    """RefusedError with all reasons if the files cannot be a release."""
     problems = limits.problems(listing.files)
     bad_paths = path_problems({file.path: file for file in listing.files})
     problems += [Problem(path, f"the path {reason}") for path, reason in bad_paths.items()]
     if problems:
-        # Nothing has been read yet: a limit is no limit if it is looked at afterwards.
+        # Nothing has been read yet: limits must be checked before reading.
         raise RefusedError(problems)
     known = base.files if base else {}
     with without_syntax_warnings(), ThreadPoolExecutor(_PARALLEL_READS) as pool:
@@ -105,10 +105,10 @@ def _read_ignore_files(
         try:
             text = source.read(file).decode()
         except UnicodeDecodeError as error:
-            problems.append(Problem(file.path, f"is no UTF-8: {error}"))
+            problems.append(Problem(file.path, f"is not UTF-8: {error}"))
             continue
         if reason := rule_problem(text):
-            problems.append(Problem(file.path, f"holds a pattern that cannot be read: {reason}"))
+            problems.append(Problem(file.path, f"contains an invalid pattern: {reason}"))
             continue
         result.ignore_files[file.path] = text
     return problems

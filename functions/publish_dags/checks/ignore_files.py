@@ -1,7 +1,7 @@
-"""Which files Airflow is told not to parse, by .airflowignore files in their glob syntax.
+"""Which files Airflow does not parse, because of .airflowignore files in glob syntax.
 
-The rules are read as Airflow 3.3 reads them, oddities included, with the library that it uses: what
-is ignored there must not keep a release from being published here.
+The rules are read as Airflow 3.3 reads them, including its peculiarities, with the library that it
+uses: a file that Airflow ignores must not prevent a release from being published.
 """
 
 import re
@@ -26,7 +26,7 @@ def is_ignore_file(path: str) -> bool:
 
 
 def rule_problem(text: str) -> str | None:
-    """Why Airflow could not read the rules: it would stop parsing every file."""
+    """Why Airflow cannot read the rules; it would then parse no file at all. None if it can."""
     try:
         _rules(text, PurePosixPath("."))
     except (ValueError, re.error) as error:
@@ -53,7 +53,7 @@ def _is_ignored(
 ) -> bool:
     for folder in reversed(path.parents):
         if folder not in known:
-            # Airflow does not look into a folder that is ignored, so nothing in it can be saved.
+            # Airflow does not look into an ignored folder, so no rule can include a file in it.
             known[folder] = known[folder.parent] or _matches(folder, True, rules)
     return known[path.parent] or _matches(path, False, rules)
 

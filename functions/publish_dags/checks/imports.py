@@ -1,7 +1,8 @@
-"""Which packages the files of a release ask for, and which of them the image does not have.
+"""Which packages the files of a release import, and which of them the image does not have.
 
-Only imports that every import of the file certainly runs are counted: one in a function, under a
-condition or in a `try` may be meant to fail. What is found is a warning: Airflow has the last word.
+Only imports that certainly run when the file is imported are counted: an import in a function,
+under a condition or in a `try` may be meant to fail. A missing package is a warning, because only
+Airflow can tell for certain.
 """
 
 import ast
@@ -11,12 +12,12 @@ from pathlib import PurePosixPath
 
 from publish_dags.checks.problems import Problem
 
-# The function's Python is the image's. Airflow itself is what the image is for.
+# The function has the same Python as the image, and the image has Airflow.
 _ALWAYS_THERE = sys.stdlib_module_names | {"airflow"}
 
 
 def certain_imports(tree: ast.Module) -> dict[str, int]:
-    """The top-level name of each package that the file imports at once, with the line."""
+    """The top-level name of each package that the file certainly imports, with the line."""
     found: dict[str, int] = {}
     for statement in tree.body:
         for module in _modules(statement):
@@ -36,11 +37,11 @@ def _modules(statement: ast.stmt) -> Iterator[str]:
 def unresolved(
     imports: Mapping[str, Mapping[str, int]], paths: Iterable[str]
 ) -> dict[str, dict[str, int]]:
-    """The imports, by file, of what is no module of the release either."""
+    """The imports, by file, that are not modules of the release."""
     own: set[str] = set()
     for path in paths:
         parts = PurePosixPath(path)
-        # Any folder, not the top ones alone: a DAG may have put it on its path.
+        # Any folder, not only the top-level ones: a DAG may have added it to sys.path.
         own.update(parts.parts[:-1])
         own.add(parts.name.partition(".")[0])
     left = {

@@ -1,4 +1,4 @@
-"""How large a release may be: what every task must be able to hold on its disk."""
+"""How large a release may be: every task has to store it on its disk."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Limits:
         return cls(files, total_mib * _MIB)
 
     def problems(self, files: Sequence[SourceFile]) -> list[Problem]:
-        """What exceeds a limit, found from the listing alone."""
+        """The limits that are exceeded, from the listing alone."""
         found = []
         if len(files) > self.files:
             found.append(Problem("", f"{len(files):,} files; {self.files:,} are allowed"))

@@ -1,4 +1,4 @@
-"""What keeps a release from being published, or should be known about one that is."""
+"""Reasons to refuse a release, or warnings about one that is published."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a file is refused, and where in it. Without a path it is about the release as a whole."""
+    """A problem with a file, and its line. Without a path the problem is the whole release's."""
 
     path: str
     reason: str

@@ -1,4 +1,4 @@
-"""What keeps a file out of a release, found without running any of it."""
+"""Problems of a Python file, found without running it."""
 
 import ast
 import warnings
@@ -13,7 +13,7 @@ from publish_dags.checks.problems import Problem
 
 @dataclass(frozen=True)
 class Finding:
-    """What a look into one file has shown."""
+    """The result of checking one file."""
 
     problem: Problem | None = None
     dags: Mapping[str, int] = field(default_factory=dict)
@@ -25,12 +25,12 @@ def is_python(path: str) -> bool:
 
 
 def examine_source(path: str, source: bytes) -> Finding:
-    """Compile a Python file and look for DAGs in it; neither imports nor runs it.
+    """Compile a Python file and look for DAGs in it, without importing or running it.
 
-    The function's Python is the image's, so what compiles here compiles there.
+    The function has the same Python as the image, so a file that compiles here compiles there.
     """
     try:
-        # From the tree, so that the file is parsed once for both purposes.
+        # Compiled from the tree, so that the file is parsed only once.
         tree = ast.parse(source, path)
         compile(tree, path, "exec", dont_inherit=True)
     except SyntaxError as error:
@@ -45,13 +45,13 @@ def examine_source(path: str, source: bytes) -> Finding:
 
 
 def _might_hold_a_dag(source: bytes) -> bool:
-    """Airflow's own question before it parses a file."""
+    """The heuristic by which Airflow decides whether to parse a file."""
     lowered = source.lower()
     return b"dag" in lowered and b"airflow" in lowered
 
 
 def doubled_dags(files: Mapping[str, Mapping[str, int]]) -> list[Problem]:
-    """DAG ids that two files claim: Airflow would show whichever it happened to parse last."""
+    """DAG ids that two files define: Airflow would show the one that it parsed last."""
     first: dict[str, str] = {}
     problems = []
     for path in sorted(files):
@@ -65,9 +65,9 @@ def doubled_dags(files: Mapping[str, Mapping[str, int]]) -> list[Problem]:
 
 @contextmanager
 def without_syntax_warnings() -> Iterator[None]:
-    """A stray backslash in somebody's DAG is no line of our log.
+    """Keep SyntaxWarnings about users' DAGs, such as invalid escapes, out of the function's log.
 
-    To be entered once around all compiling: what it changes belongs to the whole process.
+    Enter it once around all compiling: warning filters belong to the whole process.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,7 +1,7 @@
-"""Make a kept release current again, and tell what has been current when.
+"""Make a kept release current again, and list which releases were current when.
 
-Rolling back is moving the pointer. It notes the folder and the zip as they are, so that they are
-not published again for what they were; the next change of either is.
+A rollback only moves the pointer. The pointer records the folder and the zip file as they are, so
+that they are not published again; their next change is published.
 """
 
 from dataclasses import dataclass, replace
@@ -22,14 +22,14 @@ class Promoter:
     publisher: Publisher
 
     def promote(self, release: str, by: str, hold: bool) -> ReleasePointer:
-        """NoSuchReleaseError if it is not kept; `previous` is what was current before."""
+        """NoSuchReleaseError if it is not kept; `previous` is the one that was current before."""
         releases = self.publisher.releases
         for _ in range(_ATTEMPTS):
             sight = self.publisher.look()
             wanted = self._previous(sight.release) if release == _PREVIOUS else release
             retiring = sight.pointer.retiring if sight.pointer else ()
             if wanted in retiring:
-                raise NoSuchReleaseError(f"Release {wanted} is not kept any more")
+                raise NoSuchReleaseError(f"Release {wanted} is no longer kept")
             after = releases.release(wanted).manifest
             pointer = ReleasePointer(
                 wanted,
@@ -47,17 +47,19 @@ class Promoter:
             except ConcurrentReleaseError:
                 continue
             return pointer
-        raise ConcurrentReleaseError(f"Others published during each of {_ATTEMPTS} attempts")
+        raise ConcurrentReleaseError(
+            f"Another call published during each of {_ATTEMPTS} attempts: try again"
+        )
 
     def resume(self, by: str) -> None:
-        """End a hold; what has changed meanwhile may be published then."""
+        """End a hold; changes that were made in the meantime can then be published."""
         current = self.publisher.releases.pointer()
         if current and current.pointer.hold:
             pointer = replace(current.pointer, hold=False, by=by, reason="resumed")
             self.publisher.releases.point_to(pointer, current.mark)
 
     def history(self, count: int) -> list[dict[str, Any]]:
-        """The newest first: what became current when, how, through whom, and what it changed."""
+        """The newest first: which release became current when, why, by whom, and its changes."""
         kept = self._kept()
         entries: list[dict[str, Any]] = []
         for each in self.publisher.releases.pointers(2 * count):
@@ -70,7 +72,7 @@ class Promoter:
                 "changes": dict(each.changes),
                 "kept": each.release in kept,
             }
-            # The pointer was written once more to say what is retiring: nothing that happened.
+            # The pointer is also written to announce a removal: that is not an entry of its own.
             if not entries or entries[-1] != entry:
                 entries.append(entry)
             if len(entries) == count:
@@ -85,9 +87,9 @@ class Promoter:
     def _previous(self, current: str | None) -> str:
         for pointer in self.publisher.releases.pointers(_LOOK_BACK):
             if pointer.release != current:
-                # Not kept any more, perhaps: that is said rather than an older one taken instead.
+                # It may no longer be kept: that is an error, not a reason to take an older one.
                 return pointer.release
-        raise NoSuchReleaseError("There is no release before the current one")
+        raise NoSuchReleaseError("No release was current before this one")
 
     def _changes(self, before: str | None, after: Any) -> dict[str, object]:
         try:

@@ -1,13 +1,13 @@
-"""Take away old releases, and never one that a run may still need.
+"""Remove old releases, but never one that a run may still need.
 
-What runs need only Airflow knows: its report names the releases in its database. A release goes if
-it is none of the newest, is not named there (or only by runs that ended long ago), and had stopped
-being current well before the report was written, so that no run can have taken it since. Without a
-report that recent nothing goes.
+Only Airflow knows which releases runs need; it reports the releases in its database. A release is
+removed if it is not one of the newest, if the report does not list it (or only for runs that ended
+long ago), and if it had stopped being current well before the report was written, so that no run
+can have started with it since. Without a recent report nothing is removed.
 
-The pointer is the lock: it names what is retiring before anything is deleted. A promotion that has
-not seen it fails to move the pointer, one that has seen it refuses. So this may run beside
-publishers and be killed anywhere; what it left the next run removes.
+The pointer is the lock: it lists the retiring releases before anything is deleted. A promotion that
+has not seen the list fails to move the pointer, one that has seen it refuses. So a removal may run
+beside publishers and may be killed at any point; the next one removes the rest.
 """
 
 from dataclasses import dataclass, replace
@@ -26,21 +26,21 @@ from publish_dags.ports import (
 # Airflow reports every five minutes.
 _REPORT_LASTS = timedelta(minutes=30)
 
-# Airflow follows the pointer within seconds, and reports a moment after it has asked its database.
+# Airflow follows the pointer within seconds, and writes its report just after the database query.
 _GRACE = timedelta(minutes=10)
 
-# A publisher that was killed may have stored an archive for a release that never came.
+# A publisher that was killed may have stored an archive for a release that was never published.
 _PUBLISHING_LASTS = timedelta(hours=1)
 
-# The pointer names what is retiring, and is read by every task.
+# A limit, because the pointer lists the retiring releases and every task reads it.
 _AT_ONCE = 100
 
-_BUSY = "More releases became current lately than can be looked at, so all are kept"
+_BUSY = "Too many releases became current recently to check them all, so all are kept"
 
 
 @dataclass(frozen=True)
 class Retirement:
-    """What was taken away, and why nothing was although something is due."""
+    """What was removed; or why nothing was removed although some releases are due."""
 
     releases: tuple[str, ...] = ()
     archives: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Retirement:
 
 @dataclass(frozen=True)
 class Retention:
-    """Of releases the newest `count` are kept, and those of runs that ended `days` ago or later."""
+    """Keep the newest `count` releases, and those of runs that ended up to `days` days ago."""
 
     releases: ReleaseStore
     shelf: ReleaseShelf
@@ -59,7 +59,7 @@ class Retention:
     def retire(self) -> Retirement:
         current = self.releases.pointer()
         if current is None or current.pointer.hold:
-            # Whoever holds is looking for something: nothing goes meanwhile.
+            # During a hold someone is investigating: nothing is removed.
             return Retirement()
         inventory = self.shelf.inventory()
         newest_first = sorted(inventory.releases, key=lambda r: (inventory.releases[r], r))[::-1]
@@ -85,7 +85,7 @@ class Retention:
     def _needed(
         self, current: CurrentPointer, reported: UseReported, inventory: Inventory
     ) -> frozenset[str] | None:
-        # Whatever was current since shortly before the report may have been taken after it.
+        # A run may have started, after the report, with a release that was current since then.
         lately = self.shelf.current_since(reported.at - _GRACE)
         if lately is None:
             return None
@@ -94,9 +94,9 @@ class Retention:
         return lately | named | {current.pointer.release}
 
     def _announce(self, current: CurrentPointer, due: list[str], inventory: Inventory) -> bool:
-        """Say in the pointer what goes, unless it says so; False if somebody else moved it.
+        """List the due releases in the pointer, unless listed; False if the pointer was moved.
 
-        What was once said stands until it is gone: another run of this may be deleting it just now.
+        A listed release stays listed until it is deleted: another call may be deleting it now.
         """
         said = {each for each in current.pointer.retiring if each in inventory.releases}
         if said.issuperset(due):
@@ -109,7 +109,7 @@ class Retention:
         return True
 
     def _unneeded_archives(self, inventory: Inventory, kept: set[str]) -> list[str]:
-        """An archive is named as the release that it was made for; others may share it."""
+        """An archive has the name of the release it was created for; others may share it."""
         unneeded = {
             name
             for name, at in inventory.archives.items()
@@ -121,7 +121,7 @@ class Retention:
             try:
                 unneeded.discard(self.shelf.archive_of(release) or "")
             except NoSuchReleaseError:
-                # Better an archive too many than a release that lacks its own.
+                # An archive too many is better than a release without its archive.
                 return []
         return sorted(unneeded)
 

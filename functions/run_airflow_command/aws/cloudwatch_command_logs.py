@@ -37,6 +37,8 @@ class CloudWatchCommandLogs:
                 )
         except AwsCallError:
             # An answer without the log is better than none. A task that never ran has no stream.
-            self._logger.warning("No log of the command", log_stream=log_stream, exc_info=True)
+            self._logger.warning(
+                "Could not read the command's log", log_stream=log_stream, exc_info=True
+            )
             return ()
         return [event["message"].rstrip() for event in response["events"]]

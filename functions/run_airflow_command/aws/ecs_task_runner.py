@@ -24,7 +24,7 @@ _DESCRIBED_AT_ONCE = 100
 
 
 class NoSuchClusterError(AwsCallError):
-    """The cluster is gone, and all tasks with it."""
+    """The cluster no longer exists, and so no task does."""
 
 
 _NO_CLUSTER = {"ClusterNotFoundException": NoSuchClusterError}
@@ -78,10 +78,10 @@ class EcsTaskRunner:
         return [task["taskArn"] for task in tasks if task["lastStatus"] != "STOPPED"]
 
     def _arns(self) -> list[str]:
-        """All tasks of the family: of a start that was cut off before it knew its own, too.
+        """All tasks of the family, including those of starts that were cut off.
 
-        ListTasks can filter by startedBy as well, but then by nothing else, and a stopped task
-        would not be found.
+        ListTasks can also filter by startedBy, but then by nothing else, and would not find a
+        stopped task.
         """
         arns: list[str] = []
         paginator = self._client.get_paginator("list_tasks")
@@ -113,8 +113,8 @@ class EcsTaskRunner:
                 count=1,
                 networkConfiguration=self._placement.network_configuration(),
                 propagateTags="TASK_DEFINITION",
-                # One id for all: the event brings back startedBy, and the token makes a repeated
-                # call find the task of the first.
+                # The same id twice: the event of the task's end contains startedBy, and with the
+                # token a repeated call returns the first call's task.
                 startedBy=record.request_id,
                 clientToken=record.request_id,
                 overrides=overrides(  # type: ignore[arg-type]
@@ -122,7 +122,7 @@ class EcsTaskRunner:
                 ),
             )
         except self._client.exceptions.ConflictException as error:
-            # The token was used with other parameters: the function was updated between the two.
+            # The token was used with other parameters: the function was updated in between.
             response_fields: Mapping[str, Any] = error.response
             task_arns = response_fields.get("resourceIds")
             if not task_arns:

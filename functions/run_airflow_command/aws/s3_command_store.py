@@ -1,9 +1,11 @@
 """Commands in the state bucket.
 
-`commands/<request id>.json` is the request; `commands/<request id>.answered` marks it as done and
-says how it ended; `commands/open/<request id>` exists while its task may run, and is what the sweep
-lists; `commands/locks/<name>` holds the id of the command that has the lock. The function needs
-s3:ListBucket: without it S3 says 403 instead of 404.
+- `commands/<request id>.json` is the record.
+- `commands/<request id>.answered` marks it as answered and contains how it ended.
+- `commands/open/<request id>` exists while its task may run; the sweep lists these.
+- `commands/locks/<name>` contains the id of the command that holds the lock.
+
+The function needs s3:ListBucket: without it S3 answers 403 instead of 404.
 """
 
 import contextlib
@@ -21,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class NoSuchCommandError(AwsCallError):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class ExistsError(AwsCallError):
     """Another call has written the object."""
 
 
-# 409: somebody else is writing it at this moment.
+# 409: another call is writing it at this moment.
 _TAKEN: Final = {"PreconditionFailed": ExistsError, "ConditionalRequestConflict": ExistsError}
 _MISSING: Final = {"NoSuchKey": NoSuchCommandError}
 _OPEN_PREFIX: Final = "commands/open/"
@@ -78,14 +80,14 @@ class S3CommandStore:
         return Outcome(document["exit_code"], document["reason"], document.get("log_tail", ()))
 
     def open(self, request_id: str) -> None:
-        with named_errors("note the command as running"):
+        with named_errors("record the command as running"):
             self._client.put_object(Bucket=self._bucket, Key=_OPEN_PREFIX + request_id, Body=b"")
 
     def is_open(self, request_id: str) -> bool:
         return self._exists(_OPEN_PREFIX + request_id, "look whether the command runs")
 
     def close(self, request_id: str) -> None:
-        with named_errors("note the command as ended"):
+        with named_errors("record the command as ended"):
             self._client.delete_object(Bucket=self._bucket, Key=_OPEN_PREFIX + request_id)
 
     def open_ids(self) -> Sequence[str]:
@@ -107,14 +109,14 @@ class S3CommandStore:
                 )
         except ExistsError:
             holder, _ = self._holder(name)
-            return None if holder == request_id else holder or "somebody who has just left"
+            return None if holder == request_id else holder or "that has just ended"
         return None
 
     def release_lock(self, name: str, request_id: str) -> None:
         holder, etag = self._holder(name)
         if holder != request_id:
             return
-        # The ETag is of the holder's id: should another command have the lock by now, it stays.
+        # The ETag is that of the holder's id: if another command has taken the lock, it stays.
         with (
             contextlib.suppress(ExistsError, NoSuchCommandError),
             named_errors("release the lock", {**_TAKEN, **_MISSING}),
@@ -138,7 +140,7 @@ class S3CommandStore:
 
     def _exists(self, key: str, action: str) -> bool:
         try:
-            # A HEAD request's answer has no body that could name the error.
+            # The answer to a HEAD request has no body with an error code.
             with named_errors(action, {"404": NoSuchCommandError}):
                 self._client.head_object(Bucket=self._bucket, Key=key)
         except NoSuchCommandError:

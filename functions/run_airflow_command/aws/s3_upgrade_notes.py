@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class NoSuchNoteError(AwsCallError):
-    """There is no such object."""
+    """The note does not exist."""
 
 
 class ReplacedNoteError(AwsCallError):
-    """The note is not the one that was read, or there is one already."""
+    """The note has been replaced since it was read, or already exists."""
 
 
-# 409: somebody else is writing at this moment.
+# 409: another call is writing it at this moment.
 _CONFLICTS = {
     "PreconditionFailed": ReplacedNoteError,
     "ConditionalRequestConflict": ReplacedNoteError,
@@ -36,13 +36,13 @@ class S3UpgradeNotes:
         key = heads_key(family_and_revision(task_definition_arn))
         try:
             with named_errors("call the migration off", _CONFLICTS):
-                # In the place of the heads that the migration would note before it begins: a task
-                # that starts only now finds the place taken and leaves.
+                # At the key of the heads that the migration writes before it begins: a task that
+                # starts only now finds the note and exits.
                 self._client.put_object(
                     Bucket=self._bucket, Key=key, Body=HeadsNote(None).to_bytes(), IfNoneMatch="*"
                 )
         except ReplacedNoteError:
-            with named_errors("read the migration's record"):
+            with named_errors("read the migration's note"):
                 found = self._client.get_object(Bucket=self._bucket, Key=key)
                 return HeadsNote.from_bytes(found["Body"].read()).called_off
         return True
@@ -60,8 +60,8 @@ class S3UpgradeNotes:
 
     def forget_quiesced(self, noted: QuiescedServices) -> bool:
         try:
-            with named_errors("note that the services run again", _CONFLICTS):
-                # Overwritten, not deleted: a delete cannot be made to depend on what was read.
+            with named_errors("record that the services run again", _CONFLICTS):
+                # Overwritten, not deleted, under the condition that it is still what was read.
                 self._client.put_object(
                     Bucket=self._bucket,
                     Key=QUIESCED_KEY,

@@ -1,1 +1,1 @@
-"""One command from its validation to the answer: pure logic behind ports."""
+"""A command from its validation to its answer: pure logic behind ports."""

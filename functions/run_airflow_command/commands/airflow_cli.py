@@ -1,4 +1,4 @@
-"""What is known of Airflow's command line: enough to refuse a mistake before it costs a task.
+"""Airflow's command line: enough of it to refuse a mistake before it costs a task.
 
 Besides `contracts` it needs only the standard library, because a test in Airflow's own environment
 (tests/unit/image/test_airflow_cli.py) compares it with the real parser.
@@ -14,7 +14,7 @@ from contracts.airflow_cli import (
     ROTATE_SECRET,
 )
 
-# Every command of the image's Airflow with its providers: first word → second words, if it has any.
+# Every command of the image's Airflow and its providers: first word → second words, if any.
 AIRFLOW_COMMANDS = {
     "api-server": "",
     "assets": "details list materialize",
@@ -55,9 +55,9 @@ AIRFLOW_COMMANDS = {
     "version": "",
 }
 
-# These run until they are stopped: a task that nobody ends, and pays for.
+# These run until they are stopped: their task would run, and cost, without end.
 _NEVER_ENDS = (
-    "runs until it is stopped, and a command's task must end by itself: the services run it"
+    "runs until it is stopped, but a command's task must end by itself: the services run it"
 )
 _ERASES = (
     "erases the metadata database: restore a snapshot, or delete the stack and deploy a new one"
@@ -74,12 +74,13 @@ _REFUSED = {
     ("db", "reset"): _ERASES,
     ("db-manager", "reset"): _ERASES,
     ("fab-db", "reset"): _ERASES,
-    ("db", "shell"): "wants a terminal, and a command's task has none",
+    ("db", "shell"): "needs a terminal, and a command's task has none",
 }
 
-# Two of these at once, of the same or of two kinds, would change or empty the same tables.
-# Not upgrade-schema and restore-schema: a refusal in a rollback would strand the stack. In the
-# database all of them, those two as well, wait for each other's end (`database_turn` in the image).
+# Two of these at the same time, of the same kind or not, would change or empty the same tables.
+# upgrade-schema and restore-schema are not listed: refusing one in a rollback would leave the stack
+# in UPDATE_ROLLBACK_FAILED. In the database all of them, including those two, wait for each other
+# (a lock that the image takes).
 _CHANGES_THE_DATABASE = (
     CHANGES_SCHEMA | CHANGES_ROWS | frozenset({(CLEAN_DATABASE,), (ROTATE_SECRET,)})
 )
@@ -91,7 +92,7 @@ class InvalidCommandError(Exception):
 
 
 def problem_of(command: tuple[str, ...]) -> str | None:
-    """Why this command is not run, in one sentence; None when it may be."""
+    """Why this command is refused, in one sentence; None when it may run."""
     group = command[0]
     if group in OWN_COMMANDS:
         return None
@@ -101,18 +102,18 @@ def problem_of(command: tuple[str, ...]) -> str | None:
         if words in _REFUSED:
             return f"'{' '.join(words)}' {_REFUSED[words]}"
     known = AIRFLOW_COMMANDS[group].split()
-    # An option before the second word, --help above all, is Airflow's to judge.
+    # An option before the second word, above all --help, is left to Airflow.
     if not known or (command[1:] and (command[1] in known or command[1].startswith("-"))):
         return None
     if not command[1:]:
         return f"'{group}' needs another word: {', '.join(known)}"
     near = difflib.get_close_matches(command[1], known, n=1)
-    hint = f"did you mean '{group} {near[0]}'?" if near else f"it has: {', '.join(known)}"
+    hint = f"did you mean '{group} {near[0]}'?" if near else f"its commands: {', '.join(known)}"
     return f"'{group}' has no command '{command[1][:60]}'; {hint}"
 
 
 def lock_of(command: tuple[str, ...]) -> str | None:
-    """The lock that the command needs; None when it may run beside any other."""
+    """The lock that the command needs; None when it may run beside any other command."""
     locked = any(words in _CHANGES_THE_DATABASE for words in _beginnings(command))
     return DATABASE_LOCK if locked else None
 
@@ -128,5 +129,5 @@ def _unknown(group: str) -> str:
         return f"Airflow has no command '{group}'; did you mean '{near[0]}'?"
     if " " in group:
         words = ", ".join(f'"{word}"' for word in group.split())
-        return f"Airflow has no command '{group}': give each word by itself, [{words}, …]"
-    return f"Airflow has no command '{group}'; it has: {', '.join(known)}"
+        return f"Airflow has no command '{group}': give each word separately, [{words}, …]"
+    return f"Airflow has no command '{group}'; its commands: {', '.join(known)}"

@@ -1,6 +1,7 @@
-"""The tick of the sweep, which is a safety net and no reason to fail.
+"""The tick of the sweep. A tick that cannot be set is logged and is not an error.
 
-A migration, or worse its rollback, must not fail because EventBridge Scheduler does.
+The sweep is a safety net: a migration, or even its rollback, must not fail because EventBridge
+Scheduler fails.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ _INTERVAL = timedelta(seconds=60)
 
 
 class Schedule(Protocol):
-    """What calls the function again, at that time or earlier."""
+    """Calls the function again, at that time or earlier."""
 
     def ensure(self, moment: datetime) -> None: ...
 
@@ -30,4 +31,6 @@ class BestEffortTick:
         try:
             self._schedule.ensure(self._now() + _INTERVAL)
         except AwsCallError:
-            self._logger.exception("The sweep could not be scheduled: a lost event stays lost")
+            self._logger.exception(
+                "Could not schedule the sweep: a lost event would not be noticed"
+            )

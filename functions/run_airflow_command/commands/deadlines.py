@@ -1,26 +1,26 @@
-"""How long a command may take, as pure arithmetic.
+"""How long a command may take: pure arithmetic.
 
-CloudFormation stops waiting after ServiceTimeout and then knows nothing of the cause. So the task
-is stopped well before: its end is an event that is answered as any other, with exit code and log.
-Only when ECS does not bring that event in time is the request answered without it.
+CloudFormation stops waiting after ServiceTimeout and then does not know the cause. So the task is
+stopped well before: its end is an event like any other, and the answer contains exit code and log.
+Only if ECS does not send that event in time is the request answered without it.
 
-The sweep looks once a minute, and EventBridge Scheduler may be late by another, so each of the two
-moments leaves three minutes to the next; a ServiceTimeout too short for that is divided.
+The sweep runs once a minute, and EventBridge Scheduler may be another minute late, so three minutes
+lie between one moment and the next. A ServiceTimeout that is too short for that is divided.
 """
 
 from datetime import datetime, timedelta
 
 from run_airflow_command.commands.record import CommandRecord
 
-# CloudFormation's own, when the template names none, and the most that it takes.
+# CloudFormation's default, which is also its maximum.
 _DEFAULT_SERVICE_TIMEOUT = timedelta(hours=1)
 _STOP_BEFORE_TIMEOUT = timedelta(minutes=6)
 _ANSWER_BEFORE_TIMEOUT = timedelta(minutes=3)
-# Nobody waits for a command that a person or a schedule started, but it must not run for ever.
+# No one waits for a command of a direct call or a schedule, but it must not run for ever.
 _LONGEST_COMMAND = timedelta(hours=12)
-# A Fargate task starts in 20 to 90 s. The function's call and its two repetitions fit in as well.
+# A Fargate task starts in 20 to 90 s. The function's call and its two repetitions fit in, too.
 _LONGEST_START = timedelta(minutes=10)
-# Nobody listens any more.
+# After this CloudFormation ignores an answer.
 _CLOUDFORMATION_GIVES_UP = timedelta(hours=1)
 
 
@@ -30,7 +30,7 @@ def service_timeout(record: CommandRecord) -> timedelta:
 
 
 def start_by(record: CommandRecord) -> datetime:
-    """When the task must run, or have run."""
+    """When the task must have started."""
     return min(record.started_at + _LONGEST_START, stop_at(record))
 
 
@@ -43,7 +43,7 @@ def stop_at(record: CommandRecord) -> datetime:
 
 
 def answer_at(record: CommandRecord) -> datetime:
-    """When the caller is told that it failed, even if the task has not stopped yet."""
+    """When failure is reported to the caller, even if the task has not stopped yet."""
     if record.request is None:
         return stop_at(record) + _ANSWER_BEFORE_TIMEOUT
     limit = service_timeout(record)
@@ -51,5 +51,5 @@ def answer_at(record: CommandRecord) -> datetime:
 
 
 def is_forgotten(record: CommandRecord, now: datetime) -> bool:
-    """Whether nobody waits for an answer any more."""
+    """Whether CloudFormation no longer waits for an answer."""
     return record.request is not None and now > record.started_at + _CLOUDFORMATION_GIVES_UP

@@ -1,16 +1,16 @@
-"""Start a command, and answer for it when its task has stopped.
+"""Start a command, and answer the caller when its task has stopped.
 
-The two halves are different calls of the function, minutes or an hour apart, and each of them may
-happen more than once (Lambda repeats, EventBridge delivers at least once) or not at all. So:
+The two steps are different calls of the function, up to an hour apart, and each may happen more
+than once (Lambda repeats, EventBridge delivers at least once) or not at all. So:
 
-1. The request is stored, and noted as open, before the task starts: no task can stop without a
-   record to answer from, and the sweep (sweep.py) finds whatever no event announces.
+1. The request is stored and recorded as open before the task starts. So no task can stop without a
+   record to answer from, and the sweep (sweep.py) finds an end whose event was lost.
 2. The request's id is the task's client token: repeating the start starts no second task.
 3. The answer is sent first and marked as sent afterwards. A crash between the two sends the same
-   answer twice, which CloudFormation ignores. The other order would lose it, and CloudFormation
-   would wait for the rest of the hour.
-4. A command is closed, and its lock released, when its task has ended: never when only the answer
-   has been sent.
+   answer twice, which CloudFormation ignores. In the other order the answer would be lost, and
+   CloudFormation would wait for the rest of the hour.
+4. A command is closed, and its lock released, when its task has ended; not when only the answer has
+   been sent.
 """
 
 import contextlib
@@ -46,12 +46,12 @@ _LOCK_POLL_SECONDS = 5
 
 
 class CommandBusyError(Exception):
-    """Another command has the lock that this one needs."""
+    """Another command holds the lock that this one needs."""
 
 
 @dataclass(frozen=True)
 class StartedCommand:
-    """Where to look for a command that was started."""
+    """A started command's task and log."""
 
     request_id: str
     task_arn: str
@@ -60,7 +60,7 @@ class StartedCommand:
 
 
 class Completion(Enum):
-    """What became of the news that a task has stopped."""
+    """The result of handling a stopped task."""
 
     COMPLETED = auto()
     ALREADY_COMPLETED = auto()
@@ -75,7 +75,7 @@ class CompletedCommand:
 
 
 def _nobody(record: CommandRecord, outcome: Outcome) -> None:
-    """Reports to nobody."""
+    """Reports nothing."""
 
 
 def _now() -> datetime:
@@ -83,7 +83,7 @@ def _now() -> datetime:
 
 
 def _nothing(task: StoppedTask) -> None:
-    """Most commands leave nothing behind."""
+    """Does nothing: most commands leave nothing to clean up."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,12 @@ class Commands:
     logs: CommandLogs
     channel: AnswerChannel
     tick: Tick
-    # Called once for each command, when its end has become known.
+    # Called once for each command, when its end is known.
     report: Callable[[CommandRecord, Outcome], None] = _nobody
     now: Callable[[], datetime] = _now
     sleep: Callable[[float], None] = time.sleep
-    # What a task has left to be done when it has ended. Before the answer, because CloudFormation
-    # goes on with it; also when it was answered, because a command may outlive its answer.
+    # Cleans up after a task that has ended. Called before the answer, because CloudFormation
+    # continues with the answer; also after it, because a task may outlive its answer.
     before_answer: Callable[[StoppedTask], None] = _nothing
 
     def start(
@@ -112,7 +112,7 @@ class Commands:
         maintenance: str | None = None,
         patience_seconds: float = 0,
     ) -> StartedCommand:
-        """Start the command once. `patience_seconds` is how long it may wait for its lock."""
+        """Start the command once. It may wait `patience_seconds` for its lock."""
         words = checked_command(command, size)
         record = self.store.find(request_id)
         if record is not None and self.store.is_completed(request_id):
@@ -124,7 +124,7 @@ class Commands:
             self.store.save(record)
         self.store.open(request_id)
         try:
-            # Before the task: should this call be cut off, somebody must look.
+            # Before the task: if this call is cut off, the sweep must run.
             self.tick.ensure()
             self._lock(record, patience_seconds)
             task_arn = self.runner.run(record, task_definition_arn)
@@ -136,7 +136,7 @@ class Commands:
         return self._started(record)
 
     def complete(self, task: StoppedTask) -> CompletedCommand:
-        """Answer for a stopped task, unless that was done or nobody asked for it."""
+        """Answer the caller of a stopped task, unless that was done or it is not a command."""
         record = self.store.find(task.started_by) if task.started_by else None
         if record is None:
             return CompletedCommand(Completion.NOT_OURS)
@@ -144,7 +144,7 @@ class Commands:
         if self.store.is_completed(record.request_id):
             self.close(record)
             return CompletedCommand(Completion.ALREADY_COMPLETED, record)
-        # CloudFormation shows no reason of a success.
+        # CloudFormation shows no reason for a success.
         unread = task.succeeded and record.request is not None
         log_lines = () if unread else self.logs.tail(task.id)
         outcome = outcome_of(task, log_lines)
@@ -155,13 +155,13 @@ class Commands:
         return CompletedCommand(completion, record, outcome)
 
     def give_up(self, record: CommandRecord, reason: str) -> None:
-        """Tell the caller that the command failed, though its task has not (been seen to) stop."""
+        """Report failure to the caller, although the task is not known to have stopped."""
         if record.request is not None:
             send_answer(record.request, Answer("FAILED", reason), self.channel)
         self._mark(record, Outcome(None, reason))
 
     def close(self, record: CommandRecord) -> None:
-        """The command's task has ended, or never was: let others run, and let the sweep rest."""
+        """The task has ended, or was never started: release the lock, and end the sweep for it."""
         if lock := lock_of(record.command):
             self.store.release_lock(lock, record.request_id)
         self.store.close(record.request_id)
@@ -183,13 +183,13 @@ class Commands:
             elif self.now().timestamp() >= give_up_at:
                 raise CommandBusyError(
                     f"Another command that changes the database is running (request {holder}): "
-                    "wait for its end, or stop its task"
+                    "wait until it has ended, or stop its task"
                 )
             else:
                 self.sleep(_LOCK_POLL_SECONDS)
 
     def _has_ended(self, holder: str) -> bool:
-        """Whether the lock is stale: its holder is gone and nobody has noticed, or could."""
+        """Whether the lock is stale: its holder has ended without releasing it."""
         if not self.store.is_open(holder):
             return True
         record = self.store.find(holder)
@@ -200,12 +200,12 @@ class Commands:
         return True
 
     def _abandon(self, record: CommandRecord, error: Exception) -> None:
-        """The start has failed, and the caller will hear it from the error.
+        """The start has failed, and the error reports that to the caller.
 
-        After a refusal all is over. Otherwise ECS may have started the task all the same: it stays
-        open, so that the sweep stops the task if there is one.
+        After a refusal the command is closed. Otherwise ECS may have started the task nevertheless:
+        the command stays open, so that the sweep stops the task if there is one.
         """
-        # What follows is a matter of tidiness; the sweep can do without.
+        # The sweep cleans up if this fails.
         with contextlib.suppress(AwsCallError):
             if isinstance(error, CommandBusyError | TaskNotStartedError):
                 self.close(record)

@@ -1,4 +1,4 @@
-"""What became of a command, for whoever waits for it or asks later."""
+"""Wait for a command's result, or return its progress."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ class CommandPolling:
     commands: Commands
 
     def wait(self, request_id: str, seconds: float) -> dict[str, Any]:
-        """The result, or how far it has come when the time is over."""
+        """The result, or the progress when the time is over."""
         until = self.commands.now().timestamp() + seconds
         while True:
             result = self._result(request_id)
@@ -30,27 +30,26 @@ class CommandPolling:
         record = self.commands.store.find(request_id)
         if record is None:
             raise InvalidCommandError(
-                f"There is no command with the requestId {request_id}; commands are remembered for "
-                "a week"
+                f"There is no command with the requestId {request_id}; commands are kept for a week"
             )
         outcome = self.commands.store.outcome(request_id)
         if outcome is not None:
             return self._ended(record, outcome)
         task = self.commands.runner.find(record)
         if task is not None and task.stopped is not None:
-            # Here the end is seen a moment before its event; whichever comes second finds it done.
+            # The end was seen here before its event: the event's call finds it completed.
             outcome = self.commands.complete(task.stopped).outcome
             outcome = outcome or self.commands.store.outcome(request_id)
             if outcome is not None:
                 return self._ended(record, outcome)
         if task is None and not self.commands.store.is_open(request_id):
-            return self._told(record, "NOT_STARTED", message="The command was not started")
+            return self._report(record, "NOT_STARTED", message="The command was not started")
         status = task.status if task else "STARTING"
         message = f'Still {status}: ask again with {{"requestId": "{request_id}"}}'
-        return self._told(record, status, message=message)
+        return self._report(record, status, message=message)
 
     def _ended(self, record: CommandRecord, outcome: Outcome) -> dict[str, Any]:
-        return self._told(
+        return self._report(
             record,
             "SUCCEEDED" if outcome.exit_code == 0 else "FAILED",
             exitCode=outcome.exit_code,
@@ -58,7 +57,7 @@ class CommandPolling:
             logTail=list(outcome.log_tail),
         )
 
-    def _told(self, record: CommandRecord, status: str, **more: Any) -> dict[str, Any]:
+    def _report(self, record: CommandRecord, status: str, **more: Any) -> dict[str, Any]:
         place: dict[str, Any] = {}
         if record.task_arn:
             log_group, log_stream = self.commands.logs.location(task_id(record.task_arn))

@@ -16,10 +16,11 @@ class InvalidRecordError(Exception):
 
 @dataclass(frozen=True)
 class CommandRecord:
-    """Who asked for which command, and when.
+    """A command, who asked for it, and when.
 
-    `request` is None for a direct invocation. `task_arn` is None until ECS has named the task.
-    `abandoned` is set when the caller was told that it failed although ECS may have started it.
+    `request` is None for a direct call. `task_arn` is None until ECS has started the task.
+    `abandoned` is set when the caller was told that the start failed although ECS may have started
+    the task.
     """
 
     request_id: str
@@ -62,7 +63,7 @@ class CommandRecord:
                 abandoned=document["abandoned"],
             )
         except (ValueError, KeyError, TypeError) as error:
-            # Without the cause: it may quote the record, and so the response URL.
+            # Without the cause: its text may contain the record, and so the response URL.
             raise InvalidRecordError(
-                f"The record is not what this function writes: {type(error).__name__}"
+                f"The stored record of the command cannot be read: {type(error).__name__}"
             ) from None

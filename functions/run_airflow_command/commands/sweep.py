@@ -1,7 +1,7 @@
-"""Find what no event has announced: lost ends, tasks that never start or never end.
+"""Find ends whose events were lost, and tasks that never start or never end.
 
-Nothing ticks while nothing is open. A start makes the tick, and the sweep renews it as long as it
-finds an open command; the last tick finds none and is not renewed.
+There is no tick while no command is open. A start sets the tick, and the sweep sets it again as
+long as it finds an open command; the last tick finds none and is not set again.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from run_airflow_command.ports import SeenTask
 
 
 class Finding(Enum):
-    """What a look at one open command has found."""
+    """The result of checking one open command."""
 
     RUNNING = auto()
     END_WAS_MISSED = auto()
@@ -28,33 +28,33 @@ class Finding(Enum):
 @dataclass(frozen=True)
 class Sweep:
     commands: Commands
-    # Called for a command that could not be looked after; the next look tries again.
+    # Called for a command that could not be checked; the next sweep tries again.
     failed: Callable[[str, Exception], None]
 
     def run(self) -> dict[str, Finding]:
-        """Look after every open command."""
+        """Check every open command."""
         open_ids = self.commands.store.open_ids()
         if open_ids:
-            # First: a sweep that is cut off is resumed.
+            # First, so that a sweep that is cut off is repeated.
             self.commands.tick.ensure()
         findings = {}
         for request_id in open_ids:
             try:
-                findings[request_id] = self._look_after(request_id)
+                findings[request_id] = self._check(request_id)
             except Exception as error:
-                # One that cannot be helped must not keep the others from being looked after.
+                # One error must not prevent the other commands from being checked.
                 self.failed(request_id, error)
         return findings
 
-    def _look_after(self, request_id: str) -> Finding:
+    def _check(self, request_id: str) -> Finding:
         commands = self.commands
         record = commands.store.find(request_id)
         if record is None:
             commands.store.close(request_id)
             return Finding.GONE
         task = commands.runner.find(record)
-        if self._nobody_waits(record):
-            return self._clear_up(record, task)
+        if self._needs_no_answer(record):
+            return self._clean_up(record, task)
         if task is not None and task.stopped is not None:
             completed = commands.complete(task.stopped)
             missed = completed.completion is Completion.COMPLETED
@@ -72,17 +72,17 @@ class Sweep:
             return Finding.GIVEN_UP
         return Finding.STOPPED
 
-    def _nobody_waits(self, record: CommandRecord) -> bool:
+    def _needs_no_answer(self, record: CommandRecord) -> bool:
         return (
             record.abandoned
             or deadlines.is_forgotten(record, self.commands.now())
             or self.commands.store.is_completed(record.request_id)
         )
 
-    def _clear_up(self, record: CommandRecord, task: SeenTask | None) -> Finding:
-        """No task goes on for a request that has been answered."""
+    def _clean_up(self, record: CommandRecord, task: SeenTask | None) -> Finding:
+        """Stop the task of a request that has been answered."""
         if task is not None and task.stopped is None:
-            self._stop(task, "Nobody waits for this command any more")
+            self._stop(task, "The caller no longer waits for this command")
             return Finding.STOPPED
         if task is None and self.commands.now() < deadlines.start_by(record):
             return Finding.RUNNING
@@ -100,7 +100,7 @@ class Sweep:
         if task is not None and not task.has_run and now >= deadlines.start_by(record):
             return f"The task did not start within {seconds} s: it is still {task.status}"
         if now >= deadlines.stop_at(record):
-            return f"The command did not end within {seconds} s and is stopped"
+            return f"The command did not end within {seconds} s and was stopped"
         return None
 
     def _stop(self, task: SeenTask, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""How a command ended, and how that is told."""
+"""How a command ended: the result that is stored, and the answer to CloudFormation."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def outcome_of(task: StoppedTask, log_lines: Sequence[str]) -> Outcome:
 
 
 def answer_for(task: StoppedTask, log_lines: Sequence[str]) -> Answer:
-    """The answer to CloudFormation; the reason starts with the cause and ends with the log."""
+    """The answer to CloudFormation. The reason starts with the cause and ends with the log."""
     if task.succeeded:
         return Answer("SUCCESS", data={"ExitCode": "0", "TaskArn": task.arn})
     outcome = outcome_of(task, log_lines)

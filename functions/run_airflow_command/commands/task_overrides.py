@@ -1,4 +1,4 @@
-"""What RunTask is told about one command: its words, its size, its role."""
+"""RunTask's overrides for one command: its words, its size, its role."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,13 +8,13 @@ from contracts.names import COMMAND
 from run_airflow_command.commands.airflow_cli import InvalidCommandError
 from shared.fargate_sizes import size_problem
 
-# RunTask's limit, JSON characters included.
+# RunTask's limit for the overrides as JSON.
 MAX_OVERRIDES_CHARACTERS = 8192
 
 
 @dataclass(frozen=True)
 class TaskSize:
-    """CPU units and memory in MiB for one command, instead of the task definition's."""
+    """CPU units and memory in MiB for one command, in place of the task definition's."""
 
     cpu: int
     memory_mib: int
@@ -42,7 +42,7 @@ def _is_number(value: object) -> bool:
 def overrides(
     command: list[str], size: TaskSize | None = None, rotation_task_role_arn: str = ""
 ) -> dict[str, Any]:
-    """RunTask's overrides. Whoever may describe tasks reads them: never a secret here."""
+    """RunTask's overrides. DescribeTasks shows them, so they must not contain a secret."""
     task = {"cpu": str(size.cpu), "memory": str(size.memory_mib)} if size else {}
     # The one command that may write secrets and restart services.
     if command[0] == ROTATE_SECRET and rotation_task_role_arn:

@@ -25,7 +25,7 @@ def checked_command(value: object, size: TaskSize | None = None) -> tuple[str, .
         raise InvalidCommandError(
             'The command must be a list of strings, such as ["dags", "list"]; it is: '
             f"{type(value).__name__}"
-            + (" with other things in it" if isinstance(value, list) else "")
+            + (" with other types in it" if isinstance(value, list) else "")
         )
     if not value or not value[0].strip():
         raise InvalidCommandError('The command is empty: give one, such as ["dags", "list"]')
@@ -34,8 +34,8 @@ def checked_command(value: object, size: TaskSize | None = None) -> tuple[str, .
     characters = len(json.dumps(overrides(value, size)))
     if characters > MAX_OVERRIDES_CHARACTERS:
         raise InvalidCommandError(
-            f"The command takes {characters} characters of the {MAX_OVERRIDES_CHARACTERS} that ECS "
-            "allows: shorten it, or put the data where the command can read it"
+            f"The command has {characters} characters, but ECS allows {MAX_OVERRIDES_CHARACTERS}: "
+            "shorten it, or put the data where the command can read it"
         )
     command = tuple(value)
     if problem := problem_of(command):
@@ -46,14 +46,14 @@ def checked_command(value: object, size: TaskSize | None = None) -> tuple[str, .
 def checked_request_id(value: object) -> str:
     if not isinstance(value, str) or not _REQUEST_ID.fullmatch(value):
         raise InvalidCommandError(
-            'A "requestId" is 1 to 64 letters, digits, hyphens and underscores, and starts with a '
+            'A "requestId" has 1 to 64 letters, digits, hyphens and underscores, and starts with a '
             "letter or a digit"
         )
     return value
 
 
 def _as_list(text: str) -> str:
-    """What the caller probably meant, ready to be pasted."""
+    """The list that the caller probably meant, ready to paste."""
     try:
         words = shlex.split(text)
     except ValueError:

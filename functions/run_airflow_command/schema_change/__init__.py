@@ -1,1 +1,1 @@
-"""What a schema change needs beyond a command: the way back and the services."""
+"""What a schema change needs besides the command: the rollback, and the services' counts."""

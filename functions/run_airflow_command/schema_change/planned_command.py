@@ -1,8 +1,8 @@
-"""The migration as CloudFormation asks for it, forwards and back, and what must come back after it.
+"""The command that CloudFormation's request for a schema change needs, forwards or back.
 
-The work itself is in the image (`airflow_on_fargate.schema_change`): in a rollback the code of this
-function may already be the old one, but the newer image still runs. Left to do here is what the
-image's task cannot do: choose the image, and clean up when the task has ended, however it ended.
+The image does the work (`airflow_on_fargate.schema`): in a rollback the code of this function may
+already be the old one, but the newer image still runs. This package does what the image's task
+cannot do: choose the image, and give the services their counts back when the task has ended.
 """
 
 from dataclasses import dataclass
@@ -23,29 +23,29 @@ class PlannedCommand:
 def plan(
     request: CustomResourceRequest, default_task_definition_arn: str, notes: UpgradeNotes
 ) -> PlannedCommand | None:
-    """The command that fulfils the request; None if there is nothing to do.
+    """The command for the request; None if there is nothing to do.
 
-    A resource with `CommandOnRollback` is told its way back: when CloudFormation goes back to an
-    older revision, that command runs with the newer one.
+    `CommandOnRollback` is the command for the way back: when CloudFormation rolls back to an older
+    revision, that command runs with the newer revision.
     """
     properties, old_properties = request.properties, request.old_properties
-    # The request names the revision that belongs to it: in a rollback the environment may already,
-    # or still, name another one.
+    # The request contains its revision: in a rollback the function's environment may contain
+    # another one.
     wanted = str(properties.get("TaskDefinitionArn") or default_task_definition_arn)
     present = str(old_properties.get("TaskDefinitionArn") or "")
     if "CommandOnRollback" not in old_properties or not is_rollback(wanted, present):
         return PlannedCommand(properties.get("Command"), wanted)
-    # An image that never changed anything need not be able to start: perhaps that is what failed.
+    # If the migration never began, the newer image is not started: perhaps it cannot start.
     if notes.call_off(present):
         return None
     return PlannedCommand(old_properties["CommandOnRollback"], present)
 
 
 def is_rollback(wanted: str, present: str) -> bool:
-    """Whether an update goes back to a revision that was there before.
+    """Whether an update goes back to a former revision.
 
-    Every deployment registers a new revision, also one of an older image; only a rollback names an
-    older one.
+    Every deployment registers a new revision, even with an older image. Only a rollback goes back
+    to an older revision.
     """
     if not present or family(wanted) != family(present):
         return False

@@ -1,4 +1,4 @@
-"""What a schema change needs of AWS."""
+"""What a schema change needs from AWS."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,7 +6,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class QuiescedServices:
-    """Services that a task has set to 0, with their counts. `version` is of the note itself."""
+    """Services that a task has set to 0, with their counts. `version` is the note's."""
 
     owner: str
     counts: dict[str, int]
@@ -14,21 +14,21 @@ class QuiescedServices:
 
 
 class UpgradeNotes(Protocol):
-    """What the image's commands have written down."""
+    """The notes of the image's schema commands."""
 
     def call_off(self, task_definition_arn: str) -> bool:
-        """Whether no migration to this revision's image has begun; then none will any more."""
+        """Prevent the migration to this revision's image; False if it has already begun."""
 
     def quiesced(self) -> QuiescedServices | None: ...
 
     def forget_quiesced(self, noted: QuiescedServices) -> bool:
-        """Forget just this note; False when it has been replaced by another."""
+        """Clear exactly this note; False if it has been replaced by another."""
 
 
 class Services(Protocol):
     """The services of the cluster."""
 
     def desired_count(self, service_arn: str) -> int | None:
-        """None if there is no such service any more."""
+        """None if the service no longer exists."""
 
     def set_desired_count(self, service_arn: str, count: int) -> None: ...

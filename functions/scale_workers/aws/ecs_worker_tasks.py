@@ -27,28 +27,27 @@ _TASKS_PER_DESCRIPTION = 100
 _SPOT = "FARGATE_SPOT"
 _NO_CAPACITY = "Capacity is unavailable"
 
-# How long a worker that fills the minimum may idle; it leaves then, so that one is replaced which
-# is no longer needed, or hangs.
+# The idle timeout of a worker that fills the minimum. It is not endless, so that a worker that is
+# no longer needed, or hangs, is replaced.
 _STANDING_IDLE_SECONDS = 6 * 3600
 
 
-# Nobody but the scaler reads it: ECS repeats an environment to the letter, a size in its own way.
+# Only the scaler reads it: ECS returns an environment unchanged, but formats sizes differently.
 _SIZE = "WORKER_SIZE"
 
 
 class LaunchedByAnotherError(AwsCallError):
-    """Another look is launching workers at this moment."""
+    """Another call is launching these workers at this moment."""
 
 
 class NoSuchTaskError(AwsCallError):
-    """ECS has forgotten the task: it stopped long ago."""
+    """ECS no longer knows the task: it stopped long ago."""
 
 
 class EcsWorkerTasks:
-    """The workers of one fleet, told from others by `startedBy`, which is the queue's name.
+    """The workers of one fleet. `startedBy` is the name of the fleet's queue.
 
-    All fleets share one task definition; what a fleet's workers have of their own is said when they
-    are started.
+    All fleets share one task definition; what differs is passed as overrides.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class EcsWorkerTasks:
         return [self._worker(task) for task in self._tasks("RUNNING") if self._is_ours(task)]
 
     def _is_ours(self, task: "TaskTypeDef") -> bool:
-        # Whoever starts one by hand need not name a queue.
+        # A worker that is started by hand may have no `startedBy`.
         return (task.get("startedBy") or DEFAULT_QUEUE) == self._queue
 
     def _worker(self, task: "TaskTypeDef") -> WorkerTask:
@@ -90,8 +89,8 @@ class EcsWorkerTasks:
         )
 
     def remaining(self) -> Sequence[str]:
-        # A task that was told to stop is listed as STOPPED at once, but keeps its network interface
-        # until its last status says so too.
+        # A task that is being stopped is listed as STOPPED at once, but keeps its network interface
+        # until its last status is STOPPED, too.
         return [
             task["taskArn"]
             for desired_status in ("RUNNING", "STOPPED")
@@ -121,7 +120,7 @@ class EcsWorkerTasks:
             except LaunchedByAnotherError:
                 break
             except AwsCallError as error:
-                # What earlier batches started counts; the rest is the next look's.
+                # The workers of earlier batches count; the next check starts the rest.
                 failures.append(str(error))
                 break
             started += [task["taskArn"] for task in response["tasks"]]
@@ -143,8 +142,8 @@ class EcsWorkerTasks:
             return
 
     def _tasks(self, desired_status: Literal["RUNNING", "STOPPED"]) -> Iterator["TaskTypeDef"]:
-        with named_errors("look at the workers"):
-            # By family, which all revisions share; `startedBy` would admit no second filter.
+        with named_errors("list the workers"):
+            # By family, which all revisions share; `startedBy` allows no second filter.
             pages = self._client.get_paginator("list_tasks").paginate(
                 cluster=self._placement.cluster_arn,
                 family=self._family,
@@ -158,7 +157,7 @@ class EcsWorkerTasks:
                     )["tasks"]
 
     def _how(self, launch: Launch) -> dict[str, Any]:
-        """A strategy excludes a launch type, and is no fallback: one provider at a time."""
+        """A strategy excludes a launch type and does not fall back: use one provider at a time."""
         how: dict[str, Any] = (
             {"capacityProviderStrategy": [{"capacityProvider": _SPOT, "weight": 1}]}
             if launch.on_spot
@@ -188,7 +187,7 @@ class EcsWorkerTasks:
 
 
 def _environment(task: "TaskTypeDef") -> dict[str, str]:
-    """What was said when it was started."""
+    """The environment overrides with which the worker was started."""
     return {
         each["name"]: each["value"]
         for container in task.get("overrides", {}).get("containerOverrides", [])

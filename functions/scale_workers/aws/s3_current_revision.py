@@ -1,7 +1,7 @@
-"""The current revision, and who drains besides: the drain object (contracts.drain_orders).
+"""The current revision and the workers to drain: the drain object (contracts.drain_orders).
 
-The revision is written by a deployment only. A change of the function's environment does not do: it
-would come minutes before the deployment's end and start workers that find themselves not current.
+Only a deployment writes the revision. The function's environment cannot be used for it: it changes
+minutes before the deployment's end, and workers started then would not be current.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class NeverDeployedError(AwsCallError):
-    """There is no such object yet."""
+    """The object does not exist yet."""
 
 
 class _ChangedMeanwhileError(AwsCallError):
-    """Somebody else has written it since it was read."""
+    """Another call has written it since it was read."""
 
 
 class S3CurrentRevision:
@@ -45,12 +45,12 @@ class S3CurrentRevision:
         try:
             orders, version = self._read()
         except NeverDeployedError:
-            # Where nothing is current, nobody looks whether he is.
+            # Before the first deployment there is nothing to drain.
             return
         if list(orders.drain.get(queue, ())) == sorted(task_ids):
             return
-        # A deployment, or another fleet, writes as well. Who loses names his workers again at his
-        # next look.
+        # A deployment, or another fleet, writes it, too. After a conflict the next check of this
+        # fleet names its workers again.
         codes = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
         changed: dict[str, type[AwsCallError]] = dict.fromkeys(codes, _ChangedMeanwhileError)
         with suppress(_ChangedMeanwhileError), named_errors("name workers to drain", changed):

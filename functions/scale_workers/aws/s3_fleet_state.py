@@ -1,4 +1,4 @@
-"""A fleet's memory, and what the scheduler foresees: two S3 objects in JSON."""
+"""A fleet's state and the scheduler's forecast: two S3 objects in JSON."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class NoSuchObjectError(AwsCallError):
-    """There is no such object yet."""
+    """The object does not exist yet."""
 
 
 class _OutdatedError(AwsCallError):
-    """The object is no longer what it was when it was read."""
+    """The object has changed since it was read."""
 
 
 class S3FleetState:
-    """Written only in place of the version that was read: of two writers one is refused."""
+    """Written only in place of the version that was read: one of two writers is refused."""
 
     def __init__(self, client: "S3Client", bucket: str, queue: str) -> None:
         self._client = client
@@ -39,13 +39,13 @@ class S3FleetState:
         try:
             return FleetState.from_json(json.loads(body)), version
         except (ValueError, TypeError, KeyError, AttributeError):
-            # Somebody has damaged it: begin anew, in its place.
+            # Damaged: start with an empty state, which replaces it.
             return FleetState(), version
 
     def save(self, state: FleetState, version: str | None) -> str:
         condition: dict[str, Any] = {"IfMatch": version} if version else {"IfNoneMatch": "*"}
-        # 409 is what S3 says to one of two that write at the same moment, 404 when a version to
-        # match has been deleted.
+        # S3 answers 409 to one of two writers at the same moment, and 404 if the version to match
+        # has been deleted.
         codes = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
         outdated: dict[str, type[AwsCallError]] = dict.fromkeys(codes, _OutdatedError)
         try:
@@ -68,7 +68,7 @@ class S3Forecasts:
         self._queue = queue
 
     def get(self) -> Forecast:
-        """No forecast, or one that cannot be read, is as good as an empty one."""
+        """A missing or unreadable forecast counts as an empty one."""
         try:
             body, _ = _read(self._client, self._bucket, FORECAST_KEY)
             return Forecast.of_queue(PublishedForecast.from_bytes(body), self._queue)

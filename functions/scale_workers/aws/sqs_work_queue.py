@@ -1,4 +1,4 @@
-"""The depth of the queue in SQS."""
+"""The numbers of messages in an SQS queue."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""AWS clients, made when first needed and kept as long as the execution environment lives."""
+"""AWS clients, created at first use and kept for the life of the execution environment."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
-# Short enough that a hanging call is retried, and reported, well within a function's own limit.
-# The pool is as large as the publisher's parallel downloads.
+# The time-outs are short enough to retry and report a hanging call well within a function's own
+# time-out. The pool is as large as the publisher's parallel downloads.
 _CONFIG = Config(
     connect_timeout=5,
     read_timeout=20,

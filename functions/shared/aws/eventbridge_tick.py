@@ -1,7 +1,6 @@
-"""The tick: a one-off schedule of a fixed name that calls the function again at a given time.
+"""The tick: a one-off schedule with a fixed name that calls the function again at a given time.
 
-For functions that must look again while something is going on, and must not be called while
-nothing is.
+For functions that must run again while there is work, and must not run while there is none.
 """
 
 import json
@@ -20,11 +19,11 @@ _FORMAT = "at(%Y-%m-%dT%H:%M:%S)"
 
 
 class ScheduleExistsError(AwsCallError):
-    """There is a schedule of this name."""
+    """A schedule with this name exists."""
 
 
 class NoScheduleError(AwsCallError):
-    """There is no schedule of this name."""
+    """No schedule with this name exists."""
 
 
 class EventBridgeTick:
@@ -39,12 +38,12 @@ class EventBridgeTick:
         self._now = now
 
     def ensure(self, moment: datetime) -> None:
-        """Have a schedule in the future, at that time or earlier.
+        """Make sure that a schedule exists in the future, at that time or earlier.
 
         An earlier one stays as it is: if every wake-up of a busy minute moved it, it would never
-        come. One in the past has fired and awaits its removal: it is moved.
+        fire. One in the past has fired and is about to be deleted: it is moved.
         """
-        # A schedule may disappear between two calls, once; a third time nobody is that unlucky.
+        # A schedule may disappear between two calls. Three attempts are enough.
         for _ in range(3):
             try:
                 with named_errors("create the tick", {"ConflictException": ScheduleExistsError}):
@@ -91,7 +90,7 @@ class EventBridgeTick:
                 "Arn": self._target.function_arn,
                 "RoleArn": self._target.role_arn,
                 "Input": json.dumps(TICK_EVENT),
-                # A tick that could not be delivered for minutes is of no use any more.
+                # A tick that could not be delivered for minutes is no longer useful.
                 "RetryPolicy": {"MaximumRetryAttempts": 5, "MaximumEventAgeInSeconds": 300},
             },
         }

@@ -9,16 +9,16 @@ from collections.abc import Callable
 from shared.errors import AwsCallError
 
 _TIMEOUT_SECONDS = 10
-# Before each further attempt: about a minute in all, with the attempts themselves.
+# The waits between the attempts: about a minute in all, including the attempts.
 _WAITS_SECONDS = (1, 2, 4, 8)
 
 
 class AnswerNotDeliveredError(AwsCallError):
-    """CloudFormation's bucket did not take the answer."""
+    """CloudFormation's bucket did not accept the answer."""
 
 
 class HttpsAnswerChannel:
-    """The presigned URL takes the same answer any number of times, so repeating is safe."""
+    """The presigned URL accepts the same answer any number of times, so repeating is safe."""
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
@@ -32,15 +32,15 @@ class HttpsAnswerChannel:
             problem = _attempt(url, body)
         if problem is not None:
             raise AnswerNotDeliveredError(
-                f"CloudFormation did not take the answer in {len(_WAITS_SECONDS) + 1} attempts; "
+                f"CloudFormation did not accept the answer in {len(_WAITS_SECONDS) + 1} attempts; "
                 f"the last one: {problem}"
             )
 
 
 def _attempt(url: str, body: bytes) -> str | None:
-    """None when the answer was taken, otherwise what went wrong, without the URL.
+    """None when the answer was accepted, otherwise what went wrong, without the URL.
 
-    Errors of urllib may quote the URL, so only their type, or an HTTP status, is told.
+    Errors of urllib may contain the URL, so only their type, or an HTTP status, is reported.
     """
     try:
         # The URL was signed without a content type; urllib would set one of its own.

@@ -1,4 +1,4 @@
-"""AWS errors with a name: adapters turn what botocore raises into them."""
+"""Translate botocore's errors into AwsCallError and its subclasses."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ _ACCESS_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperatio
 
 
 def error_code(error: ClientError) -> str:
-    """The error's code; a bare HTTP status where a HEAD request has no body to name one."""
+    """The error's code. For a HEAD request, whose answer has no body, it is the HTTP status."""
     return str(error.response.get("Error", {}).get("Code", "Unknown"))
 
 

@@ -1,4 +1,4 @@
-"""The body of an answer to CloudFormation, which takes at most 4,096 bytes of it."""
+"""The body of an answer to CloudFormation, which accepts at most 4,096 bytes."""
 
 import json
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ class AnswerTooLargeError(Exception):
 def response_body(fields: Mapping[str, Any], reason: str) -> bytes:
     """The body with as much of the reason as fits.
 
-    The reason is cut in the middle: it starts with what happened and ends with the last log lines,
-    and both are worth more than what lies between.
+    A long reason is cut in the middle: it starts with the cause and ends with the last log lines,
+    which are more useful than the middle.
     """
     body = _encode(fields, reason)
     if len(body) <= MAX_BODY_BYTES:
         return body
     if len(_encode(fields, _CUT)) > MAX_BODY_BYTES:
         raise AnswerTooLargeError(f"The answer exceeds {MAX_BODY_BYTES} bytes without its reason")
-    # The largest number of kept characters that fits: escapes make a character up to six bytes, so
-    # it cannot be computed from the length.
+    # A binary search for the largest number of characters that fits: an escaped character takes up
+    # to six bytes, so the number cannot be computed from the length.
     fits, too_many = 0, len(reason)
     while too_many - fits > 1:
         kept = (fits + too_many) // 2

@@ -1,11 +1,11 @@
-"""Custom resources: the request, the answer, and the promise that every request is answered.
+"""Custom resources: the request, the answer, and the guarantee that every request is answered.
 
-CloudFormation waits up to an hour for an answer that does not come, and then rolls back. So
-whatever goes wrong in `fulfil`, from a missing setting to a bug, becomes a FAILED answer. Work that
-goes on elsewhere returns `ANSWER_LATER` and takes over the promise.
+CloudFormation waits up to an hour for a missing answer, and then rolls back. So every error in
+`fulfil`, from a missing setting to a bug, becomes a FAILED answer. Work that continues elsewhere
+returns `ANSWER_LATER` and is then responsible for the answer.
 
-The response URL is a bearer secret: whoever has it can answer for us. It is in no repr, no log and
-no error message.
+The response URL is a bearer secret: anyone who has it can answer. It is in no repr, no log and no
+error message.
 """
 
 import os
@@ -24,13 +24,13 @@ from shared.errors import AccessDeniedError
 RequestType = Literal["Create", "Update", "Delete"]
 Status = Literal["SUCCESS", "FAILED"]
 
-# As often as a call may be denied before that is taken for the truth; half a minute in all.
+# The waits before the repetitions of work that was denied access: half a minute in all.
 _DENIED_WAITS_SECONDS = (2, 3, 5, 10, 10)
 
 
 @dataclass(frozen=True)
 class CustomResourceRequest:
-    """What CloudFormation asks for."""
+    """A request from CloudFormation."""
 
     request_type: RequestType
     request_id: str
@@ -51,8 +51,8 @@ class CustomResourceRequest:
             stack_id=parsed.stack_id,
             logical_resource_id=parsed.logical_resource_id,
             resource_type=parsed.resource_type,
-            # The logical id serves as the physical one. It never changes, because CloudFormation
-            # takes a changed id for a replacement and sends a Delete for the old one.
+            # The logical id is also the physical one. It never changes, because CloudFormation
+            # treats a changed id as a replacement and sends a Delete for the old one.
             physical_resource_id=parsed.physical_resource_id or parsed.logical_resource_id,
             response_url=parsed.response_url,
             properties=parsed.resource_properties,
@@ -60,7 +60,7 @@ class CustomResourceRequest:
         )
 
     def to_event(self) -> dict[str, Any]:
-        """The request as CloudFormation sent it, to be stored where only this function reads."""
+        """The request as CloudFormation sent it. Store it only where no one else can read it."""
         return {
             "RequestType": self.request_type,
             "RequestId": self.request_id,
@@ -76,7 +76,7 @@ class CustomResourceRequest:
 
 @dataclass(frozen=True)
 class Answer:
-    """What CloudFormation is told. The reason is shown to the user when the status is FAILED."""
+    """The answer to CloudFormation. The user sees the reason when the status is FAILED."""
 
     status: Status
     reason: str = ""
@@ -84,7 +84,7 @@ class Answer:
 
 
 class AnswerLater(Enum):
-    """The type of ANSWER_LATER, so that a type checker can tell it from an answer."""
+    """The type of ANSWER_LATER, so that a type checker can distinguish it from an answer."""
 
     ANSWER_LATER = "answer later"
 
@@ -126,13 +126,13 @@ def fulfil(
     logger: Logger,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Do the work and answer once: with its result, or FAILED with what it raised.
+    """Do the work and answer once: with its result, or FAILED with the error that it raised.
 
     An error of the work is not raised again: Lambda would repeat a call that has been answered.
-    An error of the answering is, so that Lambda repeats a call that has not.
+    An error of the answering is raised, so that Lambda repeats a call that has not been answered.
 
-    The work must be repeatable: a call that is denied is tried again for half a minute, because
-    the function's role may have been created, or changed, a moment ago.
+    The work must be repeatable: when it is denied access it is tried again for half a minute,
+    because the function's role may have been created or changed a moment ago.
     """
     logger.append_keys(
         cloudformation_request_id=request.request_id,
@@ -159,7 +159,7 @@ def _with_new_permissions(
     logger: Logger,
     sleep: Callable[[float], None],
 ) -> Answer | AnswerLater:
-    # A deletion's permissions are old.
+    # At a deletion the permissions are not new.
     for wait in _DENIED_WAITS_SECONDS if request.request_type != "Delete" else ():
         try:
             return work(request)
@@ -170,6 +170,6 @@ def _with_new_permissions(
 
 
 def _where_to_look() -> str:
-    """The log of this call. In the root stack's events only the nested stack is named."""
+    """The log of this call: the root stack's events name only the nested stack, not the reason."""
     group, stream = (os.environ.get(f"AWS_LAMBDA_LOG_{part}_NAME") for part in ("GROUP", "STREAM"))
     return f" (Log group {group}, log stream {stream})" if group and stream else ""

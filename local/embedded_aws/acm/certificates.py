@@ -1,7 +1,7 @@
 """AWS::CertificateManager::Certificate, validated by records in a hosted zone.
 
 ministack 1.5.33 issues every certificate at once. On AWS a certificate without a hosted zone waits
-for a record that somebody has to add by hand, and the stack waits with it.
+until its record is added by hand, and the stack waits with it.
 """
 
 from typing import Any
@@ -36,8 +36,8 @@ def _refuse_what_would_hang(properties: Properties) -> None:
     domain = str(properties.get("DomainName", ""))
     if properties.get("ValidationMethod") != "DNS":
         raise CertificateError(
-            f"The certificate of {domain} is validated by e-mail, and the stack would wait until "
-            "somebody answers: set ValidationMethod to DNS"
+            f"The certificate of {domain} is validated by e-mail, and the stack would wait for "
+            "the answer: set ValidationMethod to DNS"
         )
     zones = {
         option.get("DomainName"): option.get("HostedZoneId")
@@ -48,7 +48,7 @@ def _refuse_what_would_hang(properties: Properties) -> None:
         if not zone_id:
             raise CertificateError(
                 f"The certificate of {name} has no HostedZoneId in DomainValidationOptions, and "
-                "the stack would wait until somebody adds the record that validates it"
+                "the stack would wait until the record that validates it is added by hand"
             )
         _refuse_foreign_zone(name, str(zone_id))
 

@@ -1,8 +1,8 @@
-"""Change sets with IncludeNestedStacks: what a deployment would do in the children, too.
+"""Change sets with IncludeNestedStacks: what a deployment would change in nested stacks.
 
-ministack 1.5.33 ignores the option. CloudFormation makes a change set for each nested stack and
-names it in the parent's change; so it is here. As on AWS a parameter that hangs on a resource
-still to be made is not known yet. Only the root change set can be executed.
+ministack 1.5.33 ignores the option. CloudFormation creates a change set for each nested stack and
+references it in the parent's change, and so does this module. As on AWS, a parameter that depends
+on a resource that does not exist yet is not known. Only the root change set can be executed.
 """
 
 import copy
@@ -95,10 +95,10 @@ def _drop_children(root_id: str) -> None:
 
 
 def _add_children(parent: ChangeSet, root_id: str) -> None:
-    """Make a change set for each nested stack of the parent's new template."""
+    """Create a change set for each nested stack of the parent's new template."""
     stack = stack_named(parent["StackId"]) or {}
     properties_of = _nested_properties(parent, stack)
-    if parent["Status"] == "FAILED":  # no changes of its own: there may be some in the children
+    if parent["Status"] == "FAILED":  # the parent has no changes; a child may have some
         parent["Changes"] = []
     for logical_id, properties in properties_of.items():
         record = stack.get("_resources", {}).get(logical_id, {})
@@ -115,7 +115,7 @@ def _add_children(parent: ChangeSet, root_id: str) -> None:
 
 
 def _nested_properties(change_set: ChangeSet, stack: dict[str, Any]) -> dict[str, Any]:
-    """The nested stacks' properties, with every reference to a resource left open."""
+    """The nested stacks' properties, with every reference to a resource unresolved."""
     template, values = change_set["_template"], change_set["_resolved_params"]
     conditions = engine._evaluate_conditions(template, values)
     nested = {}
@@ -167,7 +167,7 @@ def _child_change_set(
         "StackName": stack_name,
         "Status": "CREATE_COMPLETE",
         "StatusReason": "",
-        # The root is executed, and its children with it.
+        # Executing the root executes its children.
         "ExecutionStatus": "UNAVAILABLE",
         "_execution": "UNAVAILABLE",
         "CreationTime": now_iso(),
@@ -214,7 +214,7 @@ def _child_changes(
 def _mention(
     parent: ChangeSet, logical_id: str, child: ChangeSet, child_stack: dict[str, Any]
 ) -> None:
-    """Name the child's change set in the parent's change, which a change in the child makes."""
+    """Reference the child's change set in the parent's change; add that change if it is missing."""
     changes = [change["ResourceChange"] for change in parent["Changes"]]
     change = next((one for one in changes if one["LogicalResourceId"] == logical_id), None)
     if change is None:
@@ -235,7 +235,7 @@ def _mention(
 
 
 def _with_change_set_ids(body: bytes) -> bytes:
-    """Add to a description what ministack does not know of: the ids that tie the sets together."""
+    """Add the ids that link the change sets to a description; ministack does not know them."""
     ElementTree.register_namespace("", _NAMESPACE)
     root = ElementTree.fromstring(body)  # noqa: S314 - our own answer
     tag = f"{{{_NAMESPACE}}}"

@@ -1,13 +1,13 @@
-"""Nested stacks keep what an update replaced until the root is done, and go back to just that.
+"""Nested stacks keep what an update replaced until the root is done, and roll back to exactly that.
 
 On AWS a nested stack deletes the resources that an update replaced or removed only when the whole
-tree is updated. If something fails before that, wherever it is, the nested stack is rolled back to
-the old resources themselves, not to new ones like them, and what the update had made is deleted
-when the whole tree is rolled back. In between both exist: an old revision of a task definition
-serves again while the newer one still runs a task.
+tree is updated. If anything in the tree fails before that, the nested stack is rolled back to the
+old resources themselves, not to new copies, and what the update had created is deleted when the
+whole tree has been rolled back. In between both exist: an old revision of a task definition
+is used again while a task of the newer one is still running.
 
-ministack 1.5.33 deletes at the end of each nested stack, and "rolls back" one that was updated by
-another update, which makes a third revision.
+ministack 1.5.33 deletes at the end of each nested stack, and rolls back an updated one by another
+update, which creates a third revision.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ Stack = dict[str, Any]
 
 @dataclass(frozen=True)
 class Leftover:
-    """A resource that a nested stack no longer has, and that exists until the root is done."""
+    """A resource that a nested stack no longer has, but that exists until the root is done."""
 
     stack_id: str
     delete_arguments: tuple[Any, ...]
@@ -104,7 +104,7 @@ def install(settings: Settings) -> None:
 def roll_back_nested_stack(child: Stack) -> None:
     """Undo what the operation of the root that is being rolled back did to this nested stack.
 
-    Nothing, if it did nothing there, or failed there: such a stack has rolled itself back.
+    If it did nothing there, or failed there, nothing is done: such a stack has rolled itself back.
     """
     operation = _undo.pop(child["StackId"], None)
     if operation is None:

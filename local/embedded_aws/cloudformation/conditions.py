@@ -1,8 +1,8 @@
 """Conditions with every function that CloudFormation evaluates in them.
 
-ministack 1.5.33 knows Ref and Fn::Select of a list parameter there. CloudFormation also evaluates
-Fn::FindInMap, Fn::Join, Fn::Split, Fn::Sub and pseudo parameters, and refuses references to
-resources. Each argument of Fn::Equals is resolved first, with the function that resolves
+ministack 1.5.33 evaluates only Ref and Fn::Select of a list parameter in them. CloudFormation also
+evaluates Fn::FindInMap, Fn::Join, Fn::Split, Fn::Sub and pseudo parameters, and refuses references
+to resources. Each argument of Fn::Equals is resolved first, with the function that resolves
 properties; ministack compares the results.
 """
 

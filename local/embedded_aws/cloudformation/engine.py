@@ -1,7 +1,7 @@
 """The small part of ministack's CloudFormation that the other modules of this folder use.
 
-Every private name of ministack's that they need is used here or in the module that mends it,
-so that a new ministack has few places to break, and each of them has a contract test.
+Each private name of ministack is used here or in the one module that replaces it. So a new
+ministack can break few places, and each of them has a contract test.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,14 +19,14 @@ Attributes = dict[str, Any]
 Created = tuple[str, Attributes]
 
 # create(logical id, properties, stack name) and update(physical id, old and new properties,
-# stack name, logical id) answer the physical id and the attributes of Fn::GetAtt.
+# stack name, logical id) return the physical id and the attributes of Fn::GetAtt.
 Create = Callable[[str, Properties, str], Created]
 Update = Callable[[str, Properties, Properties, str, str], Created]
 Delete = Callable[[str, Properties], None]
 
 
 class FailedCreateError(RuntimeError):
-    """A create failed after the resource had a physical id: its rollback must delete it."""
+    """A create failed after the resource had a physical id, so the rollback must delete it."""
 
     def __init__(self, message: str, physical_id: str) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class FailedCreateError(RuntimeError):
 def register(
     resource_type: str, create: Create, delete: Delete, update: Update | None = None
 ) -> None:
-    """Teach CloudFormation a resource type. Without ``update`` a change replaces the resource."""
+    """Register a resource type. Without ``update`` a change replaces the resource."""
     handlers: dict[str, Any] = {"create": create, "delete": delete}
 
     def replace(
@@ -87,5 +87,5 @@ def own_client(settings: Settings, service: str) -> Any:
         endpoint_url=settings.endpoint_url,
         region_name=get_region(),
         aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - nobody checks it
+        aws_secret_access_key="test",  # noqa: S106 - not checked
     )

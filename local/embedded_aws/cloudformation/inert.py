@@ -1,7 +1,7 @@
-"""Resource types that mean nothing on one machine: they get an id and do nothing.
+"""Resource types that have no effect on one machine: they get an id and do nothing.
 
-Everything that is not emulated and not on this list fails the deployment before anything is
-made. So the list is short, explicit, and each entry says why nothing is lost.
+A type that is neither emulated nor on this list fails the deployment before anything is created.
+So the list is short and explicit, and each entry says why nothing is lost.
 """
 
 import uuid
@@ -13,9 +13,9 @@ from embedded_aws.settings import Settings
 INERT_TYPES: dict[str, tuple[str, tuple[str, ...]]] = {
     # There is no network traffic to log.
     "AWS::EC2::FlowLog": ("fl-", ("Id",)),
-    # No firewall stands before a loopback address.
+    # A loopback address has no firewall in front of it.
     "AWS::WAFv2::WebACLAssociation": ("webacl-association-", ()),
-    # Nobody is billed.
+    # Nothing is billed.
     "AWS::Budgets::Budget": ("budget-", ()),
 }
 

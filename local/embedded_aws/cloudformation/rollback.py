@@ -1,12 +1,12 @@
 """A resource whose create failed is deleted by the rollback, as on AWS.
 
 CloudFormation sends a custom resource that answered FAILED to its Create a Delete for the same
-physical id, and deletes the nested stack that failed. ministack 1.5.33 forgets a resource the
-moment its create fails, and so leaves behind whatever exists of it. Without rollback (or when a
-child keeps its failure) the resource stays in the stack and goes with the stack's deletion.
+physical id, and deletes the nested stack that failed. ministack 1.5.33 forgets a resource as
+soon as its create fails, and leaves behind whatever exists of it. Without rollback (or when a
+child keeps its failure) the resource stays in the stack and is deleted with the stack.
 
-So does a resource that the rollback of a create could not delete: the stack is ROLLBACK_FAILED,
-and deleting the stack tries again. ministack forgets that resource as well.
+The same holds for a resource that the rollback of a create could not delete: the stack is
+ROLLBACK_FAILED, and deleting the stack tries again. ministack forgets that resource as well.
 """
 
 from typing import Any

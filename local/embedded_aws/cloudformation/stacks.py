@@ -1,12 +1,13 @@
 """Nested stacks (AWS::CloudFormation::Stack) through the whole CloudFormation engine.
 
-ministack 1.5.33 deploys a child with a loop of its own: no transforms (SAM, Fn::ForEach), no
-rules, no dynamic references, no rollback, every failure of a delete swallowed. CloudFormation
-makes the child a stack like any other. So the handlers here call CreateStack, UpdateStack and
+ministack 1.5.33 deploys a child with a separate loop: no transforms (SAM, Fn::ForEach), no rules,
+no dynamic references, no rollback, and failures of deletes are ignored. On AWS a child is a stack
+like any other. So the handlers here call CreateStack, UpdateStack and
 DeleteStack themselves, in the worker thread of the parent's operation, and wait for the end.
 
-Also here: every resource is provisioned beside the event loop, because most of our handlers call
-the emulator's API or wait for a process; DescribeStacks and ListStacks tell ParentId and RootId.
+This module also provisions every resource outside the event loop, because most of our handlers call
+the emulator's API or wait for a process, and adds ParentId and RootId to DescribeStacks and
+ListStacks.
 """
 
 import asyncio
@@ -67,7 +68,7 @@ def create_nested_stack(logical_id: str, properties: Properties, parent_name: st
         _existing(name).update(
             ParentId=parent["StackId"], RootId=parent.get("RootId", parent["StackId"])
         )
-        # Whoever watches the parent finds the child's events by this one.
+        # Clients that watch the parent find the child's events through this one.
         stacks._add_event(
             parent["StackId"], parent["StackName"], logical_id, NESTED_STACK,
             "CREATE_IN_PROGRESS" if "CREATE" in parent["StackStatus"] else "UPDATE_IN_PROGRESS",
@@ -115,7 +116,7 @@ def delete_nested_stack(stack_id: str, properties: Properties) -> None:
 
 
 class StackOperationRefusedError(ValueError):
-    """CloudFormation did not even start the operation on the child."""
+    """CloudFormation refused to start the operation on the child."""
 
 
 def _run(
@@ -123,10 +124,10 @@ def _run(
     request: Request,
     when_accepted: Callable[[], None] = lambda: None,
 ) -> None:
-    """Call a CloudFormation action and wait until what it set going has ended.
+    """Call a CloudFormation action and wait until the operation that it started has ended.
 
-    The action schedules its work on the event loop it finds. Here that is a loop of its own,
-    in the worker thread of the parent, so nothing is polled and the server goes on serving.
+    The action schedules its work on the running event loop. Here that is a separate loop in the
+    worker thread of the parent, so nothing is polled and the server continues to serve.
     """
 
     async def operation() -> None:
@@ -141,10 +142,10 @@ def _run(
 
 
 async def _run_in_a_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Run what blocks, such as the wait for a custom resource's answer.
+    """Run a blocking call, such as the wait for a custom resource's answer.
 
-    ministack's own way holds on to the thread even when it is cancelled, so that the emulator
-    could not end before the answer is there. Ours lets go.
+    ministack waits for the thread even when the call is cancelled, so the emulator could not end
+    before the answer arrives. This version does not wait.
     """
     loop = asyncio.get_running_loop()
     finished: asyncio.Future[Any] = loop.create_future()
@@ -162,9 +163,9 @@ async def _run_in_a_thread(function: Callable[..., Any], *arguments: Any) -> Any
         result, error = None, None
         try:
             result = context.run(function, *arguments)
-        except BaseException as raised:  # whatever it is, it is for the one who waits
+        except BaseException as raised:  # raised again where the result is awaited
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so nothing awaits the result
             loop.call_soon_threadsafe(deliver, result, error)
 
     threading.Thread(target=work, name="embedded-aws-cloudformation", daemon=True).start()
@@ -215,7 +216,7 @@ def _outputs(stack: dict[str, Any]) -> Attributes:
 
 
 def _failure(child: dict[str, Any], verb: str, events_before: int) -> str:
-    """Why the child failed. AWS names the resource only; the reason beside it saves a search."""
+    """Why the child failed. AWS names only the resource; the reason here saves a search."""
     reasons = list(_failed_resources(child, events_before))
     what = "; ".join(f"{name}: {reason}" for name, reason in reasons)
     what = what or child.get("StackStatusReason") or child["StackStatus"]

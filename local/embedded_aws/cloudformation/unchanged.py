@@ -1,9 +1,9 @@
-"""A stack update leaves alone what it does not change: no handler, no Update request, no event.
+"""A stack update does not touch what it does not change: no handler, no Update request, no event.
 
-ministack 1.5.33 sends every resource of the template through its type's update handler, and says
-UPDATE_COMPLETE of each. AWS compares the properties first, and its events name only the resources
-that differ: this is how anybody sees what an update has touched. A nested stack is always looked
-into, because its template may differ behind the same URL.
+ministack 1.5.33 calls the update handler for every resource of the template and reports
+UPDATE_COMPLETE for each. AWS compares the properties first, and its events name only the resources
+that differ, so that users see what an update has touched. A nested stack is always examined,
+because its template may differ behind the same URL.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from embedded_aws.settings import Settings
 
 _NESTED_STACK = "AWS::CloudFormation::Stack"
 
-# Resources whose completion is not worth an event: (stack id, logical id).
+# Resources whose completion is not reported: (stack id, logical id).
 _silent: set[tuple[str, str]] = set()
 
 
@@ -59,7 +59,7 @@ def install(settings: Settings) -> None:
 
 
 def _take_back_begin(stack_id: str, logical_id: str) -> None:
-    """Remove the UPDATE_IN_PROGRESS that was said before the properties were compared."""
+    """Remove the UPDATE_IN_PROGRESS event that precedes the comparison of the properties."""
     events = stack_events(stack_id)
     for index in range(len(events) - 1, -1, -1):
         event = events[index]

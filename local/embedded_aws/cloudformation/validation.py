@@ -1,8 +1,8 @@
-"""An unknown resource type fails a deployment before anything is made, in nested templates too.
+"""An unknown resource type fails a deployment before anything is created, in nested templates too.
 
-ministack 1.5.33 refuses the unknown types of the template it is given, but looks into a nested
-template only when its turn comes, when much of the stack exists already. CloudFormation does
-not look ahead either; here it spares a long wait for a rollback.
+ministack 1.5.33 refuses the unknown types of the template it is given, but reads a nested
+template only when it deploys it, when much of the stack exists already. CloudFormation does not
+look ahead either; here it saves a long wait for a rollback.
 """
 
 from typing import Any
@@ -49,9 +49,9 @@ def _unknown_types_of_children(template: Template) -> set[str]:
 
 
 def _child_template(resource: dict[str, Any]) -> Template:
-    """The child's template after its transforms; empty if it can only be read when its turn comes.
+    """The child's template after its transforms; empty if it can only be read when it is deployed.
 
-    A URL may be put together from parameters, and Fn::ForEach may loop over one.
+    A URL may be composed from parameters, and Fn::ForEach may loop over one.
     """
     url = (resource.get("Properties") or {}).get("TemplateURL")
     if not isinstance(url, str):

@@ -13,7 +13,7 @@ def judge(
     treat_missing_data: str,
     current: AlarmState,
 ) -> AlarmState:
-    """The state after looking at one flag for each evaluation period, the newest first.
+    """The state that follows from one flag for each evaluation period, newest first.
 
     None stands for a period without data. The four treatments are those of the user guide's
     "Configuring how CloudWatch alarms treat missing data".
@@ -28,13 +28,13 @@ def judge(
     if sum(known) >= datapoints_to_alarm:
         return "ALARM"
     if treat_missing_data == "ignore":
-        # Only what no answer of the missing periods could change is decided.
+        # The state changes only if no value of the missing periods could prevent it.
         missing = len(breaching) - len(known)
         return current if sum(known) + missing >= datapoints_to_alarm else "OK"
     return "ALARM" if _breaches_since(breaching, datapoints_to_alarm) else "OK"
 
 
 def _breaches_since(breaching: Sequence[bool | None], datapoints_to_alarm: int) -> bool:
-    """Whether all there is breaches, and has done so for as long as it takes to alarm."""
+    """Whether all known periods breach, over enough periods to alarm."""
     oldest = max(index for index, flag in enumerate(breaching) if flag is not None)
     return all(flag is not False for flag in breaching) and oldest >= datapoints_to_alarm - 1

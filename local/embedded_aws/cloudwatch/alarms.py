@@ -1,9 +1,9 @@
 """CloudWatch metric alarms: evaluated as AWS documents it, with actions on Lambda and EventBridge.
 
-ministack 1.5.33 mixes all dimensions of a metric, looks at one average over all periods, knows
-neither DatapointsToAlarm nor TreatMissingData, and acts on SNS topics only. Here an alarm looks
-at its own metric, period by period; a Lambda action gets the documented payload, if the
-function's policy lets CloudWatch call it; and every change of state is an EventBridge event.
+ministack 1.5.33 mixes all dimensions of a metric, evaluates one average over all periods, ignores
+DatapointsToAlarm and TreatMissingData, and acts on SNS topics only. Here an alarm is evaluated on
+its own metric, period by period; a Lambda action gets the documented payload, if the function's
+policy allows CloudWatch to call it; and every change of state is an EventBridge event.
 """
 
 import json
@@ -37,7 +37,7 @@ State = dict[str, str]
 
 def install(settings: Settings) -> None:
     stock_actions = cloudwatch._dispatch_alarm_actions
-    told: dict[str, State] = {}  # the state last told, by alarm ARN: the next one's previous state
+    reported: dict[str, State] = {}  # by alarm ARN; the next event's previous state
 
     def evaluate(alarm: Alarm) -> None:
         evaluate_alarm(alarm, settings.cloudwatch_minute_seconds)
@@ -45,23 +45,23 @@ def install(settings: Settings) -> None:
     def act(alarm: Alarm, old: str, new: str, reason: str) -> None:
         stock_actions(alarm, old, new, reason)
         event = _state_change(
-            alarm, told.get(alarm["AlarmArn"], {"value": old}), new, reason, settings
+            alarm, reported.get(alarm["AlarmArn"], {"value": old}), new, reason, settings
         )
-        told[alarm["AlarmArn"]] = event["alarmData"]["state"]
+        reported[alarm["AlarmArn"]] = event["alarmData"]["state"]
         if alarm.get("ActionsEnabled", True):
             for action in alarm.get(_ACTION_LISTS[new]) or []:
                 if ":lambda:" in action:
                     invoke_for_service(
                         action, event, principal=LAMBDA_PRINCIPAL, source=alarm["AlarmArn"]
                     )
-        _tell_eventbridge(event)
+        _send_to_eventbridge(event)
 
     cloudwatch._evaluate_alarm = evaluate
     cloudwatch._dispatch_alarm_actions = act
 
 
 def evaluate_alarm(alarm: Alarm, minute: float) -> None:
-    """Look at the periods that ended with the last full minute, and change state if need be."""
+    """Evaluate the periods up to the last full minute, and change the state if necessary."""
     if not alarm.get("MetricName"):
         return
     values = _values(alarm, minute)
@@ -161,7 +161,7 @@ def _configuration(alarm: Alarm) -> dict[str, Any]:
     }
 
 
-def _tell_eventbridge(event: Mapping[str, Any]) -> None:
+def _send_to_eventbridge(event: Mapping[str, Any]) -> None:
     entry = {
         "Source": "aws.cloudwatch",
         "DetailType": "CloudWatch Alarm State Change",

@@ -1,11 +1,11 @@
-"""SQS's metrics in CloudWatch, once a minute, and the clock by which alarms are evaluated.
+"""SQS metrics in CloudWatch, once a minute, and the clock that evaluates the alarms.
 
-ministack 1.5.33 publishes no SQS metrics and looks at an alarm only when somebody calls
-PutMetricData, so an alarm on a queue would never fire. Here every queue's depth is recorded at
-the end of each minute, and then all alarms are evaluated, as on AWS. A laptop need not wait:
-`cloudwatch_minute_seconds` in the settings shortens that minute, for alarm periods too.
+ministack 1.5.33 publishes no SQS metrics and evaluates an alarm only when PutMetricData is called,
+so an alarm on a queue would never fire. Here every queue's depth is recorded at the end of each
+minute, and then all alarms are evaluated, as on AWS. The setting `cloudwatch_minute_seconds`
+shortens that minute, and the alarms' periods with it.
 
-Other than on AWS, the numbers are exact and on time, and do not stop after six idle hours.
+Unlike on AWS, the numbers are exact and on time, and do not stop after six idle hours.
 """
 
 import logging
@@ -35,7 +35,7 @@ def install(settings: Settings) -> None:
 def _keep_time(settings: Settings) -> None:
     minute = settings.cloudwatch_minute_seconds
     while True:
-        # Minutes are those of the clock, whatever the work in between takes.
+        # Minutes follow the clock, however long the work takes.
         end_of_minute = (time.time() // minute + 1) * minute
         threading.Event().wait(end_of_minute - time.time())
         try:

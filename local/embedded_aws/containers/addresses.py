@@ -1,7 +1,7 @@
-"""One loopback address per task, as Fargate gives each task a network interface of its own.
+"""One loopback address per task, as on Fargate each task has its own network interface.
 
-Linux answers on all of 127.0.0.0/8, so tasks may listen on the same port. Elsewhere every
-task gets 127.0.0.1, and two tasks that listen on one port are in each other's way.
+Linux answers on all of 127.0.0.0/8, so tasks may listen on the same port. On other
+systems every task gets 127.0.0.1, and two tasks cannot listen on the same port.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """A stand-in for the `docker` Python module, through which ministack drives ECS.
 
-Only what ministack 1.5.33's ECS calls is here; another service that asks for a container or an
-image gets an error.
+It has only what ministack 1.5.33's ECS calls; other services that ask for a container or an image
+get an error.
 """
 
 import sys

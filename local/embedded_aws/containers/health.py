@@ -1,4 +1,4 @@
-"""Runs a container's health check as a process beside it, by Docker's rules."""
+"""Runs a container's health check as a separate process, by Docker's rules."""
 
 import contextlib
 import os
@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Until the first success the check also runs this often, so that nobody waits a whole
-# interval for a task that is up. Such an extra run can only help: its failure counts nothing.
+# Until the first success the check also runs this often, so that a task that is up need not wait
+# for a whole interval. The failure of such an extra run is not counted.
 _EAGER_INTERVAL_SECONDS = 2.0
 
 

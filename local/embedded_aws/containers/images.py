@@ -51,7 +51,7 @@ def launch_of(
 
 
 def _filled(value: str, places: Mapping[str, str]) -> str:
-    # Not str.format: values such as JSON hold braces of their own.
+    # Not str.format: values such as JSON contain braces.
     for placeholder, replacement in places.items():
         value = value.replace(placeholder, replacement)
     return value

@@ -1,7 +1,7 @@
-"""The awslogs driver: a task says STOPPED only once its output is in its log stream.
+"""The awslogs driver: a task is STOPPED only after its output is in its log stream.
 
-ministack copies the output; here the copying thread is made known to the container, which
-does not count as ended before that thread has read everything.
+ministack copies the output; here the container knows the copying thread and does
+not count as ended before that thread has read everything.
 """
 
 from typing import Any

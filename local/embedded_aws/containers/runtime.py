@@ -1,7 +1,7 @@
-"""ECS tasks' containers as local processes, behind the part of docker-py's interface that counts.
+"""Containers of ECS tasks as local processes, behind the part of docker-py that ministack uses.
 
 One object per container: its process, address, directory, log and health. The stand-in for the
-`docker` module hands them to ministack; the modules on tasks ask them for what ECS tells.
+`docker` module passes them to ministack; the modules of ECS read from them what ECS reports.
 """
 
 import contextlib
@@ -64,13 +64,13 @@ class Container:
         self._address = address
         self.directory = directory
         self._stop_timeout = stop_timeout
-        # Raised and lowered by containers.logs while somebody copies the output elsewhere.
+        # Counted by containers.logs: threads that copy the output to a log stream.
         self.log_followers = 0
         self.reload()
 
     @property
     def status(self) -> str:
-        # Not "exited" before its output is in the log stream: who hears of the end may read it.
+        # Not "exited" before the output is in the log stream: clients read it when the task ends.
         if self.process.is_running or self.log_followers:
             return "running"
         return "exited"
@@ -89,7 +89,7 @@ class Container:
         return {"StatusCode": self.process.wait(timeout)}
 
     def stop(self, timeout: float | None = None) -> None:
-        """End the process within the task definition's stopTimeout, whatever the caller says."""
+        """End the process within the task definition's stopTimeout, whatever ``timeout`` is."""
         self.process.stop(self._stop_timeout)
 
     def kill(self, **_: Any) -> None:
@@ -150,7 +150,7 @@ class Containers:
         local_image = image_named(self._settings, image)
         address = addresses.address_of(task_arn)
         container_name = labels[_NAME_LABEL]
-        # Each container has files of its own, also when several are one task's.
+        # Containers of one task do not share files.
         directory = self._task_dir(task_arn) / container_name
         directory.mkdir(parents=True, exist_ok=True)
         launch = images.launch_of(
@@ -199,7 +199,7 @@ class Containers:
             self._known.pop(container.id, None)
 
     def discard_task(self, task_arn: str) -> None:
-        """Free what a task had, once its last container is gone. Its logs stay for a while."""
+        """Free the resources of a task after its last container; its logs stay for a while."""
         if not self.of_task(task_arn):
             addresses.release(task_arn)
             shutil.rmtree(self._task_dir(task_arn), ignore_errors=True)
@@ -223,7 +223,7 @@ class Containers:
 
 
 def image_named(settings: Settings, name: str) -> Image:
-    """The image of the configuration file, or one that was pushed to the registry since."""
+    """The image of the configuration file, or one that was pushed to the registry."""
     found = settings.images.get(name) or registry_images(settings.registry_dir).get(name)
     if found is None:
         raise ImageNotFound(f"no local image {name}")
@@ -250,7 +250,7 @@ def discard_task(task_arn: str) -> None:
 
 
 def on_health_change(listener: Callable[[str, str, str], None]) -> None:
-    """Call ``listener(task_arn, container_name, status)`` whenever a health check turns."""
+    """Call ``listener(task_arn, container_name, status)`` whenever a health status changes."""
     _health_listeners.append(listener)
 
 

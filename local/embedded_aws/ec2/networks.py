@@ -1,7 +1,7 @@
 """VPC attributes, Elastic IPs and NAT gateways of a template, made through the EC2 API.
 
 ministack 1.5.33 has them in its API but not in CloudFormation. `Fn::GetAtt` of a VPC is completed
-where AWS documents more than ministack answers.
+where AWS documents more attributes than ministack returns.
 """
 
 from ministack.services import ec2
@@ -69,7 +69,7 @@ def _refuse_unknown_zones() -> None:
 
 
 def _register_elastic_ip(settings: Settings) -> None:
-    """`Ref` is the address; the network behind it does not exist here."""
+    """`Ref` is the address; there is no network behind it."""
 
     def create(logical_id: str, properties: Properties, stack_name: str) -> Created:
         address = own_client(settings, "ec2").allocate_address(Domain="vpc")
@@ -95,7 +95,7 @@ def _allocation_id(settings: Settings, address: str) -> str:
 
 
 def _register_nat_gateway(settings: Settings) -> None:
-    """A gateway that can be routed to and described; nothing passes through it."""
+    """A gateway that routes can name and the API describes; no traffic passes through it."""
 
     def create(logical_id: str, properties: Properties, stack_name: str) -> Created:
         known = ("SubnetId", "AllocationId", "ConnectivityType")

@@ -1,7 +1,7 @@
-"""Security groups: rules as resources of their own, prefix lists, and legal descriptions.
+"""Security groups: rules as separate resources, prefix lists, and legal descriptions.
 
 ministack 1.5.33 has no SecurityGroupIngress and SecurityGroupEgress in CloudFormation, drops prefix
-lists from requests, and takes any text as a description. EC2 takes few characters, so that an
+lists from requests, and accepts any text as a description. EC2 accepts few characters: an
 apostrophe in a rule's description fails a deployment.
 """
 
@@ -125,7 +125,7 @@ def _check(what: str, description: str) -> None:
 
 
 def _register_security_group_rule(settings: Settings, direction: str) -> None:
-    """SecurityGroupIngress and SecurityGroupEgress: one rule of a group made elsewhere."""
+    """SecurityGroupIngress and SecurityGroupEgress: one rule of an existing group."""
     verb = direction.lower()
 
     def create(logical_id: str, properties: Properties, stack_name: str) -> Created:

@@ -1,6 +1,6 @@
-"""DeleteCluster refuses while tasks run in the cluster, of services or by themselves.
+"""DeleteCluster is refused while tasks run in the cluster, with or without a service.
 
-ministack 1.5.33 forgets the cluster, and its tasks run on. The refusal is what fails the deletion
+ministack 1.5.33 removes the cluster while its tasks continue to run. The refusal fails the deletion
 of a stack that leaves a task behind.
 """
 

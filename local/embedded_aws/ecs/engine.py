@@ -1,4 +1,4 @@
-"""The small part of ministack's ECS that the task and service modules lean on."""
+"""The small part of ministack's ECS that the task and service modules use."""
 
 import json
 from typing import Any

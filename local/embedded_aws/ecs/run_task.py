@@ -1,7 +1,7 @@
-"""RunTask's refusals, its clientToken, the default group and sizes that are overridden.
+"""RunTask: what it refuses, its clientToken, the default group, and overridden sizes.
 
-ministack 1.5.33 has none of them: it shows the task definition's CPU and memory. It also creates a
-missing cluster silently and runs a task whose override names no container.
+ministack 1.5.33 lacks all of them: it shows the task definition's CPU and memory, creates a missing
+cluster silently, and runs a task whose override names an unknown container.
 """
 
 import json
@@ -14,7 +14,7 @@ from embedded_aws.settings import Settings
 _MAX_COUNT = 10
 _MAX_TOKEN_LENGTH = 64
 
-# Calls by client token: what was asked, and what was answered.
+# By client token: the request and the response.
 _answered: dict[str, tuple[str, ecs.Response]] = {}
 
 
@@ -34,7 +34,7 @@ def install(settings: Settings) -> None:
                     "ConflictException", "The client token was used with other parameters."
                 )
             return answered
-        # A task that no service started belongs to the group of its family, and rules filter on it.
+        # Without a service the group is that of the family, and event rules filter on it.
         definition = ecs.stock._task_defs[ecs.stock._resolve_td_key(data["taskDefinition"])]
         response: ecs.Response = run({"group": f"family:{definition['family']}", **data})
         response = _with_size(response, data.get("overrides", {}))
@@ -46,7 +46,7 @@ def install(settings: Settings) -> None:
 
 
 def _with_size(response: ecs.Response, overrides: dict[str, Any]) -> ecs.Response:
-    """What the overrides say of the whole task holds, here and whenever it is described."""
+    """Apply the overrides of the whole task, to this response and to DescribeTasks."""
     size = {name: overrides[name] for name in ("cpu", "memory") if name in overrides}
     status, headers, body = response
     if not size or status >= 400:

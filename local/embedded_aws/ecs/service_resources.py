@@ -1,4 +1,4 @@
-"""AWS::ECS::Service whole, and complete only when the service is steady.
+"""AWS::ECS::Service with all properties, complete only when the service is steady.
 
 ministack 1.5.33 drops ServiceRegistries, HealthCheckGracePeriodSeconds and others, and reports
 success before any task runs. CloudFormation waits until the deployment is complete, and fails
@@ -81,7 +81,7 @@ def install(settings: Settings) -> None:
 
 
 def _send_failed_updates_back() -> None:
-    """A rollback puts a service whose update failed back, too, and waits for it."""
+    """A rollback also reverts a service whose update failed, and waits for it."""
     sends_back = stacks._sends_back_failed_update
     stacks._sends_back_failed_update = lambda resource_type: (
         resource_type == "AWS::ECS::Service" or sends_back(resource_type)

@@ -1,8 +1,8 @@
-"""What ministack's service scheduler lacks: health before success, and patience with crashes.
+"""What ministack's service scheduler lacks: health before success, and pauses after crashes.
 
 ministack 1.5.33 replaces stopped tasks, rolls from one task definition to the next and has a
-circuit breaker. But it takes a first deployment for complete before any task runs, takes any
-task that ran for a second for healthy, and restarts a crashing task without a pause.
+circuit breaker. But it reports a first deployment as complete before any task runs, treats any
+task that ran for a second as healthy, and restarts a crashing task without a pause.
 """
 
 import threading
@@ -17,7 +17,7 @@ from embedded_aws.ecs import engine as ecs
 from embedded_aws.ecs import tasks
 from embedded_aws.settings import Settings
 
-# A deployment's first failure is answered after a second, each further one after twice as long.
+# The pause after a deployment's first failure is a second, and doubles with each further one.
 _LONGEST_PAUSE_SECONDS = 60.0
 _A_GOOD_RUN_SECONDS = 60.0
 
@@ -33,7 +33,7 @@ def install(settings: Settings) -> None:
 
 
 def task_became_healthy(task: ecs.Task) -> None:
-    """Let the scheduler look again at a task that may now pass the health gates."""
+    """Have the scheduler re-evaluate a task that may now pass the health gates."""
     key = ecs.service_key_of(task)
     if key:
         ecs.stock._schedule_service_deployment_completion(
@@ -122,7 +122,7 @@ def _pause_before_restarts() -> None:
     mark_stopped = ecs.stock._mark_task_stopped
 
     def run_unless_pausing(data: dict[str, Any]) -> ecs.Response:
-        """Called by the service scheduler only; the API's RunTask goes another way."""
+        """Called by the service scheduler only; the API's RunTask does not come here."""
         deployment_id = data.get("_deploymentId") or ""
         cluster, service_name = data["cluster"], data["group"].partition(":")[2]
 
@@ -138,11 +138,11 @@ def _pause_before_restarts() -> None:
     def pause_and_mark_stopped(
         task_arn: str, task: ecs.Task, reason: str, stop_code: str, exit_code: int | None = None
     ) -> bool:
-        # Before it is marked: whoever looks at the service in that moment would replace it at once.
+        # Before it is marked: otherwise the scheduler could replace the task without the pause.
         deployment_id = task.get("_deployment_id")
         failed = stop_code in ("EssentialContainerExited", "TaskFailedToStart")
         if failed and deployment_id and ecs.stock._task_is_active(task_arn, task):
-            # Only a task that was once healthy and then lasted starts the count anew.
+            # Only a task that became healthy and then ran for a while resets the count.
             good = bool(task.get("_startup_stable")) and _seconds_run(task) > _A_GOOD_RUN_SECONDS
             _pauses.note_failure(deployment_id, good)
         changed: bool = mark_stopped(task_arn, task, reason, stop_code, exit_code)

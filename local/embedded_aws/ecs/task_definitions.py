@@ -1,6 +1,6 @@
-"""AWS::ECS::TaskDefinition registered whole, through the same path as RegisterTaskDefinition.
+"""AWS::ECS::TaskDefinition with all properties, registered by RegisterTaskDefinition.
 
-ministack 1.5.33 turns only some nested properties into API members and loses Secrets,
+ministack 1.5.33 converts only some nested properties to API members and drops Secrets,
 HealthCheck, DependsOn, Volumes, RuntimePlatform and EphemeralStorage.
 """
 

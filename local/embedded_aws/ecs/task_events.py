@@ -15,7 +15,7 @@ _events: queue.Queue[dict[str, Any]] = queue.Queue()
 
 
 def announce(task: ecs.Task) -> None:
-    """Queue an event with the task as it is now. Events are sent in the order of announcement."""
+    """Queue an event with the task as it is now. Events are sent in this order."""
     detail = ecs.stock._sanitize(task)
     _events.put(
         {
@@ -33,7 +33,7 @@ def install(settings: Settings) -> None:
     mark_pending = ecs.stock._mark_task_pending
 
     def mark_pending_and_announce(task_arn: str, task: ecs.Task) -> bool:
-        announce(task)  # still PROVISIONING: RunTask itself has no place to hook into
+        announce(task)  # still PROVISIONING: RunTask itself offers no hook
         changed: bool = mark_pending(task_arn, task)
         if changed:
             announce(task)

@@ -1,7 +1,7 @@
 """The task metadata endpoint and the AWS variables of a container's environment.
 
-ministack serves the endpoint; it lacks the container's `Networks`, and it would name a host
-that only Docker's containers can resolve.
+ministack serves the endpoint; it lacks the container's `Networks`, and it names a host that
+only Docker's containers can resolve.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
-"""What ministack's tasks lack of Fargate's: whole container definitions, health, a real StopTask.
+"""What ministack's tasks lack: complete container definitions, health, and a real StopTask.
 
 ministack 1.5.33 answers StopTask with STOPPED and exit code 0 before anything has ended, drops
-a container's entryPoint, healthCheck and stopTimeout, leaves the other containers running when
-an essential one has ended, and cuts its times to whole seconds.
+a container's entryPoint, healthCheck and stopTimeout, kills the other containers when an essential
+one has ended, and truncates times to whole seconds.
 """
 
 import time
@@ -30,7 +30,7 @@ def install(settings: Settings) -> None:
     _hand_over_whole_definitions()
     _end_whole_tasks()
     _end_with_an_essential_container()
-    _tell_milliseconds()
+    _keep_milliseconds()
     _record_health(settings)
     # The API's StopTask, and the one that ministack's service scheduler calls.
     ecs.stock._ACTION_MAP["StopTask"] = partial(stop_task, stop_code="UserInitiated")
@@ -46,7 +46,7 @@ def on_health_change(listener: Callable[[ecs.Task], None]) -> None:
 
 
 def stop_task(data: dict[str, Any], stop_code: str) -> ecs.Response:
-    """Answer at once. The task is STOPPED when its processes have ended, by stopTimeout."""
+    """Respond at once. The task is STOPPED when its processes have ended, within stopTimeout."""
     cluster = ecs.stock._resolve_cluster_name(data.get("cluster", "default"))
     if cluster is None or cluster not in ecs.stock._clusters:
         return ecs.error("ClusterNotFoundException", "Cluster not found.")
@@ -89,7 +89,7 @@ def _finish_stop(task: ecs.Task) -> None:
     task_events.announce(task)
     service_key = ecs.service_key_of(task)
     if service_key:
-        # A service replaces also what somebody else has stopped.
+        # A service also replaces tasks that StopTask has stopped.
         ecs.stock._reconcile_service_tasks(ecs.cluster_name_of(task), service_key)
 
 
@@ -106,7 +106,7 @@ def _stop_containers(task: ecs.Task) -> dict[str, int | None]:
 
 
 def _end_with_an_essential_container() -> None:
-    """The end of an essential container stops the others; another one's end is only recorded.
+    """The end of an essential container stops the others; any other end is only recorded.
 
     ministack 1.5.33 kills the others, and reports the highest exit code for each of them.
     """
@@ -129,7 +129,7 @@ def _end_with_an_essential_container() -> None:
                 )
         if running:
             task_events.announce(task)
-            # DescribeTasks looks, too, and must not wait for the others.
+            # DescribeTasks calls this as well and must not wait for the others.
             spawn_background(_finish_end, task, thread_name="embedded-aws-end-task")
         else:
             _finish_end(task)
@@ -138,7 +138,10 @@ def _end_with_an_essential_container() -> None:
 
 
 def _record_exits(task: ecs.Task) -> list[str] | None:
-    """Record what has exited. If that ends the task, the names of what still runs; else None."""
+    """Record the containers that have exited.
+
+    Returns the names of those that still run if the task has to end, otherwise None.
+    """
     found = {one.container_name: one for one in runtime.containers_of(task["taskArn"])}
     essential = dict(
         zip((one["name"] for one in task["containers"]), task["_container_essentials"], strict=True)
@@ -155,10 +158,13 @@ def _record_exits(task: ecs.Task) -> list[str] | None:
 def _finish_end(task: ecs.Task) -> None:
     exit_codes = _stop_containers(task)
     with resource_lock("ecs-task", task["taskArn"]):
+        if task["lastStatus"] == "STOPPED":
+            # Another look at the same end was faster.
+            return
         for container in task["containers"]:
             if container.get("exitCode") is None:
                 container["exitCode"] = exit_codes.get(container["name"])
-        # ministack marks only a task that is not stopping already.
+        # ministack marks only a task that is not stopping yet.
         task["desiredStatus"] = "RUNNING"
     if ecs.stock._mark_task_stopped(
         task["taskArn"], task, _ESSENTIAL_EXITED, "EssentialContainerExited"
@@ -177,7 +183,7 @@ def _hand_over_whole_definitions() -> None:
 
     def build_whole(definition: dict[str, Any], *arguments: Any) -> dict[str, Any]:
         kwargs: dict[str, Any] = build(definition, *arguments)
-        # The processes are the machine's own: there is no other architecture to choose.
+        # Processes run on this machine's architecture, whatever the task definition names.
         kwargs.pop("platform", None)
         kwargs.update(
             entrypoint=definition.get("entryPoint"),
@@ -199,7 +205,7 @@ def _end_whole_tasks() -> None:
     ecs.stock._cleanup_task_resources = clean_up_everything
 
 
-def _tell_milliseconds() -> None:
+def _keep_milliseconds() -> None:
     whole_seconds = ecs.stock._ts_to_epoch
 
     def with_milliseconds(value: Any) -> Any:
@@ -211,7 +217,7 @@ def _tell_milliseconds() -> None:
 
 
 def _health_of(task: ecs.Task) -> str:
-    """The worst of the containers that count."""
+    """The worst status of the containers that count."""
     checked = ecs.checked_containers(task)
     known = {one["healthStatus"] for one in task["containers"] if one["name"] in checked}
     return next((status for status in _FROM_WORST if status in known), "UNKNOWN")

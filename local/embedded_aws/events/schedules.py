@@ -17,7 +17,7 @@ def install(settings: Settings) -> None:
 
 
 def _register_schedule(settings: Settings) -> None:
-    """AWS::Scheduler::Schedule with all its properties (ministack's forgets half of them)."""
+    """The properties of a template are those of CreateSchedule."""
 
     def create(logical_id: str, properties: Properties, stack_name: str) -> Created:
         name = properties.get("Name") or physical_name(stack_name, logical_id, max_length=64)

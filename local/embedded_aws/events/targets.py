@@ -1,7 +1,7 @@
 """Lambda functions as targets of EventBridge rules and schedules.
 
-AWS invokes them asynchronously: tried three times, and for a rule only with the permission of
-events.amazonaws.com (a schedule has its role). ministack 1.5.33 tries once and asks nobody.
+AWS invokes them asynchronously, with two retries, and for a rule only with a permission for
+events.amazonaws.com (a schedule has its role). ministack 1.5.33 tries once and checks nothing.
 """
 
 import contextvars
@@ -16,8 +16,8 @@ from embedded_aws.settings import Settings
 
 RULE_PRINCIPAL = "events.amazonaws.com"
 
-# The ARN of the rule that is being served; empty for a schedule. ministack makes the payload of
-# a target and sends it in one function, which does not tell the rule to what sends it.
+# The ARN of the rule that is being processed; empty for a schedule. ministack creates and sends the
+# payload of a target in one function, which does not pass the rule on.
 _rule_arn: contextvars.ContextVar[str] = contextvars.ContextVar("rule_arn", default="")
 
 

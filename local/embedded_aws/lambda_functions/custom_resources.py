@@ -1,9 +1,9 @@
-"""Custom resources, with answers that may come long after the function has returned.
+"""Custom resources, with answers that may arrive long after the function has returned.
 
 CloudFormation invokes the function of the ServiceToken asynchronously and then waits for the PUT
-to the ResponseURL, ServiceTimeout seconds at most (an hour unless given), whatever became of the
-invocation. ministack 1.5.33 invokes it synchronously: its timeout only starts when the function
-has returned, a crashed function is not tried again, and a failed Create is never deleted.
+to the ResponseURL, for at most ServiceTimeout seconds (default: an hour), whatever the result of
+the invocation. ministack 1.5.33 invokes it synchronously: the timeout starts only when the function
+has returned, a crashed function is not retried, and a failed Create is never deleted.
 """
 
 import json
@@ -22,7 +22,7 @@ DEFAULT_SERVICE_TIMEOUT_SECONDS = 3600
 
 
 class CustomResourceError(RuntimeError):
-    """The custom resource reported FAILED, or nothing, or something unusable."""
+    """The custom resource reported FAILED, did not answer, or gave an unusable answer."""
 
 
 def install(settings: Settings) -> None:
@@ -39,7 +39,7 @@ def invoke_custom_resource(
     physical_id: str | None = None,
     old_props: Properties | None = None,
 ) -> Created:
-    """Ask the function, wait for the answer, return the physical id and the data."""
+    """Invoke the function, wait for the answer, and return the physical id and the data."""
     function = _function(props)
     request_id = str(uuid.uuid4())
     token = str(uuid.uuid4())
@@ -58,7 +58,7 @@ def invoke_custom_resource(
     if old_props is not None:
         event["OldResourceProperties"] = custom_resource._normalise_resource_properties(old_props)
 
-    # The id of a Create that nobody answers: its Delete has to name something.
+    # For a Create without an answer: its Delete needs an id.
     provisional_id = physical_id or f"{stack_name}-{logical_id}-{uuid.uuid4().hex[:12].upper()}"
     answered = custom_resource.register_token(token)
     try:

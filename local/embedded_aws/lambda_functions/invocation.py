@@ -1,7 +1,7 @@
-"""Asynchronous invocations by other services, with the permission that AWS asks for.
+"""Asynchronous invocations by other services, with the permission that AWS requires.
 
-A missing AWS::Lambda::Permission is a mistake that shows only on AWS, as silence. Here a service
-without permission does not get through either, and the log says so.
+On AWS a missing AWS::Lambda::Permission shows only in that nothing happens. Here a service without
+permission cannot invoke the function either, and the log says so.
 """
 
 import json
@@ -24,7 +24,7 @@ def function_record(reference: str) -> dict[str, Any] | None:
 
 
 def invoke_for_service(reference: str, event: Any, *, principal: str, source: str) -> None:
-    """Invoke as the service `principal` would for its resource `source`: tried three times."""
+    """Invoke as the service `principal` does for its resource `source`, with two retries."""
     record = function_record(reference)
     if record is None:
         logger.error("%s: there is no function %s", source, reference)

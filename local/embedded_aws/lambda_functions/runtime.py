@@ -1,18 +1,18 @@
-"""Python Lambda functions in processes of their own, run by AWS's own runtime client.
+"""Python Lambda functions in separate processes, run by AWS's runtime client.
 
-ministack 1.5.33 runs Python functions by a script of its own, in the interpreter and the
-environment of the server. On Lambda the official runtime client (awslambdaric) asks the Runtime
-API for events and finds a documented environment. ministack serves that API for `provided`
-runtimes; here Python functions use the same road, with `settings.lambda_python` as interpreter:
-whichever of python3.11 to python3.14 a function names, the interpreter is that one.
+ministack 1.5.33 runs Python functions with its own script, in the interpreter and the environment
+of the server. On Lambda the official runtime client (awslambdaric) gets events from the Runtime API
+and runs in a documented environment. ministack serves that API for `provided` runtimes; here Python
+functions use it, too. The interpreter is always `settings.lambda_python`, whichever of python3.11
+to python3.14 a function names.
 
 A function that overruns its timeout is killed and reported; `invoke_async_with_retry` tries an
 asynchronous event twice more; log lines go to LoggingConfig.LogGroup when there is one. All
-three are ministack's own doing and only held by tests.
+three are done by ministack and only checked by tests here.
 
-Two differences are mended. The processes of a function end with it when its stack is deleted
-(ministack keeps them), and the last lines of a function whose declared log group has just been
-deleted do not bring the group back (on AWS neither, where the role may not create log groups).
+Two differences are corrected. The processes of a function end when its stack is deleted (ministack
+keeps them), and the last lines of a function whose declared log group has just been deleted do not
+create the group again (nor on AWS, where the role may not create log groups).
 """
 
 import os
@@ -66,13 +66,13 @@ def install(settings: Settings) -> None:
 def function_environment(
     settings: Settings, config: Mapping[str, Any], code_dir: str, port: int
 ) -> dict[str, str]:
-    """The whole environment of a function: what Lambda documents, and what it declares itself.
+    """The whole environment of a function: what Lambda documents, and what the function declares.
 
-    Nothing of the developer's shell is passed on.
+    Nothing of the developer's shell is passed to it.
     """
     name = config["FunctionName"]
     logging = config.get("LoggingConfig") or {}
-    level = logging.get("ApplicationLogLevel")  # Lambda takes one with JSON logs only
+    level = logging.get("ApplicationLogLevel")  # Lambda accepts it with JSON logs only
     declared = (config.get("Environment") or {}).get("Variables") or {}
     return {
         "PATH": os.defpath,
@@ -128,7 +128,7 @@ def _leave_deleted_log_groups_deleted() -> None:
     def emit(function: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
         config = function.get("config") or function
         group = _log_group(config)
-        # Lambda makes its default group itself; a declared one belongs to a stack.
+        # Lambda creates its default group itself; a declared one belongs to a stack.
         if group == _default_log_group(config) or group in cloudwatch_logs._log_groups:
             emit_logs(function, *args, **kwargs)
 

@@ -1,8 +1,8 @@
 """A target group belongs to one load balancer, also while an update replaces a load balancer.
 
 CloudFormation creates the new load balancer and its listener before it deletes the old ones, so a
-target group that stays makes the update fail. ministack 1.5.33 accepts it. It also accepts an ECS
-service whose target group no load balancer uses, or whose load balancer names no container.
+target group that both use fails the update. ministack 1.5.33 accepts it. It also accepts an ECS
+service whose target group no load balancer uses, or that names an unknown container.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Target health checked for real; ministack 1.5.33 calls every registered target healthy."""
+"""Real health checks of targets; ministack 1.5.33 reports every registered target as healthy."""
 
 import http.client
 import logging
@@ -14,8 +14,8 @@ from embedded_aws.ecs import engine as ecs
 from embedded_aws.ecs import services
 from embedded_aws.settings import Settings
 
-# As in containers.health: until the first success the checks come this often, and a failure of
-# such an extra check counts nothing.
+# As in containers.health: until the first success the checks run this often, and the failure of
+# such an extra check is not counted.
 _EAGER_INTERVAL_SECONDS = 1.0
 _TICK_SECONDS = 0.25
 
@@ -65,7 +65,7 @@ def state_of(group_arn: str, target: Target) -> str:
 
 
 def is_task_healthy(task: ecs.Task) -> bool:
-    """Whether the target groups of the task's service find the task healthy."""
+    """Whether the task is healthy in all target groups of its service."""
     service = ecs.stock._services.get(ecs.service_key_of(task) or "") or {}
     address = ecs.address_of(task)
     return all(
@@ -94,7 +94,7 @@ def _watch_all(settings: Settings) -> None:
             with account_scope(settings):
                 _start_due_checks(settings)
         except Exception:
-            # Groups and targets may go at any moment; the next tick sees the new state.
+            # Groups and targets may be deleted at any moment; the next tick sees the new state.
             logger.exception("target health checks failed")
 
 
@@ -127,7 +127,7 @@ def _check(settings: Settings, key: TargetKey, group: dict[str, Any], watch: _Wa
     elif regular or watch.state == "healthy":
         watch.row = min(watch.row, 0) - 1
     before = watch.state
-    # A target's first success is enough, as it is for a target that was just registered.
+    # A target that was just registered needs one success only.
     if succeeded and (before == "initial" or watch.row >= group["HealthyThresholdCount"]):
         watch.state = "healthy"
     elif watch.row <= -group["UnhealthyThresholdCount"]:
@@ -137,7 +137,7 @@ def _check(settings: Settings, key: TargetKey, group: dict[str, Any], watch: _Wa
     watch.checking = False
     if watch.state != before:
         with account_scope(settings):
-            _tell_service(key, watch.state)
+            _inform_service(key, watch.state)
 
 
 def _answers(key: TargetKey, group: dict[str, Any]) -> bool:
@@ -166,7 +166,7 @@ def _matches(status: int, expected: str) -> bool:
     return False
 
 
-def _tell_service(key: TargetKey, state: str) -> None:
+def _inform_service(key: TargetKey, state: str) -> None:
     group_arn, address, port = key
     for service in list(ecs.stock._services.values()):
         if (group_arn, port) not in _registrations(service):

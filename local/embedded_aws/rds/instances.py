@@ -1,22 +1,26 @@
 """AWS::RDS::DBInstance: a real PostgreSQL server on this machine.
 
 ministack 1.5.33 only makes a record from a template, with an address that does not resolve.
-On AWS the instance is up when the stack goes on; so it is here. Endpoint.Address is 127.0.0.1
-and Endpoint.Port is `settings.database_port`, whatever Port says.
+As on AWS, the instance is available when the stack continues. Endpoint.Address is 127.0.0.1 and
+Endpoint.Port is `settings.database_port`, whatever Port is.
 
-There is one database port, so one instance at a time: a second one is refused. Refused, too, is
-what would only seem to work: another engine, another major version than that of the local
-binaries, a password managed by RDS. The master user owns the database and, as on RDS, is no
-superuser. Parameter groups are recorded, not applied.
+There is one database port, so a second instance is refused. What would only seem to work is refused
+as well: another engine, another major version than that of the local binaries, a password managed
+by RDS. The master user owns the database and, as on RDS, is not a superuser. Parameter groups are
+recorded, not applied.
+
+As on RDS, storage does not shrink and a protected instance is not deleted.
 """
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ministack.services import rds
 from ministack.services.cloudformation import provisioners
 
-from embedded_aws.cloudformation.engine import Created, Properties, handlers_of
+from embedded_aws.cloudformation.engine import Created, Properties, handlers_of, stack_named
+from embedded_aws.rds.identifiers import problem_of
 from embedded_aws.rds.postgres_server import (
     PostgresServer,
     copy_files,
@@ -26,14 +30,15 @@ from embedded_aws.rds.postgres_server import (
 from embedded_aws.settings import Settings
 
 INSTANCE = "AWS::RDS::DBInstance"
-# Types that ministack only records, and that nothing here makes real.
+# Types that ministack only records.
 _NOT_EMULATED = ("AWS::RDS::DBCluster", "AWS::DocDB::DBCluster", "AWS::DocDB::DBInstance")
 
 
 def install(settings: Settings) -> None:
     for resource_type in _NOT_EMULATED:
         provisioners._RESOURCE_HANDLERS.pop(resource_type, None)
-    instances = DatabaseInstances(settings, dict(handlers_of(INSTANCE)))
+    instances = DatabaseInstances(settings, dict(handlers_of(INSTANCE)), _servers)
+    _refuse_modifications_to_less_storage()
     handlers_of(INSTANCE).update(
         create=instances.create,
         update=instances.update,
@@ -44,20 +49,29 @@ def install(settings: Settings) -> None:
 
 
 class DatabaseError(ValueError):
-    """The template asks for a database that this machine cannot give."""
+    """The template asks for a database that this machine cannot provide."""
 
 
 class DatabaseInstances:
     """The handlers of AWS::RDS::DBInstance, around those of ministack."""
 
-    def __init__(self, settings: Settings, stock: dict[str, Callable[..., Created]]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stock: dict[str, Callable[..., Created]],
+        servers: dict[str, PostgresServer],
+    ) -> None:
         self._settings = settings
         self._stock = stock
-        self._directory = settings.state_dir / "postgres"
-        self._servers: dict[str, PostgresServer] = {}
+        self._directory = _directory(settings)
+        self._servers = servers
 
     def create(self, logical_id: str, properties: Properties, stack_name: str) -> Created:
         self._refuse_a_second_instance()
+        identifier = properties.get("DBInstanceIdentifier")
+        problem = identifier and problem_of("DBInstanceIdentifier", str(identifier), 63)
+        if problem:
+            raise DatabaseError(f"{problem} (InvalidParameterValue)")
         instance_id, _attributes = self._stock["create"](logical_id, properties, stack_name)
         server = PostgresServer(
             self._directory / instance_id, self._settings.postgres_bin, self._settings.database_port
@@ -82,6 +96,11 @@ class DatabaseInstances:
         stack_name: str,
         logical_id: str,
     ) -> Created:
+        if _storage(new) < _storage(old):
+            if "ROLLBACK" not in (stack_named(stack_name) or {}).get("StackStatus", ""):
+                raise DatabaseError(_less_storage(_storage(new), _storage(old)))
+            # A rollback keeps the larger storage, as the resource's handler on AWS does.
+            new = {**new, "AllocatedStorage": old["AllocatedStorage"]}
         updated: Created = self._stock["update"](instance_id, old, new, stack_name, logical_id)
         instance = rds._instances[instance_id]
         instance["Endpoint"]["Port"] = self._settings.database_port
@@ -106,12 +125,12 @@ class DatabaseInstances:
         self._stock["delete"](instance_id, properties)
 
     def snapshot(self, instance_id: str, properties: Properties) -> None:
-        """DeletionPolicy: Snapshot. Keep the files; the deletion follows."""
+        """DeletionPolicy: Snapshot. Keep the files; the instance is deleted next."""
         server = self._servers.get(instance_id)
         if server is None:
             return
         server.stop()
-        target = self._snapshot_directory(provisioners._snapshot_id(instance_id))
+        target = snapshot_directory(self._settings, provisioners._snapshot_id(instance_id))
         copy_files(server.directory, target)
         self._stock["snapshot"](instance_id, properties)
 
@@ -122,14 +141,11 @@ class DatabaseInstances:
             server.start()
             server.execute(_first_statements(properties))
             return
-        snapshot = self._snapshot_directory(str(snapshot_id))
+        snapshot = snapshot_directory(self._settings, str(snapshot_id).lower())
         if not snapshot.is_dir():
             raise DatabaseError(f"DBSnapshot {snapshot_id} not found.")
         server.copy_of(snapshot)
         server.start()
-
-    def _snapshot_directory(self, snapshot_id: str) -> Path:
-        return self._directory / "snapshots" / snapshot_id
 
     def _refuse_a_second_instance(self) -> None:
         if self._servers:
@@ -137,6 +153,50 @@ class DatabaseInstances:
                 f"The embedded AWS has one database port ({self._settings.database_port}), and "
                 f"DB instance {next(iter(self._servers))} uses it: delete that one first."
             )
+
+
+# The running servers by instance identifier.
+_servers: dict[str, PostgresServer] = {}
+
+
+def server_of(instance_id: str) -> PostgresServer | None:
+    return _servers.get(instance_id)
+
+
+def snapshot_directory(settings: Settings, snapshot_id: str) -> Path:
+    return _directory(settings) / "snapshots" / snapshot_id
+
+
+def _directory(settings: Settings) -> Path:
+    return settings.state_dir / "postgres"
+
+
+def _storage(properties: Properties) -> int:
+    return int(properties.get("AllocatedStorage") or 0)
+
+
+def _less_storage(asked: int, current: int) -> str:
+    return (
+        f"Requested storage size ({asked}) cannot be less than the current storage size "
+        f"({current}). Verify the storage size and try again. (InvalidParameterCombination)"
+    )
+
+
+def _refuse_modifications_to_less_storage() -> None:
+    modify = rds._ACTION_MAP["ModifyDBInstance"]
+
+    def modify_upwards(params: dict[str, Any]) -> Any:
+        instance = rds._resolve_instance(rds._p(params, "DBInstanceIdentifier"))
+        asked = rds._p(params, "AllocatedStorage")
+        if instance and asked and int(asked) < int(instance["AllocatedStorage"]):
+            return rds._error(
+                "InvalidParameterCombination",
+                _less_storage(int(asked), int(instance["AllocatedStorage"])),
+                400,
+            )
+        return modify(params)
+
+    rds._ACTION_MAP["ModifyDBInstance"] = modify_upwards
 
 
 def _refuse_what_is_not_emulated(properties: Properties, major_version: str) -> None:

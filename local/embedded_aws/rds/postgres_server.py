@@ -1,10 +1,10 @@
-"""A real PostgreSQL server for a database instance: made, started, asked, stopped, copied.
+"""A real PostgreSQL server for a database instance.
 
-It listens on 127.0.0.1 only and without a Unix socket, with passwords (scram) for everybody.
-`fsync` is off: a laptop's test database may be lost in a power cut, and is much faster so.
+It listens on 127.0.0.1 only and without a Unix socket, and every user has a password
+(scram). `fsync` is off, which is much faster; a test database may be lost in a power cut.
 
-PostgreSQL refuses to run as root. There it runs as `nobody` (setpriv), or, where `nobody` cannot
-reach the files, in a user namespace in which root looks like an ordinary user (unshare).
+PostgreSQL refuses to run as root. Root runs it as `nobody` (setpriv) or, where `nobody` cannot
+read the files, in a user namespace in which root appears as an ordinary user (unshare).
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from embedded_aws.processes import ManagedProcess, registry
 
 # What RDS gives a db.t4g.micro: LEAST({DBInstanceClassMemory/9531392}, 5000).
 MAX_CONNECTIONS = 81
-# RDS keeps the superuser to itself under this name; the master user is an ordinary role.
+# The superuser's name on RDS, which users cannot use; the master user is an ordinary role.
 ADMIN = "rdsadmin"
 _NOBODY = 65534
 _AS_NOBODY = (f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
@@ -31,7 +31,7 @@ _IN_NAMESPACE = ("--user", "--map-user=1000", "--map-group=1000")
 
 
 class PostgresError(RuntimeError):
-    """PostgreSQL could not do what was asked; the message holds what it said."""
+    """A PostgreSQL program failed; the message holds its output."""
 
 
 class PostgresServer:
@@ -50,7 +50,7 @@ class PostgresServer:
         return str(re.findall(r"\d+", output)[0])
 
     def create(self) -> None:
-        """Make the files of an empty database cluster."""
+        """Create the files of an empty database cluster."""
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True, mode=0o700)
         self._choose_user()
@@ -64,7 +64,7 @@ class PostgresServer:
         )  # fmt: skip
 
     def copy_of(self, source: Path) -> None:
-        """Take the files of another cluster, as from a snapshot."""
+        """Use the files of another cluster, such as a snapshot."""
         copy_files(source, self.directory)
         self._choose_user()
 
@@ -85,7 +85,7 @@ class PostgresServer:
             env=self._environment(),
             cwd=self.directory,
             log_file=self.directory.parent / f"{self.directory.name}.log",
-            stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown: it hangs up on its clients
+            stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown, which disconnects the clients
             stop_last=True,
         )
         self._wait_until_it_answers(self._process, timeout)
@@ -100,8 +100,26 @@ class PostgresServer:
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def back_up(self, target: Path) -> None:
+        """Copy the running server's files, consistent as of the end of the copy."""
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True, mode=0o700)
+        owner = self.directory.stat()
+        os.chown(target, owner.st_uid, owner.st_gid)
+        password_file = self.directory / "admin-password"
+        password = password_file.read_text(encoding="utf-8")
+        self._run(
+            [
+                *self._run_as, self._binary("pg_basebackup"), "--pgdata", str(target / "data"),
+                "--wal-method", "fetch", "--checkpoint", "fast", "--no-sync",
+                "--host", "127.0.0.1", "--port", str(self.port), "--username", ADMIN,
+            ],
+            environment={"PGPASSWORD": password},
+        )  # fmt: skip
+        subprocess.run(["cp", "-p", str(password_file), str(target)], check=True)
+
     def execute(self, statements: str, database: str = "postgres") -> None:
-        """Run SQL as the administrator. It goes through standard input: it may hold passwords."""
+        """Run SQL as the administrator, through standard input because it may hold passwords."""
         password = (self.directory / "admin-password").read_text(encoding="utf-8")
         self._run(
             [
@@ -181,7 +199,7 @@ class PostgresServer:
 
 
 def copy_files(source: Path, target: Path) -> None:
-    """Copy a stopped server's files with their owners, which PostgreSQL insists on."""
+    """Copy a stopped server's files with their owners, which PostgreSQL checks."""
     shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cp", "-pR", str(source), str(target)], check=True)

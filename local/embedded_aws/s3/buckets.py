@@ -1,6 +1,6 @@
-"""A bucket that holds something is not deleted: the deletion of its stack fails, as on AWS.
+"""A bucket that is not empty is not deleted: the deletion of its stack fails, as on AWS.
 
-ministack 1.5.33 empties it silently, so that a template could pass here and fail there.
+ministack 1.5.33 empties it silently, so a template could pass here and fail on AWS.
 """
 
 from embedded_aws.cloudformation.engine import Properties, handlers_of, own_client

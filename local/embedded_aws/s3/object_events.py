@@ -1,6 +1,6 @@
-"""S3's events on EventBridge tell the version of the object, as AWS documents.
+"""S3's events on EventBridge hold the version of the object, as AWS documents.
 
-ministack 1.5.33 gives the version id to queues, topics and functions, but not to EventBridge.
+ministack 1.5.33 sends the version id to queues, topics and functions, but not to EventBridge.
 """
 
 import contextvars

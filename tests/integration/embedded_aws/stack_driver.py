@@ -1,4 +1,4 @@
-"""Deploys templates to the embedded AWS, for the contract tests of everything CloudFormation."""
+"""Deploys templates to the embedded AWS, for the contract tests of CloudFormation."""
 
 import io
 import json
@@ -50,7 +50,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Stack:
-    """What DescribeStacks said when the operation had ended."""
+    """The result of DescribeStacks after the operation."""
 
     id: str
     name: str
@@ -133,7 +133,7 @@ class StackDriver:
         return str(answer["StackResourceDetail"]["PhysicalResourceId"])
 
     def function(self, source: str, handler: str = "main.handler", **more: Any) -> dict[str, Any]:
-        """A Lambda function of one module, as a resource that wants the resource `Role`."""
+        """A Lambda function of one module, as a resource that needs the resource `Role`."""
         key = self.upload(zipped({"main.py": source})).rsplit("/", 1)[-1]
         return {
             "Type": "AWS::Lambda::Function",
@@ -148,7 +148,7 @@ class StackDriver:
         }
 
     def log_lines(self, group: str) -> list[str]:
-        """What a function printed, without what the platform adds."""
+        """What a function printed, without the platform's lines."""
         logs = self.aws.client("logs")
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
         return list(_printed(event["message"] for page in pages for event in page["events"]))

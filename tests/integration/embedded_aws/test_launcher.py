@@ -1,4 +1,4 @@
-"""The launcher: its settings, and that nothing it started outlives it."""
+"""The launcher: its settings, and the end of everything it started."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def processes_of(state_dir: Path) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_no_process_is_left_when_the_launcher_ends(tmp_path: Path, number: int) -> None:
+def test_end_of_the_launcher_leaves_no_process(tmp_path: Path, number: int) -> None:
     with running_embedded_aws(tmp_path, shutdown_timeout_seconds=2) as running:
         ecs = Ecs(running)
         task = ecs.run(ecs.register(ESCAPING))
@@ -45,7 +45,7 @@ def test_no_process_is_left_when_the_launcher_ends(tmp_path: Path, number: int) 
     eventually(lambda: not processes_of(tmp_path), timeout=10)
 
 
-def test_leftovers_are_killed_when_a_tasks_main_process_ends(tmp_path: Path) -> None:
+def test_end_of_a_main_process_kills_its_children(tmp_path: Path) -> None:
     with running_embedded_aws(tmp_path) as running:
         ecs = Ecs(running)
         ecs.finished(ecs.register("setsid sleep 1000 & sleep 0.5"))
@@ -63,7 +63,7 @@ def test_leftovers_are_killed_when_a_tasks_main_process_ends(tmp_path: Path) -> 
         ({"postgres_bin": None}, "postgres_bin must be an absolute path"),
     ],
 )
-def test_launcher_names_the_setting_when_it_is_wrong(
+def test_launcher_names_the_wrong_setting(
     tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     config = {

@@ -1,5 +1,6 @@
 """The API server as a container runs it, with users in a database, behind a load balancer."""
 
+import json
 import os
 import socket
 import subprocess
@@ -28,10 +29,16 @@ class Server:
 
     def ask(self, target: str, headers: dict[str, str]) -> tuple[int, list[str]]:
         """One request, exactly as written; the status and the headers of the answer."""
-        lines = [f"GET {target} HTTP/1.1", "Host: airflow.example.com", "Connection: close"]
+        return self.send(f"GET {target}", headers)
+
+    def send(
+        self, method_and_target: str, headers: dict[str, str], body: str = ""
+    ) -> tuple[int, list[str]]:
+        lines = [f"{method_and_target} HTTP/1.1", "Host: airflow.example.com", "Connection: close"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"Content-Length: {len(body)}"] if body else []
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
-            connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+            connection.sendall(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
             answer = b""
             while block := connection.recv(65536):
                 answer += block
@@ -63,10 +70,14 @@ def server(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "AIRFLOW__API__WORKERS": "2",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__SECRETS__BACKEND": "",
+        "ADMIN_USERNAME": "admin",
+        "ADMIN_PASSWORD": "first",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     program = [sys.executable, "-m", "airflow_on_fargate.entrypoint"]
-    subprocess.run([*program, "db", "migrate"], env=environment, check=True, capture_output=True)
+    for command in (["db", "migrate"], ["ensure-admin-user"]):
+        done = subprocess.run([*program, *command], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
     with (home / "log").open("w") as log:
         process = subprocess.Popen(
             [*program, "api-server"], env=environment, stdout=log, stderr=subprocess.STDOUT
@@ -125,3 +136,11 @@ def test_redirects_and_cookies_are_for_https(server: Server) -> None:
     assert status == 200
     (cookie,) = [line for line in headers if line.startswith("set-cookie: session=")]
     assert "; Secure;" in cookie
+
+
+def test_first_user_signs_in(server: Server) -> None:
+    headers = {**FORWARDED, "Content-Type": "application/json"}
+    body = json.dumps({"username": "admin", "password": "first"})
+    assert server.send("POST /auth/token", headers, body)[0] == 201
+    wrong = json.dumps({"username": "admin", "password": "second"})
+    assert server.send("POST /auth/token", headers, wrong)[0] == 401

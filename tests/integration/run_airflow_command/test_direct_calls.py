@@ -80,7 +80,7 @@ def test_no_task_is_started_when_the_call_is_wrong(harness: Harness) -> None:
         ({"command": ["pools", "lst"]}, "did you mean 'pools list'"),
         ({"command": []}, "empty"),
         ({"command": ["dags", "x" * 9000]}, "8192"),
-        ({"command": ["version"], "cpu": 256, "memory": 8192}, "does not sell 8192 MiB"),
+        ({"command": ["version"], "cpu": 256, "memory": 8192}, "does not offer 8192 MiB"),
         ({"requestId": "never-heard-of"}, "no command with the requestId"),
     ):
         answer = harness.invoke(call)

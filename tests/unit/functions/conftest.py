@@ -1,4 +1,4 @@
-"""What the tests of several functions need: sample events, a context, stubbed AWS clients."""
+"""Fixtures for several functions: sample events, a context, stubbed AWS clients."""
 
 import json
 import uuid
@@ -19,9 +19,9 @@ EVENTS = Path(__file__).resolve().parents[3] / "events"
 
 @pytest.fixture(autouse=True)
 def function_environment(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> None:
-    """What every function's template sets."""
+    """The environment that every function's template sets."""
     monkeypatch.setenv("STACK_NAME", "airflow")
-    # A logger of its own for each test: Powertools keeps a logger, with its stream, by its service.
+    # Its own logger for each test: Powertools keeps one logger, with its stream, per service.
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"unit-test-{uuid.uuid4()}")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "AirflowOnFargate")
 
@@ -62,7 +62,7 @@ def context() -> FakeContext:
 
 @pytest.fixture
 def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Stubber]]:
-    """Stub a service's client for the handlers; calls that were announced must have been made."""
+    """Stub a service's client for the handlers; all expected calls must have been made."""
     stubbers: dict[str, Stubber] = {}
 
     def stub(service: str) -> Stubber:
@@ -80,7 +80,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Stubber
 
 @dataclass
 class InMemoryAnswerChannel:
-    """Keeps what CloudFormation would have been told."""
+    """Stores the answers to CloudFormation."""
 
     bodies: list[bytes] = field(default_factory=list)
     error: Exception | None = None
@@ -102,7 +102,7 @@ class InMemoryAnswerChannel:
 
 @pytest.fixture
 def channel(monkeypatch: pytest.MonkeyPatch) -> InMemoryAnswerChannel:
-    """Stands in for the way to CloudFormation in every handler."""
+    """Replaces the answer channel in every handler."""
     channel = InMemoryAnswerChannel()
     monkeypatch.setattr(
         https_answer_channel.HttpsAnswerChannel, "put", lambda _, url, body: channel.put(url, body)
@@ -112,7 +112,7 @@ def channel(monkeypatch: pytest.MonkeyPatch) -> InMemoryAnswerChannel:
 
 @pytest.fixture
 def log_lines(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
-    """All that was printed: what CloudWatch would keep."""
+    """Everything that was printed: the log in CloudWatch."""
 
     def read() -> str:
         captured = capsys.readouterr()

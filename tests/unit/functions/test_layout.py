@@ -6,7 +6,7 @@ import pytest
 from import_graph import import_circles, import_graph, modules_by_package
 
 ROOT = Path(__file__).resolve().parents[3]
-# The folders whose packages are held to the rules.
+# The folders to which the rules apply.
 SOURCES = ("functions", "images/airflow/src", "local", "bench")
 MAX_MODULES = 14
 

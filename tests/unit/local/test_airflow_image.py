@@ -1,4 +1,4 @@
-"""The images on this machine: what makes one another, and what each runs."""
+"""The images on this machine: when they differ, and what they run."""
 
 import json
 from pathlib import Path
@@ -15,12 +15,12 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path, 1, 2, 3, 4)
 
 
-def test_every_edition_is_another_image_when_it_is_made_of_something_else():
+def test_editions_with_other_sources_are_other_images():
     editions = [CURRENT, PREVIOUS, Edition("airflow", CURRENT.lock, "print('broken')")]
     assert len({airflow_image.uri(edition) for edition in editions}) == 3
 
 
-def test_an_edition_runs_in_its_own_environment_when_pushed(workspace: Workspace):
+def test_pushed_edition_runs_in_its_own_environment(workspace: Workspace):
     airflow_image.push(workspace, CURRENT)
     airflow_image.push(workspace, PREVIOUS)
     registry = workspace.state_dir / "registry"
@@ -33,6 +33,6 @@ def test_an_edition_runs_in_its_own_environment_when_pushed(workspace: Workspace
     assert words == ["-m", "airflow_on_fargate.entrypoint"]
 
 
-def test_an_edition_runs_a_program_when_it_has_one(workspace: Workspace):
+def test_edition_runs_its_program_when_it_has_one(workspace: Workspace):
     built = airflow_image.build(workspace, Edition("airflow", CURRENT.lock, "print('broken')"))
     assert built["entrypoint"][1:] == ["-c", "print('broken')"]

@@ -1,4 +1,4 @@
-"""make browser: which browser is taken, and when one is installed."""
+"""make browser: which browser is used, and when one is installed."""
 
 import subprocess
 from pathlib import Path
@@ -34,7 +34,7 @@ def call() -> None:
     browser.browser(Workspace(Path("/nowhere"), 1, 2, 3, 4))
 
 
-def test_takes_only_the_browser_that_is_named_when_one_is(monkeypatch, tmp_path):
+def test_only_the_named_browser_is_used(monkeypatch, tmp_path):
     named = tmp_path / "my-chrome"
     named.write_text("#!/bin/sh\n")
     named.chmod(0o755)
@@ -62,7 +62,7 @@ def test_installs_nothing_when_the_system_has_no_such_file(monkeypatch, capsys, 
     assert browser.MISSING in capsys.readouterr().out
 
 
-def test_says_what_apt_said_when_it_fails(monkeypatch, capsys, calls):
+def test_output_of_a_failed_apt_is_printed(monkeypatch, capsys, calls):
     machine(monkeypatch, "debian", 0)
     call()
     assert [line.split()[-1] for line in calls] == ["update"]

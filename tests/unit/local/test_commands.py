@@ -1,4 +1,4 @@
-"""make up, down, status and env: what they refuse, and that nothing is left."""
+"""make up, down, status and env: refusals, output, and the end of all processes."""
 
 import collections
 import os
@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 from commands import emulator
+from commands.airflow_api import AirflowApi
 from commands.env import variable_name
+from commands.status import task_lines
 from commands.steps import wait_until
 from commands.workspace import CommandError, Workspace
 
@@ -22,7 +25,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.mark.parametrize("text", ["http", "80", "70000", "-1"])
-def test_refuses_a_port_when_it_is_not_one(monkeypatch, text):
+def test_invalid_port_is_refused(monkeypatch, text):
     monkeypatch.setenv("LOCAL_UI_PORT", text)
     with pytest.raises(CommandError, match="LOCAL_UI_PORT"):
         Workspace.from_environment()
@@ -69,7 +72,7 @@ def test_end_leaves_no_process_when_a_child_ignores_sigterm(workspace, monkeypat
     assert child.poll() is not None
 
 
-def test_end_touches_nothing_when_the_process_is_another_workspaces(workspace, tmp_path):
+def test_end_does_not_touch_processes_of_another_workspace(workspace, tmp_path):
     other = subprocess.Popen(
         ["sleep", "600"], env={**os.environ, emulator.MARKER: str(tmp_path / "other")}
     )
@@ -81,8 +84,8 @@ def test_end_touches_nothing_when_the_process_is_another_workspaces(workspace, t
         other.wait()
 
 
-def test_wait_until_names_what_it_waited_for_when_time_is_up():
-    with pytest.raises(TimeoutError, match="a miracle did not come"):
+def test_timeout_names_what_was_awaited():
+    with pytest.raises(TimeoutError, match="waiting for a miracle"):
         wait_until(lambda: False, 0.01, "a miracle", interval=0.001)
 
 
@@ -94,5 +97,58 @@ def test_wait_until_names_what_it_waited_for_when_time_is_up():
         ("AdminPasswordSecretArn", "ADMIN_PASSWORD_SECRET_ARN"),
     ],
 )
-def test_names_an_output_in_capitals_when_it_is_exported(output, variable):
+def test_exported_output_is_named_in_capitals(output, variable):
     assert variable_name(output) == variable
+
+
+@pytest.mark.parametrize(
+    ("url", "trusted"), [("https://localhost:8443", True), ("http://localhost:8080", False)]
+)
+def test_local_authority_is_trusted_for_https_only(workspace, url, trusted):
+    assert workspace.ca_file_for(url) == (workspace.ca_file if trusted else None)
+
+
+def test_session_trusts_the_authority_of_the_workspace(workspace, monkeypatch):
+    used: list[object] = []
+
+    def send(session: requests.Session, request: object, **settings: object) -> requests.Response:
+        used.append(settings["verify"])
+        answer = requests.Response()
+        answer.status_code = 201
+        answer._content = b'{"access_token": "t"}'
+        return answer
+
+    monkeypatch.setattr(requests.Session, "send", send)
+    # Set on machines behind a proxy that inspects TLS; it must not replace the authority.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/company.pem")
+    AirflowApi("https://localhost:8443", "admin", "password", workspace.ca_file)
+    AirflowApi("http://localhost:8080", "admin", "password")
+    assert used == [str(workspace.ca_file), "/etc/company.pem"]
+
+
+def test_status_lists_the_containers_of_a_task_with_their_health():
+    def task(definition: str, **containers: str) -> dict[str, object]:
+        return {
+            "taskDefinitionArn": f"arn:aws:ecs:us-east-1:1:task-definition/{definition}",
+            "lastStatus": "RUNNING",
+            "healthStatus": "HEALTHY",
+            "containers": [
+                {"name": name, "lastStatus": "RUNNING", "healthStatus": health}
+                for name, health in containers.items()
+            ],
+        }
+
+    lines = task_lines(
+        [
+            task("s-worker:3", worker="UNKNOWN"),
+            task("s-control-plane:1", triggerer="HEALTHY", scheduler="UNHEALTHY"),
+        ]
+    )
+
+    assert [line.split() for line in lines] == [
+        ["s-control-plane:1", "RUNNING", "HEALTHY"],
+        ["scheduler", "RUNNING", "UNHEALTHY"],
+        ["triggerer", "RUNNING", "HEALTHY"],
+        ["s-worker:3", "RUNNING", "HEALTHY"],
+        ["worker", "RUNNING"],
+    ]

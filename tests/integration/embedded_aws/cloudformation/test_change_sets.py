@@ -1,4 +1,4 @@
-"""Contract: a change set with IncludeNestedStacks tells what happens in the children."""
+"""Contract: a change set with IncludeNestedStacks lists the changes of the children."""
 
 from typing import Any
 
@@ -49,14 +49,14 @@ def child_changes(stacks: StackDriver, described: dict[str, Any]) -> list[tuple[
     return [(one["Action"], one["LogicalResourceId"]) for one in changes]
 
 
-def test_additions_are_listed_when_the_child_is_new(stacks: StackDriver) -> None:
+def test_new_child_lists_additions(stacks: StackDriver) -> None:
     described = change_set(stacks, "reviewed-new", parent(stacks.upload(TWO_QUEUES)), "CREATE")
 
     assert described["IncludeNestedStacks"] is True
     assert child_changes(stacks, described) == [("Add", "Another"), ("Add", "Queue")]
 
 
-def test_only_the_difference_is_listed_when_the_child_exists(stacks: StackDriver) -> None:
+def test_existing_child_lists_only_the_difference(stacks: StackDriver) -> None:
     stack = stacks.create(parent(stacks.upload(ONE_QUEUE)))
 
     described = change_set(stacks, stack.name, parent(stacks.upload(TWO_QUEUES)), "UPDATE")
@@ -64,7 +64,7 @@ def test_only_the_difference_is_listed_when_the_child_exists(stacks: StackDriver
     assert child_changes(stacks, described) == [("Add", "Another")]
 
 
-def test_the_children_follow_when_the_root_is_executed(stacks: StackDriver) -> None:
+def test_executing_the_root_updates_the_children(stacks: StackDriver) -> None:
     stack = stacks.create(parent(stacks.upload(ONE_QUEUE)))
     described = change_set(stacks, stack.name, parent(stacks.upload(TWO_QUEUES)), "UPDATE")
     cloudformation = stacks.aws.client("cloudformation")
@@ -76,7 +76,7 @@ def test_the_children_follow_when_the_root_is_executed(stacks: StackDriver) -> N
     assert stacks.physical_id(child, "Another")
 
 
-def test_it_is_refused_when_a_childs_change_set_is_executed(stacks: StackDriver) -> None:
+def test_change_set_of_a_child_cannot_be_executed(stacks: StackDriver) -> None:
     stack = stacks.create(parent(stacks.upload(ONE_QUEUE)))
     described = change_set(stacks, stack.name, parent(stacks.upload(TWO_QUEUES)), "UPDATE")
     child_id = described["Changes"][0]["ResourceChange"]["ChangeSetId"]

@@ -1,11 +1,11 @@
-"""Contract: what an update replaced in a nested stack outlives it until the root is done."""
+"""Contract: what an update replaced in a nested stack exists until the root is done."""
 
 import json
 from typing import Any
 
 from ..stack_driver import BUCKET, EXECUTION_ROLE, StackDriver
 
-# Writes down every request, and which of the two revisions it names are usable at that moment.
+# Logs every request, and which of the two revisions in it are usable at that moment.
 WITNESS = """
 import json
 import urllib.request
@@ -35,7 +35,7 @@ CHILD = "AWS::CloudFormation::Stack"
 
 
 def leaf() -> dict[str, Any]:
-    """A task definition in a nested stack of its own, as in nested/component.yaml."""
+    """A task definition in a separate nested stack."""
     return {
         "Parameters": {"Image": {"Type": "String"}},
         "Resources": {
@@ -52,7 +52,7 @@ def leaf() -> dict[str, Any]:
 
 
 def middle(stacks: StackDriver) -> dict[str, Any]:
-    """The component's stack and a custom resource that is told its task definition."""
+    """The component's stack and a custom resource that gets its task definition."""
     return {
         "Parameters": {"Image": {"Type": "String"}, "Name": {"Type": "String"}},
         "Resources": {
@@ -122,7 +122,7 @@ def revisions(stacks: StackDriver, definition: str) -> int:
     )
 
 
-def test_both_revisions_are_usable_during_the_update_and_the_old_one_goes_at_its_end(
+def test_both_revisions_exist_during_the_update_and_the_old_one_is_deleted_at_its_end(
     stacks: StackDriver,
 ) -> None:
     url = stacks.upload(middle(stacks))
@@ -138,7 +138,7 @@ def test_both_revisions_are_usable_during_the_update_and_the_old_one_goes_at_its
     assert (status_of(stacks, old), status_of(stacks, new)) == ("INACTIVE", "ACTIVE")
 
 
-def test_rollback_goes_back_to_the_old_revision_when_a_later_sibling_fails(
+def test_rollback_restores_the_old_revision_when_a_later_sibling_fails(
     stacks: StackDriver,
 ) -> None:
     url = stacks.upload(middle(stacks))
@@ -157,7 +157,7 @@ def test_rollback_goes_back_to_the_old_revision_when_a_later_sibling_fails(
     assert revisions(stacks, old) == 2
 
 
-def test_the_next_update_works_when_the_one_before_was_rolled_back(stacks: StackDriver) -> None:
+def test_update_succeeds_after_a_rolled_back_one(stacks: StackDriver) -> None:
     url = stacks.upload(middle(stacks))
     before = stacks.create(root(url, False), Image="one:1", Name="again")
     rolled_back = stacks.update(before, root(url, True), Image="one:2", Name="again")
@@ -172,10 +172,10 @@ def test_the_next_update_works_when_the_one_before_was_rolled_back(stacks: Stack
     assert (status_of(stacks, old), status_of(stacks, new)) == ("INACTIVE", "ACTIVE")
 
 
-def test_old_properties_are_sent_when_the_custom_resource_itself_fails(
+def test_failed_custom_resource_gets_its_old_properties_again(
     stacks: StackDriver,
 ) -> None:
-    """CloudFormation sends a failed Update back, too."""
+    """CloudFormation also reverts an Update that failed."""
     template = middle(stacks)
     failing = WITNESS.replace(
         '"Status": "SUCCESS"',

@@ -1,9 +1,9 @@
-"""Contract: a type that means nothing on one machine gets an id, keeps it, and goes."""
+"""Contract: a type without effect on one machine gets an id, keeps it, and can be deleted."""
 
 from ..stack_driver import StackDriver
 
 
-def test_id_is_generated_and_kept_when_an_inert_resource_changes(stacks: StackDriver) -> None:
+def test_inert_resource_keeps_its_generated_id(stacks: StackDriver) -> None:
     log = {"Type": "AWS::EC2::FlowLog", "Properties": {"TrafficType": "ALL"}}
     template = {
         "Resources": {"FlowLog": log},

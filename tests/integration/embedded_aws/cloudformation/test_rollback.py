@@ -1,4 +1,4 @@
-"""Contract: what a failed create has made is deleted, and what policies keep is kept."""
+"""Contract: what a failed create left is deleted, except for what policies keep."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def queue_exists(stacks: StackDriver, url: str) -> bool:
 @pytest.mark.parametrize(
     ("policy", "kept"), [("Delete", False), ("Retain", True), ("RetainExceptOnCreate", True)]
 )
-def test_the_policy_decides_when_the_stack_is_deleted(
+def test_deletion_of_a_stack_follows_the_policy(
     stacks: StackDriver, policy: str, kept: bool
 ) -> None:
     stack = stacks.create({"Resources": {"Queue": queue(policy)}})
@@ -51,7 +51,7 @@ def test_the_policy_decides_when_the_stack_is_deleted(
     ("policy", "kept"), [("Delete", False), ("Retain", True), ("RetainExceptOnCreate", False)]
 )
 @pytest.mark.parametrize("nested", [False, True])
-def test_the_policy_decides_when_the_create_is_rolled_back(
+def test_rollback_of_a_creation_follows_the_policy(
     stacks: StackDriver, policy: str, kept: bool, nested: bool
 ) -> None:
     template: dict[str, Any] = {"Resources": {"Queue": queue(policy)}}
@@ -74,7 +74,7 @@ def test_the_policy_decides_when_the_create_is_rolled_back(
     assert queue_exists(stacks, url) is kept
 
 
-def test_a_failed_child_stays_until_deletion_when_rollback_is_disabled(
+def test_failed_child_stays_until_deletion_when_rollback_is_disabled(
     stacks: StackDriver,
 ) -> None:
     child = {"Resources": {"Queue": queue("Delete"), "Failing": {**FAILING, "DependsOn": "Queue"}}}
@@ -100,8 +100,10 @@ def test_a_failed_child_stays_until_deletion_when_rollback_is_disabled(
     assert not queue_exists(stacks, url)
 
 
-def test_deletion_is_tried_again_when_the_rollback_could_not_delete(stacks: StackDriver) -> None:
-    """Of a bucket in a nested stack: the failure has to come up, and the retry to go down."""
+def test_deletion_retries_what_the_rollback_could_not_delete(
+    stacks: StackDriver,
+) -> None:
+    """A bucket in a nested stack: the failure reaches the root, and the retry the bucket."""
     s3 = stacks.aws.client("s3")
     child = {
         "Resources": {"Bucket": {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Delete"}},

@@ -1,4 +1,4 @@
-"""Contract: nested stacks behave as stacks of their own, tied to their parent."""
+"""Contract: nested stacks are complete stacks, linked to their parent."""
 
 import json
 from typing import Any
@@ -60,7 +60,7 @@ def child_of(stacks: StackDriver, parent: Stack, logical_id: str) -> Stack:
     return stacks.describe(stacks.physical_id(parent, logical_id))
 
 
-def test_outputs_reach_the_parent_when_the_child_loops(stacks: StackDriver) -> None:
+def test_child_with_a_loop_passes_its_outputs_to_the_parent(stacks: StackDriver) -> None:
     template = parent_of(Child=stacks.upload(LOOPING_CHILD))
     template["Resources"]["Child"]["Properties"]["Parameters"] = {"Names": "First,Second"}
     template["Outputs"] = {"Url": {"Value": {"Fn::GetAtt": ["Child", "Outputs.FirstUrl"]}}}
@@ -73,7 +73,7 @@ def test_outputs_reach_the_parent_when_the_child_loops(stacks: StackDriver) -> N
     assert stacks.physical_id(child, "SecondQueue")
 
 
-def test_sam_transform_is_applied_when_the_child_declares_it(stacks: StackDriver) -> None:
+def test_sam_transform_of_a_child_is_applied(stacks: StackDriver) -> None:
     parent = stacks.create(parent_of(Child=stacks.upload(SAM_CHILD)))
 
     name = child_of(stacks, parent, "Child").outputs["FunctionName"]
@@ -81,7 +81,7 @@ def test_sam_transform_is_applied_when_the_child_declares_it(stacks: StackDriver
     assert json.loads(answer["Payload"].read()) == "from a SAM child"
 
 
-def test_children_know_parent_and_root_when_nested_twice(stacks: StackDriver) -> None:
+def test_nested_stacks_have_parent_and_root_ids(stacks: StackDriver) -> None:
     middle = parent_of(Inner=stacks.upload(QUEUE_CHILD))
 
     root = stacks.create(parent_of(Middle=stacks.upload(middle)))
@@ -94,7 +94,7 @@ def test_children_know_parent_and_root_when_nested_twice(stacks: StackDriver) ->
     assert "ParentId" not in root.described
 
 
-def test_the_parent_tells_the_child_id_when_the_child_begins(stacks: StackDriver) -> None:
+def test_events_of_the_parent_hold_the_id_of_a_child_that_starts(stacks: StackDriver) -> None:
     parent = stacks.create(parent_of(Child=stacks.upload(QUEUE_CHILD)))
 
     child = child_of(stacks, parent, "Child")
@@ -103,7 +103,7 @@ def test_the_parent_tells_the_child_id_when_the_child_begins(stacks: StackDriver
     assert [event.logical_id for event in stacks.events(child)].count("Queue") == 2
 
 
-def test_all_is_rolled_back_when_a_child_fails_to_create(stacks: StackDriver) -> None:
+def test_failed_creation_of_a_child_rolls_everything_back(stacks: StackDriver) -> None:
     template = parent_of(Good=stacks.upload(QUEUE_CHILD), Bad=stacks.upload(BROKEN_CHILD))
     template["Resources"]["Bad"]["DependsOn"] = "Good"
     queues_before = _queues(stacks)
@@ -119,7 +119,7 @@ def test_all_is_rolled_back_when_a_child_fails_to_create(stacks: StackDriver) ->
     assert [child.status for child in children] == ["DELETE_COMPLETE"] * 2
 
 
-def test_siblings_are_reverted_when_a_child_fails_to_update(stacks: StackDriver) -> None:
+def test_failed_update_of_a_child_reverts_its_siblings(stacks: StackDriver) -> None:
     template = parent_of(First=stacks.upload(QUEUE_CHILD), Second=stacks.upload(QUEUE_CHILD))
     template["Resources"]["Second"]["DependsOn"] = "First"
     parent = stacks.create(template)
@@ -137,7 +137,7 @@ def test_siblings_are_reverted_when_a_child_fails_to_update(stacks: StackDriver)
     assert stacks.describe(first.id).status in ("UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 
 
-def test_the_child_is_updated_when_its_template_changes(stacks: StackDriver) -> None:
+def test_child_is_updated_when_its_template_changes(stacks: StackDriver) -> None:
     parent = stacks.create(parent_of(Child=stacks.upload(QUEUE_CHILD)))
     child = child_of(stacks, parent, "Child")
     changed = QUEUE_CHILD.replace('Default: "0"', 'Default: "9"')
@@ -149,7 +149,7 @@ def test_the_child_is_updated_when_its_template_changes(stacks: StackDriver) -> 
     assert _delay(stacks, child.outputs["QueueUrl"]) == "9"
 
 
-def test_the_child_is_left_alone_when_only_its_url_changes(stacks: StackDriver) -> None:
+def test_child_is_not_touched_when_only_its_url_changes(stacks: StackDriver) -> None:
     parent = stacks.create(parent_of(Child=stacks.upload(QUEUE_CHILD)))
     child = child_of(stacks, parent, "Child")
     events_before = stacks.events(child)
@@ -160,7 +160,7 @@ def test_the_child_is_left_alone_when_only_its_url_changes(stacks: StackDriver) 
     assert stacks.events(child) == events_before
 
 
-def test_children_go_in_reverse_order_when_the_parent_is_deleted(stacks: StackDriver) -> None:
+def test_deletion_of_the_parent_deletes_children_in_reverse_order(stacks: StackDriver) -> None:
     template = parent_of(First=stacks.upload(QUEUE_CHILD), Second=stacks.upload(QUEUE_CHILD))
     template["Resources"]["Second"]["DependsOn"] = "First"
     queues_before = _queues(stacks)
@@ -174,7 +174,7 @@ def test_children_go_in_reverse_order_when_the_parent_is_deleted(stacks: StackDr
     assert order == ["Second", "First", parent.name]
 
 
-def test_what_a_deletion_keeps_is_named_when_all_stacks_of_the_root_are_asked(
+def test_events_of_all_stacks_of_a_root_name_what_its_deletion_keeps(
     stacks: StackDriver,
 ) -> None:
     keeping = {"Resources": {"Kept": {"Type": "AWS::SQS::Queue", "DeletionPolicy": "Retain"}}}
@@ -192,7 +192,7 @@ def test_what_a_deletion_keeps_is_named_when_all_stacks_of_the_root_are_asked(
     assert [e["PhysicalResourceId"] for e in skipped] == [queue]
 
 
-def test_a_list_is_refused_when_given_as_a_childs_parameter(stacks: StackDriver) -> None:
+def test_list_is_refused_as_parameter_of_a_child(stacks: StackDriver) -> None:
     template = parent_of(Child=stacks.upload(LOOPING_CHILD))
     template["Resources"]["Child"]["Properties"]["Parameters"] = {"Names": ["First", "Second"]}
 

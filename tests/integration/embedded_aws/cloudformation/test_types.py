@@ -1,4 +1,4 @@
-"""Contract: types that the project's templates use, and that ministack has itself, work."""
+"""Contract: types that the project's templates use, and that come with ministack, work."""
 
 from ..stack_driver import SUBNET, VPC, StackDriver, deploy
 
@@ -89,7 +89,7 @@ ALL_OF_MINISTACK = {
 }
 
 
-def test_stack_comes_and_goes_when_it_uses_what_is_expected_of_ministack(
+def test_types_of_ministack_are_created_and_deleted(
     stacks: StackDriver,
 ) -> None:
     stack = deploy(stacks, ALL_OF_MINISTACK)

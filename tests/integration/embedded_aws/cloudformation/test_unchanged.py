@@ -1,4 +1,4 @@
-"""Contract: an update touches, and names in its events, only what differs."""
+"""Contract: an update touches only what differs, and its events name nothing else."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ TEMPLATE = {
     "Resources": {
         "Changing": parameter({"Ref": "Word"}),
         "Constant": parameter("constant"),
-        # Takes an attribute of what changes, which stays what it was.
+        # Uses an attribute of the changed resource; the attribute does not change.
         "Dependent": parameter({"Fn::Sub": "${Changing}"}),
     },
 }
 
 
-def test_events_name_only_what_differs_when_a_parameter_changes(stacks: StackDriver) -> None:
+def test_events_name_only_changed_resources(stacks: StackDriver) -> None:
     stack = stacks.create(TEMPLATE, Word="one")
     before = len(stacks.events(stack))
 
@@ -34,7 +34,7 @@ def test_events_name_only_what_differs_when_a_parameter_changes(stacks: StackDri
     assert events == [("Changing", "UPDATE_IN_PROGRESS"), ("Changing", "UPDATE_COMPLETE")]
 
 
-def test_what_does_not_differ_is_left_alone_when_it_was_changed_by_hand(
+def test_update_does_not_touch_unchanged_resources(
     stacks: StackDriver,
 ) -> None:
     stack = stacks.create(TEMPLATE, Word="one")

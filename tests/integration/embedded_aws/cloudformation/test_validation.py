@@ -1,4 +1,4 @@
-"""Contract: what is not emulated is refused by name before anything exists."""
+"""Contract: types that are not emulated are refused before anything is created."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -10,9 +10,7 @@ from ..stack_driver import StackDriver
     "resource_type",
     ["AWS::NoSuch::Thing", "AWS::CloudFormation::NoSuchThing", "AWS::RDS::DBCluster"],
 )
-def test_the_deployment_is_refused_when_a_type_is_unknown(
-    stacks: StackDriver, resource_type: str
-) -> None:
+def test_unknown_type_is_refused(stacks: StackDriver, resource_type: str) -> None:
     with pytest.raises(ClientError, match=resource_type):
         stacks.create_named("refused", {"Resources": {"Thing": {"Type": resource_type}}})
 
@@ -20,7 +18,7 @@ def test_the_deployment_is_refused_when_a_type_is_unknown(
         stacks.describe("refused")
 
 
-def test_the_deployment_is_refused_when_a_nested_template_has_an_unknown_type(
+def test_unknown_type_of_a_nested_template_is_refused(
     stacks: StackDriver,
 ) -> None:
     child = stacks.upload({"Resources": {"Thing": {"Type": "AWS::NoSuch::Thing"}}})

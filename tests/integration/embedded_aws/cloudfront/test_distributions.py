@@ -15,6 +15,7 @@ from ..web_server import WEB, fetch, resources
 
 ALL_VIEWER = "216adef6-5c7f-47e4-b989-5492eafa07d3"
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+SECURITY_HEADERS = "67f7725c-6f97-4210-82d7-5512b31e9d03"
 ALL_METHODS = ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"]
 OUTPUTS = {
     "Domain": {"Value": {"Fn::GetAtt": ["Distribution", "DomainName"]}},
@@ -45,6 +46,7 @@ def distribution(**changes: Any) -> dict[str, Any]:
             "AllowedMethods": ALL_METHODS,
             "CachePolicyId": CACHING_DISABLED,
             "OriginRequestPolicyId": ALL_VIEWER,
+            "ResponseHeadersPolicyId": SECURITY_HEADERS,
         },
         **changes,
     }
@@ -165,6 +167,9 @@ def _check_streaming(emulator: EmbeddedAws) -> None:
     connection.request("GET", "/stream")
     answer = connection.getresponse()
     assert answer.getheader("X-Cache") == "Miss from cloudfront"
+    assert answer.getheader("X-Frame-Options") == "SAMEORIGIN"
+    # A browser would apply it to every port of localhost.
+    assert answer.getheader("Strict-Transport-Security") is None
     assert answer.read1(10) == b"1"  # before the second part is sent
     connection.close()
 

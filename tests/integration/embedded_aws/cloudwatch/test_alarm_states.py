@@ -1,10 +1,10 @@
-"""How datapoints and missing ones make the state of an alarm (no emulator needed)."""
+"""How present and missing datapoints determine the state of an alarm (without an emulator)."""
 
 import pytest
 
 from embedded_aws.cloudwatch.alarm_states import AlarmState, judge
 
-X, o, _ = True, False, None  # breaching, not breaching, missing; the newest comes first
+X, o, _ = True, False, None  # breaching, not breaching, missing; newest first
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ X, o, _ = True, False, None  # breaching, not breaching, missing; the newest com
         ([o, _, X], 2, "ignore", "ALARM", "ALARM"),
     ],
 )
-def test_state_follows_from_the_datapoints_when_judged(
+def test_state_follows_from_the_datapoints(
     flags: list[bool | None],
     needed: int,
     treatment: str,

@@ -1,4 +1,4 @@
-"""Contract: alarms look at their own metric and act on SNS, Lambda and EventBridge."""
+"""Contract: alarms evaluate their own metric and act on SNS, Lambda and EventBridge."""
 
 import json
 import uuid
@@ -22,7 +22,7 @@ METRIC = {"name": ""}
 
 @pytest.fixture(autouse=True)
 def metric(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has a metric of its own: datapoints stay."""
+    """Each test has its own metric, because datapoints stay."""
     monkeypatch.setitem(METRIC, "name", f"Depth-{uuid.uuid4().hex[:8]}")
 
 
@@ -89,7 +89,7 @@ def events(stacks: StackDriver, stack: Stack) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stacks.log_lines(stack.outputs["LogGroup"])]
 
 
-def test_function_gets_the_documented_payload_when_its_alarm_fires(stacks: StackDriver) -> None:
+def test_alarm_sends_the_documented_payload_to_its_function(stacks: StackDriver) -> None:
     stack = deploy(stacks, template(stacks))
 
     put(stacks, 3)
@@ -107,7 +107,7 @@ def test_function_gets_the_documented_payload_when_its_alarm_fires(stacks: Stack
     assert (metric["period"], metric["stat"]) == (60, "Maximum")
 
 
-def test_alarm_stays_quiet_when_another_dimension_breaches(stacks: StackDriver) -> None:
+def test_alarm_ignores_other_dimensions(stacks: StackDriver) -> None:
     stack = deploy(stacks, template(stacks))
 
     put(stacks, 0)
@@ -117,7 +117,7 @@ def test_alarm_stays_quiet_when_another_dimension_breaches(stacks: StackDriver) 
     assert events(stacks, stack) == []
 
 
-def test_alarm_returns_when_its_data_are_missing_and_do_not_breach(stacks: StackDriver) -> None:
+def test_alarm_is_ok_when_missing_data_do_not_breach(stacks: StackDriver) -> None:
     stack = deploy(stacks, template(stacks, TreatMissingData="notBreaching"))
     put(stacks, 1)
     eventually(lambda: events(stacks, stack))
@@ -127,7 +127,7 @@ def test_alarm_returns_when_its_data_are_missing_and_do_not_breach(stacks: Stack
     assert len(events(stacks, stack)) == 1
 
 
-def test_two_breaching_periods_are_needed_when_two_datapoints_are(stacks: StackDriver) -> None:
+def test_alarm_needs_as_many_breaching_periods_as_datapoints_to_alarm(stacks: StackDriver) -> None:
     made = template(
         stacks, EvaluationPeriods=50, DatapointsToAlarm=2, TreatMissingData="notBreaching"
     )
@@ -154,7 +154,7 @@ def test_function_is_not_called_when_cloudwatch_lacks_permission(stacks: StackDr
     assert events(stacks, stack) == []
 
 
-def test_rule_matches_when_an_alarm_changes_its_state(stacks: StackDriver) -> None:
+def test_state_change_of_an_alarm_matches_a_rule(stacks: StackDriver) -> None:
     made = template(stacks, AlarmActions=[])
     made["Resources"]["Rule"] = {
         "Type": "AWS::Events::Rule",
@@ -180,7 +180,7 @@ def test_rule_matches_when_an_alarm_changes_its_state(stacks: StackDriver) -> No
     assert event["detail"]["state"]["value"] == "ALARM"
 
 
-def test_topic_is_told_when_it_is_the_alarms_action(stacks: StackDriver) -> None:
+def test_alarm_publishes_to_its_topic(stacks: StackDriver) -> None:
     sns, sqs = stacks.aws.client("sns"), stacks.aws.client("sqs")
     name = f"alarms-{uuid.uuid4().hex[:8]}"
     topic = sns.create_topic(Name=name)["TopicArn"]

@@ -14,7 +14,7 @@ from ..stack_driver import StackDriver
     ("metric", "expected"),
     [("ApproximateNumberOfMessagesVisible", 2), ("ApproximateNumberOfMessagesNotVisible", 1)],
 )
-def test_depth_is_recorded_when_messages_wait_and_are_in_flight(
+def test_metrics_count_waiting_and_received_messages(
     stacks: StackDriver, metric: str, expected: int
 ) -> None:
     sqs = stacks.aws.client("sqs")
@@ -40,7 +40,7 @@ def test_depth_is_recorded_when_messages_wait_and_are_in_flight(
     eventually(lambda: maximum() and maximum()[-1] == expected)
 
 
-def test_alarm_fires_and_returns_when_messages_come_and_go(stacks: StackDriver) -> None:
+def test_alarm_follows_the_depth_of_a_queue(stacks: StackDriver) -> None:
     stack = stacks.create(
         {
             "Resources": {

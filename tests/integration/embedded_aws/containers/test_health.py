@@ -1,4 +1,4 @@
-"""Container health checks, run as processes beside the container's own."""
+"""Container health checks, run as separate processes."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ def check(script: str, **times: int) -> dict[str, Any]:
     return {**FILE_CHECK, "command": ["CMD-SHELL", script], **times}
 
 
-def test_task_becomes_healthy_when_its_check_succeeds(ecs: Ecs) -> None:
+def test_task_is_healthy_when_its_check_succeeds(ecs: Ecs) -> None:
     script = "sleep 1; touch up; exec sleep 60"
     arn = ecs.run(ecs.register(script, healthCheck=check("test -e up", interval=300)))
 
@@ -22,11 +22,11 @@ def test_task_becomes_healthy_when_its_check_succeeds(ecs: Ecs) -> None:
     assert ecs.task(arn)["containers"][0]["healthStatus"] == "HEALTHY"
 
 
-def test_task_becomes_unhealthy_when_its_check_hangs(ecs: Ecs) -> None:
+def test_task_is_unhealthy_when_its_check_hangs(ecs: Ecs) -> None:
     arn = ecs.run(ecs.register("exec sleep 60", healthCheck=check("sleep 50")))
 
     eventually(lambda: ecs.task(arn)["healthStatus"] == "UNHEALTHY", timeout=20)
-    # A task outside of a service goes on.
+    # A task without a service continues to run.
     assert ecs.task(arn)["lastStatus"] == "RUNNING"
 
 

@@ -6,7 +6,7 @@ from ..conftest import EmbeddedAws
 from ..stack_driver import EXECUTION_ROLE, StackDriver
 
 
-def test_rate_schedule_is_made_when_a_stack_declares_one(stacks: StackDriver) -> None:
+def test_rate_schedule_of_a_template_is_created(stacks: StackDriver) -> None:
     stack = stacks.create(
         {
             "Resources": {
@@ -47,7 +47,7 @@ def test_rate_schedule_is_made_when_a_stack_declares_one(stacks: StackDriver) ->
         ("releases/20260102T030405Z-0123456789.import-errors.json", True),
     ],
 )
-def test_rule_matches_only_what_calls_for_the_publisher(
+def test_rule_matches_only_events_for_the_publisher(
     embedded_aws: EmbeddedAws, key: str, matches: bool
 ) -> None:
     events = embedded_aws.client("events")

@@ -1,4 +1,4 @@
-"""The publisher's own adapters on a real HTTP S3: conditions, versions, claims, ten at once."""
+"""The publisher's adapters with S3 over HTTP: conditions, versions, claims, ten at a time."""
 
 import time
 import uuid
@@ -59,7 +59,7 @@ def folder(embedded_aws: EmbeddedAws) -> Iterator[Folder]:
     yield Folder(embedded_aws.client("s3"))
 
 
-def test_publishes_and_stores_the_difference_when_a_file_changes(folder: Folder) -> None:
+def test_changed_file_is_published_and_only_the_difference_stored(folder: Folder) -> None:
     folder.put("dags/ø ü/a+b.py", b"x = 1")
     folder.put("dags/big.txt", bytes(range(256)) * 2000)
     first = folder.publisher().publish()
@@ -73,7 +73,7 @@ def test_publishes_and_stores_the_difference_when_a_file_changes(folder: Folder)
     assert folder.publisher().publish().outcome is Outcome.UNCHANGED
 
 
-def test_notices_when_a_listed_file_is_another_by_now(folder: Folder) -> None:
+def test_file_that_changed_after_the_listing_is_noticed(folder: Folder) -> None:
     folder.put("dags/a.py", b"x = 1")
     source = folder.publisher().source
     (file,) = source.list().files
@@ -86,7 +86,7 @@ def test_notices_when_a_listed_file_is_another_by_now(folder: Folder) -> None:
         source.read(file)
 
 
-def test_loses_nothing_when_ten_publish_at_once(folder: Folder) -> None:
+def test_ten_concurrent_publishers_lose_nothing(folder: Folder) -> None:
     def put_and_publish(number: int) -> Outcome:
         folder.put(f"dags/f{number}.py", b"")
         return folder.publisher().publish().outcome
@@ -94,11 +94,11 @@ def test_loses_nothing_when_ten_publish_at_once(folder: Folder) -> None:
     with ThreadPoolExecutor(10) as pool:
         outcomes = list(pool.map(put_and_publish, range(10)))
     assert set(outcomes) <= {Outcome.PUBLISHED, Outcome.UNCHANGED}
-    # Nobody has to look again: whoever was overtaken has started over.
+    # No further call is needed: publishers that were overtaken have started over.
     assert folder.paths() == {f"f{number}.py" for number in range(10)}
 
 
-def test_rolls_back_and_tells_the_history_when_asked(folder: Folder) -> None:
+def test_rollback_and_history(folder: Folder) -> None:
     folder.put("dags/a.py", b"x = 1")
     first = folder.publisher().publish().release
     folder.put("dags/a.py", b"x = 2")
@@ -111,14 +111,14 @@ def test_rolls_back_and_tells_the_history_when_asked(folder: Folder) -> None:
 
 
 def wait_for_the_next_second() -> None:
-    """S3 tells the time of an object in whole seconds; what comes within one has no order."""
+    """S3 gives times in whole seconds; objects of the same second have no order."""
     time.sleep(1.0 - time.time() % 1.0)
 
 
-def test_removes_what_no_run_needs_when_airflow_has_reported(
+def test_files_that_no_run_needs_are_removed(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # All happens within seconds here: nothing is "lately current" but what is current.
+    # All of it happens within seconds, so only the current release is a recent one.
     monkeypatch.setattr(retention, "_GRACE", timedelta(0))
     big = bytes(range(256)) * 2000
     releases = []
@@ -134,16 +134,16 @@ def test_removes_what_no_run_needs_when_airflow_has_reported(
     assert keeping_two.retire().releases == (releases[0],)
     assert shelf.kept() == set(releases[1:])
     assert shelf.archive_of(str(releases[3])) == releases[1]
-    with pytest.raises(NoSuchReleaseError, match="not kept any more"):
+    with pytest.raises(NoSuchReleaseError, match="no longer kept"):
         Promoter(folder.publisher()).promote(str(releases[0]), "alice", hold=False)
-    # What was removed lies there as an old version, for whoever needs it after all.
+    # The removed object remains as an old version, in case it is needed.
     versions = folder.s3.list_object_versions(
         Bucket=folder.bucket, Prefix=f"releases/{releases[0]}.gz"
     )
     assert len(versions["Versions"]) == len(versions["DeleteMarkers"]) == 1
 
 
-def test_reports_a_refusal_and_clears_it_when_mended(folder: Folder) -> None:
+def test_refusal_is_reported_and_cleared_after_the_correction(folder: Folder) -> None:
     folder.put("dags/a.py", b"def")
     assert folder.publisher().publish().outcome is Outcome.REFUSED
     assert folder.publisher().publish(again=False).known
@@ -152,7 +152,7 @@ def test_reports_a_refusal_and_clears_it_when_mended(folder: Folder) -> None:
     assert folder.publisher().releases.refused_folder() is None
 
 
-def test_leaves_the_burst_to_one_when_several_are_called(folder: Folder) -> None:
+def test_one_of_several_concurrent_calls_handles_a_burst(folder: Folder) -> None:
     folder.put("dags/a.py", b"")
     holder = folder.claim()
     assert holder.take()

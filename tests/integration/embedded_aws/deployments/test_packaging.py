@@ -1,4 +1,4 @@
-"""The project's own templates: built and packaged for AWS, with no local parameter."""
+"""The project's templates, built and packaged for AWS without local parameters."""
 
 import os
 import shutil
@@ -14,6 +14,7 @@ from ..conftest import REPOSITORY, EmbeddedAws
 SAM = Path(sys.executable).parent / "sam"
 BUCKET = "packaged-templates"
 PROFILES = ("default", "dev", "prod")
+REGIONS = ("us-east-1", "eu-central-1", "ap-southeast-2", "us-gov-west-1")
 
 
 class _Loader(yaml.SafeLoader):
@@ -32,13 +33,15 @@ def build_dir(embedded_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactor
     return target / "built"
 
 
+@pytest.mark.parametrize("region", REGIONS)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_templates_package_for_aws_when_no_local_parameter_is_given(
-    profile: str, embedded_aws: EmbeddedAws, build_dir: Path, tmp_path: Path
+def test_templates_are_packaged_for_aws_without_local_parameters(
+    profile: str, region: str, embedded_aws: EmbeddedAws, build_dir: Path, tmp_path: Path
 ) -> None:
     packaged = tmp_path / "packaged.yaml"
     _sam(
         embedded_aws, "package", "--config-env", profile, "--s3-bucket", BUCKET,
+        "--region", region,
         "--template-file", str(build_dir / "template.yaml"),
         "--output-template-file", str(packaged),
     )  # fmt: skip
@@ -49,12 +52,18 @@ def test_templates_package_for_aws_when_no_local_parameter_is_given(
         for name, resource in resources.items()
         if resource["Type"] == "AWS::CloudFormation::Stack"
     }
-    assert set(urls) >= {"NetworkStack", "AirflowStack", "WorkersStack", "DagDeliveryStack"}
+    assert set(urls) >= {
+        "NetworkStack",
+        "ControlPlaneStack",
+        "ServicesStack",
+        "FleetStack",
+        "DeliveryStack",
+    }
     uploaded = f"{embedded_aws.endpoint_url}/{BUCKET}/"
     assert [url for url in urls.values() if not url.startswith(uploaded)] == []
 
 
-def test_root_template_names_nothing_local() -> None:
+def test_root_template_has_no_local_names() -> None:
     words = ("localhost", "127.0.0.1", "local/airflow", "4566")
     templates = [REPOSITORY / "template.yaml", *(REPOSITORY / "nested").glob("*.yaml")]
     found = [f"{t.name}: {w}" for t in templates for w in words if w in t.read_text()]

@@ -15,7 +15,9 @@ def queues(stacks: StackDriver, name: str) -> set[str]:
     return {each.removeprefix(f"{name}-queue-") for each in names if each.startswith(f"{name}-q")}
 
 
-def test_queues_come_and_go_with_their_names_and_the_default_one_stays(stacks: StackDriver) -> None:
+def test_queues_are_created_and_deleted_by_name(
+    stacks: StackDriver,
+) -> None:
     name = "a-broker"
     stack = stacks.create(BROKER, RootStackName=name, ExtraQueueNames="none")
     default = stack.outputs["WorkerQueueUrl"]

@@ -147,7 +147,7 @@ def deploy(
 
 
 def left_of(stacks: StackDriver, name: str) -> list[str]:
-    """What bears the stack's name after it has gone."""
+    """What has the stack's name after its deletion."""
     client = stacks.aws.client
     found = [
         *client("sqs").list_queues().get("QueueUrls", []),
@@ -159,9 +159,7 @@ def left_of(stacks: StackDriver, name: str) -> list[str]:
     return [one for one in found if name in one]
 
 
-def test_project_comes_changes_and_goes_when_deployed_by_sam(
-    stacks: StackDriver, project: Path
-) -> None:
+def test_sam_deploys_changes_and_deletes_a_project(stacks: StackDriver, project: Path) -> None:
     name = f"sam-{uuid.uuid4().hex[:8]}"
     build(stacks, project)
 
@@ -190,9 +188,7 @@ def test_project_comes_changes_and_goes_when_deployed_by_sam(
     assert left_of(stacks, name) == []
 
 
-def test_nothing_is_left_when_the_first_deployment_fails(
-    stacks: StackDriver, project: Path
-) -> None:
+def test_failed_first_deployment_leaves_nothing(stacks: StackDriver, project: Path) -> None:
     name = f"sam-{uuid.uuid4().hex[:8]}"
     build(stacks, project)
 

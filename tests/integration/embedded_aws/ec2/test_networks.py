@@ -3,13 +3,13 @@
 from ..stack_driver import SUBNET, VPC, StackDriver, deploy
 
 
-def test_vpc_tells_its_cidr_block_when_asked(stacks: StackDriver) -> None:
+def test_vpc_has_the_attribute_cidr_block(stacks: StackDriver) -> None:
     stack = deploy(stacks, {"Vpc": VPC}, Cidr={"Fn::GetAtt": ["Vpc", "CidrBlock"]})
 
     assert stack.outputs["Cidr"] == "10.7.0.0/16"
 
 
-def test_nat_gateway_stands_in_its_subnet_when_given_an_address(stacks: StackDriver) -> None:
+def test_nat_gateway_is_in_its_subnet_with_its_address(stacks: StackDriver) -> None:
     nat = {
         "SubnetId": {"Ref": "Subnet"},
         "AllocationId": {"Fn::GetAtt": ["Address", "AllocationId"]},

@@ -1,4 +1,4 @@
-"""Contract: rules of a security group that are resources of their own."""
+"""Contract: security group rules as separate resources, and legal descriptions."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ GROUP = {
         ("Egress", "DestinationSecurityGroupId", "IpPermissionsEgress"),
     ],
 )
-def test_rule_is_in_the_group_when_declared_apart(
+def test_separate_rule_is_in_its_group(
     stacks: StackDriver, direction: str, peer: str, permissions: str
 ) -> None:
     rule = {

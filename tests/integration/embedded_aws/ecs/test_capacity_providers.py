@@ -3,7 +3,7 @@
 from ..stack_driver import StackDriver, deploy
 
 
-def test_cluster_has_the_default_strategy_when_associated(stacks: StackDriver) -> None:
+def test_association_sets_the_default_strategy_of_a_cluster(stacks: StackDriver) -> None:
     strategy = [
         {"CapacityProvider": "FARGATE", "Base": 1, "Weight": 1},
         {"CapacityProvider": "FARGATE_SPOT", "Weight": "4"},

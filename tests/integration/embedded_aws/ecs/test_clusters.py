@@ -1,4 +1,4 @@
-"""What a cluster's deletion refuses."""
+"""When the deletion of a cluster is refused."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -8,7 +8,7 @@ from ..ecs_tasks import Ecs
 from ..stack_driver import StackDriver
 
 
-def test_cluster_stays_when_a_task_runs_in_it(ecs: Ecs) -> None:
+def test_cluster_is_not_deleted_while_a_task_runs_in_it(ecs: Ecs) -> None:
     arn = ecs.run(ecs.register("exec sleep 60"))
     ecs.reached(arn, "RUNNING")
     with pytest.raises(ClientError, match="ClusterContainsTasksException"):
@@ -19,7 +19,7 @@ def test_cluster_stays_when_a_task_runs_in_it(ecs: Ecs) -> None:
     assert ecs.api.delete_cluster(cluster=ecs.name)["cluster"]["status"] == "INACTIVE"
 
 
-def test_deletion_of_the_stack_fails_when_a_task_runs_in_its_cluster(
+def test_deletion_of_a_stack_fails_while_a_task_runs_in_its_cluster(
     ecs: Ecs, embedded_aws: EmbeddedAws
 ) -> None:
     stacks = StackDriver(embedded_aws)

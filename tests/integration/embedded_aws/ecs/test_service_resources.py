@@ -58,9 +58,7 @@ def template(definition: dict[str, Any], *services: dict[str, Any]) -> dict[str,
     }
 
 
-def test_task_definition_is_whole_when_cloudformation_registers_it(
-    ecs: Ecs, stacks: StackDriver
-) -> None:
+def test_task_definition_of_a_template_keeps_all_properties(ecs: Ecs, stacks: StackDriver) -> None:
     resource = task_definition(
         "true",
         Secrets=[{"Name": "S", "ValueFrom": "arn:aws:secretsmanager:us-east-1:1:secret:s:k::"}],
@@ -90,7 +88,7 @@ def test_task_definition_is_whole_when_cloudformation_registers_it(
     assert container["mountPoints"][0]["readOnly"] is True
 
 
-def test_stack_is_complete_only_when_the_services_tasks_are_healthy(
+def test_stack_is_complete_only_when_the_tasks_of_its_service_are_healthy(
     ecs: Ecs, stacks: StackDriver, embedded_aws: EmbeddedAws
 ) -> None:
     definition = task_definition(
@@ -119,11 +117,11 @@ def test_stack_is_complete_only_when_the_services_tasks_are_healthy(
     name = f"{stack.name}-Service"
     assert ecs.running(name, 2)
     assert {task["healthStatus"] for task in ecs.tasks_of(name)} == {"HEALTHY"}
-    # The wait does not hold up the server.
+    # The wait does not block the server.
     assert max(answered) < 2
 
 
-def test_stack_fails_with_a_reason_when_the_services_tasks_keep_dying(
+def test_stack_fails_with_a_reason_when_the_tasks_of_a_service_keep_failing(
     ecs: Ecs, stacks: StackDriver
 ) -> None:
     stack = stacks.create(template(task_definition("exit 5"), service(ecs)))
@@ -132,7 +130,7 @@ def test_stack_fails_with_a_reason_when_the_services_tasks_keep_dying(
     reason = stacks.failures(stack)["Service"]
     assert "Circuit Breaker" in reason
     assert "Essential container in task exited (exit code 5)" in reason
-    # The rollback took the service away.
+    # The rollback has deleted the service.
     assert ecs.service(f"{stack.name}-Service")["status"] == "INACTIVE"
 
 
@@ -149,9 +147,7 @@ def test_service_stays_on_the_old_task_definition_when_an_update_fails(
     assert ecs.running(f"{stack.name}-Service", 1, before)
 
 
-def test_service_runs_the_new_task_definition_when_an_update_succeeds(
-    ecs: Ecs, stacks: StackDriver
-) -> None:
+def test_updated_service_runs_the_new_task_definition(ecs: Ecs, stacks: StackDriver) -> None:
     stack = stacks.create(template(task_definition("exec sleep 60"), service(ecs)))
     stack = stacks.update(stack, template(task_definition("exec sleep 61"), service(ecs, count=2)))
 
@@ -160,7 +156,7 @@ def test_service_runs_the_new_task_definition_when_an_update_succeeds(
     assert ecs.running(f"{stack.name}-Service", 2, stack.outputs["Arn"])
 
 
-def test_no_task_is_left_when_the_stack_is_deleted(ecs: Ecs, stacks: StackDriver) -> None:
+def test_deletion_of_a_stack_leaves_no_task(ecs: Ecs, stacks: StackDriver) -> None:
     script = "trap 'sleep 1; exit 0' TERM; while :; do sleep 0.1; done"
     stack = stacks.create(template(task_definition(script), service(ecs)))
     task = ecs.tasks_of(f"{stack.name}-Service")[0]

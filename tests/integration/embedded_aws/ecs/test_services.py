@@ -1,4 +1,4 @@
-"""ECS services: scaling, replacement of what died, and rolling deployments."""
+"""ECS services: scaling, replacement of failed tasks, and rolling deployments."""
 
 import time
 
@@ -8,7 +8,7 @@ from ..ecs_tasks import Ecs
 SLEEP = "exec sleep 60"
 
 
-def test_service_runs_as_many_tasks_as_desired_when_it_is_scaled(ecs: Ecs) -> None:
+def test_scaled_service_runs_the_desired_number_of_tasks(ecs: Ecs) -> None:
     ecs.create_service("web", ecs.register(SLEEP), count=1)
     for count in (1, 3, 0, 1):
         ecs.api.update_service(cluster=ecs.name, service="web", desiredCount=count)
@@ -19,7 +19,7 @@ def test_service_runs_as_many_tasks_as_desired_when_it_is_scaled(ecs: Ecs) -> No
     assert all(task["startedBy"].startswith("ecs-svc/") for task in stopped)
 
 
-def test_service_starts_another_task_when_somebody_stops_one(ecs: Ecs) -> None:
+def test_service_replaces_a_stopped_task(ecs: Ecs) -> None:
     ecs.create_service("web", ecs.register(SLEEP))
     eventually(lambda: ecs.running("web", 1))
     first = ecs.tasks_of("web")[0]["taskArn"]
@@ -28,16 +28,16 @@ def test_service_starts_another_task_when_somebody_stops_one(ecs: Ecs) -> None:
     eventually(lambda: ecs.running("web", 1) and ecs.tasks_of("web")[0]["taskArn"] != first)
 
 
-def test_service_pauses_longer_each_time_when_its_task_keeps_crashing(ecs: Ecs) -> None:
+def test_pause_before_a_restart_grows_while_a_task_keeps_failing(ecs: Ecs) -> None:
     ecs.create_service("web", ecs.register("exit 1"))
     eventually(lambda: len(ecs.tasks_of("web", desired="STOPPED")) == 4, timeout=40)
 
     created = sorted(t["createdAt"].timestamp() for t in ecs.tasks_of("web", desired="STOPPED"))
-    # After pauses of 1, 2 and 4 seconds; ECS tells whole seconds only.
+    # After pauses of 1, 2 and 4 seconds; ECS gives whole seconds only.
     assert created[-1] - created[0] >= 6
 
 
-def test_new_task_is_healthy_before_the_old_one_stops_when_a_service_rolls(ecs: Ecs) -> None:
+def test_rolling_update_stops_the_old_task_after_the_new_one_is_healthy(ecs: Ecs) -> None:
     health = {"command": ["CMD-SHELL", "test -e up"], "interval": 300}
     slow = "sleep 3; touch up; exec sleep 60"
     old, new = (ecs.register(slow, healthCheck=health) for _ in range(2))

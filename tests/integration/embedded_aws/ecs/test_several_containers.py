@@ -102,7 +102,7 @@ def test_end_of_an_essential_container_stops_the_others_in_order(ecs: Ecs) -> No
     eventually(lambda: not _processes_in(arn.rsplit("/", 1)[-1]))
 
 
-def test_task_goes_on_when_a_container_that_is_not_essential_has_ended(ecs: Ecs) -> None:
+def test_task_continues_after_the_end_of_a_container_that_is_not_essential(ecs: Ecs) -> None:
     definition = register(
         ecs, container("setup", "exit 3", essential=False), container("main", "exec sleep 60")
     )

@@ -11,7 +11,7 @@ from ..ecs_tasks import Ecs
 
 
 class Events:
-    """A queue behind a rule; collects events while it is asked."""
+    """A queue behind a rule, which collects events."""
 
     def __init__(self, emulator: EmbeddedAws, name: str, pattern: dict[str, Any]) -> None:
         self._sqs = emulator.client("sqs")
@@ -48,7 +48,7 @@ def events(ecs: Ecs, embedded_aws: EmbeddedAws) -> Iterator[Events]:
     yield Events(embedded_aws, ecs.name, pattern)
 
 
-def test_each_status_is_an_event_when_a_task_runs_to_its_end(ecs: Ecs, events: Events) -> None:
+def test_each_status_of_a_task_is_an_event(ecs: Ecs, events: Events) -> None:
     definition = ecs.register("exit 4")
     arn = ecs.run(definition, startedBy=f"{ecs.name}-request", group="family:x")
     received = events.until_stopped()
@@ -74,7 +74,7 @@ def test_each_status_is_an_event_when_a_task_runs_to_its_end(ecs: Ecs, events: E
     assert detail["containers"][0]["exitCode"] == 4
 
 
-def test_stopped_event_follows_when_a_task_cannot_start(ecs: Ecs, events: Events) -> None:
+def test_stopped_event_is_sent_when_a_task_cannot_start(ecs: Ecs, events: Events) -> None:
     ecs.run(ecs.register("true", image="local/unknown:1"), startedBy=ecs.name)
 
     last = events.until_stopped()[-1]["detail"]
@@ -82,7 +82,7 @@ def test_stopped_event_follows_when_a_task_cannot_start(ecs: Ecs, events: Events
     assert "exitCode" not in last["containers"][0]
 
 
-def test_stopped_event_comes_once_when_a_task_is_stopped(ecs: Ecs, events: Events) -> None:
+def test_stopped_event_is_sent_once(ecs: Ecs, events: Events) -> None:
     arn = ecs.run(ecs.register("exec sleep 60"), startedBy=ecs.name)
     ecs.reached(arn, "RUNNING")
     ecs.api.stop_task(cluster=ecs.name, task=arn, reason="enough")

@@ -12,7 +12,7 @@ print(json.dumps([read(""), read("/task")]))
 '"""
 
 
-def test_metadata_names_task_and_container_when_the_container_asks(ecs: Ecs) -> None:
+def test_metadata_endpoint_names_task_and_container(ecs: Ecs) -> None:
     definition = ecs.register(READ_METADATA)
     task = ecs.finished(definition)
     container, whole = json.loads(ecs.output(task)[0])

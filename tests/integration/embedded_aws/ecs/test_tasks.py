@@ -1,4 +1,4 @@
-"""RunTask, StopTask and what DescribeTasks tells of them."""
+"""RunTask, StopTask and DescribeTasks."""
 
 import json
 import socket
@@ -13,17 +13,17 @@ from ..conftest import EmbeddedAws, eventually
 from ..ecs_tasks import Ecs, address_of
 
 
-def test_task_reports_exit_code_and_output_when_its_process_ends(ecs: Ecs) -> None:
+def test_task_reports_exit_code_and_output(ecs: Ecs) -> None:
     task = ecs.finished(ecs.register("echo one; echo two >&2; printf three; exit 3"))
 
     assert task["stopCode"] == "EssentialContainerExited"
     assert task["stoppedReason"] == "Essential container in task exited"
     assert [container["exitCode"] for container in task["containers"]] == [3]
-    # At once: whoever hears of the end may read the last lines.
+    # At once: clients read the last lines when the task ends.
     assert ecs.output(task) == ["one", "two", "three"]
 
 
-def test_task_fields_are_those_of_fargate_when_it_runs(ecs: Ecs) -> None:
+def test_running_task_has_the_fields_of_fargate(ecs: Ecs) -> None:
     definition = ecs.register("sleep 60")
     task = ecs.reached(ecs.run(definition, startedBy="somebody", group="family:x"), "RUNNING")
 
@@ -33,7 +33,7 @@ def test_task_fields_are_those_of_fargate_when_it_runs(ecs: Ecs) -> None:
     assert task["launchType"] == "FARGATE"
     assert task["desiredStatus"] == "RUNNING"
     assert task["startedAt"] >= task["createdAt"]
-    # One of both may be on the second; ECS tells milliseconds.
+    # ECS gives milliseconds; one of the two may be a whole second by chance.
     assert task["createdAt"].microsecond or task["startedAt"].microsecond
     assert task["containers"][0]["lastStatus"] == "RUNNING"
     assert address_of(task).startswith("127.")
@@ -46,7 +46,7 @@ def test_group_is_the_family_when_run_task_names_none(ecs: Ecs) -> None:
     assert task["group"] == f"family:{family}"
 
 
-def test_override_replaces_command_and_adds_environment_when_task_is_run(ecs: Ecs) -> None:
+def test_override_replaces_command_and_adds_environment(ecs: Ecs) -> None:
     definition = ecs.register(
         "exit 9", environment=[{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
     )
@@ -60,7 +60,7 @@ def test_override_replaces_command_and_adds_environment_when_task_is_run(ecs: Ec
     assert ecs.output(task) == ["1 two 3"]
 
 
-def test_size_is_that_of_the_overrides_when_they_have_one(ecs: Ecs) -> None:
+def test_overrides_set_the_size_of_the_task(ecs: Ecs) -> None:
     definition = ecs.register("sleep 60")
     override = {"name": "main", "environment": [{"name": "A", "value": "1"}]}
     overrides = {"cpu": "1024", "memory": "3072", "containerOverrides": [override]}
@@ -68,20 +68,20 @@ def test_size_is_that_of_the_overrides_when_they_have_one(ecs: Ecs) -> None:
     task = ecs.reached(arn, "RUNNING")
 
     assert (task["cpu"], task["memory"]) == ("1024", "3072")
-    # The scaler knows its workers by these.
+    # The scaler identifies its workers by these.
     assert task["startedBy"] == "heavy"
     assert task["overrides"]["containerOverrides"] == [override]
     alike = ecs.reached(ecs.run(definition), "RUNNING")
     assert (alike["cpu"], alike["memory"]) == ("256", "512")
 
 
-def test_entry_point_replaces_that_of_the_image_when_the_definition_has_one(ecs: Ecs) -> None:
+def test_entry_point_of_the_definition_replaces_that_of_the_image(ecs: Ecs) -> None:
     definition = ecs.register("text", entryPoint=["echo", "prefixed"])
 
     assert ecs.output(ecs.finished(definition)) == ["prefixed text"]
 
 
-def test_environment_holds_places_and_aws_when_the_image_asks_for_them(
+def test_environment_holds_folder_address_and_aws_variables(
     ecs: Ecs, embedded_aws: EmbeddedAws
 ) -> None:
     definition = ecs.register("env", image="local/env:1")
@@ -96,9 +96,7 @@ def test_environment_holds_places_and_aws_when_the_image_asks_for_them(
     assert environment["EMBEDDED_AWS_STATE_DIR"] == str(embedded_aws.state_dir)
 
 
-def test_task_directory_is_removed_when_the_task_has_ended(
-    ecs: Ecs, embedded_aws: EmbeddedAws
-) -> None:
+def test_folder_of_an_ended_task_is_removed(ecs: Ecs, embedded_aws: EmbeddedAws) -> None:
     task = ecs.finished(ecs.register("echo x > file; pwd"))
     directory = embedded_aws.state_dir / "tasks" / task["taskArn"].rsplit("/", 1)[-1]
 
@@ -106,7 +104,7 @@ def test_task_directory_is_removed_when_the_task_has_ended(
     eventually(lambda: not directory.exists())
 
 
-def test_secret_reaches_the_container_when_it_names_a_json_key(
+def test_secret_and_a_key_of_its_json_reach_the_container(
     ecs: Ecs, embedded_aws: EmbeddedAws
 ) -> None:
     secrets = embedded_aws.client("secretsmanager")
@@ -152,7 +150,7 @@ def test_task_fails_to_start_when_something_it_needs_is_missing(
     assert "exitCode" not in task["containers"][0]
 
 
-def test_stopped_task_says_so_only_when_its_process_has_ended(ecs: Ecs) -> None:
+def test_task_is_stopped_only_after_its_process_has_ended(ecs: Ecs) -> None:
     leave = "trap 'echo leaving; sleep 1.5; echo left; exit 7' TERM"
     script = f"{leave}; echo up; while :; do sleep 0.1; done"
     arn = ecs.run(ecs.register(script))
@@ -185,7 +183,7 @@ def test_task_is_killed_with_its_children_when_it_ignores_sigterm(ecs: Ecs) -> N
     eventually(lambda: not psutil.pid_exists(child))
 
 
-def test_same_client_token_gives_the_same_task_when_it_is_used_again(ecs: Ecs) -> None:
+def test_repeated_client_token_returns_the_same_task(ecs: Ecs) -> None:
     definition = ecs.register("sleep 60")
     first = ecs.run(definition, clientToken="once", startedBy="once")
     second = ecs.run(definition, clientToken="once", startedBy="once")
@@ -196,7 +194,7 @@ def test_same_client_token_gives_the_same_task_when_it_is_used_again(ecs: Ecs) -
         ecs.run(definition, clientToken="once", startedBy="other")
 
 
-def test_run_task_is_refused_when_the_request_cannot_be_right(ecs: Ecs) -> None:
+def test_run_task_refuses_impossible_requests(ecs: Ecs) -> None:
     definition = ecs.register("true")
 
     with pytest.raises(ClientError, match="not a container in the TaskDefinition"):
@@ -210,7 +208,7 @@ def test_run_task_is_refused_when_the_request_cannot_be_right(ecs: Ecs) -> None:
         ecs.run(definition)
 
 
-def test_tasks_are_listed_by_family_when_several_families_run(ecs: Ecs) -> None:
+def test_tasks_are_listed_by_family(ecs: Ecs) -> None:
     mine = ecs.run(ecs.register("sleep 60"))
     ecs.api.register_task_definition(
         family=f"{ecs.name}-other",
@@ -222,7 +220,7 @@ def test_tasks_are_listed_by_family_when_several_families_run(ecs: Ecs) -> None:
     assert listed == [mine]
 
 
-def test_tasks_listen_on_one_port_when_each_has_its_own_address(ecs: Ecs) -> None:
+def test_two_tasks_can_listen_on_the_same_port(ecs: Ecs) -> None:
     script = "exec python3 -m http.server --bind $IP 8391"
     definition = ecs.register(script, image="local/sh-with-ip:1")
     tasks = [ecs.reached(ecs.run(definition), "RUNNING") for _ in range(2)]

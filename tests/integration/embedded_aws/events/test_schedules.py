@@ -1,4 +1,4 @@
-"""Contract: a one-off schedule calls its function once and is gone afterwards."""
+"""Contract: a one-time schedule invokes its function once and is deleted afterwards."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ def handler(event, context):
 """
 
 
-def test_function_gets_the_input_when_the_time_has_come(stacks: StackDriver) -> None:
+def test_schedule_invokes_its_function_with_the_input(stacks: StackDriver) -> None:
     stack = stacks.create(
         {
             "Resources": {
@@ -68,7 +68,7 @@ def test_function_gets_the_input_when_the_time_has_come(stacks: StackDriver) -> 
     eventually(schedule_is_gone)
 
 
-def test_it_is_refused_when_the_schedule_exists(stacks: StackDriver) -> None:
+def test_existing_schedule_is_not_replaced(stacks: StackDriver) -> None:
     scheduler = stacks.aws.client("scheduler")
     schedule = {
         "Name": "twice",
@@ -85,7 +85,7 @@ def test_it_is_refused_when_the_schedule_exists(stacks: StackDriver) -> None:
         scheduler.create_schedule(**schedule)
 
 
-def test_everything_is_kept_when_a_template_declares_a_schedule(stacks: StackDriver) -> None:
+def test_schedule_of_a_template_keeps_all_properties(stacks: StackDriver) -> None:
     schedule = {
         "ScheduleExpression": "cron(0 7 * * ? *)",
         "ScheduleExpressionTimezone": "Europe/Berlin",

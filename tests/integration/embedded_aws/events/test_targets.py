@@ -1,4 +1,4 @@
-"""Contract: rules call a function asynchronously, with permission, and try three times."""
+"""Contract: rules invoke a function asynchronously, with permission and two retries."""
 
 import json
 import uuid
@@ -48,7 +48,7 @@ def send(stacks: StackDriver, source: str) -> None:
     stacks.aws.client("events").put_events(Entries=[entry])
 
 
-def test_event_is_tried_three_times_when_the_function_fails(stacks: StackDriver) -> None:
+def test_event_is_retried_twice_when_the_function_fails(stacks: StackDriver) -> None:
     source = f"contract.{uuid.uuid4().hex}"
     stack = deploy(stacks, source, permission=True)
 

@@ -1,4 +1,4 @@
-"""Contract: custom resources are asked, waited for and cleaned up as CloudFormation does it."""
+"""Contract: custom resources are invoked, awaited and cleaned up as by CloudFormation."""
 
 import json
 import time
@@ -48,7 +48,7 @@ def answer(event, **fields):
 
 
 def template(stacks: StackDriver, answer: str, **properties: Any) -> dict[str, Any]:
-    """The provider logs to a group that outlives a rollback, so that it can be read."""
+    """The provider logs to a group that a rollback does not delete, so that it can be read."""
     group = {"Type": "AWS::Logs::LogGroup", "DeletionPolicy": "Retain", "Properties": {}}
     thing = {
         "Type": "Custom::Thing",
@@ -81,7 +81,7 @@ def requests_of(stacks: StackDriver, stack: Any, count: int) -> list[list[Any]]:
     return found
 
 
-def test_data_and_id_come_from_the_answer_when_it_succeeds(stacks: StackDriver) -> None:
+def test_data_and_physical_id_are_those_of_the_answer(stacks: StackDriver) -> None:
     made = template(stacks, "now", Flag=True, Count=3)
     made["Outputs"] = {"Word": {"Value": {"Fn::GetAtt": ["Thing", "Word"]}}}
 
@@ -94,7 +94,7 @@ def test_data_and_id_come_from_the_answer_when_it_succeeds(stacks: StackDriver) 
     assert (properties["Flag"], properties["Count"]) == ("true", "3")
 
 
-def test_the_stack_waits_when_the_answer_comes_after_the_function_returned(
+def test_stack_waits_for_an_answer_after_the_function_has_returned(
     stacks: StackDriver,
 ) -> None:
     cloudformation, s3 = (stacks.aws.client(name) for name in ("cloudformation", "s3"))
@@ -116,7 +116,7 @@ def test_the_stack_waits_when_the_answer_comes_after_the_function_returned(
     assert stacks.physical_id(stack, "Thing") == "answered-at-last"
 
 
-def test_a_delete_follows_for_the_same_id_when_the_create_failed(stacks: StackDriver) -> None:
+def test_failed_create_is_followed_by_a_delete_of_the_same_id(stacks: StackDriver) -> None:
     stack = stacks.create(template(stacks, "FAILED"))
 
     assert stack.status == "ROLLBACK_COMPLETE"
@@ -126,7 +126,7 @@ def test_a_delete_follows_for_the_same_id_when_the_create_failed(stacks: StackDr
     assert delete[:2] == ["Delete", "id-of-the-provider"]
 
 
-def test_the_old_properties_are_sent_again_when_an_update_failed(stacks: StackDriver) -> None:
+def test_old_properties_are_sent_again_when_an_update_failed(stacks: StackDriver) -> None:
     made = template(stacks, "now")
     stack = stacks.create(made)
     made["Resources"]["Thing"]["Properties"]["Answer"] = "FAILED"
@@ -140,7 +140,7 @@ def test_the_old_properties_are_sent_again_when_an_update_failed(stacks: StackDr
     assert answers == [("Create", "now"), ("Update", "FAILED"), ("Update", "now")]
 
 
-def test_the_create_fails_when_nobody_answers_within_the_service_timeout(
+def test_create_fails_without_an_answer_within_the_service_timeout(
     stacks: StackDriver,
 ) -> None:
     started = time.monotonic()
@@ -152,13 +152,13 @@ def test_the_create_fails_when_nobody_answers_within_the_service_timeout(
     assert 6 <= seconds_of(started) < 60
 
 
-def test_the_create_fails_when_the_answer_is_longer_than_4096_bytes(stacks: StackDriver) -> None:
+def test_create_fails_when_the_answer_is_longer_than_4096_bytes(stacks: StackDriver) -> None:
     stack = stacks.create(template(stacks, "too much"))
 
     assert stacks.failures(stack)["Thing"] == "Response object is too long."
 
 
-def test_the_provider_is_told_when_the_stack_is_deleted(stacks: StackDriver) -> None:
+def test_deletion_of_a_stack_sends_a_delete(stacks: StackDriver) -> None:
     stack = stacks.create(template(stacks, "now"))
 
     assert stacks.delete(stack).status == "DELETE_COMPLETE"
@@ -166,7 +166,7 @@ def test_the_provider_is_told_when_the_stack_is_deleted(stacks: StackDriver) -> 
     assert requests_of(stacks, stack, 2)[1][:2] == ["Delete", "id-of-the-provider"]
 
 
-def test_the_emulator_ends_at_once_when_an_answer_is_awaited(tmp_path: Path) -> None:
+def test_emulator_ends_without_waiting_for_an_answer(tmp_path: Path) -> None:
     with running_embedded_aws(tmp_path / "state") as aws:
         stacks = StackDriver(aws)
         waiting = template(stacks, "never", ServiceTimeout=3600)
@@ -183,7 +183,7 @@ def test_the_emulator_ends_at_once_when_an_answer_is_awaited(tmp_path: Path) -> 
 
 
 def begun(stacks: StackDriver) -> set[str]:
-    """The resources of all stacks that have been begun."""
+    """The resources of all stacks that have been started."""
     found = stacks.aws.client("cloudformation").describe_stacks()["Stacks"]
     every = [event for one in found for event in stacks.events(stacks.describe(one["StackId"]))]
     return {event.logical_id for event in every}

@@ -1,4 +1,4 @@
-"""Contract: Python functions run in processes of their own, as on Lambda."""
+"""Contract: Python functions run in separate processes, as on Lambda."""
 
 import json
 import os
@@ -72,7 +72,7 @@ def invoke(stacks: StackDriver, stack: Stack, event: Any = None) -> Any:
     return json.loads(answer["Payload"].read())
 
 
-def test_environment_is_lambdas_and_nothing_else_when_invoked(stacks: StackDriver) -> None:
+def test_environment_is_exactly_that_of_lambda(stacks: StackDriver) -> None:
     stack = deploy(stacks, REPORT, Environment={"Variables": {"MINE": "yes"}})
 
     report = invoke(stacks, stack)
@@ -95,7 +95,7 @@ def test_environment_is_lambdas_and_nothing_else_when_invoked(stacks: StackDrive
     assert 0 < report["remaining"] <= 10_000
 
 
-def test_process_is_used_again_when_invoked_twice(stacks: StackDriver) -> None:
+def test_second_invocation_uses_the_same_process(stacks: StackDriver) -> None:
     stack = deploy(stacks, REPORT)
 
     first, second = invoke(stacks, stack), invoke(stacks, stack)
@@ -104,7 +104,7 @@ def test_process_is_used_again_when_invoked_twice(stacks: StackDriver) -> None:
     assert first["request"] != second["request"]
 
 
-def test_new_code_runs_when_the_stack_is_updated(stacks: StackDriver) -> None:
+def test_update_runs_the_new_code(stacks: StackDriver) -> None:
     first_code = stacks.function("def handler(event, context): return 1\n")
     stack = stacks.create({"Resources": {"Role": EXECUTION_ROLE, "Function": first_code}})
     name = stacks.physical_id(stack, "Function")
@@ -117,7 +117,7 @@ def test_new_code_runs_when_the_stack_is_updated(stacks: StackDriver) -> None:
     assert json.loads(client.invoke(FunctionName=name)["Payload"].read()) == 2
 
 
-def test_lines_reach_the_declared_log_group_when_it_prints(stacks: StackDriver) -> None:
+def test_output_is_in_the_declared_log_group(stacks: StackDriver) -> None:
     stack = deploy(stacks, REPORT)
 
     invoke(stacks, stack)
@@ -129,7 +129,7 @@ def test_lines_reach_the_declared_log_group_when_it_prints(stacks: StackDriver) 
     assert f"/aws/lambda/{stack.outputs['Name']}" not in [one["logGroupName"] for one in groups]
 
 
-def test_lines_reach_the_default_log_group_when_none_is_declared(stacks: StackDriver) -> None:
+def test_output_is_in_the_default_log_group_when_none_is_declared(stacks: StackDriver) -> None:
     function = stacks.function("def handler(event, context): print('a printed line')\n")
     stack = stacks.create({"Resources": {"Role": EXECUTION_ROLE, "Function": function}})
     name = stacks.physical_id(stack, "Function")
@@ -139,7 +139,7 @@ def test_lines_reach_the_default_log_group_when_none_is_declared(stacks: StackDr
     assert stacks.log_lines(f"/aws/lambda/{name}") == ["a printed line"]
 
 
-def test_function_is_killed_when_it_overruns_its_timeout(stacks: StackDriver) -> None:
+def test_function_is_killed_after_its_timeout(stacks: StackDriver) -> None:
     stack = deploy(stacks, HANGING, Timeout=1)
 
     answer = invoke(stacks, stack)
@@ -149,7 +149,7 @@ def test_function_is_killed_when_it_overruns_its_timeout(stacks: StackDriver) ->
     assert processes_of(stacks.aws, stack) == []
 
 
-def test_event_is_tried_three_times_when_invoked_asynchronously_in_vain(
+def test_failed_asynchronous_event_is_retried_twice(
     stacks: StackDriver,
 ) -> None:
     stack = deploy(stacks, FAILING)
@@ -165,7 +165,7 @@ def test_event_is_tried_three_times_when_invoked_asynchronously_in_vain(
     eventually(attempts)
 
 
-def test_processes_and_logs_are_gone_when_the_stack_is_deleted(stacks: StackDriver) -> None:
+def test_deletion_of_a_stack_ends_processes_and_deletes_logs(stacks: StackDriver) -> None:
     stack = deploy(stacks, REPORT)
     invoke(stacks, stack)
     assert len(processes_of(stacks.aws, stack)) == 1
@@ -177,7 +177,7 @@ def test_processes_and_logs_are_gone_when_the_stack_is_deleted(stacks: StackDriv
     assert stack.outputs["LogGroup"] not in [one["logGroupName"] for one in groups]
 
 
-def test_processes_are_gone_when_the_emulator_ends(tmp_path: Any) -> None:
+def test_end_of_the_emulator_ends_the_processes(tmp_path: Any) -> None:
     with running_embedded_aws(tmp_path / "state") as aws:
         stacks = StackDriver(aws)
         stack = deploy(stacks, REPORT)

@@ -14,9 +14,7 @@ OUTPUTS = {
 }
 
 
-def test_requests_reach_healthy_tasks_when_a_stack_has_a_load_balancer(
-    ecs: Ecs, embedded_aws: EmbeddedAws
-) -> None:
+def test_load_balancer_sends_requests_to_healthy_tasks(ecs: Ecs, embedded_aws: EmbeddedAws) -> None:
     stack = StackDriver(embedded_aws).create(
         {"Resources": resources(ecs, f"(sleep 4; touch up) & {WEB}"), "Outputs": OUTPUTS}
     )

@@ -1,4 +1,4 @@
-"""Contract: a DB instance of a template is a PostgreSQL server that one can log in to."""
+"""Contract: a DB instance of a template is a PostgreSQL server that accepts logins."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ PASSWORD = 'it\'s a "secret" with ßigns: /@%\\'
 
 @pytest.fixture
 def stacks(embedded_aws: EmbeddedAws) -> Iterator[StackDriver]:
-    """There is one database port, so every test gives it back."""
+    """There is one database port, so every test deletes its stacks."""
     driver = StackDriver(embedded_aws)
     yield driver
     for summary in driver.aws.client("cloudformation").describe_stacks()["Stacks"]:
@@ -64,7 +64,7 @@ def listens(stacks: StackDriver) -> bool:
         return client.connect_ex(("127.0.0.1", stacks.aws.config["database_port"])) == 0
 
 
-def test_master_user_owns_the_database_when_the_stack_is_complete(stacks: StackDriver) -> None:
+def test_master_user_owns_the_database(stacks: StackDriver) -> None:
     stack = stacks.create(template())
 
     assert stack.status == "CREATE_COMPLETE", stacks.failures(stack)
@@ -85,7 +85,7 @@ def test_login_is_refused_when_the_password_is_wrong(stacks: StackDriver) -> Non
     assert "password authentication failed" in query(stacks, "SELECT 1", password="wrong")
 
 
-def test_new_password_counts_when_updated(stacks: StackDriver) -> None:
+def test_update_changes_the_password(stacks: StackDriver) -> None:
     stack = stacks.create(template())
 
     updated = stacks.update(stack, template(MasterUserPassword="another"))
@@ -95,7 +95,7 @@ def test_new_password_counts_when_updated(stacks: StackDriver) -> None:
     assert "failed" in query(stacks, "SELECT 1")
 
 
-def test_server_is_gone_when_the_stack_is_deleted(stacks: StackDriver) -> None:
+def test_deletion_of_a_stack_ends_the_server(stacks: StackDriver) -> None:
     stack = stacks.create(template())
     assert listens(stacks)
 
@@ -105,7 +105,7 @@ def test_server_is_gone_when_the_stack_is_deleted(stacks: StackDriver) -> None:
     assert stacks.aws.client("rds").describe_db_instances()["DBInstances"] == []
 
 
-def test_data_come_back_when_restored_from_the_final_snapshot(stacks: StackDriver) -> None:
+def test_final_snapshot_can_be_restored(stacks: StackDriver) -> None:
     stack: Stack = stacks.create(template("Snapshot"))
     query(stacks, "CREATE TABLE kept AS SELECT 42 AS answer")
     stacks.delete(stack)
@@ -118,7 +118,7 @@ def test_data_come_back_when_restored_from_the_final_snapshot(stacks: StackDrive
     assert query(stacks, "SELECT answer FROM kept") == "42"
 
 
-def test_second_instance_is_refused_when_one_is_there(stacks: StackDriver) -> None:
+def test_second_instance_is_refused(stacks: StackDriver) -> None:
     stacks.create(template())
 
     second = stacks.create(template())
@@ -136,7 +136,7 @@ def test_second_instance_is_refused_when_one_is_there(stacks: StackDriver) -> No
         ({"ManageMasterUserPassword": True, "MasterUserPassword": None}, "does not emulate"),
     ],
 )
-def test_instance_is_refused_when_it_cannot_be_what_it_says(
+def test_instance_that_cannot_be_emulated_is_refused(
     stacks: StackDriver, properties: dict[str, Any], reason: str
 ) -> None:
     stack = stacks.create(template(**properties))

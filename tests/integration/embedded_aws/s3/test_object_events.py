@@ -1,4 +1,4 @@
-"""Contract: S3 tells EventBridge, and rules on bucket and key prefix reach their function."""
+"""Contract: S3 events reach EventBridge; rules on bucket and prefix invoke their function."""
 
 import json
 from typing import Any
@@ -72,9 +72,7 @@ def events(stacks: StackDriver, stack: Stack, count: int) -> list[dict[str, Any]
     return sorted(received, key=lambda event: event["time"])
 
 
-def test_function_is_told_when_an_object_is_put_under_the_prefix(
-    stacks: StackDriver, stack: Stack
-) -> None:
+def test_object_under_the_prefix_invokes_the_function(stacks: StackDriver, stack: Stack) -> None:
     s3 = stacks.aws.client("s3")
 
     s3.put_object(Bucket=stack.outputs["Bucket"], Key="other/file.py", Body=b"ignored")
@@ -88,7 +86,7 @@ def test_function_is_told_when_an_object_is_put_under_the_prefix(
     assert event["detail"]["object"]["version-id"] == put["VersionId"]
 
 
-def test_function_is_told_when_an_object_is_deleted(stacks: StackDriver, stack: Stack) -> None:
+def test_deleted_object_invokes_the_function(stacks: StackDriver, stack: Stack) -> None:
     s3 = stacks.aws.client("s3")
     s3.put_object(Bucket=stack.outputs["Bucket"], Key="dags/gone.py", Body=b"x")
 

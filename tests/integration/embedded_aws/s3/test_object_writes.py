@@ -30,7 +30,7 @@ def refused(call: Any, **arguments: Any) -> tuple[str, int]:
     return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
 
-def test_second_write_is_refused_when_none_may_match(s3: Any, bucket: str) -> None:
+def test_if_none_match_refuses_a_second_write(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="release", Body=b"1", IfNoneMatch="*")
 
     again = refused(s3.put_object, Bucket=bucket, Key="release", Body=b"2", IfNoneMatch="*")
@@ -39,7 +39,7 @@ def test_second_write_is_refused_when_none_may_match(s3: Any, bucket: str) -> No
     assert s3.get_object(Bucket=bucket, Key="release")["Body"].read() == b"1"
 
 
-def test_write_is_allowed_when_only_a_delete_marker_is_there(s3: Any, bucket: str) -> None:
+def test_if_none_match_allows_a_write_over_a_delete_marker(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="release", Body=b"1")
     s3.delete_object(Bucket=bucket, Key="release")
 
@@ -48,7 +48,7 @@ def test_write_is_allowed_when_only_a_delete_marker_is_there(s3: Any, bucket: st
     assert s3.get_object(Bucket=bucket, Key="release")["Body"].read() == b"2"
 
 
-def test_pointer_moves_once_when_two_writers_saw_the_same(s3: Any, bucket: str) -> None:
+def test_if_match_lets_one_of_two_writers_succeed(s3: Any, bucket: str) -> None:
     seen = s3.put_object(Bucket=bucket, Key="current", Body=b"old")["ETag"]
     s3.put_object(Bucket=bucket, Key="current", Body=b"first", IfMatch=seen)
 
@@ -58,13 +58,13 @@ def test_pointer_moves_once_when_two_writers_saw_the_same(s3: Any, bucket: str) 
     assert s3.get_object(Bucket=bucket, Key="current")["Body"].read() == b"first"
 
 
-def test_write_is_refused_when_the_object_to_match_is_missing(s3: Any, bucket: str) -> None:
+def test_if_match_refuses_a_write_when_the_object_is_missing(s3: Any, bucket: str) -> None:
     answer = refused(s3.put_object, Bucket=bucket, Key="none", Body=b"x", IfMatch='"abc"')
 
     assert answer == ("NoSuchKey", 404)
 
 
-def test_nothing_is_sent_when_the_reader_has_the_current_object(s3: Any, bucket: str) -> None:
+def test_conditional_read_of_the_current_object_returns_no_body(s3: Any, bucket: str) -> None:
     etag = s3.put_object(Bucket=bucket, Key="current", Body=b"1")["ETag"]
 
     assert refused(s3.get_object, Bucket=bucket, Key="current", IfNoneMatch=etag)[1] == 304
@@ -73,7 +73,7 @@ def test_nothing_is_sent_when_the_reader_has_the_current_object(s3: Any, bucket:
     assert s3.get_object(Bucket=bucket, Key="current", IfNoneMatch=etag)["Body"].read() == b"2"
 
 
-def test_old_version_is_readable_when_overwritten_and_deleted(s3: Any, bucket: str) -> None:
+def test_old_version_stays_readable(s3: Any, bucket: str) -> None:
     first = s3.put_object(Bucket=bucket, Key="dags/a.py", Body=b"1")["VersionId"]
     second = s3.put_object(Bucket=bucket, Key="dags/a.py", Body=b"2")["VersionId"]
     s3.delete_object(Bucket=bucket, Key="dags/a.py")
@@ -89,7 +89,7 @@ def test_old_version_is_readable_when_overwritten_and_deleted(s3: Any, bucket: s
     assert [marker["IsLatest"] for marker in listed["DeleteMarkers"]] == [True]
 
 
-def test_all_versions_are_listed_when_there_are_several_pages(s3: Any, bucket: str) -> None:
+def test_versions_are_listed_over_several_pages(s3: Any, bucket: str) -> None:
     for number in range(5):
         for _version in range(2):
             s3.put_object(Bucket=bucket, Key=f"dags/{number}.py", Body=b"x")

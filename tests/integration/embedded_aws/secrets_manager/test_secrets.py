@@ -1,4 +1,4 @@
-"""Contract: secrets are referred to by ARN, generated as asked, and stay as they are."""
+"""Contract: Ref of a secret is its ARN; values are generated as declared, and stay."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ def deploy_one(stacks: StackDriver, **generate: Any) -> str:
     return value(stacks, stack, "Secret")
 
 
-def test_ref_is_the_arn_when_a_template_refers_to_a_secret(stacks: StackDriver) -> None:
+def test_ref_of_a_secret_is_its_arn(stacks: StackDriver) -> None:
     stack = stacks.create(
         {
             "Resources": {"Secret": secret(SecretString="x")},
@@ -41,21 +41,21 @@ def test_ref_is_the_arn_when_a_template_refers_to_a_secret(stacks: StackDriver) 
     assert re.fullmatch(r"arn:aws:secretsmanager:us-east-1:\d{12}:secret:.+", described["ARN"])
 
 
-def test_no_punctuation_is_drawn_when_excluded(stacks: StackDriver) -> None:
+def test_generated_password_excludes_punctuation(stacks: StackDriver) -> None:
     password = deploy_one(stacks, PasswordLength="200", ExcludePunctuation="true")
 
     assert len(password) == 200
     assert set(password) <= set(string.ascii_letters + string.digits)
 
 
-def test_characters_are_not_drawn_when_excluded(stacks: StackDriver) -> None:
+def test_generated_password_excludes_characters(stacks: StackDriver) -> None:
     password = deploy_one(stacks, PasswordLength=300, ExcludeCharacters="/@\"' %:")
 
     assert not set(password) & set("/@\"' %:")
     assert set(password) & set(string.punctuation)
 
 
-def test_password_stands_in_the_template_when_a_key_is_given(stacks: StackDriver) -> None:
+def test_password_is_put_under_its_key(stacks: StackDriver) -> None:
     text = deploy_one(
         stacks,
         SecretStringTemplate='{"username": "airflow"}',
@@ -68,7 +68,7 @@ def test_password_stands_in_the_template_when_a_key_is_given(stacks: StackDriver
     assert len(parsed["password"]) == 40
 
 
-def test_values_are_put_together_when_resolved_inside_a_sub(stacks: StackDriver) -> None:
+def test_dynamic_references_are_resolved_inside_a_sub(stacks: StackDriver) -> None:
     raw = secret(GenerateSecretString={"PasswordLength": 43, "ExcludePunctuation": True})
     stack = stacks.create(
         {
@@ -91,7 +91,7 @@ def test_values_are_put_together_when_resolved_inside_a_sub(stacks: StackDriver)
     assert value(stacks, stack, "Url") == "db://b c"
 
 
-def test_value_stays_when_an_update_leaves_the_definition_alone(stacks: StackDriver) -> None:
+def test_value_stays_when_an_update_does_not_change_the_definition(stacks: StackDriver) -> None:
     generated = secret(GenerateSecretString={"PasswordLength": 30})
     stack = stacks.create({"Resources": {"Secret": generated}})
     before = value(stacks, stack, "Secret")
@@ -116,7 +116,7 @@ def test_value_changes_when_the_definition_changes(stacks: StackDriver) -> None:
     assert stacks.physical_id(stack, "Secret") == arn
 
 
-def test_secret_is_gone_when_its_stack_is_deleted(stacks: StackDriver) -> None:
+def test_deletion_of_a_stack_deletes_its_secret(stacks: StackDriver) -> None:
     client = stacks.aws.client("secretsmanager")
     stack = stacks.create({"Resources": {"Secret": secret(SecretString="x")}})
     arn = stacks.physical_id(stack, "Secret")

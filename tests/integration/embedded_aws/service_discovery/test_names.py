@@ -1,4 +1,4 @@
-"""Names of Cloud Map services inside environments, which lead to the tasks behind them."""
+"""Names of Cloud Map services in environments, which reach the tasks of the service."""
 
 import urllib.error
 import urllib.request
@@ -45,7 +45,7 @@ def read(url: str) -> str:
         return ""
 
 
-def test_name_leads_to_running_tasks_when_it_stands_in_an_environment(
+def test_service_name_in_an_environment_reaches_running_tasks(
     ecs: Ecs, embedded_aws: EmbeddedAws
 ) -> None:
     domain = f"{ecs.name}.local"
@@ -72,7 +72,7 @@ def test_name_leads_to_running_tasks_when_it_stands_in_an_environment(
     assert url.endswith("/execution/")
     host = url.split("/")[2]
     assert environment["JSON"] == f'{{"a": "{host}", "b": "x.web.{domain}.org:1"}}'
-    # Without a port there is nothing to lead to.
+    # Without a port there is nothing to forward to.
     assert environment["BARE"] == f"web.{domain}"
     assert read(url) == ""
 

@@ -23,7 +23,7 @@ FILE = ReleaseFile("a" * 64, 3, "etag", False, {"sales": 7})
 GOOD = {"schema": 1, "release": RELEASE, "archive": None, "ignore_files": {}, "files": {}}
 
 
-def test_reads_a_manifest_when_it_was_written_here():
+def test_manifest_survives_writing_and_reading():
     original = ReleaseManifest(
         RELEASE,
         {"müsli/ø.py": FILE, "a.py": ReleaseFile("b" * 64, 0)},
@@ -47,16 +47,16 @@ def test_reads_a_manifest_when_it_was_written_here():
         {"ignore_files": None},
     ],
 )
-def test_refuses_a_manifest_when_its_fields_are_not_as_expected(change):
+def test_manifest_with_unexpected_fields_is_refused(change):
     assert ReleaseManifest.from_document(GOOD).files == {}
     with pytest.raises(ReleaseFormatError):
         ReleaseManifest.from_document(GOOD | change)
 
 
 @pytest.mark.parametrize("path", ["../evil.py", "/etc/passwd", "a//b.py", "a/./b.py"])
-def test_refuses_a_manifest_when_a_path_leads_out_of_its_folder(path):
+def test_manifest_with_a_path_outside_its_folder_is_refused(path):
     document = ReleaseManifest(RELEASE, {path: FILE}).as_document()
-    with pytest.raises(ReleaseFormatError, match="The manifest holds the path"):
+    with pytest.raises(ReleaseFormatError, match="The manifest contains the path"):
         ReleaseManifest.from_document(document)
 
 
@@ -69,12 +69,12 @@ def test_refuses_a_manifest_when_a_path_leads_out_of_its_folder(path):
         ReleaseFile("a" * 64, "3"),
     ],
 )
-def test_refuses_a_manifest_when_a_hash_or_a_size_is_none(file):
+def test_manifest_with_an_invalid_hash_or_size_is_refused(file):
     with pytest.raises(ReleaseFormatError, match=r"a\.py"):
         ReleaseManifest.from_document(ReleaseManifest(RELEASE, {"a.py": file}).as_document())
 
 
-def test_reads_a_pointer_when_it_was_written_here():
+def test_pointer_survives_writing_and_reading():
     pointer = ReleasePointer(RELEASE, "2026-01-02T03:04:05+00:00")
     assert ReleasePointer.from_bytes(pointer.to_bytes()) == pointer
 
@@ -90,7 +90,7 @@ def test_reads_a_pointer_when_it_was_written_here():
         b'{"schema": 9, "release": "20260102T030405Z-0123456789", "published_at": "now"}',
     ],
 )
-def test_refuses_a_pointer_when_its_bytes_are_not_one(data):
+def test_bytes_that_are_not_a_pointer_are_refused(data):
     with pytest.raises(ReleaseFormatError):
         ReleasePointer.from_bytes(data)
 
@@ -108,27 +108,27 @@ def test_refuses_a_pointer_when_its_bytes_are_not_one(data):
         ("a\nb.py", "a control character"),
         ("a\x00b.py", "a control character"),
         ("a\x7fb.py", "a control character"),
-        ("\ud800.py", "no valid Unicode"),
+        ("\ud800.py", "not valid Unicode"),
         ("x" * 256, "longer than 255 bytes"),
         ("ø" * 128, "longer than 255 bytes"),
         ("/".join(["x" * 200] * 6), "longer than 1024 bytes"),
     ],
 )
-def test_says_what_is_wrong_with_a_path_when_a_release_cannot_hold_it(path, reason):
+def test_reports_why_a_path_cannot_be_part_of_a_release(path, reason):
     assert reason in path_problems({path: None})[path]
 
 
 @pytest.mark.parametrize("path", ["a.py", ".airflowignore", "a b/ø…/c-d_e.sql", "..a/b..py"])
-def test_accepts_a_path_when_it_stays_in_its_folder(path):
+def test_accepts_a_path_inside_its_folder(path):
     assert path_problems({path: None}) == {}
 
 
-def test_refuses_a_path_when_its_folder_is_a_file_as_well():
+def test_refuses_a_path_whose_folder_is_also_a_file():
     problems = path_problems({"a/b": None, "a/b/c.py": None, "a/d.py": None})
-    assert problems == {"a/b/c.py": "lies in 'a/b', which is a file as well"}
+    assert problems == {"a/b/c.py": "is in 'a/b', which is also a file"}
 
 
-def test_changes_the_content_hash_when_a_path_or_a_hash_changes():
+def test_content_hash_changes_with_every_path_and_hash():
     hashes = [
         content_hash(content)
         for content in ({}, {"a.py": "1"}, {"b.py": "1"}, {"a.py": "2"}, {"a.py": "1", "b.py": "1"})
@@ -136,12 +136,12 @@ def test_changes_the_content_hash_when_a_path_or_a_hash_changes():
     assert len(set(hashes)) == len(hashes)
 
 
-def test_makes_an_id_that_sorts_by_utc_when_the_clock_is_elsewhere():
+def test_release_ids_sort_by_utc_in_any_time_zone():
     moment = datetime(2026, 1, 2, 5, 4, 5, tzinfo=timezone(timedelta(hours=2)))
     assert release_id(moment, "0123456789abcdef") == RELEASE
     assert release_id(datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC), "0" * 64) > RELEASE
 
 
-def test_names_the_objects_when_given_the_prefix():
+def test_object_keys_start_with_the_prefix():
     assert manifest_key("releases/", RELEASE) == f"releases/{RELEASE}.gz"
     assert pointer_key("releases/") == "releases/current.json"

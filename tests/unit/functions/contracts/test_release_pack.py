@@ -1,4 +1,4 @@
-"""How a release lies in S3: whole and verified, or refused."""
+"""How a release is stored in S3: complete and verified, or refused."""
 
 import gzip
 import hashlib
@@ -15,17 +15,17 @@ def read(data):
     return opened.header, dict(opened.blobs())
 
 
-def test_gives_back_what_was_packed():
+def test_pack_survives_writing_and_reading():
     assert read(pack({"a": "ø"}, BLOBS)) == ({"a": "ø"}, BLOBS)
 
 
-def test_gives_the_same_bytes_when_the_order_is_another():
+def test_same_files_in_another_order_give_the_same_bytes():
     other = dict(reversed(BLOBS.items()))
     assert pack({}, BLOBS) == pack({}, other)
 
 
 @pytest.mark.parametrize("length", range(0, len(pack({}, BLOBS)), 7))
-def test_refuses_when_it_is_truncated_anywhere(length):
+def test_refuses_a_pack_that_is_truncated_anywhere(length):
     with pytest.raises(PackFormatError):
         read(pack({}, BLOBS)[:length])
 
@@ -37,12 +37,12 @@ def test_refuses_when_it_is_truncated_anywhere(length):
         b'{"blobs": [["x", 5]]}\na', b'{"blobs": 3}\n',
     ],
 )  # fmt: skip
-def test_refuses_when_its_text_is_not_as_expected(text):
+def test_refuses_a_pack_with_an_unexpected_first_line(text):
     with pytest.raises(PackFormatError):
         read(gzip.compress(text))
 
 
-def test_refuses_when_a_bit_has_turned():
+def test_refuses_a_pack_with_a_flipped_bit():
     data = bytearray(pack({}, BLOBS))
     data[len(data) // 2] ^= 1
     with pytest.raises(PackFormatError):

@@ -1,5 +1,5 @@
 """The fault table: wherever a publisher is killed, throttled or overtaken, nothing is lost and
-nothing wrong is served. After each fault the next publisher brings what lies in the folder."""
+nothing wrong is served. After each fault the next publisher publishes the folder's content."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -38,19 +38,19 @@ STEPS = [
     pytest.param(when, number, id=f"{when} {number} {operation} {key.split('/')[-1][-14:]}")
     for number, (operation, key) in enumerate(publishing_requests())
     for when in ("before", "after")
-    # Its last answer is all there is to it.
+    # Only the last answer is missing.
     if (when, number) != ("after", len(publishing_requests()) - 1)
 ]
 
 
 @pytest.mark.parametrize(("when", "number"), STEPS)
-def test_next_publisher_brings_everything_when_one_was_killed(when, number):
+def test_next_publisher_finishes_when_one_was_killed(when, number):
     folder = prepared()
     folder.s3.fault = at(number, when, raising(KilledError()))
     with pytest.raises(KilledError):
         folder.publisher().publish()
     folder.s3.fault = lambda *_: None
-    # Whoever reads now gets one or the other, whole.
+    # A reader gets the one release or the other, complete.
     assert folder.current_files in (OLD, NEW)
     folder.s3.clock.sleep(1)
     folder.publisher().publish()
@@ -62,7 +62,7 @@ def test_next_publisher_brings_everything_when_one_was_killed(when, number):
 @pytest.mark.parametrize(
     ("when", "number"), [step.values for step in STEPS if "before" in step.values]
 )
-def test_next_publisher_brings_everything_when_s3_failed(when, number, code):
+def test_next_publisher_finishes_when_s3_failed(when, number, code):
     folder = prepared()
     folder.s3.fault = at(number, when, raising(error(code, 503)))
     with pytest.raises(AwsCallError):
@@ -73,11 +73,11 @@ def test_next_publisher_brings_everything_when_s3_failed(when, number, code):
     assert folder.current_files == NEW
 
 
-def test_finds_its_own_work_when_the_answer_to_the_pointer_was_lost():
+def test_recognizes_its_own_release_when_the_answer_to_the_pointer_write_was_lost():
     folder = prepared()
 
     def fault(when, operation, key):
-        # The SDK repeats the request, and the repetition finds the pointer moved, by ourselves.
+        # The SDK repeats the request, which finds that this call has already moved the pointer.
         if (when, operation, key) == ("after", "put", "releases/current.json"):
             folder.s3.fault = lambda *_: None
             raise error("PreconditionFailed", 412)
@@ -88,13 +88,13 @@ def test_finds_its_own_work_when_the_answer_to_the_pointer_was_lost():
 
 
 @pytest.mark.parametrize("skew", [timedelta(days=-400), timedelta(days=400)])
-def test_what_was_published_last_counts_when_the_clock_is_wrong(skew):
+def test_last_publication_counts_when_the_clock_is_wrong(skew):
     folder = DagFolder()
     true = folder.s3.clock.now
     releases = []
     for number in range(5):
         folder.change({"a.py": dag("a", f"x = {number}")})
-        # Every other publisher runs where the clock is wrong: only the ids show it.
+        # Every other publisher has a wrong clock: only the ids show it.
         wrong = replace(folder.publisher(), now=lambda n=number: true() + skew * (n % 2))
         releases.append(wrong.publish().release)
     assert sorted(releases) != releases
@@ -112,12 +112,12 @@ def burst(folder):
     return BurstPublisher(folder.publisher(), claim, folder.s3.clock.sleep)
 
 
-def test_publishes_once_when_a_burst_of_changes_calls():
+def test_publishes_a_burst_of_changes_once():
     folder = DagFolder()
     folder.change({"a.py": ""})
     first = burst(folder)
     outcomes = []
-    # Each change falls into the quiet while, and its own call leaves it to the first.
+    # Each change comes during the wait, and its own call leaves it to the first call.
     folder.s3.clock.while_asleep = [
         lambda n=n: (
             folder.s3.put(f"dags/b{n}.py", b""),
@@ -131,7 +131,7 @@ def test_publishes_once_when_a_burst_of_changes_calls():
     assert len(folder.s3.keys("releases/2")) == 1
 
 
-def test_waits_only_shortly_when_one_file_changed():
+def test_waits_briefly_when_one_file_changed():
     folder = DagFolder()
     folder.change({"a.py": ""})
     before = folder.s3.clock.now()
@@ -139,7 +139,7 @@ def test_waits_only_shortly_when_one_file_changed():
     assert (folder.s3.clock.now() - before).total_seconds() == QUIET_SECONDS
 
 
-def test_publishes_again_when_a_change_came_while_it_published():
+def test_publishes_again_when_a_change_arrives_during_publishing():
     folder = DagFolder()
     folder.change({"a.py": ""})
     left = []
@@ -156,7 +156,7 @@ def test_publishes_again_when_a_change_came_while_it_published():
     assert set(folder.current_files) == {"a.py", "b.py"}
 
 
-def test_takes_over_when_whoever_claimed_the_burst_was_killed():
+def test_takes_over_the_claim_of_a_publisher_that_was_killed():
     folder = DagFolder()
     folder.change({"a.py": ""})
     assert S3Claim(folder.s3, "dags", "releases/").take()
@@ -165,7 +165,7 @@ def test_takes_over_when_whoever_claimed_the_burst_was_killed():
     assert burst(folder).publish_change().outcome is Outcome.PUBLISHED
 
 
-def test_frees_nothing_when_another_has_taken_over():
+def test_does_not_free_a_claim_that_another_has_taken_over():
     folder = DagFolder()
     slow, other = (S3Claim(folder.s3, "dags", "releases/") for _ in range(2))
     assert slow.take()
@@ -175,7 +175,7 @@ def test_frees_nothing_when_another_has_taken_over():
     assert not S3Claim(folder.s3, "dags", "releases/").take()
 
 
-def test_publishes_in_the_end_when_the_uploading_never_ends():
+def test_publishes_although_the_upload_never_pauses():
     folder = DagFolder()
     folder.s3.clock.while_asleep = [
         lambda n=n: folder.s3.put(f"dags/b{n}.py", b"") for n in range(500)

@@ -67,7 +67,7 @@ def test_publishes_a_zip_when_it_was_put_into_the_inbox(call, folder, sample_eve
     assert folder.pointer["reason"] == f"inbox/{name}"
 
 
-def test_publishes_at_once_when_somebody_asks(call, folder, sample_event):
+def test_publishes_at_once_on_a_direct_call(call, folder, sample_event):
     folder.change({"a.py": ""})
     before = folder.s3.clock.now()
     assert call(sample_event("publish_dags/direct"))["outcome"] == "published"
@@ -84,9 +84,7 @@ def test_reports_file_line_and_reason_when_a_file_does_not_compile(call, folder,
     assert "ReleasesPublished" not in lines
 
 
-def test_counts_a_refusal_once_when_it_is_looked_at_regularly(
-    call, folder, sample_event, log_lines
-):
+def test_reconciliation_does_not_count_a_refusal_again(call, folder, sample_event, log_lines):
     folder.change({"classic.py": "def"})
     call({})
     log_lines()
@@ -94,13 +92,13 @@ def test_counts_a_refusal_once_when_it_is_looked_at_regularly(
     assert "ReleasesRefused" not in log_lines()
 
 
-def test_finds_what_no_event_brought_when_it_looks_regularly(call, folder, sample_event):
+def test_reconciliation_publishes_a_change_whose_event_was_lost(call, folder, sample_event):
     folder.change({"a.py": ""})
     assert call(sample_event("publish_dags/reconciliation"))["outcome"] == "published"
     assert call(sample_event("publish_dags/reconciliation"))["outcome"] == "unchanged"
 
 
-def test_promotes_and_tells_the_history_when_asked(call, folder, sample_event, log_lines):
+def test_promotes_and_lists_the_history_on_a_direct_call(call, folder, sample_event, log_lines):
     first = folder.publish({"a.py": ""}).release
     second = folder.publish({"a.py": "x = 1"}).release
     result = call(sample_event("publish_dags/promote") | {"promote": first})
@@ -112,7 +110,7 @@ def test_promotes_and_tells_the_history_when_asked(call, folder, sample_event, l
     assert history[0]["by"] == "alice"
 
 
-def test_ends_a_hold_when_asked(call, folder):
+def test_ends_a_hold_on_a_direct_call(call, folder):
     first = folder.publish({"a.py": ""}).release
     folder.publish({"a.py": "x = 1"})
     call({"promote": first, "hold": True})
@@ -121,7 +119,7 @@ def test_ends_a_hold_when_asked(call, folder):
     assert call({"resume": True})["outcome"] == "published"
 
 
-def test_raises_when_the_release_to_promote_is_not_there(call, folder):
+def test_raises_when_the_release_to_promote_does_not_exist(call, folder):
     with pytest.raises(NoSuchReleaseError):
         call({"promote": "20260101T000000Z-0123456789"})
 
@@ -129,7 +127,7 @@ def test_raises_when_the_release_to_promote_is_not_there(call, folder):
 @pytest.mark.parametrize(
     "key", ["releases/current.json", "other/dags/a.py", "inbox/a.zip.refused.json", "inbox/a.py"]
 )
-def test_ignores_a_change_when_it_is_of_no_dag_file(key, call, sample_event, folder):
+def test_ignores_a_change_of_an_object_that_is_not_a_dag_file(key, call, sample_event, folder):
     event = sample_event("publish_dags/object-created")
     event["detail"]["object"]["key"] = key
     assert call(event) == {"outcome": "ignored"}
@@ -158,19 +156,19 @@ def test_raises_when_a_setting_is_missing(call, monkeypatch):
         call({})
 
 
-def test_tells_the_topic_when_files_are_refused(call, folder, sample_event):
+def test_notifies_the_topic_when_files_are_refused(call, folder, sample_event):
     folder.change({"bad.py": "x = 1\ndef f(:\n", "worse.py": "def"})
     call({})
     subject, text = folder.topic.messages[0]
     assert subject == "DAG files refused: airflow"
     assert "bad.py, line 2: SyntaxError" in text
-    assert "There is no release yet." in text
-    # Known by now: nobody is told every quarter of an hour.
+    assert "No release is published yet." in text
+    # Already known: no notification every quarter of an hour.
     call(sample_event("publish_dags/reconciliation"))
     assert len(folder.topic.messages) == 1
 
 
-def test_tells_little_when_much_is_refused(call, folder):
+def test_notification_is_short_when_many_files_are_refused(call, folder):
     folder.change({f"{'very_' * 40}long_{n}.py": "def" for n in range(99)})
     call({})
     _, text = folder.topic.messages[0]
@@ -179,17 +177,17 @@ def test_tells_little_when_much_is_refused(call, folder):
 
 
 @pytest.mark.parametrize("source", ["def", "import pandas"])
-def test_goes_on_when_nobody_can_be_told(call, folder, source, log_lines):
+def test_continues_when_the_topic_cannot_be_notified(call, folder, source, log_lines):
     folder.s3.put("releases/environment.json", EnvironmentReport(frozenset()).to_bytes())
     folder.topic.fault = error("AuthorizationError", 403)
     folder.change({"a.py": source})
     assert call({})["outcome"] == ("refused" if source == "def" else "published")
     lines = log_lines()
-    assert "Nobody was notified" in lines
+    assert "Could not notify the topic" in lines
     assert '"NotificationsFailed":[1.0]' in lines
 
 
-def test_tells_once_of_a_package_that_the_image_lacks(call, folder, log_lines):
+def test_notifies_once_about_a_missing_package(call, folder, log_lines):
     folder.s3.put("releases/environment.json", EnvironmentReport(frozenset()).to_bytes())
     folder.change({"a.py": "import pandas"})
     warning = "a.py, line 1: imports 'pandas', which the image does not have"
@@ -212,7 +210,9 @@ def import_errors(folder, sample_event, call, **values):
     return call(sample_event("publish_dags/import-errors"))
 
 
-def test_tells_file_line_and_kind_when_airflow_cannot_import(call, folder, sample_event, log_lines):
+def test_notifies_file_line_and_error_type_when_airflow_cannot_import(
+    call, folder, sample_event, log_lines
+):
     result = import_errors(folder, sample_event, call, total=1, announced=1, announce=True)
     assert (result["outcome"], result["importErrors"]) == ("reported", 1)
     subject, text = folder.topic.messages[0]
@@ -220,26 +220,26 @@ def test_tells_file_line_and_kind_when_airflow_cannot_import(call, folder, sampl
     assert "team/a.py, line 3: ModuleNotFoundError" in text
     lines = log_lines()
     assert '"ReleaseImportErrors":[1.0]' in lines
-    # What an exception says may be anything.
+    # An exception's text may contain anything.
     assert "secret" not in text + lines
 
 
-def test_tells_nobody_when_the_report_does_not_ask_for_it(call, folder, sample_event, log_lines):
+def test_does_not_notify_when_the_report_does_not_ask_for_it(call, folder, sample_event, log_lines):
     import_errors(folder, sample_event, call, total=2, announced=1, announce=False)
     import_errors(folder, sample_event, call, total=0, announced=1, announce=False)
     assert folder.topic.messages == []
-    assert "Airflow can import every file again" in log_lines()
+    assert "Airflow can import all files again" in log_lines()
 
 
 @pytest.mark.parametrize("body", [None, b"", b"[]", b'{"schema": 1}'])
-def test_ignores_a_report_when_it_is_gone_or_unknown(call, folder, sample_event, body):
+def test_ignores_a_report_that_is_deleted_or_unreadable(call, folder, sample_event, body):
     event = sample_event("publish_dags/import-errors")
     if body is not None:
         folder.s3.put(event["detail"]["object"]["key"], body)
     assert call(event) == {"outcome": "ignored"}
 
 
-def test_removes_old_releases_when_it_looks_regularly(call, folder, sample_event, log_lines):
+def test_reconciliation_removes_old_releases(call, folder, sample_event, log_lines):
     for number in range(4):
         folder.publish({"a.py": dag("a", f"x = {number}")})
     folder.s3.clock.sleep(3600)

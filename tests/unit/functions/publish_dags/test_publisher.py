@@ -1,4 +1,4 @@
-"""Publishing: all or nothing, only what changed is read and stored, nobody is overwritten."""
+"""Publishing: all or nothing, only changes are read and stored, no other call is overwritten."""
 
 import hashlib
 from threading import Thread
@@ -17,7 +17,7 @@ def folder():
 
 
 def many(count, size=200):
-    """Files that compression does not make small."""
+    """Files that do not compress well."""
     return {
         f"team_{number % 20}/dag_{number}.py": dag(f"d{number}", "#" + "".join(
             hashlib.sha256(f"{number}.{part}".encode()).hexdigest() for part in range(size // 64)
@@ -70,12 +70,12 @@ def test_requests_do_not_grow_with_the_files_when_one_of_many_changes(folder, co
         ("get", "dags/team_7/dag_7.py"), ("put", release), ("put", "releases/current.json"),
         ("get", "releases/refused.json"),
     ]  # fmt: skip
-    # What was stored is the difference, not the folder.
+    # The difference was stored, not the whole folder.
     assert len(folder.s3.data(release)) < 200 * count
     assert folder.current_files["team_7/dag_7.py"] == dag("d7", "x = 2")
 
 
-def test_asks_for_pointer_listings_and_report_when_nothing_has_changed(folder):
+def test_reads_only_pointer_listings_and_report_when_nothing_has_changed(folder):
     folder.publish(many(10))
     folder.s3.requests.clear()
     assert folder.publish().outcome is Outcome.UNCHANGED
@@ -90,7 +90,7 @@ def test_stores_no_archive_when_the_folder_is_small(folder):
     assert folder.s3.keys("releases/archives/") == []
 
 
-def test_goes_on_with_the_archive_until_the_difference_is_a_sizeable_share(folder):
+def test_keeps_the_archive_until_the_difference_is_a_large_share(folder):
     files = many(1000, 2000)
     folder.publish(files)
     archives = []
@@ -98,7 +98,7 @@ def test_goes_on_with_the_archive_until_the_difference_is_a_sizeable_share(folde
         chunk = list(files)[part * 60 : part * 60 + 60]
         release = folder.publish({path: files[path] + b"# changed\n" for path in chunk}).release
         archives.append(folder.manifest(release)["archive"]["name"])
-    # 60 of 1,000 files a time: a quarter is exceeded every fifth time.
+    # 60 of 1,000 files each time: a quarter is exceeded every fifth time.
     assert len(set(archives)) == 3
     assert len(folder.s3.keys("releases/archives/")) == 3
     assert len(folder.current_files) == 1000
@@ -107,7 +107,7 @@ def test_goes_on_with_the_archive_until_the_difference_is_a_sizeable_share(folde
     )
 
 
-def test_makes_a_new_archive_when_most_of_the_old_one_is_gone(folder):
+def test_writes_a_new_archive_when_most_of_the_old_one_is_unused(folder):
     files = many(1000, 2000)
     folder.publish(files)
     folder.publish(dict.fromkeys(list(files)[:700]))
@@ -122,7 +122,7 @@ def test_publishes_nothing_when_the_same_content_was_uploaded_again(folder):
     assert len(folder.s3.keys("releases/2")) == 1
 
 
-def test_refuses_and_leaves_the_current_release_when_a_file_does_not_compile(folder):
+def test_refuses_and_keeps_the_current_release_when_a_file_does_not_compile(folder):
     first = folder.publish({"good.py": ""})
     publication = folder.publish(
         {"bad.py": "x = 1\ndef f(:\n", "worse.py": "return\n", "not_python.txt": "def f(:\n"}
@@ -138,13 +138,13 @@ def test_refuses_and_leaves_the_current_release_when_a_file_does_not_compile(fol
     assert report["problems"][0]["line"] == 2
 
 
-def test_refuses_when_there_is_no_release_yet(folder):
+def test_refuses_the_first_release_when_a_file_does_not_compile(folder):
     assert folder.publish({"bad.py": "def f(:\n"}).outcome is Outcome.REFUSED
     assert folder.s3.keys("releases/") == ["releases/refused.json"]
 
 
 @pytest.mark.parametrize("path", ["../a.py", "/a.py", "a//b.py", "x\ny.py"])
-def test_refuses_without_reading_when_a_path_leads_out_of_the_folder(folder, path):
+def test_refuses_without_reading_when_a_path_is_outside_the_folder(folder, path):
     publication = folder.publish({path: ""})
     assert publication.outcome is Outcome.REFUSED
     assert publication.problems[0].reason.startswith("the path ")
@@ -163,14 +163,14 @@ def test_refuses_without_reading_when_a_limit_is_exceeded(limits, reason):
     assert ("get", "dags/a.py") not in folder.s3.requests
 
 
-def test_refuses_when_two_files_claim_the_same_dag(folder):
+def test_refuses_when_two_files_define_the_same_dag(folder):
     folder.publish({"a.py": dag("sales")})
     publication = folder.publish({"b.py": dag("sales")})
     assert publication.outcome is Outcome.REFUSED
     assert str(publication.problems[0]) == ("b.py, line 3: the DAG 'sales' is also in a.py, line 3")
 
 
-def test_accepts_a_file_when_airflow_is_told_to_ignore_it(folder):
+def test_accepts_any_file_that_airflow_ignores(folder):
     publication = folder.publish(
         {
             ".airflowignore": "old/\n",
@@ -183,7 +183,7 @@ def test_accepts_a_file_when_airflow_is_told_to_ignore_it(folder):
     assert [each.path for each in publication.warnings] == ["old/b.py"]
 
 
-def test_looks_at_a_file_again_when_it_is_ignored_no_longer(folder):
+def test_checks_a_file_again_when_it_is_no_longer_ignored(folder):
     folder.publish({".airflowignore": "old/\n", "old/b.py": "def"})
     publication = folder.publish({".airflowignore": "other/\n"})
     assert publication.outcome is Outcome.REFUSED
@@ -196,14 +196,14 @@ def test_refuses_when_the_ignore_file_cannot_be_read(folder, text):
 
 
 @pytest.mark.parametrize("mended", [{"a.py": "x = 1"}, {"a.py": None}])
-def test_clears_the_report_when_what_was_refused_is_mended_or_taken_back(folder, mended):
+def test_clears_the_report_when_the_refused_change_is_fixed_or_undone(folder, mended):
     folder.publish({"b.py": ""})
     folder.publish({"a.py": "def f(:\n"})
     folder.publish(mended)
     assert folder.s3.keys("releases/refused") == []
 
 
-def test_does_not_look_again_when_the_folder_was_refused_as_it_is(folder):
+def test_does_not_check_a_folder_again_that_was_refused_unchanged(folder):
     folder.publish({"a.py": "def f(:\n"})
     folder.s3.requests.clear()
     publication = folder.publisher().publish(again=False)
@@ -213,7 +213,7 @@ def test_does_not_look_again_when_the_folder_was_refused_as_it_is(folder):
 
 @pytest.mark.parametrize("damage", [None, b"", b"rubbish"])
 @pytest.mark.parametrize("what", ["releases/2", "releases/archives/"])
-def test_heals_when_what_is_stored_of_the_current_release_is_lost(folder, damage, what):
+def test_repairs_the_bucket_when_the_stored_current_release_is_lost(folder, damage, what):
     files = many(600, 1000)
     folder.publish(files)
     for key in folder.s3.keys(what):
@@ -223,7 +223,7 @@ def test_heals_when_what_is_stored_of_the_current_release_is_lost(folder, damage
     assert folder.current_files == files | changed
 
 
-def test_starts_over_when_another_publishes_meanwhile(folder):
+def test_starts_over_when_another_call_publishes(folder):
     folder.change({"a.py": ""})
 
     def interfere(when, operation, key):
@@ -250,7 +250,7 @@ def test_starts_over_when_a_file_changes_while_it_is_read(folder, now):
     assert folder.current_files == {"a.py": b""} | ({"b.py": now} if now else {})
 
 
-def test_gives_up_when_everything_changes_during_each_attempt(folder):
+def test_gives_up_when_the_bucket_changes_during_each_attempt(folder):
     folder.change({"a.py": ""})
 
     def contend(when, operation, key):
@@ -262,7 +262,7 @@ def test_gives_up_when_everything_changes_during_each_attempt(folder):
         folder.publisher().publish()
 
 
-def test_loses_nothing_when_ten_publish_at_once(folder):
+def test_loses_nothing_when_ten_calls_publish_at_once(folder):
     folder.change({f"a{number}.py": "" for number in range(10)})
     threads = [Thread(target=lambda: folder.publisher().publish()) for _ in range(10)]
     for number, thread in enumerate(threads):
@@ -270,7 +270,7 @@ def test_loses_nothing_when_ten_publish_at_once(folder):
         thread.start()
     for thread in threads:
         thread.join()
-    # Each had finished looking after its own file was put; the last to look saw all of them.
+    # Each call checked the bucket after its own file was put; the last one saw all files.
     assert folder.publisher().publish().outcome in (Outcome.UNCHANGED, Outcome.PUBLISHED)
     assert len(folder.current_files) == 20
     assert folder.publisher().publish().outcome is Outcome.UNCHANGED

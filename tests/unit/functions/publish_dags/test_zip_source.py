@@ -1,4 +1,4 @@
-"""Zips: atomic, the last to act counts, and no hostile one gets anything published."""
+"""Zip files: all or nothing, the last change counts, a hostile one is refused."""
 
 import io
 import random
@@ -24,7 +24,7 @@ def folder():
     return DagFolder(limits=LIMITS)
 
 
-def test_publishes_exactly_the_zip_when_one_is_dropped(folder):
+def test_publishes_exactly_the_content_of_an_uploaded_zip(folder):
     folder.publish({"old.py": ""})
     folder.upload(GOOD)
     assert folder.publish().outcome is Outcome.PUBLISHED
@@ -39,21 +39,21 @@ def test_publishes_the_folder_when_it_changes_after_the_zip(folder):
     assert set(folder.current_files) == {"c.py"}
 
 
-def test_takes_the_later_when_folder_and_zip_are_new(folder):
+def test_publishes_the_later_one_when_folder_and_zip_are_new(folder):
     folder.upload(GOOD)
     folder.publish({"c.py": ""})
     assert set(folder.current_files) == {"c.py"}
     assert folder.publish().outcome is Outcome.UNCHANGED
 
 
-def test_reports_beside_the_zip_when_it_is_refused(folder):
+def test_writes_the_reasons_beside_a_refused_zip(folder):
     first = folder.publish({"c.py": ""}).release
     folder.upload({"a.py": b"x = 1\ndef"})
     publication = folder.publish()
     assert (publication.outcome, publication.release) == (Outcome.REFUSED, first)
     problem = folder.report(REPORT)["problems"][0]
     assert (problem["path"], problem["line"]) == ("a.py", 2)
-    # Reported once; the folder goes its way, and the next zip its own.
+    # Reported once; then the folder and the next zip file are published as usual.
     assert folder.publish().outcome is Outcome.UNCHANGED
     assert folder.publish({"d.py": ""}).outcome is Outcome.PUBLISHED
     folder.upload(GOOD)
@@ -97,7 +97,7 @@ def badly_named(name):
 
 
 def named():
-    """Each way to be hostile, by name."""
+    """Hostile zip files, by name."""
     bad_names = [
         "/etc/passwd", "../a.py", "a/../../b.py", "./a.py", "a//b.py", "..", "a/..", "C:\\a.py",
         "a\\b.py", "a\nb.py", "\x7f.py", "x" * 300, "/".join(["d" * 100] * 12), "a/./b.py", "//a",
@@ -130,13 +130,13 @@ def named():
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_refuses_when_a_name_is_there_twice():
-    with pytest.raises(RefusedError, match="is there twice"):
+def test_refuses_a_zip_with_the_same_name_twice():
+    with pytest.raises(RefusedError, match="is in the zip file twice"):
         ZipSource(made((entry("a.py"), b"1"), (entry("a.py"), b"2")), LIMITS).list()
 
 
 @pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in named()])
-def test_refuses_and_leaves_the_current_release_when_a_zip_is_hostile(folder, data):
+def test_refuses_a_hostile_zip_and_keeps_the_current_release(folder, data):
     first = folder.publish({"c.py": ""}).release
     folder.s3.clock.sleep(60)
     folder.s3.put("inbox/dags.zip", data)
@@ -146,8 +146,8 @@ def test_refuses_and_leaves_the_current_release_when_a_zip_is_hostile(folder, da
 
 
 @pytest.mark.parametrize("seed", range(400))
-def test_publishes_whole_or_refuses_when_a_zip_is_damaged(folder, seed):
-    """Cut off, bits turned, bytes overwritten, pieces doubled: generated from the seed."""
+def test_publishes_all_of_a_damaged_zip_or_refuses_it(folder, seed):
+    """Truncated, bits flipped, bytes overwritten, parts repeated: generated from the seed."""
     chance = random.Random(seed)
     data = bytearray(zipped(GOOD))
     for _ in range(chance.randint(1, 4)):
@@ -164,7 +164,7 @@ def test_publishes_whole_or_refuses_when_a_zip_is_damaged(folder, seed):
     folder.s3.clock.sleep(60)
     folder.s3.put("inbox/dags.zip", bytes(data))
     outcome = folder.publish().outcome
-    # Damage to a name or a mode may leave a sound zip: then it is what it says it is.
+    # A changed name or mode may still be a valid zip file: then its content is published.
     if outcome is Outcome.PUBLISHED:
         assert set(folder.current_files.values()) <= set(GOOD.values())
     else:

@@ -1,4 +1,4 @@
-"""Commands without AWS: every port in memory, and a clock that only moves when it is told to."""
+"""Commands without AWS: every port in memory, and a clock that only the test moves."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ class InMemoryTaskRunner:
         self.error = None
 
     def run(self, record, task_definition_arn):
-        # A task can stop before the call that started it returns: all must be noted by then.
+        # A task can stop before the call that started it returns: all must be stored by then.
         assert self.store.find(record.request_id).command == record.command
         assert self.store.is_open(record.request_id)
         if self.error:
@@ -152,7 +152,7 @@ def clock():
 
 @pytest.fixture
 def reports():
-    """What was reported of ends, once for each command."""
+    """The reported ends of commands."""
     return []
 
 

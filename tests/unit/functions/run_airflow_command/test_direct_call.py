@@ -1,4 +1,4 @@
-"""What may be asked, and what is said when it is asked wrongly."""
+"""Valid and invalid direct calls."""
 
 from datetime import UTC, datetime
 
@@ -30,11 +30,11 @@ NOTHING = {
             {"maintenance": "db-clean", "retentionDays": 7},
             {"maintenance": "db-clean", "retention_days": 7},
         ),
-        # Refused where commands are checked, like any other that is no list.
+        # The validation refuses it, like anything else that is not a list.
         ({"command": None}, {"command": []}),
     ],
 )  # fmt: skip
-def test_understands_the_call_when_it_is_right(event, call):
+def test_reads_a_valid_call(event, call):
     assert is_direct_call(event)
     assert direct_call(event) == DirectCall(**{**NOTHING, **call})
 
@@ -42,27 +42,27 @@ def test_understands_the_call_when_it_is_right(event, call):
 @pytest.mark.parametrize(
     ("event", "message"),
     [
-        ({"command": ["version"], "memmory": 1}, "Not understood beside 'command': memmory"),
-        ({"requestId": "a", "cpu": 256}, "Not understood beside 'requestId': cpu"),
-        ({"requestId": "../etc"}, '"requestId" is 1 to 64 letters'),
-        ({"requestId": ""}, '"requestId" is 1 to 64 letters'),
-        ({"command": ["version"], "requestId": "x" * 65}, '"requestId" is 1 to 64 letters'),
-        ({"command": ["version"], "wait": "yes"}, '"wait" is true, false'),
-        ({"command": ["version"], "wait": -1}, '"wait" is true, false'),
-        ({"maintenance": "db-clean", "retentionDays": 0}, "whole number of days from 1 on"),
+        ({"command": ["version"], "memmory": 1}, "Unknown beside 'command': memmory"),
+        ({"requestId": "a", "cpu": 256}, "Unknown beside 'requestId': cpu"),
+        ({"requestId": "../etc"}, '"requestId" has 1 to 64 letters'),
+        ({"requestId": ""}, '"requestId" has 1 to 64 letters'),
+        ({"command": ["version"], "requestId": "x" * 65}, '"requestId" has 1 to 64 letters'),
+        ({"command": ["version"], "wait": "yes"}, '"wait" must be true, false'),
+        ({"command": ["version"], "wait": -1}, '"wait" must be true, false'),
+        ({"maintenance": "db-clean", "retentionDays": 0}, "whole number of at least 1"),
     ],
 )
-def test_says_what_to_change_when_the_call_is_wrong(event, message):
+def test_reports_what_to_change_when_the_call_is_wrong(event, message):
     with pytest.raises(InvalidCommandError, match=message):
         direct_call(event)
 
 
 @pytest.mark.parametrize("event", [{}, {"source": "tick"}, {"cpu": 256}])
-def test_is_no_direct_call_when_nothing_is_asked(event):
+def test_event_without_a_request_is_not_a_direct_call(event):
     assert not is_direct_call(event)
 
 
-def test_cleans_what_is_older_than_the_retention_when_asked():
+def test_cleaning_removes_what_is_older_than_the_retention():
     words = command_of("db-clean", 365, NOW)
     assert words == ["clean-database", "2025-03-01T12:00:00+00:00"]
 
@@ -70,11 +70,11 @@ def test_cleans_what_is_older_than_the_retention_when_asked():
 @pytest.mark.parametrize(
     ("name", "days", "message"),
     [
-        ("vacuum", 1, "no such maintenance; there is: db-clean"),
-        (["db-clean"], 1, "no such maintenance"),
-        ("db-clean", 0, "DatabaseRetentionDays is 0"),
+        ("vacuum", 1, "Unknown maintenance; possible are: db-clean"),
+        (["db-clean"], 1, "Unknown maintenance"),
+        ("db-clean", 0, "days to keep history is 0"),
     ],
 )
-def test_refuses_maintenance_when_it_does_not_know_it_or_it_is_off(name, days, message):
+def test_refuses_unknown_maintenance_and_maintenance_that_is_off(name, days, message):
     with pytest.raises(InvalidCommandError, match=message):
         command_of(name, days, NOW)

@@ -46,7 +46,7 @@ def call(sample_event, context):
 
 @pytest.fixture
 def requested(wired, sample_event):
-    """What the first half of the work has stored."""
+    """The record that the start has stored."""
     event = sample_event("run_airflow_command/custom-resource-create")
     wired.store.save(
         CommandRecord(CREATE, ("db", "migrate"), CustomResourceRequest.from_event(event))
@@ -78,21 +78,19 @@ def test_answers_success_at_once_when_deleted(call, wired, channel):
     assert wired.runner.started == []
 
 
-def test_commands_are_stopped_first_when_the_stack_is_deleted(
-    sample_event, context, wired, channel
-):
+def test_commands_are_stopped_when_the_stack_is_deleted(sample_event, context, wired, channel):
     handler({"command": ["dags", "list"], "requestId": "mine"}, context)
     event = sample_event("run_airflow_command/custom-resource-delete")
     event["ResourceProperties"]["CommandOnRollback"] = ["restore-schema"]
     stop = wired.runner.stop
-    # ECS tells of the end while we wait.
+    # ECS lists the end during the wait.
     wired.runner.stop = lambda arn, reason: (stop(arn, reason), wired.runner.ends("mine"))
     handler(event, context)
     assert [reason for _, reason in wired.runner.stops] == ["The stack is being deleted"]
     assert channel.answer["Status"] == "SUCCESS"
 
 
-def test_other_commands_go_on_when_one_command_is_deleted(call, context, wired, channel):
+def test_other_commands_continue_when_one_command_is_deleted(call, context, wired, channel):
     handler({"command": ["dags", "list"], "requestId": "mine"}, context)
     call("custom-resource-delete")
     assert wired.runner.stops == []
@@ -127,7 +125,7 @@ def test_answers_failed_when_the_command_is_invalid(sample_event, context, wired
     assert wired.runner.started == []
 
 
-def test_returns_where_to_look_when_a_person_runs_a_command(call, context, wired):
+def test_returns_task_and_log_of_a_direct_calls_command(call, context, wired):
     assert call("direct") == {
         "requestId": context.aws_request_id,
         "taskArn": TASK,
@@ -138,7 +136,7 @@ def test_returns_where_to_look_when_a_person_runs_a_command(call, context, wired
     assert (record.command, task_definition) == (("dags", "list"), f"{FAMILY}:9")
 
 
-def test_returns_the_result_when_a_person_waits(call, wired, clock):
+def test_returns_the_result_when_the_caller_waits(call, wired, clock):
     request_id = "list-dags-of-monday"
     clock.while_sleeping = lambda: wired.runner.ends(request_id)
     result = call("direct-wait")
@@ -158,25 +156,27 @@ def test_returns_the_result_when_a_person_waits(call, wired, clock):
     }
 
 
-def test_says_how_to_ask_again_when_time_is_over_before_the_command(call, wired, clock):
+def test_returns_how_to_ask_again_when_the_time_is_over_first(call, wired, clock):
     begin = clock.now()
     result = call("direct-wait")
     assert result["status"] == "RUNNING"
     assert result["message"] == (
         'Still RUNNING: ask again with {"requestId": "list-dags-of-monday"}'
     )
-    # A client that hears nothing for 60 s calls again.
+    # A client that gets no answer for 60 s repeats the call.
     assert (clock.now() - begin).total_seconds() == 45
 
 
-def test_answers_before_it_is_cut_off_when_the_caller_would_wait_longer(wired, clock, context):
+def test_answers_before_the_functions_timeout_when_the_caller_would_wait_longer(
+    wired, clock, context
+):
     begin = clock.now()
     handler({"command": ["dags", "list"], "wait": 10_000}, context)
     waited = (clock.now() - begin).total_seconds()
     assert waited == context.get_remaining_time_in_millis() / 1000 - 10
 
 
-def test_returns_the_result_when_it_is_asked_for_later(call, wired):
+def test_returns_the_result_to_a_later_call(call, wired):
     call("direct-wait")
     wired.runner.ends("list-dags-of-monday", exit_code=2)
     result = call("ask")
@@ -185,7 +185,7 @@ def test_returns_the_result_when_it_is_asked_for_later(call, wired):
 
 
 @pytest.mark.parametrize("command", [[], "dags list", ["airflow", "dags"], None, ["dag", "list"]])
-def test_says_why_and_starts_nothing_when_a_person_gives_a_bad_command(command, context, wired):
+def test_returns_the_reason_and_starts_nothing_when_a_command_is_invalid(command, context, wired):
     answer = handler({"command": command}, context)
     assert answer["status"] == "REFUSED"
     assert answer["reason"]
@@ -193,9 +193,7 @@ def test_says_why_and_starts_nothing_when_a_person_gives_a_bad_command(command, 
     assert wired.store.records == {}
 
 
-def test_computes_the_date_and_says_so_when_the_schedule_cleans_the_database(
-    call, wired, context, log_lines
-):
+def test_computes_the_date_when_the_schedule_cleans_the_database(call, wired, context, log_lines):
     call("maintenance-db-clean")
     ((record, _),) = wired.runner.started
     assert record.command == ("clean-database", "2026-01-30T12:00:00+00:00")
@@ -205,7 +203,7 @@ def test_computes_the_date_and_says_so_when_the_schedule_cleans_the_database(
     assert "MaintenanceFailed" not in lines
 
 
-def test_fails_loudly_when_the_cleaning_of_the_database_fails(call, wired, context, log_lines):
+def test_counts_and_logs_a_failed_cleaning_of_the_database(call, wired, context, log_lines):
     call("maintenance-db-clean")
     handler(stopped_event(context.aws_request_id, exit_code=1), context)
     lines = log_lines()
@@ -213,14 +211,14 @@ def test_fails_loudly_when_the_cleaning_of_the_database_fails(call, wired, conte
     assert '"level":"ERROR"' in lines
 
 
-def test_says_why_when_another_command_changes_the_database(context, wired):
+def test_returns_the_reason_when_another_command_changes_the_database(context, wired):
     handler({"command": ["db", "migrate"], "requestId": "first"}, context)
     answer = handler({"command": ["db", "migrate"], "requestId": "second"}, context)
     assert answer["status"] == "REFUSED"
     assert "request first" in answer["reason"]
 
 
-def test_raises_so_that_lambda_repeats_it_when_the_database_cannot_be_cleaned_now(
+def test_raises_when_the_database_cannot_be_cleaned_now_so_that_lambda_repeats_the_call(
     call, context, wired, log_lines
 ):
     handler({"command": ["db", "migrate"], "requestId": "first"}, context)
@@ -229,7 +227,7 @@ def test_raises_so_that_lambda_repeats_it_when_the_database_cannot_be_cleaned_no
     assert "MaintenanceFailed" in log_lines()
 
 
-def test_fails_loudly_when_the_cleaning_of_the_database_does_not_start(call, wired, log_lines):
+def test_counts_and_logs_a_cleaning_of_the_database_that_does_not_start(call, wired, log_lines):
     wired.runner.error = TaskNotStartedError("Cluster not found.")
     with pytest.raises(TaskNotStartedError):
         call("maintenance-db-clean")
@@ -278,7 +276,7 @@ def test_answers_failed_with_the_cause_when_the_task_could_not_run(
     assert reason in channel.answer["Reason"]
 
 
-def test_answers_nothing_when_the_event_comes_a_second_time(call, requested, channel, log_lines):
+def test_does_not_answer_again_when_the_event_comes_twice(call, requested, channel, log_lines):
     call("task-stopped")
     log_lines()
     call("task-stopped")
@@ -286,7 +284,7 @@ def test_answers_nothing_when_the_event_comes_a_second_time(call, requested, cha
     assert "CommandsSucceeded" not in log_lines()
 
 
-def test_ignores_a_stopped_task_when_nobody_asked_for_it(call, wired, channel):
+def test_ignores_a_stopped_task_that_is_not_a_command(call, wired, channel):
     call("task-stopped")
     assert channel.bodies == []
 
@@ -296,12 +294,12 @@ def test_raises_when_the_record_cannot_be_read(call, wired, channel, monkeypatch
         raise AwsCallError("Could not read the command: AccessDenied")
 
     monkeypatch.setattr(wired.store, "find", forbidden)
-    # As S3 says it where s3:ListBucket is missing: not to be taken for "nobody asked".
+    # S3's answer when s3:ListBucket is missing: it does not mean that there is no record.
     with pytest.raises(AwsCallError, match="AccessDenied"):
         call("task-stopped")
 
 
-def test_finds_the_lost_end_when_the_tick_comes(call, wired, channel, log_lines):
+def test_tick_finds_an_end_whose_event_was_lost(call, wired, channel, log_lines):
     call("custom-resource-create")
     wired.runner.ends(CREATE, exit_code=1)
     assert call("tick") == {CREATE: "END_WAS_MISSED"}
@@ -311,16 +309,14 @@ def test_finds_the_lost_end_when_the_tick_comes(call, wired, channel, log_lines)
     assert "CommandsFailed" in lines
 
 
-def test_looks_after_the_others_when_one_command_cannot_be_looked_after(
-    call, requested, channel, log_lines
-):
+def test_checks_the_other_commands_when_one_cannot_be_checked(call, requested, channel, log_lines):
     requested.store.records["0-damaged"] = b"{}"
     requested.store.open("0-damaged")
     assert call("tick") == {CREATE: "RUNNING"}
-    assert "could not be looked after" in log_lines()
+    assert "Could not check an open command" in log_lines()
 
 
-def test_raises_when_a_setting_is_missing_and_nobody_waits_for_an_answer(call, monkeypatch):
+def test_raises_when_a_setting_is_missing_and_no_answer_is_due(call, monkeypatch):
     monkeypatch.delenv("CLUSTER_ARN")
     with pytest.raises(SettingError, match="CLUSTER_ARN"):
         call("direct")

@@ -1,4 +1,4 @@
-"""No command goes on when the stack goes."""
+"""All commands are stopped when the stack is deleted."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from run_airflow_command.stack_deletion import CommandsRemainError, stop_all
 
 
 class Tasks:
-    """Tasks that are gone so many looks after they were told to stop."""
+    """Tasks that are listed so many times more after they were stopped."""
 
     def __init__(self, **looks):
         self.looks = looks
@@ -21,19 +21,19 @@ class Tasks:
         self.told.append(task_arn)
 
 
-def test_each_is_told_once_and_awaited_when_some_run():
+def test_each_command_is_stopped_once_and_awaited():
     tasks, waits = Tasks(one=1, two=3), []
     assert stop_all(tasks, lambda: 60, waits.append) == 2
     assert tasks.told == ["one", "two"]
     assert len(waits) == 3
 
 
-def test_returns_at_once_when_none_runs():
+def test_returns_at_once_when_no_command_runs():
     waits = []
     assert stop_all(Tasks(), lambda: 0, waits.append) == 0
     assert waits == []
 
 
-def test_names_one_when_they_do_not_go_in_time():
+def test_names_a_command_that_does_not_stop_in_time():
     with pytest.raises(CommandsRemainError, match="among them stubborn"):
         stop_all(Tasks(stubborn=99), lambda: 2, pytest.fail)

@@ -1,4 +1,4 @@
-"""Several fleets under one tick."""
+"""Several fleets with one tick."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 @dataclass
 class FleetDouble:
-    """Keeps what it was asked; wants its next looks so many seconds from NOW, one after another."""
+    """Records its calls; asks for its next checks after so many seconds from NOW, one by one."""
 
     next_looks: list = field(default_factory=list)
     looks: list = field(default_factory=list)
@@ -75,34 +75,34 @@ def asked(fleets):
     return {queue: [each[0] for each in fleet.looks] for queue, fleet in fleets.fleets.items()}
 
 
-def test_looks_at_all_when_nobody_says_which(fleets):
+def test_checks_all_fleets_when_none_is_named(fleets):
     looks = fleets.look_after(Trigger.TICK)
     assert list(looks) == ["default", "heavy", "gpu"]
     assert fleets.fleets["gpu"].looks == [(Trigger.TICK, 0, "worker:7")]
 
 
-def test_looks_only_at_those_that_a_wake_up_names_when_it_does(fleets):
+def test_checks_only_the_fleets_that_a_wake_up_names(fleets):
     looks = fleets.look_after(Trigger.WAKE_UP, {"heavy": 3})
     assert list(looks) == ["heavy"]
     assert asked(fleets) == {"default": [], "heavy": [Trigger.WAKE_UP], "gpu": []}
     assert fleets.fleets["heavy"].looks[0][1] == 3
 
 
-def test_has_one_tick_at_the_earliest_next_look_when_several_want_one(fleets):
+def test_sets_one_tick_for_the_earliest_next_check(fleets):
     for queue, seconds in {"default": 900, "heavy": 60, "gpu": 3600}.items():
         fleets.fleets[queue].next_looks = [seconds]
     fleets.look_after(Trigger.TICK)
     assert fleets.tick.moment == NOW + timedelta(seconds=60)
 
 
-def test_cancels_the_tick_only_when_all_have_been_looked_at(fleets):
+def test_cancels_the_tick_only_when_all_fleets_were_checked(fleets):
     fleets.look_after(Trigger.WAKE_UP, {"heavy": 1})
     assert not fleets.tick.cancelled
     fleets.look_after(Trigger.TICK)
     assert fleets.tick.cancelled
 
 
-def test_waits_for_the_one_that_wants_to_look_soon_when_others_do_not(fleets):
+def test_waits_for_the_fleet_whose_next_check_is_soon(fleets):
     fleets.fleets["default"].next_looks = [900]
     fleets.fleets["heavy"].next_looks = [8, 16, 76]
     looks = fleets.look_after(Trigger.TICK)
@@ -115,7 +115,7 @@ def test_waits_for_the_one_that_wants_to_look_soon_when_others_do_not(fleets):
     assert fleets.tick.moment == NOW + timedelta(seconds=76)
 
 
-def test_looks_at_the_others_and_again_in_a_minute_when_one_cannot_be_looked_at(fleets):
+def test_checks_the_others_and_ticks_in_a_minute_when_one_cannot_be_checked(fleets):
     fleets.fleets["default"].error = ConnectionError("no queue")
     with pytest.raises(ConnectionError):
         fleets.look_after(Trigger.TICK)
@@ -123,23 +123,23 @@ def test_looks_at_the_others_and_again_in_a_minute_when_one_cannot_be_looked_at(
     assert fleets.tick.moment == NOW + timedelta(seconds=60)
 
 
-def test_pauses_one_or_all_when_told(fleets):
+def test_pauses_one_fleet_or_all(fleets):
     fleets.pause(True, "heavy")
     fleets.pause(False)
     assert [fleet.paused for fleet in fleets.fleets.values()] == [[False], [True, False], [False]]
 
 
 def test_names_the_queues_when_one_is_unknown(fleets):
-    with pytest.raises(UnknownQueueError, match="'heavi': those are default, heavy, gpu"):
+    with pytest.raises(UnknownQueueError, match="'heavi'; the queues are default, heavy, gpu"):
         fleets.pause(True, "heavi")
 
 
-def test_looks_at_none_when_a_wake_up_names_only_queues_that_are_not_known(fleets):
+def test_checks_no_fleet_when_a_wake_up_names_only_unknown_queues(fleets):
     assert fleets.look_after(Trigger.WAKE_UP, {}) == {}
     assert fleets.tick == TickDouble()
 
 
-def test_deploys_once_and_looks_at_all_when_a_revision_is_deployed(fleets):
+def test_deploys_a_revision_once_and_checks_all_fleets(fleets):
     fleets.deploy("worker:8")
     assert fleets.current.revision == "worker:8"
     assert fleets.fleets["gpu"].looks == [(Trigger.DEPLOYMENT, 0, "worker:8")]

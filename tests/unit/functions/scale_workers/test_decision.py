@@ -56,14 +56,14 @@ def test_starts_as_many_as_the_messages_need_when_there_are_no_workers(visible, 
         ({"visible": 3, "in_flight": 5, "running": 1}, 0),
         ({"visible": 4, "in_flight": 5, "running": 1}, 1),
         ({"visible": 8, "in_flight": 16, "running": 2}, 1),
-        # Workers that are starting will take their share.
+        # Workers that are starting will take some of the messages.
         ({"visible": 8, "pending": 1}, 0),
         ({"visible": 17, "pending": 2}, 1),
         ({"visible": 8, "fresh": 1}, 0),
         # What a settling worker has taken may still be counted as waiting.
         ({"visible": 8, "in_flight": 8, "fresh": 1}, 0),
         ({"visible": 9, "in_flight": 8, "fresh": 1}, 1),
-        # Never beyond the maximum.
+        # Never more than the maximum.
         ({"visible": 100, "in_flight": 72, "running": 9}, 1),
         ({"visible": 100, "in_flight": 80, "running": 10}, 0),
         ({"visible": 100, "pending": 12}, 0),
@@ -81,21 +81,21 @@ def test_starts_what_is_missing_when_there_are_workers(counts, expected):
         {"in_flight": 24, "running": 1, "draining": 2},
     ],
 )
-def test_starts_nothing_when_the_messages_are_held_by_draining_or_dead_workers(counts):
+def test_starts_nothing_for_messages_held_by_draining_or_dead_workers(counts):
     assert launches(Trigger.TICK, **counts) == 0
 
 
-def test_starts_workers_beside_draining_ones_when_messages_wait():
+def test_does_not_count_draining_workers_when_messages_wait():
     assert launches(visible=9, in_flight=80, draining=10) == 2
 
 
 @pytest.mark.parametrize(
     ("counts", "expected"),
     [
-        # Slots look free, but nobody has taken the messages for a minute.
+        # Slots look free, but no worker has taken the messages for a minute.
         ({"visible": 3, "running": 1}, 1),
         ({"visible": 9, "running": 4}, 2),
-        # Those who are on their way are waited for.
+        # No more are started while workers are pending.
         ({"visible": 3, "running": 1, "pending": 1}, 0),
         ({"visible": 3, "running": 1, "fresh": 1}, 0),
         ({"visible": 10, "running": 1, "fresh": 1}, 1),
@@ -103,12 +103,12 @@ def test_starts_workers_beside_draining_ones_when_messages_wait():
         ({"visible": 0, "running": 3}, 0),
     ],
 )
-def test_trusts_no_free_slot_when_messages_have_waited_beside_it(counts, expected):
+def test_distrusts_free_slots_when_messages_have_waited_beside_them(counts, expected):
     state = replace(EMPTY, idle_slots_since=NOW - 60)
     assert launches(Trigger.TICK, state=state, **counts) == expected
 
 
-def test_remembers_since_when_messages_wait_beside_free_slots_when_they_do():
+def test_stores_since_when_messages_wait_beside_free_slots():
     _, state = decide(observe(visible=1, running=1), EMPTY, CONFIG)
     assert state.idle_slots_since == NOW
     _, later = decide(observe(visible=1, running=1, now=NOW + 9), state, CONFIG)
@@ -117,27 +117,27 @@ def test_remembers_since_when_messages_wait_beside_free_slots_when_they_do():
     assert taken.idle_slots_since == 0
 
 
-def test_starts_one_when_woken_up_before_the_queue_counts_the_message():
+def test_starts_one_worker_when_woken_up_before_the_queue_counts_the_message():
     assert launches(Trigger.WAKE_UP) == 1
     assert launches(Trigger.WAKE_UP, running=1) == 0
     assert launches(Trigger.WAKE_UP, pending=1) == 0
     assert launches(Trigger.WAKE_UP, running=1, in_flight=8) == 1
 
 
-def test_believes_the_wake_ups_when_nobody_runs_and_the_queue_counts_late():
+def test_uses_the_reported_messages_when_no_worker_runs_and_the_counts_are_late():
     action, state = decide(observe(Trigger.WAKE_UP, published=20), EMPTY, CONFIG)
     assert action.count == 3
     action, state = decide(observe(Trigger.WAKE_UP, now=NOW + 2, published=20), state, CONFIG)
     assert action.count == 2
-    # They are counted at last, and not once more.
+    # They are now counted, and not counted twice.
     action, state = decide(observe(Trigger.TICK, now=NOW + 9, visible=40), state, CONFIG)
     assert action.count == 0
 
 
-def test_looks_every_few_seconds_when_a_burst_comes_upon_running_workers():
+def test_checks_every_few_seconds_when_a_burst_meets_running_workers():
     action, state = decide(observe(Trigger.WAKE_UP, running=1, published=30), EMPTY, CONFIG)
     assert action.look_at == NOW + 8
-    # Another wake-up leaves that to the first.
+    # Another wake-up leaves that to the first call.
     other = observe(Trigger.WAKE_UP, now=NOW + 2, running=1, published=30)
     assert decide(other, state, CONFIG)[0].look_at == NOW + 62
     last = observe(Trigger.REQUEST, now=NOW + 26, running=1)
@@ -154,7 +154,7 @@ def test_keeps_the_minimum_when_nothing_is_queued(counts, expected):
     assert all(launch.standing for launch in action.launches)
 
 
-def test_keeps_slots_free_when_there_is_work_and_spares_are_wanted():
+def test_keeps_spare_slots_free_while_there_is_work():
     config = replace(CONFIG, spare_slots=8)
     assert launches(config=config, visible=8) == 2
     assert launches(config=config, running=2, in_flight=8) == 0
@@ -162,7 +162,7 @@ def test_keeps_slots_free_when_there_is_work_and_spares_are_wanted():
     assert launches(config=config) == 0
 
 
-def test_does_not_wait_for_a_launch_when_a_deployment_has_made_its_workers_drain():
+def test_does_not_wait_for_a_launch_whose_workers_drain_after_a_deployment():
     launch = Launch("token", 1, NOW - 10, arns=("old",))
     state = FleetState(launches=(launch,))
     assert launches(Trigger.WAKE_UP, state=state, visible=1) == 0
@@ -170,7 +170,7 @@ def test_does_not_wait_for_a_launch_when_a_deployment_has_made_its_workers_drain
     assert launches(Trigger.WAKE_UP, state=state, visible=1, **drains) == 1
 
 
-def test_a_launch_has_a_token_of_its_own_when_the_worker_before_has_come_and_left():
+def test_a_launch_has_its_own_token_when_the_worker_before_has_exited():
     first, state = decide(observe(visible=1), EMPTY, CONFIG)
     came = (WorkerSeen("a", NOW, NOW + 20),)
     state = state.with_result(first.launches[0], ("a",))
@@ -181,14 +181,14 @@ def test_a_launch_has_a_token_of_its_own_when_the_worker_before_has_come_and_lef
 
 
 @pytest.mark.parametrize(("age", "expected"), [(29, 1), (31, 0)])
-def test_replaces_no_worker_when_it_left_and_was_there_for_all_that_was_announced(age, expected):
+def test_does_not_replace_a_worker_that_was_there_for_all_reported_messages(age, expected):
     state = FleetState(announced=((NOW - age, 1),))
     assert launches(Trigger.WORKER_LEFT, state=state) == expected
     assert launches(Trigger.DEPLOYMENT, state=state, draining=1) == expected
     assert launches(Trigger.TICK, state=state) == 1
 
 
-def test_starts_no_more_than_fargate_lets_when_very_many_are_missing():
+def test_starts_no_more_than_fargate_allows_at_one_check():
     assert launches(config=FleetConfig(0, 1000, 1), visible=1000) == 100
 
 
@@ -213,18 +213,18 @@ def test_starts_others_when_launched_workers_never_appear():
     assert launches(visible=16, state=FleetState(launches=(launch,))) == 2
 
 
-def test_repeats_a_launch_with_its_token_when_the_scaler_died_over_it():
+def test_repeats_a_launch_with_its_token_when_the_scaler_was_killed_during_it():
     launch = Launch("token", 2, NOW - 30)
     action, _ = decide(observe(visible=16), FleetState(launches=(launch,)), CONFIG)
     assert action.launches == (replace(launch, at=NOW),)
-    # Somebody may still be at it; or it was too long ago.
+    # Another call may still be working on it; or it was too long ago.
     for age, expected in ((5, 0), (121, 2)):
         state = FleetState(launches=(replace(launch, at=NOW - age),))
         assert launches(visible=16, state=state) == expected
 
 
-def test_counts_a_repeated_launch_as_on_its_way_when_ecs_lists_it_late():
-    """Once it was forgotten a minute after the first try, and its worker was started once more."""
+def test_counts_a_repeated_launch_as_pending_when_ecs_lists_it_late():
+    """It was once removed a minute after the first attempt, and its worker was started again."""
     launch = Launch("token", 1, NOW - 57)
     action, state = decide(observe(visible=8), FleetState(launches=(launch,)), CONFIG)
     state = state.with_result(action.launches[0], ("arn:1",))
@@ -232,7 +232,7 @@ def test_counts_a_repeated_launch_as_on_its_way_when_ecs_lists_it_late():
     assert later.count == 0
 
 
-def test_learns_the_launch_time_when_a_worker_has_come_to_run():
+def test_learns_the_launch_time_from_a_worker_that_runs():
     seen = (WorkerSeen("a", NOW - 90, NOW - 10), WorkerSeen("b", NOW - 90, NOW - 30))
     _, state = decide(observe(workers=seen), EMPTY, CONFIG)
     assert state.launch_seconds == (60, 80)
@@ -240,7 +240,7 @@ def test_learns_the_launch_time_when_a_worker_has_come_to_run():
     assert state.launch_seconds == (60, 80)
 
 
-def test_waits_for_the_next_look_when_a_worker_has_died():
+def test_waits_for_the_next_check_when_a_worker_has_died():
     action, _ = decide(observe(Trigger.WORKER_DIED, visible=8), EMPTY, CONFIG)
     assert (action.count, action.look_at) == (0, NOW + 60)
     action, _ = decide(observe(Trigger.WORKER_DIED), EMPTY, FleetConfig(1, 1, 1))
@@ -261,7 +261,7 @@ def test_pauses_longer_and_longer_when_workers_die_one_after_another():
     assert pauses == [0, 0, 60, 120, 240, 480, 900, 900]
 
 
-def test_forgets_the_deaths_when_a_worker_has_lived_or_another_revision_comes():
+def test_resets_the_deaths_when_a_worker_has_survived_or_a_revision_is_deployed():
     state = FleetState(deaths=(NOW - 400,) * 5)
     proven = (WorkerSeen("a", NOW - 390, NOW - 300),)
     assert decide(observe(workers=proven), state, CONFIG)[1].deaths == ()
@@ -282,7 +282,7 @@ def test_keeps_the_share_of_spot_when_it_starts_workers(share, seen, expected):
     assert len({each.token for each in action.launches}) == len(expected)
 
 
-def test_asks_for_no_spot_when_it_was_refused_a_moment_ago():
+def test_does_not_use_spot_when_it_was_refused_a_moment_ago():
     config = replace(CONFIG, spot_share=100)
     refused = FleetState(spot_refused_at=NOW - 60)
     assert not decide(observe(visible=8), refused, config)[0].launches[0].on_spot
@@ -296,7 +296,7 @@ def test_starts_ahead_when_a_run_is_due_within_a_launch():
     action, _ = decide(observe(Trigger.TICK, forecast=forecast), EMPTY, config)
     assert action.count == 3
     assert action.launches[0].patience == 80
-    # When the workers are on their way: again when it is time for the other run.
+    # When the workers are pending: check again at the time for the other run.
     quiet = Forecast(NOW, [DueRun(NOW + 3600, 8)])
     action, _ = decide(observe(Trigger.TICK, forecast=quiet), EMPTY, config)
     assert (action.count, action.look_at) == (0, NOW + 3600 - 85 - 15)
@@ -305,7 +305,7 @@ def test_starts_ahead_when_a_run_is_due_within_a_launch():
 @pytest.mark.parametrize(
     ("trigger", "waits"), [(Trigger.TICK, True), (Trigger.REQUEST, True), (Trigger.WAKE_UP, False)]
 )
-def test_waits_for_the_start_when_it_is_near_and_no_wake_up_looks(trigger, waits):
+def test_waits_for_the_exact_start_except_at_wake_ups(trigger, waits):
     config = replace(CONFIG, foresight_budget=4)
     forecast = Forecast(NOW, [DueRun(NOW + 85 + 12, 20)])
     action, _ = decide(observe(trigger, forecast=forecast), EMPTY, config)
@@ -318,7 +318,7 @@ def test_waits_for_the_start_when_it_is_near_and_no_wake_up_looks(trigger, waits
         (Trigger.TICK, {}, False),
         (Trigger.WORKER_LEFT, {}, False),
         (Trigger.REQUEST, {}, False),
-        # A zero right after the news may only be late.
+        # A zero just after a wake-up may only be late.
         (Trigger.WAKE_UP, {}, True),
         (Trigger.ALARM, {}, True),
         (Trigger.TICK, {"visible": 1}, True),
@@ -330,7 +330,7 @@ def test_waits_for_the_start_when_it_is_near_and_no_wake_up_looks(trigger, waits
         (Trigger.TICK, {"draining": 1}, True),
     ],
 )
-def test_looks_again_only_when_something_may_be_going_on(trigger, counts, expected):
+def test_checks_again_only_while_there_may_be_work(trigger, counts, expected):
     look_at = decide(observe(trigger, **counts), EMPTY, CONFIG)[0].look_at
     assert look_at == (NOW + 60 if expected else None)
 
@@ -338,13 +338,13 @@ def test_looks_again_only_when_something_may_be_going_on(trigger, counts, expect
 @pytest.mark.parametrize(
     "limits", [(-1, 1, 1), (2, 1, 1), (0, 0, 0), (0, 1, 0), (0, 1, 1, -1), (0, 1, 1, 0, 101)]
 )
-def test_refuses_limits_when_no_fleet_can_have_them(limits):
-    with pytest.raises(ValueError, match="No fleet can have these limits"):
+def test_refuses_limits_that_contradict_each_other(limits):
+    with pytest.raises(ValueError, match="The limits of the fleet contradict each other"):
         FleetConfig(*limits)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_never_exceeds_the_maximum_whatever_is_seen(seed):
+def test_never_exceeds_the_maximum_for_any_observation(seed):
     chance = random.Random(seed)
     state, seen = EMPTY, []
     for look in range(300):

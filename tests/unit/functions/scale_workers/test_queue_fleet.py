@@ -1,4 +1,4 @@
-"""Looking after the fleet of one queue, deploying it, retiring it."""
+"""Check, deploy and retire the fleet of one queue."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ class InMemoryWorkQueue:
 
 @dataclass
 class InMemoryWorkerTasks:
-    """Workers that, told to stop, are gone after some polls; launches obey their token."""
+    """Workers that disappear some polls after they were stopped; a token launches only once."""
 
     tasks: list[WorkerTask] = field(default_factory=list)
     listed: bool = True
@@ -87,7 +87,7 @@ class InMemoryCurrentRevision:
 
 @dataclass
 class InMemoryStates:
-    """Stores in place of the version that was read; `meanwhile` happens after the next read."""
+    """Stores in place of the version that was read; `meanwhile` is called after the next read."""
 
     state: FleetState = field(default_factory=FleetState)
     version: int = 0
@@ -144,7 +144,7 @@ def clock():
 
 @dataclass
 class OneFleet:
-    """The default queue's fleet, and all that it needs."""
+    """The default queue's fleet with its ports in memory."""
 
     now: Callable
     sleep: Callable
@@ -214,7 +214,7 @@ def test_starts_workers_of_the_current_revision_and_ticks_when_messages_wait(fle
     assert fleet.tick.is_set
 
 
-def test_sorts_the_workers_when_it_observes_them(fleet):
+def test_distinguishes_workers_of_the_current_revision_from_others(fleet):
     fleet.queue.in_flight = 4
     fleet.workers.tasks = [
         worker("pending"),
@@ -232,26 +232,26 @@ def test_sorts_the_workers_when_it_observes_them(fleet):
     assert observation.in_flight == 4
 
 
-def test_cancels_the_tick_when_all_is_quiet(fleet):
+def test_cancels_the_tick_when_there_is_nothing_to_do(fleet):
     fleet.tick.is_set = True
     fleet.look_after(Trigger.TICK)
     assert not fleet.tick.is_set
 
 
-def test_keeps_ticking_when_a_look_fails(fleet):
+def test_sets_the_tick_when_a_check_fails(fleet):
     fleet.queue.error = ConnectionError("no queue")
     with pytest.raises(ConnectionError):
         fleet.look_after(Trigger.TICK)
     assert fleet.tick.is_set
 
 
-def test_keeps_ticking_when_ecs_starts_nothing(fleet):
+def test_sets_the_tick_when_ecs_starts_nothing(fleet):
     fleet.queue.visible = 1
     fleet.workers.failures = ("Capacity is unavailable at this time.",)
     look = fleet.look_after(Trigger.ALARM)
     assert look.failures
     assert fleet.tick.is_set
-    # What was not started is not counted as on its way.
+    # Workers that were not started are not counted as pending.
     assert fleet.states.state.launches[0].count == len(look.started)
 
 
@@ -263,8 +263,8 @@ def test_takes_the_revision_of_the_environment_when_nothing_was_deployed_yet(fle
 
 
 def test_takes_the_deployed_revision_when_the_environment_is_ahead(fleet):
-    # The function is updated before the fleet is: a worker of the new revision would find that it
-    # is not current, and leave at once.
+    # The function is updated before the fleet: a worker of the new revision would find that it is
+    # not current, and exit at once.
     fleet.current.revision = "airflow-worker:6"
     fleet.queue.visible = 1
     fleet.look_after(Trigger.ALARM)
@@ -280,7 +280,7 @@ def test_launches_once_when_ecs_does_not_list_the_new_workers_yet(fleet, clock):
     assert len(fleet.workers.tasks) == 1
 
 
-def test_launches_once_when_two_look_at_the_same_moment(fleet):
+def test_launches_once_when_two_calls_check_at_the_same_moment(fleet):
     fleet.queue.visible = 80
     fleet.workers.listed = False
     fleet.states.meanwhile.append(lambda: fleet.look_after(Trigger.TICK))
@@ -289,7 +289,7 @@ def test_launches_once_when_two_look_at_the_same_moment(fleet):
     assert look.action.count == 0
 
 
-def test_launches_once_when_many_look_at_the_same_moment(fleet):
+def test_launches_once_when_many_calls_check_at_the_same_moment(fleet):
     fleet.queue.visible = 80
     fleet.workers.listed = False
 
@@ -301,7 +301,7 @@ def test_launches_once_when_many_look_at_the_same_moment(fleet):
     assert len(fleet.workers.tasks) == 10
 
 
-def test_launches_once_when_the_scaler_ends_between_launch_and_memory(fleet, clock):
+def test_launches_once_when_the_scaler_is_killed_between_launch_and_storing(fleet, clock):
     fleet.queue.visible = 80
     fleet.workers.listed = False
     fleet.workers.error = ConnectionError("the function has ended")
@@ -314,7 +314,7 @@ def test_launches_once_when_the_scaler_ends_between_launch_and_memory(fleet, clo
     assert len(fleet.workers.tasks) == 10
 
 
-def test_launches_once_when_the_memory_is_lost_between_two_looks(fleet, clock):
+def test_launches_once_when_the_state_is_lost_between_two_checks(fleet, clock):
     fleet.queue.visible = 80
     fleet.look_after(Trigger.TICK)
     again = replace(fleet, states=InMemoryStates())
@@ -323,7 +323,7 @@ def test_launches_once_when_the_memory_is_lost_between_two_looks(fleet, clock):
     assert len(fleet.workers.tasks) == 10
 
 
-def test_starts_on_demand_at_once_what_spot_refuses(fleet):
+def test_starts_workers_on_demand_at_once_when_spot_refuses_them(fleet):
     fleet = with_config(fleet, spot_share=100)
     fleet.queue.visible = 80
     fleet.workers.spot_capacity = 3
@@ -333,14 +333,14 @@ def test_starts_on_demand_at_once_what_spot_refuses(fleet):
     assert fleet.states.state.spot_refused_at == NOW.timestamp()
 
 
-def test_starts_none_when_paused_and_some_again_when_no_longer(fleet):
+def test_starts_nothing_while_paused_and_starts_again_afterwards(fleet):
     fleet.queue.visible = 8
     assert fleet.pause(True).started == []
     assert fleet.look_after(Trigger.WAKE_UP).started == []
     assert len(fleet.pause(False).started) == 1
 
 
-def test_looks_until_the_counts_show_a_burst_when_it_comes_upon_running_workers(fleet, clock):
+def test_checks_until_the_counts_show_a_burst_that_meets_running_workers(fleet, clock):
     fleet.workers.tasks = [worker("running", age=3600)]
     fleet.queue.visible = 5
     late = replace(fleet, sleep=lambda seconds: counted(seconds))
@@ -356,7 +356,7 @@ def test_looks_until_the_counts_show_a_burst_when_it_comes_upon_running_workers(
     assert clock.now() < NOW + timedelta(seconds=40)
 
 
-def test_makes_its_appointment_when_a_run_is_due_later(fleet):
+def test_sets_the_tick_for_a_run_that_is_due_later(fleet):
     fleet = with_config(fleet, foresight_budget=5)
     due = NOW.timestamp() + 1800
     fleet.forecasts.forecast = Forecast(NOW.timestamp(), [DueRun(due, 16)])
@@ -365,7 +365,7 @@ def test_makes_its_appointment_when_a_run_is_due_later(fleet):
     assert fleet.workers.tasks == []
 
 
-def test_launches_again_when_the_same_is_seen_in_another_burst(fleet, clock):
+def test_launches_again_when_another_burst_looks_the_same(fleet, clock):
     fleet.queue.visible = 8
     fleet.look_after(Trigger.WAKE_UP)
     fleet.workers.tasks.clear()
@@ -374,7 +374,7 @@ def test_launches_again_when_the_same_is_seen_in_another_burst(fleet, clock):
     assert len(fleet.workers.tasks) == 1
 
 
-def test_launches_more_at_once_when_the_first_are_seen_and_do_not_suffice(fleet):
+def test_launches_more_at_once_when_the_first_workers_are_not_enough(fleet):
     fleet.queue.visible = 8
     fleet.look_after(Trigger.WAKE_UP)
     fleet.queue.visible = 80
@@ -382,7 +382,7 @@ def test_launches_more_at_once_when_the_first_are_seen_and_do_not_suffice(fleet)
     assert len(fleet.workers.tasks) == 10
 
 
-def test_stops_nobody_when_another_revision_is_deployed(fleet):
+def test_stops_no_worker_when_another_revision_is_deployed(fleet):
     fleet.workers.tasks = [worker("busy", age=999)]
     fleet.queue.in_flight = 8
     look = fleet.deploy("airflow-worker:8")
@@ -391,7 +391,7 @@ def test_stops_nobody_when_another_revision_is_deployed(fleet):
     assert fleet.workers.stopped == []
 
 
-def test_stops_all_and_waits_until_they_are_gone_when_retired(fleet):
+def test_stops_all_workers_and_waits_for_their_end_when_retired(fleet):
     fleet.tick.is_set = True
     fleet.workers.tasks = [worker("a", age=9), worker("b", "airflow-worker:6"), worker("c")]
     fleet.workers.stopping_polls = 3
@@ -401,7 +401,7 @@ def test_stops_all_and_waits_until_they_are_gone_when_retired(fleet):
     assert not fleet.tick.is_set
 
 
-def test_starts_nobody_any_more_when_retired(fleet):
+def test_starts_no_worker_when_retired(fleet):
     fleet.retire(lambda: 600)
     fleet.queue.visible = 100
     fleet.tick.is_set = True
@@ -411,14 +411,14 @@ def test_starts_nobody_any_more_when_retired(fleet):
     assert not fleet.tick.is_set
 
 
-def test_is_harmless_when_retired_twice(fleet):
+def test_may_be_retired_twice(fleet):
     fleet.workers.tasks = [worker("a")]
     fleet.retire(lambda: 600)
     fleet.retire(lambda: 600)
     assert fleet.workers.stopped == ["a"]
 
 
-def test_stops_a_worker_as_well_when_it_was_started_during_the_retirement(fleet, clock):
+def test_also_stops_a_worker_that_was_started_during_the_retirement(fleet, clock):
     fleet.workers.tasks = [worker("a")]
 
     def start_one_more(seconds):
@@ -431,7 +431,7 @@ def test_stops_a_worker_as_well_when_it_was_started_during_the_retirement(fleet,
     assert "late" in fleet.workers.stopped
 
 
-def test_fails_with_what_to_do_when_workers_remain_at_the_end_of_the_time(fleet, clock):
+def test_reports_what_to_do_when_workers_remain_at_the_end_of_the_time(fleet, clock):
     fleet.workers.tasks = [worker("stubborn")]
     fleet.workers.stopping_polls = 10_000
     deadline = NOW + timedelta(seconds=600)
@@ -441,7 +441,7 @@ def test_fails_with_what_to_do_when_workers_remain_at_the_end_of_the_time(fleet,
     assert clock.now() <= deadline
 
 
-def test_stops_a_worker_and_tells_others_to_go_when_they_are_unfit(fleet, clock):
+def test_stops_workers_that_hang_and_names_those_that_must_drain(fleet, clock):
     fleet.queue.in_flight = 16
     fleet.workers.tasks = [
         replace(worker("arn/hangs", age=3600), unhealthy=True),
@@ -459,7 +459,7 @@ def test_stops_a_worker_and_tells_others_to_go_when_they_are_unfit(fleet, clock)
     assert fleet.current.drained == {"default": ["small"]}
 
 
-def test_stops_a_worker_of_another_revision_as_well_when_it_hangs(fleet, clock):
+def test_also_stops_a_worker_of_another_revision_that_hangs(fleet, clock):
     fleet.workers.tasks = [replace(worker("old", "airflow-worker:6", 9999), unhealthy=True)]
     fleet.look_after(Trigger.TICK)
     clock.sleep(900)
@@ -467,7 +467,7 @@ def test_stops_a_worker_of_another_revision_as_well_when_it_hangs(fleet, clock):
     assert fleet.workers.stopped == ["old"]
 
 
-def test_appoints_the_launch_before_the_floor_when_all_is_quiet(fleet):
+def test_sets_the_tick_for_the_launch_before_a_floor(fleet):
     # Sunday, 12:00 UTC, is one o'clock in Berlin; the floor begins at 8 on Monday.
     floor = Floor(2, frozenset(range(5)), 8 * 60, 18 * 60, ZoneInfo("Europe/Berlin"))
     fleet = with_config(fleet, floors=(floor,))

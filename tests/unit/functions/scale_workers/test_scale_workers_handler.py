@@ -49,14 +49,14 @@ def call(sample_event, context):
 
 
 class World:
-    """What AWS will say, in the order in which a look asks."""
+    """The answers of AWS, in the order of a check's requests."""
 
     def __init__(self, stubbed):
         self.s3, self.ecs = stubbed("s3"), stubbed("ecs")
         self.sqs, self.scheduler = stubbed("sqs"), stubbed("scheduler")
 
     def revision(self, revision, state=None):
-        """The current one, and what is remembered."""
+        """The current revision and the stored state."""
         self.reads({"current": revision})
         if state:
             self.reads(state)
@@ -149,9 +149,7 @@ def test_starts_a_worker_when_messages_wait_and_there_is_none(name, call, world,
     assert '"WorkersLaunched":[1.0]' in log_lines()
 
 
-def test_starts_workers_for_what_the_wake_up_announces_when_nothing_is_counted(
-    call, world, log_lines
-):
+def test_starts_workers_for_reported_messages_that_are_not_counted_yet(call, world, log_lines):
     world.revision("airflow-worker:7")
     world.workers()
     world.queue()
@@ -166,7 +164,7 @@ def two_queues(monkeypatch):
     monkeypatch.setenv("WORKER_FLEETS", '{"heavy": {"size": "1024/4096/1", "maxCount": 3}}')
 
 
-def test_looks_at_the_queues_that_a_wake_up_names_and_at_no_other(two_queues, call, world, stubbed):
+def test_checks_only_the_queues_that_a_wake_up_names(two_queues, call, world, stubbed):
     world.revision("airflow-worker:7")
     world.workers()
     stubbed("sqs").add_response(
@@ -188,7 +186,7 @@ def test_looks_at_the_queues_that_a_wake_up_names_and_at_no_other(two_queues, ca
     assert {queue: seen["launched"] for queue, seen in result["fleets"].items()} == {"heavy": 2}
 
 
-def test_looks_at_every_queue_when_the_tick_comes(two_queues, call, world):
+def test_checks_every_queue_at_a_tick(two_queues, call, world):
     world.revision("airflow-worker:7")
     world.workers()
     world.queue()
@@ -213,7 +211,7 @@ def test_counts_failures_once_when_no_fleet_can_start_workers(two_queues, call, 
     assert '"WorkerLaunchesFailed":[2.0]' in log_lines()
 
 
-def test_looks_at_the_fleet_of_a_worker_when_it_has_ended(two_queues, sample_event, context, world):
+def test_checks_the_fleet_of_a_worker_that_has_ended(two_queues, sample_event, context, world):
     event = sample_event("scale_workers/worker-left")
     event["detail"]["startedBy"] = "heavy"
     world.revision("airflow-worker:7")
@@ -222,7 +220,7 @@ def test_looks_at_the_fleet_of_a_worker_when_it_has_ended(two_queues, sample_eve
     assert list(handler(event, context)["fleets"]) == ["heavy"]
 
 
-def test_looks_at_nothing_when_a_worker_of_a_queue_that_is_no_more_has_ended(sample_event, context):
+def test_ignores_the_end_of_a_worker_whose_queue_is_not_configured(sample_event, context):
     event = sample_event("scale_workers/worker-left")
     event["detail"]["startedBy"] = "heavy"
     assert handler(event, context) is None
@@ -241,18 +239,18 @@ def test_counts_no_death_when_a_worker_was_stopped_because_it_hung(
     assert "WorkersDied" not in log_lines()
 
 
-def test_names_the_queues_when_told_to_pause_one_that_is_unknown(two_queues, context, world):
-    with pytest.raises(UnknownQueueError, match="those are default, heavy"):
+def test_names_the_queues_when_an_unknown_one_is_paused(two_queues, context, world):
+    with pytest.raises(UnknownQueueError, match="the queues are default, heavy"):
         handler({"pause": True, "queue": "heavi"}, context)
 
 
-def test_says_what_is_wrong_when_the_fleets_are_described_wrongly(call, channel, monkeypatch):
+def test_reports_what_is_wrong_with_the_description_of_the_fleets(call, channel, monkeypatch):
     monkeypatch.setenv("WORKER_FLEETS", '{"heavy": {}}')
     call("custom-resource-create")
     assert "'heavy', which is not a queue" in channel.answer["Reason"]
 
 
-def test_starts_nothing_when_told_to_pause(call, world):
+def test_starts_nothing_while_paused(call, world):
     world.s3.add_client_error("get_object", "NoSuchKey")
     world.remembers()
     world.revision("airflow-worker:7", {"paused": True})
@@ -262,7 +260,7 @@ def test_starts_nothing_when_told_to_pause(call, world):
     assert call("pause")["fleets"]["default"]["launched"] == 0
 
 
-def test_launches_nothing_now_but_ticks_and_reports_when_a_worker_has_died(call, world, log_lines):
+def test_launches_nothing_but_ticks_and_reports_when_a_worker_has_died(call, world, log_lines):
     world.revision("airflow-worker:7")
     world.workers()
     world.queue(visible=3)
@@ -275,7 +273,7 @@ def test_launches_nothing_now_but_ticks_and_reports_when_a_worker_has_died(call,
 
 
 @pytest.mark.parametrize("name", ["tick", "worker-left", "direct"])
-def test_cancels_the_tick_when_all_is_quiet(name, call, world, log_lines):
+def test_cancels_the_tick_when_there_is_nothing_to_do(name, call, world, log_lines):
     world.revision("airflow-worker:7")
     world.workers()
     world.queue()
@@ -297,7 +295,7 @@ def test_logs_and_counts_when_ecs_starts_nothing(call, world, log_lines):
     assert '"WorkerLaunchesFailed":[1.0]' in lines
 
 
-def test_ignores_a_stopped_task_when_it_is_no_worker(sample_event, context, world):
+def test_ignores_a_stopped_task_that_is_not_a_worker(sample_event, context, world):
     event = sample_event("scale_workers/worker-died")
     event["detail"]["taskDefinitionArn"] = f"{FAMILY}-of-another-stack:1"
     assert handler(event, context) is None
@@ -338,7 +336,7 @@ def test_stops_the_workers_and_answers_success_when_deleted(call, world, channel
     assert channel.answer["Status"] == "SUCCESS"
 
 
-def test_answers_failed_while_there_is_time_when_workers_do_not_stop(call, world, context, channel):
+def test_answers_failed_in_time_when_workers_do_not_stop(call, world, context, channel):
     context.remaining_milliseconds = 79_000
     world.deploys("none")
     world.rests()
@@ -347,7 +345,7 @@ def test_answers_failed_while_there_is_time_when_workers_do_not_stop(call, world
     world.ecs.add_response("stop_task", {})
     call("custom-resource-delete")
     assert channel.answer["Status"] == "FAILED"
-    assert "1 workers were told to stop but still exist" in channel.answer["Reason"]
+    assert "1 workers did not stop in time" in channel.answer["Reason"]
 
 
 def test_starts_nothing_when_the_fleet_is_retired(call, world):
@@ -356,11 +354,11 @@ def test_starts_nothing_when_the_fleet_is_retired(call, world):
     assert call("wake-up") == {"retired": True}
 
 
-def test_answers_failed_when_the_limits_are_impossible(call, channel, monkeypatch):
+def test_answers_failed_when_the_limits_contradict_each_other(call, channel, monkeypatch):
     monkeypatch.setenv("WORKER_FLEETS", '{"default": {"minCount": 11}}')
     call("custom-resource-create")
     assert channel.answer["Status"] == "FAILED"
-    assert "No fleet can have these limits" in channel.answer["Reason"]
+    assert "The limits of the fleet contradict each other" in channel.answer["Reason"]
 
 
 @pytest.mark.parametrize(

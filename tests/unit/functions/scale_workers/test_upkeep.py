@@ -1,4 +1,4 @@
-"""Who has to go, and who stays."""
+"""Which workers must drain or stop, and which stay."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -28,22 +28,22 @@ def look(workers, config=CONFIG, state=EMPTY, now=NOW, **counts):
     return decide(Observation(Trigger.TICK, now, workers=tuple(workers), **values), state, config)
 
 
-def test_tells_the_outdated_to_drain_and_starts_others_when_there_is_work():
+def test_names_outdated_workers_to_drain_and_starts_others_when_there_is_work():
     workers = [worker("small", outdated=True), worker("fit")]
     action, state = look(workers, visible=8, in_flight=8)
     assert action.drain == ("small",)
-    # The fit one is thought to be full; nobody counts on the slots of the other.
+    # The healthy worker counts as full; the slots of the other do not count.
     assert action.count == 2
     assert state.told == ("small",)
     assert action.stop == ()
 
 
 @pytest.mark.parametrize(("age", "drained"), [(12 * HOUR - 1, ()), (12 * HOUR, ("old",))])
-def test_tells_a_worker_to_drain_when_it_is_over_age(age, drained):
+def test_names_a_worker_to_drain_when_it_is_over_age(age, drained):
     assert look([worker("old", age), worker("young")], in_flight=8)[0].drain == drained
 
 
-def test_tells_a_tenth_at_one_look_when_many_are_over_age():
+def test_names_a_tenth_at_one_check_when_many_are_over_age():
     workers = [worker(f"{number:02}", (30 - number) * HOUR) for number in range(11)]
     first, state = look(workers, in_flight=44)
     assert first.drain == ("00", "01")
@@ -51,13 +51,13 @@ def test_tells_a_tenth_at_one_look_when_many_are_over_age():
     assert second.drain == ("00", "01", "02")
 
 
-def test_forgets_who_was_told_when_it_is_gone():
+def test_removes_the_name_of_a_worker_that_has_exited():
     state = replace(EMPTY, told=("gone", "going"))
     action, state = look([worker("going"), worker("fit")], state=state)
     assert action.drain == state.told == ("going",)
 
 
-def test_does_not_count_on_those_that_were_told_when_messages_wait():
+def test_does_not_count_draining_workers_as_capacity():
     state = replace(EMPTY, told=("going",))
     assert look([worker("going")], state=state, visible=4)[0].count == 1
 
@@ -73,7 +73,7 @@ def test_stops_a_worker_when_it_has_been_unhealthy_for_fifteen_minutes():
     assert action.drain == ()
 
 
-def test_begins_to_count_anew_when_a_worker_has_been_healthy_again():
+def test_restarts_the_time_when_a_worker_was_healthy_again():
     sick, well = [worker("ill", unhealthy=True)], [worker("ill")]
     _, state = look(sick)
     _, state = look(well, state=state, now=NOW + 600)
@@ -82,9 +82,9 @@ def test_begins_to_count_anew_when_a_worker_has_been_healthy_again():
     assert action.stop == ()
 
 
-def test_counts_on_no_slot_of_an_unhealthy_worker_when_messages_wait():
+def test_does_not_count_the_slots_of_an_unhealthy_worker():
     assert look([worker("hangs", unhealthy=True)], visible=4)[0].count == 1
-    # But it takes a place, or each that hangs would bring another.
+    # But it counts, or each worker that hangs would cause another launch.
     config = replace(CONFIG, maximum=1)
     assert look([worker("hangs", unhealthy=True)], config, visible=4)[0].count == 0
 
@@ -96,8 +96,8 @@ def at(hour, minute=0, second=0):
 FLOORED = replace(CONFIG, floors=(OFFICE,))
 
 
-def test_starts_a_floors_workers_a_launch_ahead_when_it_is_about_to_begin():
-    # Nothing is known of launches yet: 85 seconds.
+def test_starts_a_floors_workers_one_launch_time_ahead():
+    # No launch times are known yet: 85 seconds.
     early, _ = look([], FLOORED, now=at(7, 58))
     assert (early.count, early.look_at) == (0, at(8) - 85)
     action, _ = look([], FLOORED, now=at(8) - 85)
@@ -105,7 +105,7 @@ def test_starts_a_floors_workers_a_launch_ahead_when_it_is_about_to_begin():
     assert all(launch.standing for launch in action.launches)
 
 
-def test_waits_for_the_end_of_the_floor_when_its_workers_are_there():
+def test_next_check_is_at_the_end_of_the_floor_when_its_workers_run():
     action, _ = look([], FLOORED, now=at(20))
     assert action.count == 0
     assert action.look_at == at(8) + 24 * HOUR - 85
@@ -123,18 +123,18 @@ def standing(*names):
     ("counts", "drained"),
     [
         ({}, ("a", "b")),
-        # One worker's slots are taken: one has to stay.
+        # One worker's slots are in use, so one must stay.
         ({"in_flight": 1}, ("a",)),
         ({"in_flight": 4}, ("a",)),
         ({"in_flight": 5}, ()),
         ({"visible": 3, "in_flight": 3}, ()),
     ],
 )
-def test_sends_the_floors_workers_home_when_it_is_over_and_nobody_needs_them(counts, drained):
+def test_names_a_floors_workers_to_drain_when_it_is_over_and_they_are_idle(counts, drained):
     assert look(standing("a", "b"), FLOORED, now=at(18), **counts)[0].drain == drained
 
 
-def test_keeps_the_floors_workers_when_it_holds_and_sends_who_is_too_many():
+def test_keeps_the_floors_workers_and_names_the_surplus_to_drain():
     assert look(standing("a", "b"), FLOORED, now=at(17, 59, 59))[0].drain == ()
     assert look(standing("a", "b", "c"), FLOORED, now=at(12))[0].drain == ("a",)
 
@@ -142,7 +142,7 @@ def test_keeps_the_floors_workers_when_it_holds_and_sends_who_is_too_many():
 SPARED = replace(CONFIG, spare_slots=4)
 
 
-def test_a_worker_that_keeps_slots_free_stands_when_it_is_started():
+def test_a_worker_for_spare_slots_is_started_as_standing():
     action, _ = look([worker("busy")], SPARED, in_flight=4)
     assert [(launch.count, launch.standing) for launch in action.launches] == [(1, True)]
     action, _ = look([worker("busy")], SPARED, in_flight=4, visible=4)
@@ -155,13 +155,13 @@ def test_a_worker_that_keeps_slots_free_stands_when_it_is_started():
     ("counts", "drained"),
     [({"in_flight": 1}, ()), ({}, ("spare",))],
 )
-def test_sends_the_spare_workers_home_when_the_work_is_over(counts, drained):
+def test_names_the_spare_workers_to_drain_when_the_work_is_over(counts, drained):
     workers = [worker("busy"), *standing("spare")]
     action, _ = look(workers, SPARED, **counts)
     assert (action.drain, action.count) == (drained, 0)
 
 
-def test_replaces_a_standing_worker_when_it_is_told_to_go():
+def test_replaces_a_standing_worker_that_must_drain():
     workers = [worker("a", 13 * HOUR, standing=True), worker("b", standing=True)]
     action, _ = look(workers, FLOORED, now=NOW)
     assert action.drain == ("a",)
@@ -169,7 +169,7 @@ def test_replaces_a_standing_worker_when_it_is_told_to_go():
     assert action.launches[0].standing
 
 
-def test_two_fleets_never_share_a_token_when_they_see_the_same():
+def test_two_fleets_never_share_a_token_for_the_same_observation():
     tokens = {
         look([], replace(CONFIG, queue=queue), visible=1)[0].launches[0].token
         for queue in ("default", "heavy", "gpu")

@@ -1,4 +1,4 @@
-"""The limits of DAG releases, and what is said of a description that is wrong."""
+"""The limits of DAG releases, and the problems of a wrong description."""
 
 import pytest
 
@@ -28,6 +28,6 @@ def test_described_limits_replace_the_defaults():
         ('{"days": 1}', "the unknown key 'days': choose among maxFiles, maxMib, kept, keptDays."),
     ],
 )
-def test_says_where_and_what_to_do_when_a_description_is_wrong(text, expected):
+def test_reports_place_and_remedy_when_a_description_is_wrong(text, expected):
     _, (problem,) = read_dag_releases(text)
     assert expected in problem

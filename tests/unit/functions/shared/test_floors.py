@@ -29,7 +29,7 @@ def at(text, zone=BERLIN):
         ("2026-03-08T12:00:00", 0, "2026-03-09T08:00:00"),
     ],
 )
-def test_floor_holds_in_business_hours_when_it_is_a_workday(moment, count, change):
+def test_floor_applies_in_business_hours_on_workdays(moment, count, change):
     assert floor_at(at(moment), [OFFICE], 0) == (count, at(change))
 
 
@@ -41,13 +41,13 @@ def test_floor_holds_in_business_hours_when_it_is_a_workday(moment, count, chang
         ("2026-10-23T18:00:00", 24 * 2 + 14 + 1),
     ],
 )
-def test_floor_begins_at_eight_on_the_wall_when_clocks_were_changed(moment, hours):
+def test_floor_begins_at_eight_local_time_after_a_clock_change(moment, hours):
     now = at(moment)
     assert floor_at(now, [OFFICE], 0) == (0, now + hours * 3600)
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])
-def test_whole_day_is_as_long_as_it_is_when_clocks_change_in_it(day, hours):
+def test_whole_day_floor_has_23_or_25_hours_when_clocks_change(day, hours):
     floors = [Floor(3, frozenset({6}), 0, 24 * 60, BERLIN)]
     start = at(f"{day}T00:00:00")
     assert floor_at(start, floors, 0) == (3, start + hours * 3600)
@@ -60,7 +60,7 @@ def test_floor_begins_after_the_gap_when_the_clock_skips_its_start():
     assert datetime.fromtimestamp(change, BERLIN).isoformat() == "2026-03-29T03:30:00+02:00"
 
 
-def test_floor_holds_past_midnight_when_it_ends_before_it_starts():
+def test_floor_applies_past_midnight_when_it_ends_before_it_starts():
     floors = [Floor(1, frozenset({4}), 22 * 60, 6 * 60, BERLIN)]
     assert floor_at(at("2026-03-06T23:00:00"), floors, 0) == (1, at("2026-03-07T06:00:00"))
     assert floor_at(at("2026-03-07T05:59:00"), floors, 0) == (1, at("2026-03-07T06:00:00"))
@@ -68,14 +68,14 @@ def test_floor_holds_past_midnight_when_it_ends_before_it_starts():
     assert floor_at(at("2026-03-06T05:00:00"), floors, 0) == (0, at("2026-03-06T22:00:00"))
 
 
-def test_highest_floor_holds_when_floors_overlap():
+def test_highest_floor_applies_when_floors_overlap():
     floors = [OFFICE, Floor(5, WORKDAYS, 9 * 60, 10 * 60, BERLIN)]
     assert floor_at(at("2026-03-02T08:30:00"), floors, 0) == (2, at("2026-03-02T09:00:00"))
     assert floor_at(at("2026-03-02T09:30:00"), floors, 0) == (5, at("2026-03-02T10:00:00"))
     assert floor_at(at("2026-03-02T10:00:00"), floors, 0) == (2, at("2026-03-02T18:00:00"))
 
 
-def test_minimum_holds_when_it_is_higher_than_every_floor():
+def test_minimum_applies_when_it_is_higher_than_every_floor():
     assert floor_at(at("2026-03-02T12:00:00"), [OFFICE], 2) == (2, None)
     assert floor_at(at("2026-03-02T12:00:00"), [], 1) == (1, None)
 
@@ -85,7 +85,7 @@ def test_nothing_changes_when_floors_meet_without_a_gap():
     assert floor_at(at("2026-03-29T12:00:00"), floors, 0) == (2, None)
 
 
-def test_floors_of_several_time_zones_each_hold_by_their_own_clock():
+def test_floors_in_several_time_zones_apply_in_their_own_time():
     tokyo, new_york = ZoneInfo("Asia/Tokyo"), ZoneInfo("America/New_York")
     floors = [
         Floor(1, WORKDAYS, 9 * 60, 17 * 60, tokyo),
@@ -97,7 +97,7 @@ def test_floors_of_several_time_zones_each_hold_by_their_own_clock():
     assert floor_at(change, floors, 0) == (0, at("2026-03-02T09:00:00", new_york))
 
 
-def test_walking_from_change_to_change_meets_every_hour_of_a_year_when_summed_up():
+def test_changes_of_a_year_add_up_to_every_hour_of_it():
     floors = [OFFICE, Floor(1, frozenset({5, 6}), 22 * 60, 4 * 60, BERLIN)]
     now, end = at("2026-01-01T00:00:00"), at("2027-01-01T00:00:00")
     held = 0.0

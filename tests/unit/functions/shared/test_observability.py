@@ -11,7 +11,7 @@ def documents(lines):
     return [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
 
 
-def test_every_log_line_names_the_stack_and_the_request_when_logged(context, log_lines):
+def test_every_log_line_has_the_stack_and_the_request_id(context, log_lines):
     @observed
     def handler(event, context, telemetry):
         telemetry.logger.info("Hello")
@@ -23,7 +23,7 @@ def test_every_log_line_names_the_stack_and_the_request_when_logged(context, log
     assert line["request_id"] == context.aws_request_id
 
 
-def test_keys_of_one_call_do_not_show_when_the_next_logs(context, log_lines):
+def test_log_keys_of_one_call_are_not_in_the_next(context, log_lines):
     @observed
     def handler(event, context, telemetry):
         telemetry.logger.append_keys(**event)
@@ -34,7 +34,7 @@ def test_keys_of_one_call_do_not_show_when_the_next_logs(context, log_lines):
     assert "secret_of_the_first" not in documents(log_lines())[-1]
 
 
-def test_metrics_are_written_with_the_stack_when_counted(context, log_lines):
+def test_metrics_have_the_stack_as_a_dimension(context, log_lines):
     @observed
     def handler(event, context, telemetry):
         telemetry.count(MetricName.WORKERS_LAUNCHED, 3)
@@ -62,10 +62,10 @@ def test_an_error_is_logged_and_raised_again_when_the_handler_fails(context, log
     assert "WorkersDied" in lines
 
 
-def test_a_call_goes_on_when_the_stack_name_is_missing(context, monkeypatch):
+def test_a_call_continues_when_the_stack_name_is_missing(context, monkeypatch):
     monkeypatch.delenv("STACK_NAME")
     assert observed(lambda event, context, telemetry: "done")({}, context) == "done"
 
 
-def test_an_unknown_event_is_described_by_its_keys_only_when_refused():
+def test_error_for_an_unknown_event_contains_only_its_keys():
     assert str(UnknownEventError({"b": "secret", "a": 1})).endswith("the keys ['a', 'b']")

@@ -12,7 +12,7 @@ def test_names_the_variable_when_it_is_missing_or_empty(values):
 
 
 @pytest.mark.parametrize("value", ["-1", "1.5", "many", "0x10"])
-def test_names_the_variable_when_it_is_no_whole_number(value):
+def test_names_the_variable_when_it_is_not_a_whole_number(value):
     with pytest.raises(SettingError, match="WORKER_MAX_COUNT must be a whole number"):
         Environment({"WORKER_MAX_COUNT": value}).whole_number("WORKER_MAX_COUNT")
 
@@ -24,8 +24,8 @@ def test_reads_a_list_when_it_has_spaces_and_an_empty_item():
     )
 
 
-def test_refuses_a_list_when_it_holds_nothing():
-    with pytest.raises(SettingError, match="SUBNET_IDS lists nothing"):
+def test_refuses_an_empty_list():
+    with pytest.raises(SettingError, match="SUBNET_IDS is an empty list"):
         Environment({"SUBNET_IDS": ","}).items("SUBNET_IDS")
 
 

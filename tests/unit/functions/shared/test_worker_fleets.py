@@ -1,4 +1,4 @@
-"""The fleets as the parameters describe them, and what is said of a description that is wrong."""
+"""The fleets as the parameters describe them, and the problems of a wrong description."""
 
 import json
 from zoneinfo import ZoneInfo
@@ -32,7 +32,7 @@ def test_every_queue_has_a_fleet_when_none_is_described():
     assert problems == []
 
 
-def test_fleet_says_what_is_described_and_nothing_else_when_read():
+def test_fleet_has_the_described_values_and_no_others():
     described = {
         "default": {"floors": [FLOOR]},
         "heavy": {"size": "4096/16384/2", "minCount": 1, "maxCount": 5, "spotShare": 50,
@@ -56,7 +56,7 @@ def test_fleet_says_what_is_described_and_nothing_else_when_read():
         ("mon-tue,sat-sun", {0, 1, 5, 6}),
     ],
 )
-def test_days_are_understood_when_they_are_ranges_and_lists(days, expected):
+def test_days_may_be_ranges_and_lists(days, expected):
     (fleet,), problems = read_worker_fleets(
         "", json.dumps({"default": {"floors": [{**FLOOR, "days": days}]}})
     )
@@ -118,11 +118,11 @@ def test_days_are_understood_when_they_are_ranges_and_lists(days, expected):
         ({"heavy": {"floors": [{**FLOOR, "timezone": ""}]}}, 'has the time zone ""'),
     ],
 )
-def test_says_where_and_what_to_do_when_a_description_is_wrong(text, words):
+def test_reports_place_and_remedy_when_a_description_is_wrong(text, words):
     assert words in problem(text)
 
 
-def test_all_is_told_at_once_when_several_things_are_wrong():
+def test_all_problems_are_reported_at_once():
     described = {"heavy": {"maxCount": 0, "floors": [{}, {**FLOOR, "workers": -1}]}, "none": {}}
     _, problems = read_worker_fleets("heavy", json.dumps(described))
     assert len(problems) == 4
@@ -139,17 +139,17 @@ def test_all_is_told_at_once_when_several_things_are_wrong():
         ("a,b,c,d,e,f,g,,h", "has 9 places: use at most 8, empty places included"),
     ],
 )
-def test_says_what_to_do_when_the_queues_names_are_wrong(names, words):
+def test_reports_what_to_do_when_queue_names_are_wrong(names, words):
     assert any(words in each for each in queue_problems(names))
 
 
 @pytest.mark.parametrize(
     "names", ["", "heavy", "heavy,gpu-1,x_y", "a" * 30, "a,,c", "big-one,big_one"]
 )
-def test_finds_nothing_when_the_queues_names_are_possible(names):
+def test_accepts_valid_queue_names(names):
     assert list(queue_problems(names)) == []
 
 
-def test_default_is_the_only_queue_when_there_are_none_besides():
+def test_default_queue_always_exists():
     assert queue_names("") == ("default",)
     assert queue_names("heavy, gpu") == ("default", "heavy", "gpu")

@@ -41,7 +41,7 @@ def test_waits_until_a_new_role_can_be_seen(iam):
     assert waits == [1, 2]
 
 
-def test_goes_on_after_twenty_seconds_when_a_new_role_is_not_seen(iam):
+def test_continues_after_twenty_seconds_when_a_new_role_is_not_seen(iam):
     client, stubber = iam
     created(stubber)
     for _ in range(6):

@@ -54,7 +54,7 @@ def test_options_of_known_sections_are_accepted(configuration):
         ({"celery": {"worker_concurrency": 9}}, "because WorkerFleets sets it"),
     ],
 )
-def test_says_where_and_what_to_do_when_an_option_is_refused(configuration, expected):
+def test_reports_place_and_remedy_when_an_option_is_refused(configuration, expected):
     found = problems(configuration)
     assert len(found) == 1
     assert expected in found[0]

@@ -24,11 +24,11 @@ def test_nothing_is_refused_when_the_defaults_are_used(problems):
     [
         (
             {"WorkerMaxCount": "0"},
-            "WorkerMaxCount is '0': give a whole number from 1 on, such as 10.",
+            "WorkerMaxCount is '0': give a whole number of at least 1, such as 10.",
         ),
         (
             {"WorkerMaxCount": "class"},
-            "WorkerMaxCount is 'class': give a whole number from 1 on, such as 10.",
+            "WorkerMaxCount is 'class': give a whole number of at least 1, such as 10.",
         ),
         (
             {"WorkerSize": "1024/4096"},
@@ -42,12 +42,12 @@ def test_nothing_is_refused_when_the_defaults_are_used(problems):
         ),
         (
             {"SchedulerTasks": "1x512/8192"},
-            "SchedulerTasks is 1x512/8192. Fargate does not sell 8192 MiB with CPU 512: choose "
+            "SchedulerTasks is 1x512/8192. Fargate does not offer 8192 MiB with CPU 512: choose "
             "1024 to 4096 in steps of 1024, or another CPU.",
         ),
         (
             {"ApiServerTasks": "2x500/1024"},
-            "ApiServerTasks is 2x500/1024. Fargate does not sell CPU 500: choose 256, 512, 1024, "
+            "ApiServerTasks is 2x500/1024. Fargate does not offer CPU 500: choose 256, 512, 1024, "
             "2048, 4096, 8192 or 16384.",
         ),
         (
@@ -118,7 +118,7 @@ def test_nothing_is_refused_when_the_defaults_are_used(problems):
         ),
     ],
 )
-def test_says_what_to_change_when_a_parameter_is_refused(problems, changes, expected):
+def test_reports_what_to_change_when_a_parameter_is_refused(problems, changes, expected):
     assert problems(**changes) == [expected]
 
 
@@ -161,8 +161,8 @@ def test_the_parameter_is_named_when_the_template_does_not_pass_it(properties):
     [
         (
             '{"heavy": {"size": "4096/4096/2"}}',
-            "WorkerFleets.heavy.size is 4096/4096/2. Fargate does not sell 4096 MiB with CPU 4096: "
-            "choose 8192 to 30720 in steps of 1024, or another CPU.",
+            "WorkerFleets.heavy.size is 4096/4096/2. Fargate does not offer 4096 MiB with CPU "
+            "4096: choose 8192 to 30720 in steps of 1024, or another CPU.",
         ),
         (
             '{"default": {"size": "1024/4096/100"}}',
@@ -188,7 +188,7 @@ def test_the_parameter_is_named_when_the_template_does_not_pass_it(properties):
         ),
     ],
 )
-def test_says_what_to_change_when_a_fleet_is_refused(problems, fleets, expected):
+def test_reports_what_to_change_when_a_fleet_is_refused(problems, fleets, expected):
     assert problems(WorkerQueueNames="heavy", WorkerFleets=fleets) == [expected]
 
 

@@ -20,7 +20,7 @@ IMPORT = "from airflow.sdk import DAG, dag\nfrom airflow import models\n"
         '@dag("sales")\ndef other():\n    pass\nother()',
     ],
 )  # fmt: skip
-def test_finds_the_dag_when_its_id_is_written_out(text):
+def test_finds_a_dag_with_a_literal_id(text):
     assert set(examine_source("a.py", (IMPORT + text).encode()).dags) == {"sales"}
 
 
@@ -38,9 +38,9 @@ def test_finds_the_dag_when_its_id_is_written_out(text):
         'try:\n    DAG("sales")\nexcept Exception:\n    pass',
     ],
 )  # fmt: skip
-def test_leaves_it_to_airflow_when_the_dag_is_not_certain(text):
+def test_ignores_a_dag_that_may_not_exist(text):
     assert examine_source("a.py", (IMPORT + text).encode()).dags == {}
 
 
-def test_leaves_it_to_airflow_when_airflow_would_not_parse_the_file():
+def test_ignores_a_file_that_airflow_would_not_parse():
     assert examine_source("a.py", b'DAG("sales")').dags == {}

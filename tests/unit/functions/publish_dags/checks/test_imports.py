@@ -1,4 +1,4 @@
-"""Packages that a release asks for and the image lacks are named, and never refused."""
+"""Packages that a release imports and the image does not have: a warning, never a refusal."""
 
 import ast
 
@@ -14,7 +14,7 @@ def found(source):
     return certain_imports(ast.parse(source))
 
 
-def test_finds_the_package_and_line_when_it_is_imported_at_once():
+def test_finds_package_and_line_of_a_certain_import():
     source = "import os\nimport pandas as pd, numpy.linalg\nfrom google.cloud import storage\n"
     assert found(source) == {"pandas": 2, "numpy": 2, "google": 3}
 
@@ -32,17 +32,17 @@ def test_finds_the_package_and_line_when_it_is_imported_at_once():
         "def f():\n    import polars",
     ],
 )
-def test_finds_nothing_when_the_import_is_always_there_or_may_fail(source):
+def test_ignores_imports_that_always_exist_or_may_fail(source):
     assert found(source) == {}
 
 
-def test_leaves_out_what_the_release_has_itself():
+def test_ignores_modules_of_the_release_itself():
     imports = {"a.py": {"lib": 1, "helpers": 2, "deep": 3, "pandas": 4}}
     paths = ["a.py", "lib/__init__.py", "helpers.py", "team/deep/tables.py"]
     assert unresolved(imports, paths) == {"a.py": {"pandas": 4}}
 
 
-def test_names_file_line_and_package_when_the_image_lacks_it():
+def test_reports_file_line_and_name_of_a_missing_package():
     problems = missing({"b.py": {"pandas": 3}, "a.py": {"boto3": 1}}, frozenset({"boto3"}))
     assert [str(p) for p in problems] == [
         "b.py, line 3: imports 'pandas', which the image does not have"
@@ -59,7 +59,7 @@ def folder():
 WARNING = "a.py, line 2: imports 'pandas', which the image does not have"
 
 
-def test_publishes_with_a_warning_when_the_image_lacks_a_package(folder):
+def test_publishes_with_a_warning_when_the_image_does_not_have_a_package(folder):
     publication = folder.publish({"a.py": dag("a", "import pandas, boto3")})
     assert publication.outcome is Outcome.PUBLISHED
     assert [str(each) for each in publication.warnings] == [WARNING]
@@ -75,7 +75,7 @@ def test_still_warns_when_another_file_changed(folder):
     assert publication.new_warnings == ()
 
 
-def test_warns_no_more_when_the_package_came(folder):
+def test_stops_warning_when_the_package_is_available(folder):
     folder.publish({"a.py": dag("a", "import pandas")})
     report = EnvironmentReport(frozenset({"pandas"}))
     folder.s3.put(environment_key(RELEASES), report.to_bytes())
@@ -89,7 +89,7 @@ def test_does_not_warn_when_a_file_is_ignored(folder):
 
 
 @pytest.mark.parametrize("report", [None, b"", b'{"schema": 1, "packages": {}}'])
-def test_does_not_warn_when_airflow_has_not_said_what_it_has(report):
+def test_does_not_warn_before_airflow_has_reported_its_packages(report):
     folder = DagFolder()
     if report is not None:
         folder.s3.put(environment_key(RELEASES), report)
@@ -97,7 +97,7 @@ def test_does_not_warn_when_airflow_has_not_said_what_it_has(report):
     assert (publication.outcome, publication.warnings) == (Outcome.PUBLISHED, ())
 
 
-def test_asks_for_no_report_when_every_import_is_known(folder):
+def test_does_not_read_the_report_when_every_import_is_known(folder):
     folder.change({"a.py": dag("a", "import json, lib"), "lib/__init__.py": ""})
     folder.s3.requests.clear()
     folder.publisher().publish()

@@ -1,4 +1,4 @@
-"""Which Python files keep a release from being published."""
+"""Which Python files prevent a release from being published."""
 
 import warnings
 
@@ -20,7 +20,7 @@ from publish_dags.checks.python_files import examine_source, without_syntax_warn
         (b"return 1\n", 1, "'return' outside function"),
     ],
 )
-def test_tells_line_and_reason_when_a_file_does_not_compile(source, line, reason):
+def test_reports_line_and_reason_when_a_file_does_not_compile(source, line, reason):
     problem = examine_source("a.py", source).problem
     assert problem is not None
     assert reason in problem.reason
@@ -45,11 +45,11 @@ def test_finds_nothing_when_a_file_compiles(source):
 @pytest.mark.parametrize(
     "source", [b"x = " + b"(" * 5000 + b")" * 5000, b"x = " + b"-" * 100_000 + b"1"]
 )
-def test_survives_when_an_expression_is_nested_too_deeply(source):
+def test_reports_an_expression_that_is_nested_too_deeply(source):
     assert examine_source("a.py", source) is not None
 
 
-def test_prints_no_warning_when_a_dag_has_a_stray_backslash():
+def test_prints_no_warning_about_an_invalid_escape_in_a_dag():
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         with without_syntax_warnings():
@@ -57,6 +57,6 @@ def test_prints_no_warning_when_a_dag_has_a_stray_backslash():
     assert seen == []
 
 
-def test_reads_well_when_printed():
+def test_problem_is_readable_when_printed():
     assert str(Problem("a/b.py", "SyntaxError: no", 3)) == "a/b.py, line 3: SyntaxError: no"
     assert str(Problem("a/b.py", "the path is odd")) == "a/b.py: the path is odd"

@@ -1,4 +1,4 @@
-"""Rolling back is a pointer, and it holds until something changes."""
+"""A promotion moves the pointer, and stays until something changes."""
 
 import pytest
 from dag_folder import DagFolder
@@ -22,17 +22,17 @@ def promoter(folder):
 
 
 @pytest.mark.parametrize("name", ["first", "previous"])
-def test_serves_the_former_release_when_promoted(folder, name):
+def test_promotion_makes_a_former_release_current(folder, name):
     pointer = promoter(folder).promote(getattr(folder, name, name), "alice", hold=False)
     assert pointer.release == folder.first
     assert folder.current_files == {"a.py": b"x = 1"}
     assert folder.pointer["changes"]["paths"] == ["~ a.py", "- b.py"]
 
 
-def test_stays_when_nothing_changes_after_a_promotion(folder):
+def test_promoted_release_stays_current_when_nothing_changes(folder):
     promoter(folder).promote(folder.first, "alice", hold=False)
     assert folder.publish().outcome is Outcome.UNCHANGED
-    # The same content uploaded once more, as a pipeline does, is no change.
+    # Uploading the same content again, as a pipeline does, is not a change.
     assert folder.publish({"a.py": "x = 2"}).outcome is Outcome.UNCHANGED
     assert folder.pointer["release"] == folder.first
 
@@ -43,7 +43,7 @@ def test_publishes_the_folder_when_it_changes_after_a_promotion(folder):
     assert folder.current_files == {"a.py": b"x = 3", "b.py": b""}
 
 
-def test_stays_whatever_changes_when_promoted_with_a_hold(folder):
+def test_release_promoted_with_a_hold_stays_current_whatever_changes(folder):
     promoter(folder).promote(folder.first, "alice", hold=True)
     assert folder.publish({"a.py": "x = 3"}).outcome is Outcome.HELD
     assert folder.pointer["release"] == folder.first
@@ -51,27 +51,27 @@ def test_stays_whatever_changes_when_promoted_with_a_hold(folder):
     assert folder.publish().outcome is Outcome.PUBLISHED
 
 
-def test_overrules_a_zip_too_when_promoted(folder):
+def test_promotion_also_replaces_a_zip_release(folder):
     folder.upload({"z.py": b""})
     assert folder.publish().outcome is Outcome.PUBLISHED
     promoter(folder).promote(folder.first, "alice", hold=False)
     assert folder.publish().outcome is Outcome.UNCHANGED
 
 
-def test_says_so_when_the_release_is_not_kept(folder):
+def test_promotion_is_refused_when_the_release_is_not_kept(folder):
     with pytest.raises(NoSuchReleaseError, match="20260101T000000Z-0123456789"):
         promoter(folder).promote("20260101T000000Z-0123456789", "", hold=False)
     assert folder.pointer["release"] == folder.second
 
 
-def test_says_so_when_there_is_none_before():
+def test_promotion_of_previous_is_refused_when_there_is_none():
     folder = DagFolder()
     folder.publish()
-    with pytest.raises(NoSuchReleaseError, match="no release before"):
+    with pytest.raises(NoSuchReleaseError, match="No release was current before"):
         promoter(folder).promote("previous", "", hold=False)
 
 
-def test_tries_again_when_another_publishes_meanwhile(folder):
+def test_promotion_is_repeated_when_another_call_publishes(folder):
     def fault(when, operation, key):
         if (when, operation, key) == ("before", "put", "releases/current.json"):
             folder.s3.fault = lambda *_: None
@@ -81,7 +81,7 @@ def test_tries_again_when_another_publishes_meanwhile(folder):
     assert promoter(folder).promote(folder.first, "", hold=False).release == folder.first
 
 
-def test_tells_the_last_moves_when_asked_for_the_history(folder):
+def test_history_lists_the_last_moves_of_the_pointer(folder):
     folder.s3.clock.sleep(1)
     promoter(folder).promote(folder.first, "alice", hold=True)
     history = promoter(folder).history(2)

@@ -1,4 +1,4 @@
-"""Old releases go, and never one that a run may still need."""
+"""Old releases are removed, but never one that a run may still need."""
 
 import json
 from datetime import timedelta
@@ -16,7 +16,7 @@ LARGE = {f"data_{n}.csv": f"{n}".encode() * 60_000 for n in range(6)}
 
 
 def published(count, base=None):
-    """So many releases, the oldest first, an hour apart, and an hour without any after them."""
+    """Publish so many releases an hour apart, the oldest first, then wait an hour."""
     folder = DagFolder()
     releases = []
     for number in range(count):
@@ -43,7 +43,7 @@ def test_keeps_the_newest_when_no_run_needs_the_others():
     assert folder.retention(count=2).retire().releases == ()
 
 
-def test_asks_no_report_when_there_are_no_more_than_shall_be_kept():
+def test_does_not_read_the_report_when_no_release_is_due():
     folder, releases = published(3)
     folder.s3.requests.clear()
     assert folder.retention(count=3).retire().blocked == ""
@@ -79,7 +79,7 @@ def test_removes_nothing_when_the_report_is_old():
     [b"", b"[]", b"{}", b'{"schema": 1}', b'{"schema": 1, "releases": {"x": "yesterday"}}',
      b'{"schema": 1, "releases": {"x": "2026-01-01T00:00:00"}}', b'{"schema": 2, "releases": {}}'],
 )  # fmt: skip
-def test_removes_nothing_when_the_report_cannot_be_understood(report):
+def test_removes_nothing_when_the_report_cannot_be_read(report):
     folder, releases = published(5)
     folder.s3.put("releases/in-use.json", report)
     assert folder.retention().retire().blocked
@@ -88,7 +88,7 @@ def test_removes_nothing_when_the_report_cannot_be_understood(report):
 
 def test_keeps_what_was_current_shortly_before_the_report():
     folder, releases = published(4)
-    # A run may have taken releases[0] a moment after the database was asked.
+    # A run may have started with releases[0] just after the query.
     promote(folder, releases[0])
     folder.s3.clock.sleep(60)
     folder.publish({"a.py": dag("a", "x = 9")})
@@ -117,13 +117,13 @@ def test_removes_nothing_when_a_release_is_held():
     assert kept(folder) == releases
 
 
-def test_removes_nothing_when_more_became_current_lately_than_can_be_told_apart():
+def test_removes_nothing_when_too_many_releases_became_current_recently():
     folder, releases = published(3)
     for _ in range(30):
         for release in releases[:2]:
             promote(folder, release)
     folder.report_use()
-    assert "lately" in folder.retention(count=1).retire().blocked
+    assert "recently" in folder.retention(count=1).retire().blocked
     assert kept(folder) == releases
 
 
@@ -133,7 +133,7 @@ def test_keeps_an_archive_when_a_kept_release_shares_it():
     folder.report_use()
     assert folder.retention(count=1).retire().archives == ()
     assert folder.current_files["a.py"] == dag("a", "x = 3")
-    # The next archive leaves the first without a reader.
+    # With the next archive no release needs the first one any more.
     folder.publish({name: data + b"!" for name, data in LARGE.items()})
     folder.s3.clock.sleep(3600)
     folder.report_use()
@@ -143,7 +143,7 @@ def test_keeps_an_archive_when_a_kept_release_shares_it():
     assert folder.current_files["data_0.csv"] == LARGE["data_0.csv"] + b"!"
 
 
-def test_keeps_every_archive_when_a_release_does_not_say_which_it_needs():
+def test_keeps_every_archive_when_a_release_does_not_name_its_own():
     folder, _ = published(3, LARGE)
     folder.s3.put("releases/20200101T000000Z-0123456789.gz", b"no gzip")
     folder.s3.put("releases/archives/20200102T000000Z-0123456789.gz", b"")
@@ -159,18 +159,18 @@ def test_removes_an_archive_when_its_publisher_was_killed_long_ago():
     assert folder.retention().retire().archives == ("20200102T000000Z-0123456789",)
 
 
-def test_says_so_when_a_removed_release_is_promoted():
+def test_promotion_of_a_removed_release_is_refused():
     folder, releases = published(4)
     folder.report_use()
     folder.retention(count=2).retire()
-    with pytest.raises(NoSuchReleaseError, match=f"{releases[0]} is not kept any more"):
+    with pytest.raises(NoSuchReleaseError, match=f"{releases[0]} is no longer kept"):
         promote(folder, releases[0])
-    # Also when nothing in the pointer tells of it.
+    # Also when the pointer does not list it.
     with pytest.raises(NoSuchReleaseError, match="20200101T000000Z-0123456789 cannot be read"):
         promote(folder, "20200101T000000Z-0123456789")
 
 
-def test_tells_which_releases_are_kept_when_the_history_is_asked():
+def test_history_tells_which_releases_are_kept():
     folder, releases = published(4)
     folder.report_use()
     folder.retention(count=2).retire()
@@ -180,7 +180,7 @@ def test_tells_which_releases_are_kept_when_the_history_is_asked():
     ]  # fmt: skip
 
 
-def test_refuses_what_is_retiring_when_it_is_not_yet_gone():
+def test_promotion_of_a_retiring_release_is_refused():
     folder, releases = published(4)
     folder.report_use()
 
@@ -192,14 +192,14 @@ def test_refuses_what_is_retiring_when_it_is_not_yet_gone():
     with pytest.raises(KilledError):
         folder.retention(count=2).retire()
     folder.s3.fault = lambda *_: None
-    # A release published meanwhile must not make it forgotten.
+    # A release that is published in the meantime must keep it in the list.
     folder.publish({"a.py": dag("a", "x = 9")})
     assert releases[0] in kept(folder)
-    with pytest.raises(NoSuchReleaseError, match="not kept any more"):
+    with pytest.raises(NoSuchReleaseError, match="no longer kept"):
         promote(folder, releases[0])
 
 
-def test_removes_nothing_when_somebody_promotes_at_the_same_time():
+def test_removes_nothing_when_a_release_is_promoted_at_the_same_time():
     folder, releases = published(4)
     folder.report_use()
 
@@ -214,7 +214,7 @@ def test_removes_nothing_when_somebody_promotes_at_the_same_time():
     assert folder.pointer["release"] == releases[0]
 
 
-def test_promotes_nothing_that_goes_when_it_was_looked_at_before():
+def test_promotion_fails_when_a_removal_was_announced_in_the_meantime():
     folder, releases = published(4)
     folder.report_use()
 
@@ -250,14 +250,14 @@ STEPS = [(when, n) for n in range(len(retiring_requests())) for when in ("before
 
 @pytest.mark.parametrize("exception", [KilledError(), error("SlowDown", 503)], ids=["killed", "S3"])
 @pytest.mark.parametrize(("when", "number"), STEPS)
-def test_next_run_finishes_the_work_when_one_was_ended(when, number, exception):
+def test_next_removal_finishes_the_work_of_one_that_was_killed(when, number, exception):
     folder, releases = old_and_new()
     needed = [releases[1], *releases[3:]]
     folder.s3.fault = at(number, when, raising(exception))
     with pytest.raises((KilledError, AwsCallError)):
         folder.retention(count=2).retire()
     folder.s3.fault = lambda *_: None
-    # Whatever is needed can be read at any moment, the release of the unfinished run as well.
+    # Everything that is needed can be read at any moment, including the unfinished run's release.
     assert_readable(folder, needed)
     folder.retention(count=2).retire()
     assert_readable(folder, needed)
@@ -275,7 +275,7 @@ def assert_readable(folder, releases):
         assert {file.sha256 for file in stored.manifest.files.values()} <= there
 
 
-def test_removes_the_rest_next_time_when_many_are_due():
+def test_removes_the_rest_at_the_next_call_when_many_are_due():
     folder, releases = published(130)
     folder.report_use()
     assert len(folder.retention(count=2).retire().releases) == 100
@@ -284,7 +284,7 @@ def test_removes_the_rest_next_time_when_many_are_due():
     assert len(json.dumps(folder.pointer)) < 20_000
 
 
-def test_gives_way_when_the_pointer_moves(monkeypatch):
+def test_removes_nothing_when_the_pointer_was_moved(monkeypatch):
     folder, releases = published(4)
     folder.report_use()
     retention = folder.retention(count=2)

@@ -1,4 +1,4 @@
-"""RunTask for commands: what is sent, what is repeated, what is given up."""
+"""RunTask for commands: the request, the repetitions, the errors."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -47,7 +47,7 @@ def runner(client, waits):
     return EcsTaskRunner(client, placement, TASK_DEFINITION, ROTATION_ROLE, waits.append)
 
 
-def test_starts_one_task_with_the_request_id_as_token_when_run(runner, stubber):
+def test_starts_one_task_with_the_request_id_as_token(runner, stubber):
     stubber.add_response(
         "run_task",
         {"tasks": [{"taskArn": TASK}], "failures": []},
@@ -77,7 +77,7 @@ def test_starts_one_task_with_the_request_id_as_token_when_run(runner, stubber):
 @pytest.mark.parametrize(
     ("command", "role"), [("rotate-secret", ROTATION_ROLE), ("rotate-fernet-key", None)]
 )
-def test_lends_the_rotation_role_only_when_a_secret_is_rotated(command, role):
+def test_passes_the_rotation_role_only_when_a_secret_is_rotated(command, role):
     assert overrides([command, "x"], None, ROTATION_ROLE).get("taskRoleArn") == role
 
 
@@ -112,27 +112,27 @@ def test_gives_up_at_once_when_waiting_would_not_help(runner, stubber, waits):
     assert waits == []
 
 
-def test_tells_the_reason_when_ecs_starts_nothing(runner, stubber):
+def test_raises_the_reason_when_ecs_starts_nothing(runner, stubber):
     failure = {"reason": "Capacity is unavailable at this time.", "detail": "Try later."}
     stubber.add_response("run_task", {"tasks": [], "failures": [failure]})
     with pytest.raises(TaskNotStartedError, match=r"Capacity is unavailable.*Try later\."):
         runner.run(RECORD, TASK_DEFINITION)
 
 
-def test_says_so_when_ecs_starts_nothing_and_gives_no_reason(runner, stubber):
+def test_raises_when_ecs_starts_nothing_and_gives_no_reason(runner, stubber):
     stubber.add_response("run_task", {"tasks": [], "failures": []})
     with pytest.raises(TaskNotStartedError, match="gave no reason"):
         runner.run(RECORD, TASK_DEFINITION)
 
 
-def test_takes_the_existing_task_when_the_token_was_used_otherwise(runner, stubber):
+def test_returns_the_existing_task_when_the_token_was_used_with_other_parameters(runner, stubber):
     stubber.add_client_error(
         "run_task", "ConflictException", modeled_fields={"resourceIds": [TASK]}
     )
     assert runner.run(RECORD, TASK_DEFINITION) == TASK
 
 
-def test_fails_when_the_token_was_used_and_no_task_is_named(runner, stubber):
+def test_raises_when_the_token_was_used_and_no_task_is_named(runner, stubber):
     stubber.add_client_error("run_task", "ConflictException")
     with pytest.raises(AwsCallError, match="ConflictException") as caught:
         runner.run(RECORD, TASK_DEFINITION)
@@ -160,7 +160,7 @@ def test_overrides_cpu_and_memory_when_the_record_has_a_size(runner, stubber):
     ("code", "status", "is_certain"),
     [("ClusterNotFoundException", 400, True), ("ServerException", 500, False)],
 )
-def test_tells_a_refusal_from_an_accident_when_run_task_fails(
+def test_distinguishes_a_refusal_from_an_uncertain_failure(
     runner, stubber, code, status, is_certain
 ):
     stubber.add_client_error("run_task", code, "No.", http_status_code=status)
@@ -198,7 +198,7 @@ def test_sees_how_it_ended_when_the_task_has_stopped(runner, stubber):
     assert (task.stopped.exit_code, task.stopped.started_by) == (3, "request-1")
 
 
-def test_sees_nothing_when_ecs_knows_the_task_no_more(runner, stubber):
+def test_finds_nothing_when_ecs_no_longer_knows_the_task(runner, stubber):
     failure = {"arn": TASK, "reason": "MISSING"}
     stubber.add_response("describe_tasks", {"tasks": [], "failures": [failure]})
     assert runner.find(replace(RECORD, task_arn=TASK)) is None
@@ -226,7 +226,7 @@ def test_describes_nothing_when_the_family_has_no_task(runner, stubber):
     assert runner.find(RECORD) is None
 
 
-def test_gives_ecs_the_reason_when_a_task_is_stopped(runner, stubber):
+def test_passes_the_reason_when_a_task_is_stopped(runner, stubber):
     stubber.add_response(
         "stop_task", {}, {"cluster": "cluster", "task": TASK, "reason": "It takes too long"}
     )
@@ -242,6 +242,6 @@ def test_tasks_that_are_stopping_remain_when_all_are_listed(runner, stubber):
     assert runner.remaining() == [TASK, "stopping"]
 
 
-def test_nothing_remains_when_the_cluster_is_gone(runner, stubber):
+def test_nothing_remains_when_the_cluster_does_not_exist(runner, stubber):
     stubber.add_client_error("list_tasks", "ClusterNotFoundException", "Cluster not found.")
     assert runner.remaining() == []

@@ -1,4 +1,4 @@
-"""The state bucket: what is written where, and what its answers mean."""
+"""Commands in the state bucket: keys, contents, errors."""
 
 import io
 import json
@@ -86,7 +86,7 @@ def test_completes_once_when_another_call_was_first(store, stubber, code):
     assert not store.complete("request-1", Outcome(0, ""))
 
 
-def test_lists_what_is_open_on_all_pages_when_asked(store, stubber):
+def test_lists_open_commands_on_all_pages(store, stubber):
     for key, token in (("commands/open/a", "more"), ("commands/open/b", "")):
         stubber.add_response(
             "list_objects_v2",
@@ -101,7 +101,7 @@ def test_lists_nothing_when_nothing_is_open(store, stubber):
     assert store.open_ids() == []
 
 
-def test_notes_as_open_and_as_closed_when_told(store, stubber):
+def test_marks_a_command_as_open_and_as_closed(store, stubber):
     stubber.add_response("put_object", {}, at("commands/open/request-1", Body=b""))
     store.open("request-1")
     stubber.add_response("delete_object", {}, at("commands/open/request-1"))
@@ -116,31 +116,31 @@ def test_takes_the_lock_when_it_is_free(store, stubber):
 
 
 @pytest.mark.parametrize(("holder", "told"), [(b"request-1", None), (b"request-0", "request-0")])
-def test_tells_the_holder_when_the_lock_is_taken(store, stubber, holder, told):
+def test_returns_the_holder_when_the_lock_is_taken(store, stubber, holder, told):
     stubber.add_client_error("put_object", "PreconditionFailed")
     stubber.add_response("get_object", {**body(holder), "ETag": '"e"'})
     assert store.take_lock("database", "request-1") == told
 
 
-def test_has_not_got_the_lock_when_its_holder_has_just_left(store, stubber):
+def test_does_not_get_the_lock_when_its_holder_has_just_ended(store, stubber):
     stubber.add_client_error("put_object", "ConditionalRequestConflict")
     stubber.add_client_error("get_object", "NoSuchKey")
     assert store.take_lock("database", "request-1")
 
 
-def test_releases_only_what_it_has_seen_when_it_has_the_lock(store, stubber):
+def test_releases_only_the_lock_that_it_has_read(store, stubber):
     stubber.add_response("get_object", {**body(b"request-1"), "ETag": '"e"'})
     stubber.add_response("delete_object", {}, at("commands/locks/database", IfMatch='"e"'))
     store.release_lock("database", "request-1")
 
 
-def test_leaves_the_lock_when_it_is_anothers(store, stubber):
+def test_does_not_release_the_lock_of_another_command(store, stubber):
     stubber.add_response("get_object", {**body(b"request-0"), "ETag": '"e"'})
     store.release_lock("database", "request-1")
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "NoSuchKey"])
-def test_is_content_when_somebody_else_was_first_to_release(store, stubber, code):
+def test_ignores_that_another_call_released_the_lock_first(store, stubber, code):
     stubber.add_response("get_object", {**body(b"request-1"), "ETag": '"e"'})
     stubber.add_client_error("delete_object", code)
     store.release_lock("database", "request-1")

@@ -18,7 +18,7 @@ NOTED = QuiescedServices("task", {"scheduler": 2}, '"etag"')
 
 @pytest.fixture(autouse=True)
 def nothing_is_stopped():
-    """Here the notes themselves are tested."""
+    """Overrides the fixture: this module tests the notes themselves."""
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_stopped_services_are_read_when_there_are_any(s3, document, expected):
     assert S3UpgradeNotes(client, "state").quiesced() == expected
 
 
-def test_the_note_is_forgotten_only_when_it_is_still_the_same(s3):
+def test_the_note_is_cleared_only_when_it_has_not_changed(s3):
     client, stubber = s3
     expected = {
         "Bucket": "state", "Key": "upgrades/quiesced.json", "Body": ANY, "IfMatch": '"etag"',
@@ -83,7 +83,7 @@ def test_the_note_is_forgotten_only_when_it_is_still_the_same(s3):
     assert not notes.forget_quiesced(NOTED)
 
 
-def test_a_count_is_none_when_the_service_is_gone(ecs):
+def test_a_count_is_none_when_the_service_does_not_exist(ecs):
     client, stubber = ecs
     service = {"status": "ACTIVE", "desiredCount": 2}
     stubber.add_response("describe_services", {"services": [service]})
@@ -93,7 +93,7 @@ def test_a_count_is_none_when_the_service_is_gone(ecs):
     assert [services.desired_count("scheduler") for _ in range(3)] == [2, None, None]
 
 
-def test_a_count_is_set_when_asked(ecs):
+def test_a_count_is_set(ecs):
     client, stubber = ecs
     expected = {"cluster": "cluster", "service": "scheduler", "desiredCount": 2}
     stubber.add_response("update_service", {}, expected)

@@ -1,4 +1,4 @@
-"""Starting and answering: nothing is started twice, no answer is lost, locks are kept and freed."""
+"""Starting and answering: no double start, no lost answer, locks are held and released."""
 
 import pytest
 
@@ -14,7 +14,7 @@ FIRST_TASK = "4f6e8d2c1b3a49578f0e9d8c7b6a5948"
 MIGRATE = ["db", "migrate"]
 
 
-def test_tells_where_to_look_when_started(started, request_):
+def test_start_returns_the_task_and_its_log(started, request_):
     assert started.request_id == request_.request_id
     assert started.task_arn.endswith(f"task/airflow/{FIRST_TASK}")
     assert (started.log_group, started.log_stream) == ("log-group", f"command/command/{FIRST_TASK}")
@@ -44,7 +44,7 @@ def test_keeps_the_first_deadline_when_the_start_is_repeated(commands, request_,
     assert (clock.now() - record.started_at).total_seconds() == 300
 
 
-def test_is_open_with_a_tick_until_its_end_is_known_when_started(commands, started, stopped):
+def test_started_command_is_open_with_a_tick_until_its_end_is_known(commands, started, stopped):
     assert commands.store.open_ids() == [started.request_id]
     assert commands.tick.ensured == 1
     commands.complete(stopped())
@@ -82,7 +82,7 @@ def test_loses_no_answer_when_it_crashes_after_answering(commands, started, stop
     with pytest.raises(ConnectionError):
         commands.complete(stopped())
     commands.complete(stopped())
-    # Twice the same, which CloudFormation ignores, rather than never.
+    # The same answer twice, which CloudFormation ignores, instead of none.
     assert channel.bodies[0] == channel.bodies[1]
     assert commands.complete(stopped()).completion is Completion.ALREADY_COMPLETED
 
@@ -97,7 +97,7 @@ def test_loses_no_answer_when_it_cannot_be_delivered_at_first(commands, started,
     assert channel.answer["Status"] == "SUCCESS"
 
 
-def test_marks_but_answers_nobody_when_a_person_started_it(commands, request_, stopped, channel):
+def test_marks_a_direct_calls_command_without_answering(commands, request_, stopped, channel):
     commands.start(["dags", "list"], request_.request_id, TASK_DEFINITION)
     completed = commands.complete(stopped("task-stopped-failed"))
     assert completed.completion is Completion.COMPLETED
@@ -115,31 +115,31 @@ def test_ignores_a_task_when_it_was_not_started_here(commands, started_by, chann
     assert channel.bodies == []
 
 
-def test_hands_the_size_to_the_task_when_one_is_given(commands):
+def test_passes_the_size_to_the_task(commands):
     commands.start(["dags", "list"], "request-1", TASK_DEFINITION, size=TaskSize(1024, 4096))
     record, _ = commands.runner.started[0]
     assert record.size == TaskSize(1024, 4096)
 
 
-def test_refuses_a_second_one_when_a_command_changes_the_database(commands):
+def test_refuses_a_second_command_while_one_changes_the_database(commands):
     commands.start(MIGRATE, "request-1", TASK_DEFINITION)
     with pytest.raises(CommandBusyError, match="request-1"):
         commands.start(["db", "clean", "--yes"], "request-2", TASK_DEFINITION)
     assert len(commands.runner.started) == 1
-    # What was refused is nothing to look after, and may be asked for again.
+    # A refused command is closed, and may be started again.
     assert commands.store.open_ids() == ["request-1"]
     commands.start(["dags", "list"], "request-3", TASK_DEFINITION)
     assert len(commands.runner.started) == 2
 
 
-def test_lets_the_next_one_run_when_the_first_has_ended(commands):
+def test_runs_the_next_command_when_the_first_has_ended(commands):
     commands.start(MIGRATE, "request-1", TASK_DEFINITION)
     commands.complete(commands.runner.ends("request-1", exit_code=1))
     commands.start(MIGRATE, "request-2", TASK_DEFINITION)
     assert commands.store.locks == {"database": "request-2"}
 
 
-def test_takes_the_lock_when_nobody_has_noticed_the_end_of_its_holder(commands, reports):
+def test_takes_the_lock_when_the_end_of_its_holder_was_missed(commands, reports):
     commands.start(MIGRATE, "request-1", TASK_DEFINITION)
     commands.runner.ends("request-1")
     commands.start(MIGRATE, "request-2", TASK_DEFINITION)
@@ -153,14 +153,14 @@ def test_takes_the_lock_when_its_holder_is_not_open(commands):
     assert commands.store.locks == {"database": "request-1"}
 
 
-def test_waits_for_the_lock_when_the_caller_has_patience(commands, request_, clock):
+def test_waits_for_the_lock_as_long_as_the_caller_allows(commands, request_, clock):
     commands.start(MIGRATE, "request-1", TASK_DEFINITION)
     clock.while_sleeping = lambda: commands.runner.ends("request-1")
     commands.start(MIGRATE, request_.request_id, TASK_DEFINITION, request_, patience_seconds=90)
     assert commands.store.locks == {"database": request_.request_id}
 
 
-def test_gives_up_when_patience_ends_before_the_lock_is_free(commands, request_, clock):
+def test_gives_up_when_the_lock_is_not_free_in_time(commands, request_, clock):
     begin = clock.now()
     commands.start(MIGRATE, "request-1", TASK_DEFINITION)
     with pytest.raises(CommandBusyError):
@@ -168,13 +168,13 @@ def test_gives_up_when_patience_ends_before_the_lock_is_free(commands, request_,
     assert (clock.now() - begin).total_seconds() == 90
 
 
-def test_keeps_the_lock_when_only_the_answer_was_given(commands, request_, started):
+def test_keeps_the_lock_when_only_the_answer_was_sent(commands, request_, started):
     commands.give_up(commands.store.find(started.request_id), "It takes too long")
     assert commands.store.locks == {"database": started.request_id}
     assert commands.store.open_ids() == [started.request_id]
 
 
-def test_leaves_nothing_behind_when_ecs_refuses_the_task(commands):
+def test_cleans_up_when_ecs_refuses_the_task(commands):
     commands.runner.error = TaskNotStartedError("Cluster not found.")
     with pytest.raises(TaskNotStartedError):
         commands.start(MIGRATE, "request-1", TASK_DEFINITION)
@@ -188,7 +188,7 @@ def test_stays_open_when_ecs_may_have_started_the_task(commands):
         commands.start(MIGRATE, "request-1", TASK_DEFINITION)
     assert commands.store.open_ids() == ["request-1"]
     assert commands.store.find("request-1").abandoned
-    # A repetition of the same call takes it up again.
+    # A repetition of the same call continues it.
     commands.runner.error = None
     commands.start(MIGRATE, "request-1", TASK_DEFINITION)
     assert not commands.store.find("request-1").abandoned

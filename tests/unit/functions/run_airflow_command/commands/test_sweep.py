@@ -1,4 +1,4 @@
-"""The sweep: nothing open is forgotten, nothing runs for nobody, and every request is answered."""
+"""The sweep: every open command is checked, and every request is answered."""
 
 import pytest
 
@@ -23,16 +23,16 @@ def sweep(commands):
 
 @pytest.fixture
 def finding(sweep, started):
-    """Sweep, and tell what was found of the started command."""
+    """Sweep, and return the finding about the started command."""
     return lambda: sweep.run().get(started.request_id)
 
 
-def test_does_not_tick_again_when_nothing_is_open(sweep, commands):
+def test_sets_no_tick_when_nothing_is_open(sweep, commands):
     assert sweep.run() == {}
     assert commands.tick.ensured == 0
 
 
-def test_ticks_again_and_leaves_it_alone_when_a_command_runs(finding, commands, channel):
+def test_sets_the_tick_and_changes_nothing_while_a_command_runs(finding, commands, channel):
     ticks = commands.tick.ensured
     assert finding() is Finding.RUNNING
     assert commands.tick.ensured == ticks + 1
@@ -48,7 +48,7 @@ def test_answers_when_the_event_was_lost(finding, started, commands, channel):
     assert commands.store.locks == {}
 
 
-def test_closes_only_when_the_answer_was_given_but_the_call_was_cut_off(
+def test_only_closes_when_the_answer_was_sent_but_the_call_was_cut_off(
     finding, started, commands, channel, stopped
 ):
     commands.runner.ends(started.request_id)
@@ -68,7 +68,7 @@ def test_stops_the_task_when_it_does_not_start(status, finding, started, command
     assert finding() is Finding.STOPPED
     ((_, reason),) = commands.runner.stops
     assert reason == f"The task did not start within 600 s: it is still {status}"
-    # ECS brings our reason back with the event, which is answered as any other.
+    # The event contains the reason of the stop, and is answered like any other.
     commands.complete(commands.runner.ends(started.request_id, exit_code=None, reason=reason))
     assert channel.answer["Status"] == "FAILED"
     assert reason in channel.answer["Reason"]
@@ -83,12 +83,12 @@ def test_stops_the_task_and_answers_by_its_event_when_it_takes_too_long(
     assert finding() is Finding.STOPPED
     assert channel.bodies == []
     clock.passes(seconds=60)
-    # It is told to stop once.
+    # It is stopped only once.
     assert finding() is Finding.STOPPED
     assert len(commands.runner.stops) == 1
     _, reason = commands.runner.stops[0]
     commands.complete(commands.runner.ends(started.request_id, exit_code=143, reason=reason))
-    assert "did not end within 1440 s and is stopped" in channel.answer["Reason"]
+    assert "did not end within 1440 s and was stopped" in channel.answer["Reason"]
     assert commands.store.opened == set()
 
 
@@ -108,7 +108,7 @@ def test_answers_without_the_event_when_the_task_does_not_stop_in_time(
 
 
 @pytest.mark.parametrize("service_timeout", [60, 120, 300, 360, 900, 1800, 3600])
-def test_answers_before_cloudformation_gives_up_when_the_timeout_is_any(
+def test_answers_before_cloudformation_gives_up_for_any_timeout(
     service_timeout, sweep, commands, clock, channel, sample_event
 ):
     event = sample_event("run_airflow_command/custom-resource-create")
@@ -117,7 +117,7 @@ def test_answers_before_cloudformation_gives_up_when_the_timeout_is_any(
     commands.start(["db", "migrate"], request.request_id, TASK_DEFINITION, request)
     begin = clock.now()
     while not channel.bodies:
-        # As late as EventBridge Scheduler may be, or as short a step as the timeout wants.
+        # As late as EventBridge Scheduler may be, or earlier if the timeout requires it.
         clock.passes(seconds=min(119, service_timeout / 4))
         sweep.run()
     assert (clock.now() - begin).total_seconds() < service_timeout
@@ -137,7 +137,7 @@ def test_answers_when_the_call_was_cut_off_before_the_task_was_started(
     assert sweep.run() == {request_.request_id: Finding.GIVEN_UP}
     assert "ECS knows no task of this command 600 s" in channel.answer["Reason"]
     assert commands.store.opened == set()
-    # A repetition that comes later still starts nothing that nobody waits for.
+    # A later repetition starts nothing, because no one waits for it.
     commands.start(["db", "migrate"], request_.request_id, TASK_DEFINITION, request_)
     assert commands.runner.started == []
 
@@ -158,7 +158,7 @@ def test_stops_a_task_when_its_start_was_reported_as_failed(sweep, commands, cha
     assert commands.store.locks == {}
 
 
-def test_waits_before_it_forgets_a_start_when_that_was_reported_as_failed(sweep, commands, clock):
+def test_waits_before_it_closes_a_start_that_was_reported_as_failed(sweep, commands, clock):
     commands.runner.error = AwsCallError("Read timeout")
     with pytest.raises(AwsCallError):
         commands.start(["db", "migrate"], "request-1", TASK_DEFINITION)
@@ -168,7 +168,7 @@ def test_waits_before_it_forgets_a_start_when_that_was_reported_as_failed(sweep,
     assert (commands.store.opened, commands.store.locks) == (set(), {})
 
 
-def test_stops_a_persons_command_when_it_never_ends(sweep, commands, clock, channel):
+def test_stops_a_direct_calls_command_that_never_ends(sweep, commands, clock, channel):
     commands.start(["dags", "list"], "request-1", TASK_DEFINITION)
     clock.passes(hours=12, seconds=-1)
     assert sweep.run() == {"request-1": Finding.RUNNING}
@@ -186,7 +186,7 @@ def test_closes_when_the_record_has_expired(sweep, commands):
     assert commands.store.opened == set()
 
 
-def test_gives_up_answering_when_cloudformation_has_forgotten(
+def test_does_not_answer_when_cloudformation_no_longer_waits(
     finding, started, commands, clock, channel
 ):
     channel.error = ConnectionError("no way")
@@ -198,7 +198,7 @@ def test_gives_up_answering_when_cloudformation_has_forgotten(
     assert commands.store.opened == set()
 
 
-def test_goes_on_with_the_others_when_one_fails(commands):
+def test_continues_with_the_others_when_one_fails(commands):
     failures = []
     commands.store.records["0-damaged"] = b"{}"
     commands.store.open("0-damaged")

@@ -1,4 +1,4 @@
-"""What is told about a command that has ended."""
+"""The answer about a command that has ended."""
 
 import pytest
 
@@ -14,13 +14,13 @@ def task(sample_event):
     )
 
 
-def test_tells_the_exit_code_as_data_when_the_command_succeeded(task):
+def test_answers_with_the_exit_code_as_data_when_the_command_succeeded(task):
     answer = answer_for(task("task-stopped"), ())
     assert answer.status == "SUCCESS"
     assert answer.data["ExitCode"] == "0"
 
 
-def test_tells_exit_code_reason_and_log_when_the_command_failed(task):
+def test_answers_with_exit_code_reason_and_log_when_the_command_failed(task):
     answer = answer_for(task("task-stopped-failed"), ["one", "two"])
     assert answer.status == "FAILED"
     assert answer.reason == (
@@ -29,13 +29,13 @@ def test_tells_exit_code_reason_and_log_when_the_command_failed(task):
     )
 
 
-def test_tells_of_the_memory_when_there_was_too_little(task):
+def test_reports_that_there_was_too_little_memory(task):
     reason = answer_for(task("task-stopped-out-of-memory"), ()).reason
     assert "exit code 137" in reason
     assert "OutOfMemoryError" in reason
 
 
-def test_tells_why_when_the_task_did_not_start(task):
+def test_reports_why_the_task_did_not_start(task):
     answer = answer_for(task("task-stopped-not-started"), ())
     assert answer.status == "FAILED"
     assert "did not start. CannotPullContainerError" in answer.reason
@@ -50,7 +50,7 @@ def test_tells_why_when_the_task_did_not_start(task):
         "sqs://SECRET@",
     ],
 )
-def test_hides_credentials_when_a_log_line_has_them(line, task):
+def test_hides_credentials_in_log_lines(line, task):
     assert "SECRET" not in redacted(line)
     assert "://***@" in redacted(line)
     assert "SECRET" not in answer_for(task("task-stopped-failed"), [line]).reason
@@ -59,5 +59,5 @@ def test_hides_credentials_when_a_log_line_has_them(line, task):
 @pytest.mark.parametrize(
     "line", ["see https://airflow.apache.org/docs", "mail user@example.com", "a :// b @ c"]
 )
-def test_leaves_a_line_alone_when_it_has_no_credentials(line):
+def test_does_not_change_a_line_without_credentials(line):
     assert redacted(line) == line

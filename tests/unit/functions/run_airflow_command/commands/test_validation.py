@@ -1,4 +1,4 @@
-"""Which commands are run, and the record kept of them."""
+"""Which commands are accepted, and their records."""
 
 import json
 from datetime import UTC, datetime
@@ -35,22 +35,22 @@ def command_of_size(characters):
         ("x" * 500, r'such as \["dags", "list"\]'),
         (["dag", "list"], "no command 'dag'; did you mean 'dags'"),
         (["dags list"], r'give each word by itself, \["dags", "list"|did you mean'),
-        (["frobnicate"], "no command 'frobnicate'; it has: api-server, .*version"),
+        (["frobnicate"], "no command 'frobnicate'; its commands: api-server, .*version"),
         (["db", "reset", "--yes"], "'db reset' erases the metadata database"),
         (["fab-db", "reset"], "erases the metadata database"),
         (["scheduler"], "'scheduler' runs until it is stopped"),
         (["celery", "worker"], "'celery worker' runs until it is stopped"),
-        (["db", "shell"], "wants a terminal"),
+        (["db", "shell"], "needs a terminal"),
         ({"dags": "list"}, "must be a list of strings.*dict"),
-        (["dags", 1], "must be a list of strings.*list with other things in it"),
-        (["dags", ["list"]], "must be a list of strings.*list with other things in it"),
+        (["dags", 1], "must be a list of strings.*list with other types in it"),
+        (["dags", ["list"]], "must be a list of strings.*list with other types in it"),
         ([], "is empty"),
         (["", "list"], "is empty"),
         (["airflow", "dags", "list"], "Leave out the leading 'airflow'"),
-        (command_of_size(MAX_OVERRIDES_CHARACTERS + 1), "takes 8193 characters of the 8192"),
+        (command_of_size(MAX_OVERRIDES_CHARACTERS + 1), "has 8193 characters, but ECS allows 8192"),
     ],
 )
-def test_says_what_to_change_when_a_command_cannot_be_run(value, message):
+def test_reports_what_to_change_when_a_command_is_refused(value, message):
     with pytest.raises(InvalidCommandError, match=message):
         checked_command(value)
 
@@ -67,11 +67,11 @@ def test_says_what_to_change_when_a_command_cannot_be_run(value, message):
         command_of_size(MAX_OVERRIDES_CHARACTERS),
     ],
 )
-def test_accepts_a_command_when_it_can_be_run(value):
+def test_accepts_a_command_that_can_run(value):
     assert checked_command(value) == tuple(value)
 
 
-def test_reads_a_record_when_it_was_written_here(sample_event):
+def test_record_survives_writing_and_reading(sample_event):
     event = sample_event("run_airflow_command/custom-resource-create")
     request = CustomResourceRequest.from_event(event)
     for record in (
@@ -99,7 +99,7 @@ def test_reads_a_record_when_it_was_written_here(sample_event):
         b'{"request_id": "r", "command": [], "request": {"ResponseURL": "SECRET"}}',
     ],
 )
-def test_refuses_a_record_without_quoting_it_when_it_is_damaged(data):
+def test_refuses_a_damaged_record_without_quoting_it(data):
     with pytest.raises(InvalidRecordError) as caught:
         CommandRecord.from_bytes(data)
     assert "SECRET" not in str(caught.value)
@@ -110,7 +110,7 @@ def test_refuses_a_record_without_quoting_it_when_it_is_damaged(data):
     ("cpu", "memory", "size"),
     [(None, None, None), (1024, 4096, TaskSize(1024, 4096)), ("256", "512", TaskSize(256, 512))],
 )
-def test_takes_a_size_when_fargate_sells_it(cpu, memory, size):
+def test_accepts_a_size_that_fargate_offers(cpu, memory, size):
     assert TaskSize.checked(cpu, memory) == size
 
 
@@ -122,16 +122,16 @@ def test_takes_a_size_when_fargate_sells_it(cpu, memory, size):
         ("much", 2048, "as numbers"),
         (True, 2048, "as numbers"),
         (1.5, 2048, "as numbers"),
-        (1000, 2048, "does not sell CPU 1000: choose 256, 512"),
-        (256, 4096, "does not sell 4096 MiB with CPU 256: choose 512, 1024 or 2048"),
+        (1000, 2048, "does not offer CPU 1000: choose 256, 512"),
+        (256, 4096, "does not offer 4096 MiB with CPU 256: choose 512, 1024 or 2048"),
     ],
 )
-def test_says_what_to_change_when_fargate_sells_no_such_size(cpu, memory, message):
+def test_reports_what_to_change_when_fargate_does_not_offer_the_size(cpu, memory, message):
     with pytest.raises(InvalidCommandError, match=message):
         TaskSize.checked(cpu, memory)
 
 
-def test_counts_the_size_when_the_overrides_are_nearly_too_long():
+def test_counts_the_size_in_the_length_of_the_overrides():
     command = command_of_size(MAX_OVERRIDES_CHARACTERS)
-    with pytest.raises(InvalidCommandError, match="8192 that ECS allows"):
+    with pytest.raises(InvalidCommandError, match="ECS allows 8192"):
         checked_command(command, TaskSize(1024, 4096))

@@ -1,4 +1,4 @@
-"""Which image runs the migration, and what comes back when its task has ended."""
+"""Which image runs the schema change, and which counts are restored when its task has ended."""
 
 import pytest
 
@@ -70,18 +70,18 @@ def test_migrates_with_the_newer_revision_when_an_update_goes_forward(asked):
     assert planned == PlannedCommand(["upgrade-schema"], NEWER)
 
 
-def test_goes_forward_when_an_older_image_is_deployed(asked):
-    """A deployment registers a newer revision whatever its image: the image itself refuses."""
+def test_migrates_when_an_older_image_is_deployed(asked):
+    """A deployment always registers a newer revision; an older image itself refuses."""
     planned = plan(asked(f"{FAMILY}:11", NEWER), "", InMemoryUpgradeNotes([NEWER]))
     assert planned == PlannedCommand(["upgrade-schema"], f"{FAMILY}:11")
 
 
-def test_goes_back_with_the_newer_revision_when_cloudformation_rolls_back(asked):
+def test_restores_with_the_newer_revision_when_cloudformation_rolls_back(asked):
     planned = plan(asked(OLDER, NEWER), "", InMemoryUpgradeNotes([NEWER]))
     assert planned == PlannedCommand(["restore-schema"], NEWER)
 
 
-def test_starts_nothing_when_the_image_rolled_back_never_migrated(asked):
+def test_starts_nothing_when_the_image_that_is_rolled_back_never_migrated(asked):
     assert plan(asked(OLDER, NEWER), "", InMemoryUpgradeNotes([OLDER])) is None
 
 
@@ -109,21 +109,21 @@ def test_counts_come_back_when_the_task_has_ended():
     assert notes.noted is None
 
 
-def test_a_count_stays_when_somebody_has_set_it_meanwhile():
+def test_a_count_stays_when_it_was_set_in_the_meantime():
     notes = InMemoryUpgradeNotes(noted=QuiescedServices(TASK, {SCHEDULER: 2}, "v1"))
     services = InMemoryServices({SCHEDULER: 1})
     assert restore_services(stopped(), notes, services) == ()
     assert services.counts == {SCHEDULER: 1}
 
 
-def test_nothing_comes_back_when_the_rollback_has_taken_over():
+def test_no_count_comes_back_when_the_rollback_has_taken_over():
     notes = InMemoryUpgradeNotes(noted=QuiescedServices("another task", {SCHEDULER: 2}, "v1"))
     services = InMemoryServices({SCHEDULER: 0})
     assert restore_services(stopped(), notes, services) == ()
     assert services.counts == {SCHEDULER: 0}
 
 
-def test_the_services_are_stopped_again_when_the_rollback_takes_over_that_moment():
+def test_the_services_are_stopped_again_when_the_rollback_takes_over_at_that_moment():
     notes = InMemoryUpgradeNotes(noted=QuiescedServices(TASK, {SCHEDULER: 2}, "v1"))
     notes.taken_over = True
     services = InMemoryServices({SCHEDULER: 0})

@@ -1,4 +1,4 @@
-"""The fleet's adapters: what they send to AWS and what they make of the answers."""
+"""The fleets' adapters: their requests to AWS and how they read the answers."""
 
 import io
 import json
@@ -25,7 +25,7 @@ from shared.worker_fleets import WorkerSize
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 DEFINITIONS = "arn:aws:ecs:us-east-1:111122223333:task-definition/"
 MISSING = "ResourceNotFoundException"
-# What every worker is told.
+# The overrides that every worker gets.
 IDLE = {
     "containerOverrides": [
         {
@@ -110,7 +110,7 @@ def stub_launch(stubber, count, token, response):
     )
 
 
-def test_reads_all_three_counts_when_asked_for_the_depth(stub):
+def test_depth_has_all_three_counts(stub):
     client, stubber = stub("sqs")
     names = [
         "ApproximateNumberOfMessages",
@@ -125,7 +125,7 @@ def test_reads_all_three_counts_when_asked_for_the_depth(stub):
     assert SqsWorkQueue(client, "url").depth() == QueueDepth(visible=3, in_flight=2, delayed=1)
 
 
-def test_lists_the_workers_of_all_pages_and_revisions_when_asked_for_active_ones(ecs):
+def test_lists_active_workers_of_all_pages_and_revisions(ecs):
     workers, stubber = ecs
     pending = task("c", lastStatus="PENDING", taskDefinitionArn=f"{DEFINITIONS}airflow-worker:8")
     del pending["startedAt"]
@@ -163,7 +163,7 @@ def test_launches_in_batches_of_ten_when_more_are_wanted(ecs):
     assert result.failures == []
 
 
-def test_tells_started_and_failed_when_ecs_starts_a_part(ecs):
+def test_returns_started_and_failed_workers_when_ecs_starts_some(ecs):
     workers, stubber = ecs
     stub_launch(
         stubber,
@@ -210,14 +210,14 @@ def test_gives_up_a_launch_after_half_a_minute_when_it_is_denied(stub):
     assert waits == [5, 10, 15]
 
 
-def test_leaves_it_to_the_other_when_another_look_launches_at_this_moment(ecs):
+def test_starts_nothing_when_another_call_launches_at_this_moment(ecs):
     workers, stubber = ecs
     stubber.add_client_error("run_task", "ConflictException")
     result = workers.launch(Launch("token", 2, at=0.0), "airflow-worker:7")
     assert (result.started, result.failures) == ([], [])
 
 
-def test_asks_for_spot_alone_when_a_launch_is_on_spot(ecs):
+def test_uses_only_spot_when_a_launch_is_on_spot(ecs):
     workers, stubber = ecs
     failures = [{"reason": "Capacity is unavailable at this time. Please try again later"}]
     stubber.add_response(
@@ -238,7 +238,7 @@ def test_asks_for_spot_alone_when_a_launch_is_on_spot(ecs):
     assert (list(result.started), result.spot_refused) == (["a"], True)
 
 
-def test_tells_a_worker_how_long_to_wait_when_it_is_early_or_fills_the_minimum(ecs):
+def test_passes_the_waits_of_a_worker_that_is_early_or_fills_the_minimum(ecs):
     workers, stubber = ecs
     values = {"WORKER_FIRST_TASK_SECONDS": "80", "WORKER_IDLE_TIMEOUT_SECONDS": "21600"}
     environment = [{"name": name, "value": value} for name, value in values.items()]
@@ -277,7 +277,7 @@ HEAVY = {
 }
 
 
-def test_says_a_fleets_own_queue_and_size_when_it_launches(heavy):
+def test_passes_the_fleets_queue_and_size(heavy):
     workers, stubber = heavy
     names = ("cluster", "networkConfiguration", "clientToken", "taskDefinition", "count",
              "propagateTags", "enableExecuteCommand", "launchType")  # fmt: skip
@@ -286,7 +286,7 @@ def test_says_a_fleets_own_queue_and_size_when_it_launches(heavy):
     workers.launch(Launch("token", 1, 0.0), "airflow-worker:7")
 
 
-def test_says_a_size_alone_when_the_default_fleet_has_one(stub):
+def test_passes_only_the_size_when_the_default_fleet_has_one(stub):
     client, stubber = stub("ecs")
     placement = TaskPlacement("cluster", ("subnet-1",), ("sg-1",), "ENABLED")
     definition = f"{DEFINITIONS}airflow-worker:7"
@@ -320,7 +320,7 @@ def test_lists_only_its_own_workers_when_there_are_several_fleets(ecs, heavy):
         assert [each.arn for each in workers.active()] == expected
 
 
-def test_sees_who_is_unfit_when_it_lists_the_workers(heavy):
+def test_lists_which_workers_are_outdated_unhealthy_or_standing(heavy):
     workers, stubber = heavy
     smaller = [{"name": "WORKER_SIZE", "value": "2048/16384/2"}]
     small = {"containerOverrides": [{"name": "worker", "environment": smaller}]}
@@ -340,7 +340,7 @@ def test_sees_who_is_unfit_when_it_lists_the_workers(heavy):
     assert [each.arn for each in seen if each.standing] == ["waits"]
 
 
-def test_is_content_when_a_worker_to_stop_is_forgotten(ecs):
+def test_ignores_that_a_worker_to_stop_no_longer_exists(ecs):
     workers, stubber = ecs
     stubber.add_response("stop_task", {}, {"cluster": "cluster", "task": "a", "reason": "The end"})
     stubber.add_client_error("stop_task", "InvalidParameterException", "task was not found.")
@@ -366,7 +366,7 @@ def test_reads_the_revision_when_it_was_written(stub):
     assert revision.get() == "airflow-worker:7"
 
 
-def test_knows_no_revision_when_none_was_written(stub):
+def test_returns_no_revision_when_none_was_written(stub):
     client, stubber = stub("s3")
     stubber.add_client_error("get_object", "NoSuchKey")
     assert S3CurrentRevision(client, "state").get() is None
@@ -375,7 +375,7 @@ def test_knows_no_revision_when_none_was_written(stub):
 ORDERS = {"current": "airflow-worker:7", "drain": {"default": ["b"], "heavy": ["c"]}}
 
 
-def test_names_a_fleets_workers_beside_those_of_others_when_they_shall_drain(stub):
+def test_names_a_fleets_workers_to_drain_and_keeps_those_of_other_fleets(stub):
     client, stubber = stub("s3")
     named = {**ORDERS, "drain": {"default": ["a", "b"], "heavy": ["c"]}}
     stubber.add_response("get_object", stored(ORDERS))
@@ -392,20 +392,20 @@ def test_names_a_fleets_workers_beside_those_of_others_when_they_shall_drain(stu
     S3CurrentRevision(client, "state").drain("default", ["b", "a"])
 
 
-def test_writes_nothing_when_they_are_named_already(stub):
+def test_writes_nothing_when_the_workers_are_already_named(stub):
     client, stubber = stub("s3")
     stubber.add_response("get_object", stored(ORDERS))
     S3CurrentRevision(client, "state").drain("heavy", ["c"])
 
 
-def test_names_nobody_when_nothing_was_deployed_yet(stub):
+def test_names_no_worker_before_the_first_deployment(stub):
     client, stubber = stub("s3")
     stubber.add_client_error("get_object", "NoSuchKey")
     S3CurrentRevision(client, "state").drain("heavy", ["c"])
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])
-def test_leaves_it_to_the_next_look_when_a_deployment_was_quicker(stub, code):
+def test_leaves_it_to_the_next_check_when_a_deployment_wrote_first(stub, code):
     client, stubber = stub("s3")
     stubber.add_response("get_object", stored(ORDERS))
     stubber.add_client_error("put_object", code)
@@ -437,7 +437,7 @@ DONE = {"ScheduleArn": "arn:schedule"}
 IN_A_MINUTE = NOW + timedelta(seconds=60)
 
 
-def test_makes_a_one_off_schedule_in_a_minute_when_there_is_none(tick):
+def test_creates_a_one_off_schedule_when_there_is_none(tick):
     schedule, stubber = tick
     stubber.add_response("create_schedule", DONE, SCHEDULE)
     schedule.ensure(IN_A_MINUTE)
@@ -466,7 +466,7 @@ def test_moves_the_schedule_when_it_has_fired_and_is_not_removed_yet(tick):
     schedule.ensure(IN_A_MINUTE)
 
 
-def test_makes_a_schedule_when_the_other_disappears_meanwhile(tick):
+def test_creates_a_schedule_when_the_other_disappears_in_the_meantime(tick):
     schedule, stubber = tick
     stubber.add_client_error("create_schedule", "ConflictException")
     stubber.add_client_error("get_schedule", MISSING)
@@ -486,7 +486,7 @@ def test_cancels_when_there_is_a_schedule_and_when_there_is_none(tick):
     schedule.cancel()
 
 
-def test_raises_when_the_schedule_cannot_be_made(tick):
+def test_raises_when_the_schedule_cannot_be_created(tick):
     schedule, stubber = tick
     stubber.add_client_error("create_schedule", "AccessDeniedException")
     with pytest.raises(AwsCallError, match="Could not create the tick"):
@@ -512,7 +512,7 @@ STATE = FleetState(
 )
 
 
-def test_reads_the_state_that_it_has_written_when_nobody_else_writes(stub):
+def test_state_survives_writing_and_reading(stub):
     client, stubber = stub("s3")
     place = {"Bucket": "state", "Key": "fleet/heavy/state.json"}
     body = json.dumps(STATE.to_json()).encode()
@@ -528,7 +528,7 @@ def test_reads_the_state_that_it_has_written_when_nobody_else_writes(stub):
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"])
-def test_refuses_to_store_a_state_when_somebody_else_has(code, stub):
+def test_refuses_to_store_a_state_when_another_call_has(code, stub):
     client, stubber = stub("s3")
     stubber.add_client_error("put_object", code)
     with pytest.raises(StateConflictError):
@@ -536,7 +536,7 @@ def test_refuses_to_store_a_state_when_somebody_else_has(code, stub):
 
 
 @pytest.mark.parametrize("damage", [[], "text", {"launches": [{"no": "launch"}]}, {"deaths": 3}])
-def test_begins_anew_in_its_place_when_the_state_is_damaged(damage, stub):
+def test_replaces_a_damaged_state_by_an_empty_one(damage, stub):
     client, stubber = stub("s3")
     stubber.add_response("get_object", stored(damage))
     assert S3FleetState(client, "state", "heavy").load() == (FleetState(), '"1"')
@@ -565,7 +565,7 @@ def test_reads_the_forecast_when_there_is_one(stub):
     "damage", [[], {}, {"published_at": 1, "runs": [{"due": 1}]},
                {"published_at": 1, "runs": [{"due": 1, "slots": -1}]}]
 )  # fmt: skip
-def test_foresees_nothing_when_the_forecast_is_damaged_or_missing(damage, stub):
+def test_forecast_is_empty_when_it_is_damaged_or_missing(damage, stub):
     client, stubber = stub("s3")
     stubber.add_response("get_object", stored(damage))
     stubber.add_client_error("get_object", "NoSuchKey")

@@ -9,7 +9,7 @@ from shared.aws.https_answer_channel import AnswerNotDeliveredError, HttpsAnswer
 
 
 class AnswerServer(HTTPServer):
-    """Answers with the given statuses, the last one for ever, and keeps what it was sent."""
+    """Answers with the given statuses, the last one for ever, and stores the requests."""
 
     def __init__(self, *statuses):
         self.statuses = list(statuses)
@@ -32,7 +32,7 @@ class AnswerHandler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *args):
-        """The test's output is not the place for it."""
+        """Keeps the server's log out of the test's output."""
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ def serve():
         server.server_close()
 
 
-def test_puts_the_body_without_a_content_type_when_all_is_well(serve):
+def test_puts_the_body_without_a_content_type(serve):
     server = serve(200)
     HttpsAnswerChannel().put(server.url, b"{}")
     # The URL was signed without a content type.
     assert server.received == [("/answer?X-Amz-Signature=SECRETSIGNATURE", "", b"{}")]
 
 
-def test_repeats_with_growing_waits_when_the_bucket_is_in_trouble(serve):
+def test_repeats_with_growing_waits_when_the_bucket_fails(serve):
     waits = []
     server = serve(503, 500, 200)
     HttpsAnswerChannel(waits.append).put(server.url, b"{}")
@@ -67,7 +67,7 @@ def test_repeats_with_growing_waits_when_the_bucket_is_in_trouble(serve):
     assert waits == [1, 2]
 
 
-def test_gives_up_and_tells_the_status_when_the_answer_is_never_taken(serve):
+def test_gives_up_and_reports_the_status_when_the_answer_is_never_accepted(serve):
     server = serve(403)
     with pytest.raises(AnswerNotDeliveredError, match=r"5 attempts.*HTTP status 403"):
         HttpsAnswerChannel(lambda seconds: None).put(server.url, b"{}")
@@ -83,7 +83,7 @@ def test_gives_up_and_tells_the_status_when_the_answer_is_never_taken(serve):
         "http://127.0.0.1:1/SECRET with spaces",
     ],
 )
-def test_never_tells_the_url_when_it_cannot_be_reached(url):
+def test_never_reports_the_url_when_it_cannot_be_reached(url):
     with pytest.raises(AnswerNotDeliveredError) as caught:
         HttpsAnswerChannel(lambda seconds: None).put(url, b"{}")
     error = caught.value

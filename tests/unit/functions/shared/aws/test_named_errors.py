@@ -1,4 +1,4 @@
-"""AWS errors with a name."""
+"""The translation of botocore's errors."""
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -37,6 +37,6 @@ def test_raises_the_general_error_when_aws_cannot_be_reached():
         raise EndpointConnectionError(endpoint_url="https://nowhere.example")
 
 
-def test_leaves_other_errors_alone_when_they_are_not_of_aws():
+def test_does_not_translate_other_errors():
     with pytest.raises(ZeroDivisionError), named_errors("get it"):
         raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""Custom resources: every request is answered, once, and nobody else learns how."""
+"""Custom resources: every request is answered once, and the response URL stays secret."""
 
 import json
 
@@ -140,7 +140,7 @@ def test_takes_the_logical_id_when_there_is_no_physical_id_yet(event):
     assert CustomResourceRequest.from_event(event).physical_resource_id == "Thing"
 
 
-def test_survives_storing_when_turned_into_an_event_and_back(request_):
+def test_request_survives_storing(request_):
     stored = json.loads(json.dumps(request_.to_event()))
     assert CustomResourceRequest.from_event(stored) == request_
 
@@ -155,7 +155,7 @@ def test_never_shows_the_response_url_when_printed_or_logged(request_, channel, 
     assert "SECRETSIGNATURE" not in shown
 
 
-def test_recognises_a_request_when_it_has_a_type_and_a_response_url(event):
+def test_recognizes_a_request_by_its_type_and_response_url(event):
     assert is_custom_resource_event(event)
     assert not is_custom_resource_event({"source": "tick"})
 
@@ -171,10 +171,10 @@ def test_fits_the_body_and_keeps_both_ends_when_the_reason_is_long(character, le
     assert shown.endswith(" The last line.")
     if shown != reason:
         assert " […] " in shown
-        # Nothing more would have fitted.
+        # Nothing more would fit.
         assert len(body) > MAX_BODY_BYTES - 16
 
 
-def test_raises_when_even_no_reason_would_make_it_fit():
+def test_raises_when_it_does_not_fit_even_without_a_reason():
     with pytest.raises(AnswerTooLargeError):
         response_body({"Data": "x" * MAX_BODY_BYTES}, "")

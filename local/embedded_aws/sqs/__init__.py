@@ -1,0 +1,1 @@
+"""SQS: queues of a template."""
