@@ -36,9 +36,10 @@ def test_delete_keeps_only_what_it_names(deployed: Deployed):
 def _secret_of(deployed: Deployed, variable: str) -> str:
     """The secret from which the scheduler gets this variable."""
     described = deployed.workspace.client("ecs").describe_task_definition(
-        taskDefinition=f"{stack_name()}-scheduler"
+        taskDefinition=f"{stack_name()}-control-plane"
     )
-    (container,) = described["taskDefinition"]["containerDefinitions"]
+    containers = described["taskDefinition"]["containerDefinitions"]
+    (container,) = [each for each in containers if each["name"] == "scheduler"]
     (arn,) = [one["valueFrom"] for one in container["secrets"] if one["name"] == variable]
     return str(arn)
 

@@ -9,19 +9,22 @@ import json
 import os
 import subprocess
 import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from botocore.exceptions import ClientError
-from plain_workers import Arrivals, PlainWorkers, WorkerSettings
+from plain_workers import CPU, MEMORY, Arrivals, PlainWorkers, WorkerSettings
 
 from commands.steps import wait_until
-from commands.workspace import REGION, ROOT, Workspace
+from commands.workspace import ROOT, Workspace
+from scale_workers.fleet_state import FleetState
 
 STATE_KEY = "fleet/default/state.json"
-CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+CAPABILITIES = ["CAPABILITY_IAM"]
 ARN = "arn:aws:{}:us-east-1:000000000000:{}"
 # The scaler is killed once, before or after its call of RunTask.
 KILLED = """
@@ -79,10 +82,11 @@ def forget_announcements(s3: Any, bucket: str) -> None:
     def done() -> bool:
         try:
             found = s3.get_object(**place)
-            state = json.load(found["Body"]) | {"announced": [], "launches": []}
+            state = FleetState.from_json(json.load(found["Body"]))
+            body = json.dumps(replace(state, announced=(), launches=()).to_json()).encode()
             # Do not overwrite what the scaler has stored meanwhile: its launch count must not
             # decrease.
-            s3.put_object(**place, Body=json.dumps(state).encode(), IfMatch=found["ETag"])
+            s3.put_object(**place, Body=body, IfMatch=found["ETag"])
         except s3.exceptions.NoSuchKey:
             return True
         except ClientError:
@@ -93,46 +97,64 @@ def forget_announcements(s3: Any, bucket: str) -> None:
 
 
 class SmallFleet:
-    """A stack of the fleet's template; the tests create the resources that it needs."""
+    """A stack of the fleet's template; the tests create the resources that it needs.
+
+    `fleets` describes by queue what differs from the class's workers, as WorkerFleets does.
+    """
 
     def __init__(
-        self, workspace: Workspace, folder: Path, settings: WorkerSettings, **parameters: str
+        self,
+        workspace: Workspace,
+        folder: Path,
+        settings: WorkerSettings,
+        fleets: Mapping[str, Mapping[str, Any]] | None = None,
+        **parameters: str,
     ) -> None:
+        self._settings = settings
         self.plain = PlainWorkers(workspace, folder, settings)
         self.good = self.plain.register()
         self._folder = folder
         self._function = f"{self.plain.name}-scale-workers"
-        self._stack = f"{self.plain.name}-workers"
+        self._stack = f"{self.plain.name}-fleet"
         self.plain.client("s3").put_object(Bucket=self.plain.name, Key="code", Body=bundle())
-        text = (ROOT / "nested" / "workers.yaml").read_text()
-        alarms = (ROOT / "nested" / "queue-alarms.yaml").read_bytes()
-        self.plain.client("s3").put_object(Bucket=self.plain.name, Key="alarms", Body=alarms)
-        place = f"https://s3.{REGION}.amazonaws.com/{self.plain.name}/alarms"
-        self._template = text.replace(
-            "CodeUri: ../functions/", f"CodeUri: s3://{self.plain.name}/code"
-        ).replace("TemplateURL: queue-alarms.yaml", f"TemplateURL: {place}")
+        text = (ROOT / "nested" / "fleet.yaml").read_text()
+        # As `sam package` writes it.
+        place = f"Code: {{S3Bucket: {self.plain.name}, S3Key: code}}"
+        self._template = text.replace("Code: ../functions/", place)
         self._parameters = {
             "RootStackName": self.plain.name,
-            "ClusterArn": ARN.format("ecs", f"cluster/{self.plain.name}"),
-            "ClusterName": self.plain.name,
             "TaskSubnetIds": "subnet-1",
             "TaskSecurityGroupId": "sg-1",
             "AssignPublicIp": "DISABLED",
             "StateBucketName": self.plain.name,
             "WorkerQueueUrl": self.plain.queue_url,
-            "WorkerQueueArn": ARN.format("sqs", self.plain.name),
-            "WorkerQueueName": self.plain.name,
             "NotificationTopicArn": ARN.format("sns", "topic"),
             "WorkerTaskDefinitionArn": self.good,
             "WorkerTaskRoleArn": ARN.format("iam", "role/worker"),
             "WorkerExecutionRoleArn": ARN.format("iam", "role/execution"),
-            "WorkerConcurrency": str(settings.concurrency),
+            "WorkerSize": f"{CPU}/{MEMORY}/{settings.concurrency}",
+            "WorkerMaxCount": "5",
+            "WorkerAheadMaxCount": "0",
+            "WorkerQueueNames": "",
+            "WorkerFleets": self.worker_fleets(fleets),
+            "LogDays": "14",
             **parameters,
         }
         self._change("create", "stack_create_complete")
 
-    def deploy(self, **parameters: str) -> None:
+    def worker_fleets(self, fleets: Mapping[str, Mapping[str, Any]] | None = None) -> str:
+        """WorkerFleets in which the workers of every queue idle as long as the settings say."""
+        idle = {"idleTimeoutSeconds": self._settings.idle_seconds}
+        return json.dumps(
+            {queue: {**idle, **each} for queue, each in {"default": {}, **(fleets or {})}.items()}
+        )
+
+    def deploy(
+        self, fleets: Mapping[str, Mapping[str, Any]] | None = None, **parameters: str
+    ) -> None:
         """Update the stack like a deployment."""
+        if fleets is not None:
+            parameters["WorkerFleets"] = self.worker_fleets(fleets)
         self._parameters |= parameters
         self._change("update", "stack_update_complete")
 
@@ -173,7 +195,7 @@ class SmallFleet:
     ) -> "subprocess.Popen[str]":
         """Publish messages and wake the scaler up like the scheduler."""
         plan: Arrivals = list(arrivals)
-        return self.plain.publish(plan, self._function, queue)
+        return self.plain.publish(plan, wake_up=True, queue=queue)
 
     def wait_for_runs(self, count: int, seconds: float) -> None:
         wait_until(lambda: len(self.plain.runs()) >= count, seconds, f"{count} runs")

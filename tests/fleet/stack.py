@@ -21,7 +21,8 @@ DAG_ID = "fleet_probe"
 FUNCTION = f"{stack_name()}-scale-workers"
 FAMILY = f"{stack_name()}-worker"
 # Two slots per worker, so that three tasks need two workers; a worker exits as early as allowed.
-PARAMETERS = {"WorkerMaxCount": "3", "WorkerConcurrency": "2", "WorkerIdleTimeoutSeconds": "20"}
+FLEET = {"size": "1024/4096/2", "idleTimeoutSeconds": 20}
+PARAMETERS = {"WorkerMaxCount": "3", "WorkerFleets": json.dumps({"default": FLEET})}
 ORDERS_KEY = "fleet/drain.json"
 
 
@@ -103,7 +104,7 @@ class Stack:
     def tries(self, run_id: str) -> list[dict[str, Any]]:
         """The records that the run's task wrote, one for each try."""
         lines = self.runs_file.read_text().splitlines() if self.runs_file.exists() else []
-        return [said for said in map(json.loads, lines) if said["run"] == run_id]
+        return [record for record in map(json.loads, lines) if record["run"] == run_id]
 
     # --- workers ---
 
@@ -136,13 +137,6 @@ class Stack:
 
         wait_until(gone, seconds, "the end of the last worker", interval=0.5)
 
-    @property
-    def settings_of_worker(self) -> dict[str, str]:
-        """The environment of the worker's latest revision."""
-        found = self.client("ecs").describe_task_definition(taskDefinition=FAMILY)
-        (container,) = found["taskDefinition"]["containerDefinitions"]
-        return {each["name"]: each["value"] for each in container["environment"]}
-
     def worker_log(self, worker: dict[str, Any]) -> str:
         described = self.client("ecs").describe_task_definition(
             taskDefinition=worker["taskDefinitionArn"]
@@ -150,7 +144,7 @@ class Stack:
         (container,) = described["taskDefinition"]["containerDefinitions"]
         events = self.client("logs").get_log_events(
             logGroupName=container["logConfiguration"]["options"]["awslogs-group"],
-            logStreamName=f"worker/airflow/{worker['taskArn'].rsplit('/', 1)[-1]}",
+            logStreamName=f"worker/worker/{worker['taskArn'].rsplit('/', 1)[-1]}",
             startFromHead=True,
         )["events"]
         return "\n".join(event["message"] for event in events)

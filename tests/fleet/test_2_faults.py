@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from commands.steps import wait_until
 from commands.workspace import Workspace
 from tests.fleet.small_fleet import NOTHING_WRONG, SmallFleet, scaler_files
 
-SHIPPED = WorkerSettings(concurrency=2, idle_seconds=30)
-# Exits soon, for tests that are not about idling.
-BRISK = WorkerSettings(concurrency=2, idle_seconds=3, poll_seconds=2)
+SHIPPED = WorkerSettings(concurrency=2, idle_seconds=20)
+# Exits as soon as a fleet allows, for tests that are not about idling.
+BRISK = WorkerSettings(concurrency=2, idle_seconds=20, poll_seconds=2)
 Facts = dict[str, Any]
 
 
@@ -82,7 +81,7 @@ def crash_loop(workspace: Workspace, folder: Path) -> Facts:
 
 
 def minimum(workspace: Workspace, folder: Path) -> Facts:
-    fleet = SmallFleet(workspace, folder, BRISK, WorkerMinCount="1", WorkerMaxCount="3")
+    fleet = SmallFleet(workspace, folder, BRISK, {"default": {"minCount": 1}}, WorkerMaxCount="3")
     # A burst starts more workers than the minimum; they exit, and one standing worker starts.
     fleet.publish(*[(0, 3.0)] * 6).wait()
     fleet.wait_for_runs(6, 240)
@@ -91,30 +90,30 @@ def minimum(workspace: Workspace, folder: Path) -> Facts:
         240, "the burst's workers to exit, and one to stay", interval=1,
     )  # fmt: skip
     launched = len(fleet.plain.tasks())
-    # More than ten times the idle timeout, with a tick in between.
-    time.sleep(75)
+    # More than ten times the idle timeout, with ticks in between.
+    time.sleep(10 * BRISK.idle_seconds + 5)
     facts = {
         "workers of the burst": launched,
         "launched while idle": len(fleet.plain.tasks()) - launched,
         "workers while idle": len(fleet.plain.active()),
         **fleet.counts(),
     }
-    fleet.deploy(WorkerMinCount="0")
+    fleet.deploy({"default": {"minCount": 0}})
     return facts
 
 
 def _stands(task: dict[str, Any]) -> bool:
     """Whether a worker was started with an idle timeout of hours."""
-    told = task["overrides"].get("containerOverrides", [])
+    overrides = task["overrides"].get("containerOverrides", [])
     return any(
         each["name"] == "WORKER_IDLE_TIMEOUT_SECONDS" and int(each["value"]) > 3600
-        for container in told
+        for container in overrides
         for each in container.get("environment", [])
     )
 
 
 def deployment(workspace: Workspace, folder: Path) -> Facts:
-    fleet = SmallFleet(workspace, folder, replace(BRISK, idle_seconds=20))
+    fleet = SmallFleet(workspace, folder, BRISK)
     fleet.publish((0, 90)).wait()
     fleet.wait_for_runs(1, 180)
     (old,) = fleet.plain.active()

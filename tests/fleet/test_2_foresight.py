@@ -18,7 +18,7 @@ from commands.workspace import Workspace
 from tests.fleet.small_fleet import NOTHING_WRONG, SmallFleet
 
 # A worker that was not started ahead would exit long before the run is due.
-BRISK = WorkerSettings(concurrency=2, idle_seconds=3, poll_seconds=2)
+BRISK = WorkerSettings(concurrency=2, idle_seconds=20, poll_seconds=2)
 # The assumed launch time on a stack without launches, and the time from there to the first poll.
 USUAL_LAUNCH_SECONDS = 85
 # From a message to its start when a worker polls.
@@ -30,7 +30,7 @@ def fleet(workspace: Workspace, tmp_path: Path) -> SmallFleet:
     return SmallFleet(workspace, tmp_path, BRISK, WorkerAheadMaxCount="3", WorkerMaxCount="5")
 
 
-def announce(fleet: SmallFleet, *runs: Mapping[str, object]) -> None:
+def publish_forecast(fleet: SmallFleet, *runs: Mapping[str, object]) -> None:
     forecast = {"published_at": time.time(), "runs": list(runs)}
     fleet.plain.client("s3").put_object(
         Bucket=fleet.plain.name, Key="fleet/forecast.json", Body=json.dumps(forecast).encode()
@@ -43,7 +43,7 @@ def announce(fleet: SmallFleet, *runs: Mapping[str, object]) -> None:
 def test_workers_wait_for_a_run_when_it_is_forecast(fleet: SmallFleet) -> None:
     # Due so late that the first call is too early, and a tick must come in time.
     due = time.time() + USUAL_LAUNCH_SECONDS + 80
-    announce(fleet, {"due": due, "slots": 3, "queue": "default"})
+    publish_forecast(fleet, {"due": due, "slots": 3, "queue": "default"})
     wait_until(fleet.plain.active, 120, "workers started ahead")
     wait_until(lambda: time.time() >= due, 200, "the due time", interval=0.2)
 
@@ -67,7 +67,7 @@ def test_workers_wait_for_a_run_when_it_is_forecast(fleet: SmallFleet) -> None:
 def test_cost_is_bounded_when_a_forecast_run_does_not_come(fleet: SmallFleet) -> None:
     due = time.time() + 25
     # Far more than the three workers that may be started ahead, and a queue without a fleet.
-    announce(
+    publish_forecast(
         fleet,
         {"due": due, "slots": 1000, "queue": "default"},
         {"due": due, "slots": 1000, "queue": "elsewhere"},

@@ -15,7 +15,7 @@ from commands.steps import wait_until
 from commands.workspace import Workspace
 from tests.fleet.small_fleet import SmallFleet
 
-BRISK = WorkerSettings(concurrency=2, idle_seconds=3, poll_seconds=2)
+BRISK = WorkerSettings(concurrency=2, idle_seconds=20, poll_seconds=2)
 PATIENT = WorkerSettings(concurrency=2, idle_seconds=600, poll_seconds=2)
 CHECK = {
     "command": ["CMD", "python", "-m", "airflow_on_fargate.health", "worker"],
@@ -25,10 +25,8 @@ CHECK = {
 
 @pytest.fixture
 def fleet(workspace: Workspace, tmp_path: Path) -> SmallFleet:
-    fleets = {"heavy": {"cpu": 1024, "memoryMib": 2048, "concurrency": 1, "maxCount": 2}}
-    return SmallFleet(
-        workspace, tmp_path, BRISK, WorkerQueueNames="heavy", WorkerFleets=json.dumps(fleets)
-    )
+    fleets = {"heavy": {"size": "1024/2048/1", "maxCount": 2}}
+    return SmallFleet(workspace, tmp_path, BRISK, fleets, WorkerQueueNames="heavy")
 
 
 def test_second_queue_is_only_served_by_its_own_fleet(fleet: SmallFleet) -> None:
@@ -56,11 +54,11 @@ def test_floor_keeps_a_worker_that_drains_when_the_floor_ends(fleet: SmallFleet)
         "days": "mon-sun", "from": (end - timedelta(hours=1)).strftime("%H:%M"),
         "to": end.strftime("%H:%M"), "timezone": "UTC", "workers": 1,
     }  # fmt: skip
-    fleet.deploy(WorkerFleets=json.dumps({"heavy": {"concurrency": 1, "floors": [floor]}}))
+    fleet.deploy({"heavy": {"size": "256/512/1", "floors": [floor]}})
     wait_until(fleet.plain.active, 30, "the floor's worker")
     (worker,) = fleet.plain.active()
     assert worker["startedBy"] == "heavy"
-    # It idles until the floor ends; other workers may idle for three seconds.
+    # It idles until the floor ends; other workers may idle for twenty seconds.
     wait_until(lambda: time.time() > end.timestamp() - 5, 150, "the floor's end", interval=1)
     assert [each["taskArn"] for each in fleet.plain.active()] == [worker["taskArn"]]
     fleet.wait_for_no_worker(150)
@@ -74,8 +72,7 @@ def test_worker_of_another_size_finishes_and_exits(fleet: SmallFleet) -> None:
     fleet.publish((0, 25), queue="heavy").wait()
     fleet.wait_for_runs(1, 60)
     (small,) = fleet.plain.active()
-    large = {"cpu": 2048, "memoryMib": 4096, "concurrency": 1, "maxCount": 2}
-    fleet.deploy(WorkerFleets=json.dumps({"heavy": large}))
+    fleet.deploy({"heavy": {"size": "2048/4096/1", "maxCount": 2}})
     fleet.publish((0, 1), queue="heavy").wait()
     fleet.wait_for_runs(2, 60)
     fleet.wait_for_no_worker(90)
@@ -125,7 +122,7 @@ def test_hanging_worker_is_stopped_and_another_serves(workspace: Workspace, tmp_
 
 def freeze(workspace: Workspace, task_arn: str) -> None:
     """Stop the event loop of its main process."""
-    folder = workspace.state_dir / "tasks" / task_arn.rsplit("/", 1)[-1]
+    folder = workspace.state_dir / "tasks" / task_arn.rsplit("/", 1)[-1] / "worker"
     found = [each for each in psutil.process_iter() if running_in(each, folder)]
     first = min(found, key=lambda each: each.create_time())
     first.send_signal(signal.SIGSTOP)

@@ -5,6 +5,7 @@ The learned launch times are removed before the second run, so that its workers 
 as on a new stack, and not within the few seconds that a launch takes here.
 """
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from botocore.exceptions import ClientError
 from commands.steps import wait_until
 from tests.fleet.measures import seconds_of
 from tests.fleet.small_fleet import STATE_KEY
-from tests.fleet.stack import Stack
+from tests.fleet.stack import FLEET, Stack
 
 DAG = Path(__file__).parent / "dags" / "fleet_foresight.py"
 DAG_ID = "fleet_foresight"
@@ -26,7 +27,9 @@ TASKS, WORKERS = 3, 2
 
 def test_workers_wait_for_a_run_when_it_is_due(stack: Stack) -> None:
     assert _forecast(stack) is None
-    stack.deploy(WorkerAheadMaxCount="3", WorkerConcurrency="2", WorkerIdleTimeoutSeconds="20")
+    # In the smallest class the scheduler publishes no forecast.
+    fleet = {**FLEET, "aheadMaxCount": 3}
+    stack.deploy(EnvironmentClass="small", WorkerFleets=json.dumps({"default": fleet}))
     stack.wait_for_no_worker(240)
     _unpause(stack)
 

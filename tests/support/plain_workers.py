@@ -1,8 +1,8 @@
 """Real workers on the embedded AWS without the rest of Airflow.
 
-Airflow's own `celery worker` with the in-image package runs as ECS tasks. The queue is like that of
-the template, and the publisher works like the scheduler. Only the task that the workers run is a
-plain Celery task, which writes a line for each of its runs.
+Airflow's own `celery worker` with the in-image package runs as ECS tasks. The queues have the names
+and the visibility timeout of the template, and the publisher works like the scheduler. Only the
+task that the workers run is a plain Celery task, which writes a line for each of its runs.
 """
 
 import json
@@ -21,7 +21,8 @@ from commands.workspace import REGION, ROOT, Workspace, venv_python
 
 LOOP = ROOT / "tests" / "fleet" / "loop"
 NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "assignPublicIp": "DISABLED"}}
-CONTAINER = "airflow"
+CONTAINER = "worker"
+CPU, MEMORY = "256", "512"
 DEPTH = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 # (seconds to wait before it, seconds that the task takes)
 Arrivals = list[tuple[float, float]]
@@ -57,9 +58,12 @@ class PlainWorkers:
         self.client("ecs").create_cluster(clusterName=self.name)
         # A message that an exiting worker takes with it stays invisible for this time.
         attributes = {"VisibilityTimeout": "43200"}
-        self.client("sqs").create_queue(QueueName=f"{self.name}-queue-heavy", Attributes=attributes)
-        queue = self.client("sqs").create_queue(QueueName=self.name, Attributes=attributes)
-        self.queue_url: str = queue["QueueUrl"]
+        self.queue_url = ""
+        for name in ("heavy", "default"):
+            queue = self.client("sqs").create_queue(
+                QueueName=f"{self.name}-queue-{name}", Attributes=attributes
+            )
+            self.queue_url = queue["QueueUrl"]
 
     def client(self, service: str) -> Any:
         return self._clients.setdefault(service, self.workspace.client(service))
@@ -89,7 +93,7 @@ class PlainWorkers:
         }
         answer = self.client("ecs").register_task_definition(
             family=self.family, networkMode="awsvpc", requiresCompatibilities=["FARGATE"],
-            cpu="256", memory="512", containerDefinitions=[described | container],
+            cpu=CPU, memory=MEMORY, containerDefinitions=[described | container],
         )  # fmt: skip
         arn: str = answer["taskDefinition"]["taskDefinitionArn"]
         return arn
@@ -147,12 +151,10 @@ class PlainWorkers:
     # --- messages ---
 
     def publish(
-        self, arrivals: Arrivals, scaler: str = "", queue: str = "default"
+        self, arrivals: Arrivals, *, wake_up: bool = False, queue: str = "default"
     ) -> subprocess.Popen[str]:
-        """Publish like Airflow's scheduler and wake up the function `scaler` like it."""
-        environment = self._publisher_environment()
-        if scaler:
-            environment["WORKER_SCALER_FUNCTION_NAME"] = scaler
+        """Publish like Airflow's scheduler, and wake the scaler up like it if there is one."""
+        environment = self._publisher_environment(wake_up)
         with self._sent.open("a") as sent, self._sent.with_suffix(".errors").open("a") as errors:
             publisher = subprocess.Popen(
                 [venv_python("airflow"), LOOP / "loop_publisher.py", str(len(self.sent())), queue],
@@ -191,20 +193,20 @@ class PlainWorkers:
             "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "loop_tasks.CELERY_CONFIG",
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+sqlite:///{self._folder / self.name}.results",
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(self._settings.concurrency),
-            f"{transport}REGION": REGION,
             f"{transport}WAIT_TIME_SECONDS": str(self._settings.poll_seconds),
             "WORKER_QUEUE_URL": self.queue_url,
             "WORKER_QUEUE_NAMES": "heavy",
             "STACK_NAME": self.name,
+            "COMPONENT": "worker",
         }
         if self._settings.life_cycle:
-            environment["WORKER_DRAIN_OBJECT"] = f"s3://{self.name}/fleet/drain.json"
+            environment["STATE_BUCKET_NAME"] = self.name
             environment["WORKER_IDLE_TIMEOUT_SECONDS"] = str(self._settings.idle_seconds)
         else:
             environment["LOOP_WITHOUT_LIFE_CYCLE"] = "yes"
         return environment
 
-    def _publisher_environment(self) -> dict[str, str]:
+    def _publisher_environment(self, wake_up: bool) -> dict[str, str]:
         from airflow_on_fargate import configuration
 
         environment = {
@@ -212,6 +214,8 @@ class PlainWorkers:
             "AIRFLOW_HOME": str(self._folder / f"{self.name}.home"),
             **self.workspace.aws_environment(),
             **self._environment(),
+            # Only a scheduler wakes up the scaler.
+            "COMPONENT": "scheduler" if wake_up else "command",
         }
         configuration.apply(environment)
         return environment

@@ -28,9 +28,14 @@ with DAG(dag_id="fleet_probe", schedule=None, max_active_runs=200):
     def probe() -> None:
         context: Any = get_current_context()
         given, attempt = context["dag_run"].conf, context["ti"].try_number
-        said = {"run": context["run_id"], "try": attempt, "at": time.time(), "worker": worker_id()}
+        record = {
+            "run": context["run_id"],
+            "try": attempt,
+            "at": time.time(),
+            "worker": worker_id(),
+        }
         with open(given["runs"], "a") as runs:
-            runs.write(json.dumps(said) + "\n")
+            runs.write(json.dumps(record) + "\n")
         time.sleep(given["seconds"][min(attempt, len(given["seconds"])) - 1])
 
     probe()
