@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def deploy(workspace: Workspace, steps: Steps, overrides: dict[str, str] | None 
     parameters = {**_profile_parameters(workspace), **(overrides or {})}
     pairs = [f"{name}={quoted(value)}" for name, value in parameters.items()]
     done = threading.Event()
+    begun = datetime.now(UTC)
     watcher = threading.Thread(target=_watch, args=(workspace, steps, done), daemon=True)
     watcher.start()
     try:
@@ -61,7 +63,7 @@ def deploy(workspace: Workspace, steps: Steps, overrides: dict[str, str] | None 
             "--parameter-overrides", *pairs,
         )  # fmt: skip
     except CommandError as error:
-        reasons = failure_reasons(workspace)
+        reasons = failure_reasons(workspace, begun)
         raise CommandError("\n".join([str(error), *reasons])) from None
     finally:
         done.set()
@@ -94,9 +96,11 @@ def all_stacks(workspace: Workspace) -> list[dict[str, Any]]:
     return sorted(stacks, key=lambda s: s["CreationTime"])
 
 
-def failure_reasons(workspace: Workspace) -> list[str]:
-    """Why resources failed, from the events of the root and the nested stacks, oldest first."""
+def failure_reasons(workspace: Workspace, since: datetime) -> list[str]:
+    """Why resources failed since then, from the events of all stacks, oldest first."""
     reasons = []
+    # The embedded AWS stamps events with whole seconds.
+    since = since.replace(microsecond=0)
     client = workspace.client("cloudformation")
     try:
         stacks = [s["StackId"] for s in client.list_stacks()["StackSummaries"]]
@@ -105,7 +109,8 @@ def failure_reasons(workspace: Workspace) -> list[str]:
     for stack in stacks:
         for event in client.describe_stack_events(StackName=stack)["StackEvents"]:
             reason = event.get("ResourceStatusReason", "")
-            if event["ResourceStatus"].endswith("FAILED") and reason:
+            failed = event["ResourceStatus"].endswith("FAILED")
+            if failed and reason and event["Timestamp"] >= since:
                 reasons.append((event["Timestamp"], f"{event['LogicalResourceId']}: {reason}"))
     return list(dict.fromkeys(text for _, text in sorted(reasons)))[:12]
 
@@ -118,13 +123,14 @@ def delete(workspace: Workspace) -> set[str]:
     """
     client = workspace.client("cloudformation")
     stack_id = client.describe_stacks(StackName=stack_name())["Stacks"][0]["StackId"]
+    begun = datetime.now(UTC)
     client.delete_stack(StackName=stack_id)
     try:
         client.get_waiter("stack_delete_complete").wait(
             StackName=stack_id, WaiterConfig={"Delay": 1, "MaxAttempts": 600}
         )
     except WaiterError as error:
-        raise CommandError("\n".join([str(error), *failure_reasons(workspace)])) from None
+        raise CommandError("\n".join([str(error), *failure_reasons(workspace, begun)])) from None
     # By their ids: CloudFormation does not find deleted stacks by name.
     summaries = client.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"]
     return {

@@ -31,6 +31,7 @@ def test_control_plane_is_one_task_of_three_containers(stack: Stack) -> None:
 def test_old_version_serves_when_a_service_fails_after_the_migration(stack: Stack) -> None:
     reasons = stack.fail_to_deploy(Edition("airflow", CURRENT.lock, BROKEN_SCHEDULER))
 
+    assert "ControlPlaneService: " in reasons
     assert "Circuit Breaker" in reasons
     _assert_the_old_version_serves(stack)
 

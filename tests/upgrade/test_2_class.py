@@ -1,6 +1,6 @@
 """The class changes on the running stack, and with it the shape of the control plane.
 
-The same image before and after: nothing but the sizes and the services changes.
+The image stays the same: only the sizes and the services change.
 """
 
 import io
@@ -9,11 +9,29 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from commands.airflow_image import CURRENT
+from commands import airflow_image, smoke
+from commands.airflow_image import CURRENT, Edition
 from commands.status import status
-from tests.upgrade.conftest import SHAPES, Stack
+from tests.upgrade.conftest import BROKEN_SCHEDULER, SHAPES, Stack
 
 DATABASE_CLASSES = {"micro": "db.t4g.micro", "small": "db.t4g.small"}
+
+
+def test_compact_control_plane_serves_when_the_change_of_the_class_fails(stack: Stack) -> None:
+    stack.bring_to(CURRENT, "micro")
+
+    stack.environment_class = "small"
+    reasons = stack.fail_to_deploy(Edition("airflow", CURRENT.lock, BROKEN_SCHEDULER))
+    stack.environment_class = "micro"
+
+    assert "SchedulerService: " in reasons
+    assert "Circuit Breaker" in reasons
+    assert stack.status() == "UPDATE_ROLLBACK_COMPLETE"
+    assert stack.serves()
+    assert stack.images() == {airflow_image.uri(CURRENT)}
+    assert stack.database()["DBInstanceClass"] == DATABASE_CLASSES["micro"]
+    smoke.wait_healthy(stack.outputs)
+    stack.run("smoke_classic")
 
 
 @pytest.mark.parametrize(

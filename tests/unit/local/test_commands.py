@@ -6,12 +6,14 @@ import shutil
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
 
-from commands import emulator
+from commands import deployment, emulator
 from commands.airflow_api import AirflowApi
 from commands.env import variable_name
 from commands.status import task_lines
@@ -152,3 +154,29 @@ def test_status_lists_the_containers_of_a_task_with_their_health():
         ["s-worker:3", "RUNNING", "HEALTHY"],
         ["worker", "RUNNING"],
     ]
+
+
+def test_reasons_of_a_failed_deployment_leave_out_earlier_ones():
+    begun = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
+
+    def event(seconds: float, status: str, reason: str) -> dict[str, object]:
+        return {
+            "Timestamp": begun + timedelta(seconds=seconds),
+            "LogicalResourceId": "SchedulerService",
+            "ResourceStatus": status,
+            "ResourceStatusReason": reason,
+        }
+
+    events = [
+        event(20, "UPDATE_FAILED", "second"),
+        event(10, "UPDATE_IN_PROGRESS", "no failure"),
+        # Stamped with the second in which the deployment began.
+        event(-0.6, "UPDATE_FAILED", "first"),
+        *(event(-60 - number, "UPDATE_FAILED", f"earlier {number}") for number in range(20)),
+    ]
+    client = SimpleNamespace(
+        list_stacks=lambda: {"StackSummaries": [{"StackId": "one"}]},
+        describe_stack_events=lambda StackName: {"StackEvents": events},
+    )
+    found = deployment.failure_reasons(SimpleNamespace(client=lambda service: client), begun)
+    assert found == ["SchedulerService: first", "SchedulerService: second"]
