@@ -1,7 +1,8 @@
-"""Reports about releases that only Airflow can write, stored beside the releases in S3.
+"""Reports about releases, stored beside the releases in S3.
 
-The dag-processor in the image writes them, the publisher reads them. A report was true when it was
-written; S3 has the date. The reader decides whether that is recent enough.
+The dag-processor in the image writes what only Airflow knows, and the publisher reads it. Such a
+report was true when it was written; S3 has the date. The reader decides whether that is recent
+enough. The publisher writes one report for people: which files stay out of a release.
 """
 
 import json
@@ -10,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from .release_manifest import ReleaseFormatError, check_release_id
+from .release_manifest import ReleaseFormatError, ReleaseManifest, check_release_id
 
 SCHEMA = 1
 IMPORT_ERRORS_SUFFIX = ".import-errors.json"
@@ -26,6 +27,23 @@ def environment_key(release_prefix: str) -> str:
 
 def import_errors_key(release_prefix: str, release: str) -> str:
     return f"{release_prefix}{release}{IMPORT_ERRORS_SUFFIX}"
+
+
+def exclusions_key(release_prefix: str, release: str) -> str:
+    return f"{release_prefix}{release}.exclusions.json"
+
+
+def exclusion_report(manifest: ReleaseManifest) -> bytes:
+    """The report of the files that stay out of a release, for people and pipelines.
+
+    Programs of this project read the same from the manifest.
+    """
+    exclusions = [
+        {"path": each.path, "line": each.line, "reason": each.reason, "kept": each.kept or None}
+        for each in manifest.exclusions
+    ]
+    document = {"schema": SCHEMA, "release": manifest.release, "exclusions": exclusions}
+    return json.dumps(document, indent=2).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +77,10 @@ class InUseReport:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentReport:
-    """The top-level names that can be imported where DAGs are parsed."""
+    """The names that can be imported where DAGs are parsed.
+
+    Top-level names, and the providers' packages with their dots (`airflow.providers.amazon`).
+    """
 
     packages: frozenset[str]
 

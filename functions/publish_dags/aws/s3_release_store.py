@@ -19,6 +19,8 @@ from contracts.release_reports import (
     EnvironmentReport,
     ImportErrorReport,
     environment_key,
+    exclusion_report,
+    exclusions_key,
     import_errors_key,
 )
 from publish_dags.ports import (
@@ -87,7 +89,10 @@ class S3ReleaseStore:
         self._add(archive_key(self._prefix, name), pack({"schema": 1}, blobs))
 
     def add(self, release: StoredRelease) -> None:
-        key = manifest_key(self._prefix, release.manifest.release)
+        name = release.manifest.release
+        if release.manifest.exclusions:
+            self._add(exclusions_key(self._prefix, name), exclusion_report(release.manifest))
+        key = manifest_key(self._prefix, name)
         self._add(key, pack(release.manifest.as_document(), release.delta))
 
     def _add(self, key: str, body: bytes) -> None:

@@ -10,7 +10,7 @@ IMPORT = "from airflow.sdk import DAG, dag\nfrom airflow import models\n"
 @pytest.mark.parametrize(
     "text",
     [
-        'DAG("sales")',
+        'dag = DAG("sales")',
         'x = DAG(dag_id="sales")',
         'x: DAG = models.DAG("sales", schedule=None)',
         'with DAG("sales") as d:\n    pass',
