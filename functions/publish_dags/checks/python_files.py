@@ -83,7 +83,11 @@ def might_hold_a_dag(source: bytes) -> bool:
 
 def _decode(source: bytes) -> str:
     """The file's encoding, if all of it can be decoded: the parser skips comments."""
-    encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+    except SyntaxError:
+        # Of a file that compiles: invalid UTF-8 in the first two lines.
+        encoding = "utf-8"
     source.decode(encoding)
     return encoding.removesuffix("-sig")
 
