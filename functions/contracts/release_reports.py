@@ -2,7 +2,7 @@
 
 The dag-processor in the image writes what only Airflow knows, and the publisher reads it. Such a
 report was true when it was written; S3 has the date. The reader decides whether that is recent
-enough. The publisher writes one report for people: which files stay out of a release.
+enough. The publisher writes which files stay out of a release, and the dag-processor reads that.
 """
 
 import json
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from .release_manifest import ReleaseFormatError, ReleaseManifest, check_release_id
+from .release_manifest import Exclusion, ReleaseFormatError, check_release_id
 
 SCHEMA = 1
 IMPORT_ERRORS_SUFFIX = ".import-errors.json"
@@ -33,17 +33,35 @@ def exclusions_key(release_prefix: str, release: str) -> str:
     return f"{release_prefix}{release}.exclusions.json"
 
 
-def exclusion_report(manifest: ReleaseManifest) -> bytes:
-    """The report of the files that stay out of a release, for people and pipelines.
+@dataclass(frozen=True, slots=True)
+class ExclusionReport:
+    """The files that were uploaded but are not part of a release.
 
-    Programs of this project read the same from the manifest.
+    The dag-processor shows them as import errors. A release without such files has no report.
     """
-    exclusions = [
-        {"path": each.path, "line": each.line, "reason": each.reason, "kept": each.kept or None}
-        for each in manifest.exclusions
-    ]
-    document = {"schema": SCHEMA, "release": manifest.release, "exclusions": exclusions}
-    return json.dumps(document, indent=2).encode()
+
+    release: str
+    exclusions: tuple[Exclusion, ...]
+
+    def to_bytes(self) -> bytes:
+        exclusions = [
+            {"path": each.path, "line": each.line, "reason": each.reason, "kept": each.kept or None}
+            for each in self.exclusions
+        ]
+        document = {"schema": SCHEMA, "release": self.release, "exclusions": exclusions}
+        return json.dumps(document, indent=2).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "ExclusionReport":
+        document = _document(data, "report of files that stay out")
+        try:
+            exclusions = tuple(
+                Exclusion(each["path"], each["reason"], each["line"], each["kept"] or "")
+                for each in document["exclusions"]
+            )
+            return cls(document["release"], exclusions)
+        except (KeyError, TypeError) as error:
+            raise ReleaseFormatError(f"The report of files that stay out: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from contracts.release_manifest import (
 from contracts.release_pack import Pack, PackFormatError, pack
 from contracts.release_reports import (
     EnvironmentReport,
+    ExclusionReport,
     ImportErrorReport,
     environment_key,
-    exclusion_report,
     exclusions_key,
     import_errors_key,
 )
@@ -90,8 +90,9 @@ class S3ReleaseStore:
 
     def add(self, release: StoredRelease) -> None:
         name = release.manifest.release
-        if release.manifest.exclusions:
-            self._add(exclusions_key(self._prefix, name), exclusion_report(release.manifest))
+        if exclusions := release.manifest.exclusions:
+            report = ExclusionReport(name, exclusions)
+            self._add(exclusions_key(self._prefix, name), report.to_bytes())
         key = manifest_key(self._prefix, name)
         self._add(key, pack(release.manifest.as_document(), release.delta))
 
