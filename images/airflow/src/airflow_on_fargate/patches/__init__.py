@@ -17,7 +17,14 @@ from typing import Any, Final
 # Component -> the modules of this package that it applies before it starts.
 BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
     "api-server": ("run_creation", "load_balancer_requests"),
-    "dag-processor": ("callback_statistics", "overtaken_parses"),
+    "dag-processor": (
+        "callback_statistics",
+        "overtaken_parses",
+        "recording_failures",
+        "parse_failures",
+        "parse_logs",
+        "folder_scan",
+    ),
     "worker": ("failed_polls", "request_limits", "log_upload"),
 }
 
