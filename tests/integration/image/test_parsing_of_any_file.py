@@ -109,6 +109,15 @@ FAULTS: dict[str, tuple[str, str]] = {
 HEALTHY = [f"healthy_{number}" for number in range(12)]
 # Its log file's name would have 256 and 259 bytes. Two bytes per character in the second.
 LONG_NAMES = {"long_name": "n" * 249 + ".py", "longest_name": "é" * 126 + ".py"}
+# DAGs that open a file beside them, by the paths of the examples of Airflow and MWAA.
+CONFIGURED = {
+    "uses_dags_folder": "conf.get('core', 'dags_folder')",
+    "uses_airflow_home": "os.path.join(os.environ['AIRFLOW_HOME'], 'dags')",
+}
+READING = (
+    "import os\nfrom airflow.configuration import conf\n"
+    "assert open(os.path.join({}, 'cfg.yaml')).read() == 'a: 1'"
+)
 
 
 def encrypted_archive() -> bytes:
@@ -185,6 +194,9 @@ def test_each_fault_is_an_import_error_and_healthy_files_run(
         (folder / f"{name}.py").write_text(dag(name))
     for dag_id, name in LONG_NAMES.items():
         (folder / name).write_text(dag(dag_id))
+    (folder / "cfg.yaml").write_text("a: 1")
+    for dag_id, expression in CONFIGURED.items():
+        (folder / f"{dag_id}.py").write_text(dag(dag_id, before=READING.format(expression)))
     (folder / "encrypted.zip").write_bytes(encrypted_archive())
     (folder / ".airflowignore").write_bytes(b"# caf\xe9\n!\nignored*\n")
     (folder / "ignored.py").write_text(dag("ignored"))
@@ -200,7 +212,7 @@ def test_each_fault_is_an_import_error_and_healthy_files_run(
     }
     assert wrong == {}
     runs = {"stale": False, "tasks": ["only"]}
-    assert found["dags"] == dict.fromkeys([*HEALTHY, *LONG_NAMES], runs)
+    assert found["dags"] == dict.fromkeys([*HEALTHY, *LONG_NAMES, *CONFIGURED], runs)
     assert found["logs"] == []
 
 
