@@ -244,16 +244,51 @@ def _child_changes(
     old_values = stack.get("_resolved_params", {})
     template = engine._apply_transforms(engine._parse_template(body), given, old_values)
     values = engine._resolve_parameters(template, given, old_values)
+    changes = _differences(stack, template, values)
+    # A value that is not known may turn out to be the old one.
+    expected = {
+        name: old_values.get(name, value) if value.get("Value") == KNOWN_AFTER_APPLY else value
+        for name, value in values.items()
+    }
+    certain = {
+        change["ResourceChange"]["LogicalResourceId"]
+        for change in _differences(stack, template, expected)
+        if change["ResourceChange"].get("Replacement") == "True"
+    }
+    for change in changes:
+        resource = change["ResourceChange"]
+        if resource.get("Replacement") == "True" and resource["LogicalResourceId"] not in certain:
+            resource["Replacement"] = "Conditional"
+    return template, values, changes
+
+
+def _differences(
+    stack: dict[str, Any], template: dict[str, Any], values: dict[str, Any]
+) -> list[dict[str, Any]]:
     names = (stack.get("StackName", ""), stack.get("StackId", ""))
-    old_template = stack.get("_template", {})
-    old = changesets._resolve_props_for_diff(old_template, old_values, *names)
-    new = changesets._resolve_props_for_diff(template, values, *names)
+    old_template, old_values = stack.get("_template", {}), stack.get("_resolved_params", {})
     changed = {
         name for name, value in values.items()
         if old_values.get(name, {}).get("Value") != value.get("Value")
     }  # fmt: skip
-    changes = stack_engine._diff_resources(old, new, stack.get("_resources"), template, changed)
-    return template, values, changes
+    made, wanted = _made(old_template, old_values), _made(template, values)
+    old = changesets._resolve_props_for_diff(made, old_values, *names)
+    new = changesets._resolve_props_for_diff(wanted, values, *names)
+    found: list[dict[str, Any]] = stack_engine._diff_resources(
+        old, new, stack.get("_resources"), wanted, changed
+    )
+    return found
+
+
+def _made(template: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """The template with only those resources whose conditions hold."""
+    conditions = engine._evaluate_conditions(template, values)
+    resources = {
+        logical_id: resource
+        for logical_id, resource in template.get("Resources", {}).items()
+        if conditions.get(resource.get("Condition"), True)
+    }
+    return {**template, "Resources": resources}
 
 
 def _mention(
