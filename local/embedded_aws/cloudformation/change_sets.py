@@ -98,8 +98,9 @@ def _drop_children(root_id: str) -> None:
 def _add_children(parent: ChangeSet, root_id: str) -> None:
     """Create a change set for each nested stack of the parent's new template."""
     stack = stack_named(parent["StackId"]) or {}
-    if parent["Status"] == "FAILED":  # the parent has no changes; a child may have some
-        parent["Changes"] = []
+    if parent["ChangeSetId"] == root_id and parent["ChangeSetType"] == "UPDATE":
+        # ministack's own list leaves out what only a condition adds or removes.
+        parent["Changes"] = _differences(stack, parent["_template"], parent["_resolved_params"])
     # What a changed nested stack gives out is known only when it has been updated.
     changed: set[str] = set()
     for logical_id in _in_order(parent):
