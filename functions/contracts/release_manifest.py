@@ -33,8 +33,8 @@ class ReleaseFormatError(ValueError):
 class ReleaseFile:
     """One file of a release. The fields after the size save the publisher reading the file again.
 
-    `etag` is S3's ETag of the content, `dags` maps the DAGs found in it to lines. A file that an
-    .airflowignore file excludes has not been checked.
+    `etag` is S3's ETag of the content, `dags` maps the DAGs found in it to lines. `checked` is
+    false for a file that has a problem and that Airflow does not parse.
     """
 
     sha256: str
@@ -55,6 +55,36 @@ class ReleaseFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A file that was uploaded but is not part of the release, and why.
+
+    `path` is what the user calls it, which need not be a valid path: display it, never open it.
+    `kept` is the release whose version of the file this release contains instead, if any. `etag`
+    and `dags` save the publisher reading the file again.
+    """
+
+    path: str
+    reason: str
+    line: int | None = None
+    kept: str = ""
+    etag: str = ""
+    dags: Mapping[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        place = self.path if self.line is None else f"{self.path}, line {self.line}"
+        return f"{place}: {self.reason}; {self.consequence}"
+
+    @property
+    def consequence(self) -> str:
+        if self.kept:
+            return f"the file's version of release {self.kept} stays live"
+        return "the file is not in the release"
+
+    def as_document(self) -> dict[str, Any]:
+        return {key: value for key, value in asdict(self).items() if value or key == "reason"}
+
+
+@dataclass(frozen=True, slots=True)
 class Archive:
     """An object that contains most of a release's files; `size` is their size uncompressed."""
 
@@ -66,9 +96,12 @@ class Archive:
 class ReleaseManifest:
     """All files of one release, by their path relative to the DAGs folder.
 
-    Files that the archive lacks travel with the manifest. The rest is the publisher's memory, so
-    that it need not read a file to look at another: `ignore_files` are the texts of .airflowignore
-    files, `imports` the packages that each file asks for, by line.
+    Files that the archive lacks travel with the manifest. `exclusions` are files that were uploaded
+    with the others but stay out. The rest is the publisher's memory, so that it need not read a
+    file to look at another: `ignore_files` are the texts of .airflowignore files, `imports` the
+    packages that each file asks for, by line. `scripts` are the Python files in which Airflow looks
+    for no DAG, each with its problem if it does not compile. `checks` is the version of the checks
+    that found all this.
     """
 
     release: str
@@ -76,10 +109,18 @@ class ReleaseManifest:
     archive: Archive | None = None
     ignore_files: Mapping[str, str] = field(default_factory=dict)
     imports: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    exclusions: tuple[Exclusion, ...] = ()
+    scripts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    checks: int = 1
 
     @property
     def content_hash(self) -> str:
-        return content_hash({path: file.sha256 for path, file in self.files.items()})
+        """Of the files and of what is said about the files that stay out."""
+        hashes = {path: file.sha256 for path, file in self.files.items()}
+        if self.exclusions:
+            # No file has this name: a path cannot contain a null byte.
+            hashes["\0excluded"] = content_hash({str(each): "" for each in self.exclusions})
+        return content_hash(hashes)
 
     def as_document(self) -> dict[str, Any]:
         return {
@@ -88,6 +129,9 @@ class ReleaseManifest:
             "archive": asdict(self.archive) if self.archive else None,
             "ignore_files": dict(self.ignore_files),
             "imports": {path: dict(names) for path, names in sorted(self.imports.items())},
+            "exclusions": [each.as_document() for each in self.exclusions],
+            "scripts": dict(sorted(self.scripts.items())),
+            "checks": self.checks,
             "files": {path: file.as_document() for path, file in sorted(self.files.items())},
         }
 
@@ -103,6 +147,9 @@ class ReleaseManifest:
                 ignore_files=dict(document["ignore_files"]),
                 # Earlier publishers did not write them.
                 imports=dict(document.get("imports", {})),
+                exclusions=tuple(Exclusion(**each) for each in document.get("exclusions", ())),
+                scripts=dict(document.get("scripts", {})),
+                checks=int(document.get("checks", 1)),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ReleaseFormatError(
@@ -196,7 +243,7 @@ def path_problems(paths: Mapping[str, object]) -> dict[str, str]:
     """
     problems = {}
     for path in paths:
-        problem = _path_problem(path)
+        problem = path_problem(path)
         if problem is None and (folder := _folder_that_is_a_file(path, paths)):
             problem = f"is in {folder!r}, which is also a file"
         if problem:
@@ -204,7 +251,14 @@ def path_problems(paths: Mapping[str, object]) -> dict[str, str]:
     return problems
 
 
-def _path_problem(path: str) -> str | None:
+def printable(text: str) -> str:
+    """The text with control characters and lone surrogates escaped, for logs and a database."""
+    escaped = _CONTROL_CHARACTER.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+    return escaped.encode("utf-8", "backslashreplace").decode()
+
+
+def path_problem(path: str) -> str | None:
+    """Why no file of a release can have this path, whatever the others are."""
     if path.startswith("/"):
         return "starts with a slash"
     if "\\" in path:

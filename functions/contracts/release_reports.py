@@ -1,7 +1,8 @@
-"""Reports about releases that only Airflow can write, stored beside the releases in S3.
+"""Reports about releases, stored beside the releases in S3.
 
-The dag-processor in the image writes them, the publisher reads them. A report was true when it was
-written; S3 has the date. The reader decides whether that is recent enough.
+The dag-processor in the image writes what only Airflow knows, and the publisher reads it. Such a
+report was true when it was written; S3 has the date. The reader decides whether that is recent
+enough. The publisher writes which files stay out of a release, and the dag-processor reads that.
 """
 
 import json
@@ -10,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from .release_manifest import ReleaseFormatError, check_release_id
+from .release_manifest import Exclusion, ReleaseFormatError, check_release_id
 
 SCHEMA = 1
 IMPORT_ERRORS_SUFFIX = ".import-errors.json"
@@ -26,6 +27,41 @@ def environment_key(release_prefix: str) -> str:
 
 def import_errors_key(release_prefix: str, release: str) -> str:
     return f"{release_prefix}{release}{IMPORT_ERRORS_SUFFIX}"
+
+
+def exclusions_key(release_prefix: str, release: str) -> str:
+    return f"{release_prefix}{release}.exclusions.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ExclusionReport:
+    """The files that were uploaded but are not part of a release.
+
+    The dag-processor shows them as import errors. A release without such files has no report.
+    """
+
+    release: str
+    exclusions: tuple[Exclusion, ...]
+
+    def to_bytes(self) -> bytes:
+        exclusions = [
+            {"path": each.path, "line": each.line, "reason": each.reason, "kept": each.kept or None}
+            for each in self.exclusions
+        ]
+        document = {"schema": SCHEMA, "release": self.release, "exclusions": exclusions}
+        return json.dumps(document, indent=2).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "ExclusionReport":
+        document = _document(data, "report of files that stay out")
+        try:
+            exclusions = tuple(
+                Exclusion(each["path"], each["reason"], each["line"], each["kept"] or "")
+                for each in document["exclusions"]
+            )
+            return cls(document["release"], exclusions)
+        except (KeyError, TypeError) as error:
+            raise ReleaseFormatError(f"The report of files that stay out: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +95,10 @@ class InUseReport:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentReport:
-    """The top-level names that can be imported where DAGs are parsed."""
+    """The names that can be imported where DAGs are parsed.
+
+    Top-level names, and the providers' packages with their dots (`airflow.providers.amazon`).
+    """
 
     packages: frozenset[str]
 

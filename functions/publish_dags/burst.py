@@ -65,4 +65,6 @@ class BurstPublisher:
         sight = self.publisher.look()
         if sight.new_upload is not None:
             return True
-        return sight.new_folder and self.publisher.releases.refused_folder() != sight.folder.mark
+        return sight.new_folder and self.publisher.releases.refused_folder() != (
+            self.publisher.refusal_mark(sight)
+        )

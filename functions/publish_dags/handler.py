@@ -28,6 +28,9 @@ from shared.observability import Event, MetricName, Telemetry, UnknownEventError
 _CHANGES = ("Object Created", "Object Deleted")
 _MAX_HISTORY = 100
 
+# In the answer and the log; the report beside the release contains all of them.
+_NAMED_EXCLUSIONS = 200
+
 
 @observed
 def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[str, Any]:
@@ -63,6 +66,7 @@ class _Call:
             releases=self._releases,
             limits=settings.limits,
             now=lambda: datetime.now(UTC),
+            strict=settings.strict,
         )
 
     def publish(self, by: str, again: bool = True) -> dict[str, Any]:
@@ -131,21 +135,24 @@ class _Call:
             "filesRead": publication.files_read,
             "problems": [str(problem) for problem in publication.problems],
             "warnings": [str(problem) for problem in publication.warnings],
+            "excludedFiles": len(publication.exclusions),
+            "excluded": [str(each) for each in publication.exclusions[:_NAMED_EXCLUSIONS]],
         }
         stack = self._settings.stack_name
         if publication.outcome is Outcome.REFUSED and not publication.known:
             telemetry.logger.error("Refused the files", **result)
             telemetry.count(MetricName.RELEASES_REFUSED)
             self._notify(messages.of_refusal(stack, publication.release, publication.problems))
-        elif publication.warnings:
+        elif publication.warnings or publication.exclusions:
             telemetry.logger.warning("Checked the bucket", **result)
         else:
             telemetry.logger.info("Checked the bucket", **result)
         if publication.outcome is Outcome.PUBLISHED:
             telemetry.count(MetricName.RELEASES_PUBLISHED)
             telemetry.count(MetricName.RELEASE_WARNINGS, len(publication.warnings))
-        if publication.new_warnings:
-            self._notify(messages.of_warnings(stack, publication))
+            telemetry.count(MetricName.RELEASE_EXCLUSIONS, len(publication.exclusions))
+        if publication.new_warnings or publication.new_exclusions:
+            self._notify(messages.of_release(stack, publication))
         return result
 
     def _import_errors(self, release: str) -> dict[str, Any]:

@@ -6,9 +6,10 @@ import json
 from publish_dags.ports import SourceFile
 
 
-def is_no_file(path: str) -> bool:
+def is_no_file(path: str, size: int) -> bool:
     # The console creates empty objects for folders. Bytecode belongs to the machine that wrote it.
-    return path == "" or path.endswith("/") or "__pycache__" in path.split("/")
+    is_folder = path == "" or path.endswith("/")
+    return (is_folder and size == 0) or "__pycache__" in path.split("/")
 
 
 def listing_mark(files: list[SourceFile]) -> str:

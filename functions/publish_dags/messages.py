@@ -32,13 +32,16 @@ def of_refusal(stack: str, release: str | None, problems: Sequence[Problem]) -> 
     )
 
 
-def of_warnings(stack: str, publication: Publication) -> Message:
-    lines = _first([str(problem) for problem in publication.new_warnings])
-    return _message(
-        stack,
-        "DAG release with warnings",
-        [f"Release {publication.release} is current.", *lines],
-    )
+def of_release(stack: str, publication: Publication) -> Message:
+    """What is new about files that stay out, and new warnings."""
+    text = [f"Release {publication.release} is current."]
+    if excluded := publication.new_exclusions:
+        text += ["", "These files stay out:", *_first([str(each) for each in excluded])]
+        text.append(f"The full report: releases/{publication.release}.exclusions.json.")
+    if warnings := publication.new_warnings:
+        text += ["", "Warnings:", *_first([str(problem) for problem in warnings])]
+    subject = "DAG release without some files" if excluded else "DAG release with warnings"
+    return _message(stack, subject, text)
 
 
 def of_import_errors(stack: str, report: ImportErrorReport) -> Message:

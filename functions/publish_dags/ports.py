@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from contracts.release_manifest import Archive, ReleaseManifest, ReleasePointer
+from contracts.release_manifest import Archive, ReleaseManifest, ReleasePointer, printable
+from publish_dags.checks.problems import Problem
 
 
 class SourceChangedError(Exception):
@@ -33,12 +34,19 @@ class SourceFile:
 class SourceListing:
     """All files at one moment, a mark that changes when any of them changes, and the last change.
 
-    `changed_at` does not show deletions.
+    `changed_at` does not show deletions. `problems` are about files that cannot be read at all.
+    `prefix` is what the user sees in front of each path.
     """
 
     files: Sequence[SourceFile]
     mark: str
     changed_at: datetime | None = None
+    problems: Sequence[Problem] = ()
+    prefix: str = ""
+
+    def shown(self, path: str) -> str:
+        """The path as the user sees it."""
+        return printable(f"{self.prefix}{path}")
 
 
 @dataclass(frozen=True)

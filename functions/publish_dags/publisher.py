@@ -1,10 +1,11 @@
 """Publish the content of the bucket as a release: the DAGs folder, or the newest zip file.
 
 What to do depends only on the bucket's state, never on the event: events may come late, twice, in
-any order or not at all. A release contains all files or is refused: one bad file refuses the whole
-release, and the release before stays current. Everything is written before the pointer moves, and
-the pointer moves only if it is still the one that was read. So publishers may run at the same time
-and may be killed at any point.
+any order or not at all. A release contains what can be part of it; the other files stay out, with
+their last good versions in their place, and are reported. In strict mode one such file refuses the
+whole release, and the release before stays current. Everything is written before the pointer moves,
+and the pointer moves only if it is still the one that was read. So publishers may run at the same
+time and may be killed at any point.
 """
 
 from collections.abc import Callable
@@ -13,10 +14,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from contracts.release_manifest import ReleaseManifest, ReleasePointer, release_id
+from contracts.release_manifest import Exclusion, ReleaseManifest, ReleasePointer, release_id
 from publish_dags import release_storage as releasing
 from publish_dags.checks.examination import Examination, examine
-from publish_dags.checks.imports import missing, unresolved
+from publish_dags.checks.imports import imported_at_parsing, missing, unresolved
 from publish_dags.checks.limits import Limits
 from publish_dags.checks.problems import Problem, RefusedError
 from publish_dags.ports import (
@@ -52,7 +53,8 @@ class Outcome(StrEnum):
 class Publication:
     """The result of an attempt to publish. `release` is the current release afterwards.
 
-    `known` marks a refusal that was reported before. `new_warnings` are not in the history yet.
+    `known` marks a refusal that was reported before. `new_warnings` are not in the history yet, and
+    `new_exclusions` did not apply to the release before.
     """
 
     outcome: Outcome
@@ -62,6 +64,8 @@ class Publication:
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     new_warnings: tuple[Problem, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    new_exclusions: tuple[Exclusion, ...] = ()
     known: bool = False
 
 
@@ -110,6 +114,7 @@ class Publisher:
     releases: ReleaseStore
     limits: Limits
     now: Callable[[], datetime]
+    strict: bool = False
 
     def publish(self, by: str = "", again: bool = True) -> Publication:
         """Publish what is new; `again` also checks a folder again that was refused unchanged."""
@@ -124,6 +129,11 @@ class Publisher:
 
     def look(self) -> Sight:
         return Sight(self.releases.pointer(), self.source.list(), self.inbox.newest())
+
+    def refusal_mark(self, sight: Sight) -> str:
+        """Changes with everything on which it depends whether the folder is refused."""
+        mode = "strict" if self.strict else "forgiving"
+        return f"{mode} {self.limits.files} {self.limits.total_bytes} {sight.folder.mark}"
 
     def _attempt(self, by: str, again: bool) -> Publication:
         sight = self.look()
@@ -141,7 +151,7 @@ class Publisher:
                 # The refused change was undone.
                 self.releases.clear_refusal()
             return Publication(Outcome.UNCHANGED, sight.release, len(sight.folder.files))
-        if not again and self.releases.refused_folder() == sight.folder.mark:
+        if not again and self.releases.refused_folder() == self.refusal_mark(sight):
             return Publication(Outcome.REFUSED, sight.release, len(sight.folder.files), known=True)
         return self._publish_folder(sight, by)
 
@@ -163,7 +173,7 @@ class Publisher:
         try:
             publication = self._release(sight, self.source, sight.folder, "folder", by)
         except RefusedError as error:
-            report = {**self._report(sight, error), "folder": sight.folder.mark}
+            report = {**self._report(sight, error), "folder": self.refusal_mark(sight)}
             self.releases.report_refusal(report)
             files = len(sight.folder.files)
             return Publication(Outcome.REFUSED, sight.release, files, problems=error.problems)
@@ -175,34 +185,31 @@ class Publisher:
         self, sight: Sight, source: DagSource, listing: SourceListing, reason: str, by: str
     ) -> Publication:
         base = self._base(sight)
-        found = examine(source, listing, self.limits, base.manifest if base else None)
-        manifest = ReleaseManifest(
-            "", found.files, ignore_files=found.ignore_files, imports=found.imports
-        )
-        found.warnings += self._missing(found)
+        found = self._examine(source, listing, base)
+        manifest = found.manifest()
         moment = self.now()
         unchanged = base is not None and base.manifest.content_hash == manifest.content_hash
         if base is not None and unchanged:
             # The same content from another source: recorded, but no task has to load a release.
             release = base.manifest.release
         else:
-            release = release_id(moment, manifest.content_hash)
-            manifest = replace(manifest, release=release)
+            manifest = _named(manifest, moment)
             try:
                 releasing.store(self.releases, manifest, found.new, base)
             except NoSuchReleaseError:
-                # The unchanged files of the current release are lost: read all files.
-                found = replace(
-                    examine(source, listing, self.limits, None), warnings=found.warnings
-                )
+                # The unchanged files of the current release are lost: read all files. Versions of
+                # files that stayed in are lost, too.
+                found = self._examine(source, listing, None)
+                manifest = _named(found.manifest(), moment)
                 releasing.store(self.releases, manifest, found.new, None)
+            release = manifest.release
         pointer = ReleasePointer(
             release,
             published_at=moment.isoformat(timespec="seconds"),
             by=by,
             reason=reason,
             changes=releasing.changes(
-                base.manifest.files if base else {}, found.files, found.warnings
+                base.manifest.files if base else {}, manifest, found.warnings
             ),
             folder=sight.folder.mark,
             upload=sight.upload_mark,
@@ -212,6 +219,7 @@ class Publisher:
         outcome = Outcome.UNCHANGED if unchanged else Outcome.PUBLISHED
         said = sight.pointer.changes.get("warnings", ()) if sight.pointer else ()
         new = tuple(each for each in found.warnings if str(each) not in said)
+        former = {str(each) for each in base.manifest.exclusions} if base else set()
         return Publication(
             outcome,
             release,
@@ -220,11 +228,27 @@ class Publisher:
             warnings=tuple(found.warnings),
             # The pointer contains only the first warnings.
             new_warnings=new if len(said) < releasing.NAMED_WARNINGS else (),
+            exclusions=manifest.exclusions,
+            new_exclusions=tuple(each for each in manifest.exclusions if str(each) not in former),
         )
+
+    def _examine(
+        self, source: DagSource, listing: SourceListing, base: StoredRelease | None
+    ) -> Examination:
+        """What the release contains; RefusedError if there must not be one."""
+        found = examine(source, listing, self.limits, base.manifest if base else None)
+        if self.strict and found.problems:
+            raise RefusedError(found.problems)
+        if found.exclusions and not found.files and source is not self.source:
+            # A zip replaces the whole folder: a damaged one must not remove everything.
+            raise RefusedError(found.problems)
+        found.warnings += self._missing(found)
+        return found
 
     def _missing(self, found: Examination) -> list[Problem]:
         """Packages that the image does not have; none until Airflow has reported its packages."""
-        asked = unresolved(found.imports, found.files)
+        reached, _ = imported_at_parsing(found.imports, found.parsed)
+        asked = unresolved({path: found.imports[path] for path in reached}, found.files)
         environment = self.releases.environment() if asked else None
         return [] if environment is None else missing(asked, environment)
 
@@ -245,3 +269,7 @@ class Publisher:
             "current_release": sight.release,
             "problems": [problem.as_document() for problem in error.problems],
         }
+
+
+def _named(manifest: ReleaseManifest, moment: datetime) -> ReleaseManifest:
+    return replace(manifest, release=release_id(moment, manifest.content_hash))

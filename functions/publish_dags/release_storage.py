@@ -22,6 +22,7 @@ _SHARE = 4
 # The number of files in a history entry.
 _NAMED_PATHS = 50
 NAMED_WARNINGS = 20
+_NAMED_EXCLUSIONS = 20
 
 
 def store(
@@ -90,10 +91,11 @@ def _sizes(files: Mapping[str, ReleaseFile]) -> dict[str, int]:
 
 def changes(
     before: Mapping[str, ReleaseFile],
-    after: Mapping[str, ReleaseFile],
+    release: ReleaseManifest,
     warnings: Sequence[Problem] = (),
 ) -> dict[str, object]:
-    """A release's changes for the history: counts, the first paths, the first warnings."""
+    """A release's changes for the history: counts, the first paths, warnings and exclusions."""
+    after = release.files
     added = sorted(after.keys() - before.keys())
     removed = sorted(before.keys() - after.keys())
     changed = sorted(p for p in after.keys() & before.keys() if after[p].sha256 != before[p].sha256)
@@ -107,4 +109,7 @@ def changes(
     }
     if warnings:
         entry["warnings"] = [str(problem) for problem in warnings[:NAMED_WARNINGS]]
+    if release.exclusions:
+        entry["excludedFiles"] = len(release.exclusions)
+        entry["excluded"] = [str(each) for each in release.exclusions[:_NAMED_EXCLUSIONS]]
     return entry

@@ -13,6 +13,7 @@ class PublishDagsSettings:
     stack_name: str
     bucket_name: str
     limits: Limits
+    strict: bool
     releases_kept: int
     release_days: int
     notification_topic_arn: str
@@ -20,14 +21,15 @@ class PublishDagsSettings:
     @classmethod
     def from_environment(cls, values: Mapping[str, str]) -> "PublishDagsSettings":
         environment = Environment(values)
-        limits, problems = read_dag_releases(environment.text("DAG_RELEASES"))
+        described, problems = read_dag_releases(environment.text("DAG_RELEASES"))
         if problems:
             raise SettingError(" ".join(problems))
         return cls(
             stack_name=environment.text("STACK_NAME"),
             bucket_name=environment.text("DAG_BUCKET_NAME"),
-            limits=Limits.of_mib(limits.max_files, limits.max_mib),
-            releases_kept=limits.kept,
-            release_days=limits.kept_days,
+            limits=Limits.of_mib(described.max_files, described.max_mib),
+            strict=described.strict,
+            releases_kept=described.kept,
+            release_days=described.kept_days,
             notification_topic_arn=environment.text("NOTIFICATION_TOPIC_ARN"),
         )

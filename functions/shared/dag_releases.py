@@ -1,14 +1,19 @@
-"""DagReleases: how large a DAG release may be and how long releases are kept."""
+"""DagReleases: what a DAG release may contain and how long releases are kept."""
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from shared.json_parameters import JsonParameterError, is_whole_number, read_object
+
+FORGIVING = "forgiving"
+STRICT = "strict"
+_MODES = (FORGIVING, STRICT)
 
 
 @dataclass(frozen=True)
 class DagReleases:
-    """The limits. The defaults apply where the parameter says nothing."""
+    """The settings. The defaults apply where the parameter says nothing."""
 
     max_files: int = 20000
     # Of all files of a release together, and of a zip file.
@@ -17,6 +22,12 @@ class DagReleases:
     kept: int = 50
     # Days for which a release is kept after its last run has ended.
     kept_days: int = 30
+    # Whether one bad file refuses the whole release (strict) or only stays out (forgiving).
+    mode: str = FORGIVING
+
+    @property
+    def strict(self) -> bool:
+        return self.mode == STRICT
 
 
 # Key of the JSON object -> field, least, most.
@@ -26,21 +37,29 @@ _KEYS = {
     "kept": ("kept", 2, 10_000),
     "keptDays": ("kept_days", 0, 3650),
 }
+_MODE = "mode"
 
 
 def read_dag_releases(text: str) -> tuple[DagReleases, list[str]]:
-    """The limits, and all problems of the parameter."""
+    """The settings, and all problems of the parameter."""
     try:
         described = read_object("DagReleases", text)
     except JsonParameterError as error:
         return DagReleases(), [str(error)]
-    values: dict[str, int] = {}
+    values: dict[str, Any] = {}
     problems = []
     for key, value in described.items():
+        if key == _MODE:
+            if value in _MODES:
+                values[_MODE] = value
+            else:
+                problems.append(
+                    f"DagReleases.{_MODE} is {json.dumps(value)}: choose {FORGIVING} or {STRICT}."
+                )
+            continue
         if key not in _KEYS:
-            problems.append(
-                f"DagReleases contains the unknown key {key!r}: choose among {', '.join(_KEYS)}."
-            )
+            known = ", ".join([*_KEYS, _MODE])
+            problems.append(f"DagReleases contains the unknown key {key!r}: choose among {known}.")
             continue
         field, least, most = _KEYS[key]
         if is_whole_number(value, least, most):

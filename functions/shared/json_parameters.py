@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+# Of a value that cannot be read, so many characters on each side of the place are shown.
+_SHOWN = 30
+
 
 class JsonParameterError(Exception):
     """The parameter is not a JSON object; the message is one sentence for the user."""
@@ -28,7 +31,8 @@ def read_object(parameter: str, text: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise JsonParameterError(
             f"{parameter} is not valid JSON (line {error.lineno}, column {error.colno}: "
-            f"{error.msg}): correct it, or set it to {{}}."
+            f"{error.msg}). The value that arrived is {_shortened(text, error.pos)!r}: "
+            f"{_advice(parameter, text)}"
         ) from None
     except RecursionError:
         raise JsonParameterError(f"{parameter} is nested too deeply: set it to {{}}.") from None
@@ -37,6 +41,29 @@ def read_object(parameter: str, text: str) -> dict[str, Any]:
             f"{parameter} is not a JSON object: write {{…}}, or set it to {{}}."
         )
     return value
+
+
+def _shortened(text: str, position: int) -> str:
+    """The text around a position, with an ellipsis where it continues."""
+    start, end = max(0, position - _SHOWN), position + _SHOWN
+    return f"{'…' * (start > 0)}{text[start:end]}{'…' * (end < len(text))}"
+
+
+def _advice(parameter: str, text: str) -> str:
+    """How to correct a value that is not valid JSON.
+
+    `sam deploy --parameter-overrides` ends an unquoted value at its first double quote, so valid
+    JSON that was quoted for the shell only arrives as "{". CloudFormation refuses that by the
+    parameter's pattern; what arrives here has lost its quotes in the shell.
+    """
+    cut_off = not text.rstrip().endswith("}")
+    if text.lstrip().startswith("{") and ('"' not in text or cut_off):
+        return (
+            "its double quotes seem to be lost. After sam deploy --parameter-overrides, JSON needs "
+            f"quotes for SAM inside those for the shell: write {parameter}=\\''{{…}}'\\' with your "
+            "JSON in place of {…}."
+        )
+    return "correct it, or set it to {}."
 
 
 def is_whole_number(value: Any, least: int, most: int) -> bool:

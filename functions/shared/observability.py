@@ -38,6 +38,8 @@ class MetricName(StrEnum):
     RELEASES_REFUSED = "ReleasesRefused"
     RELEASES_PROMOTED = "ReleasesPromoted"
     RELEASE_WARNINGS = "ReleaseWarnings"
+    # Files that stay out of a release that was published.
+    RELEASE_EXCLUSIONS = "ReleaseExclusions"
     # Files of the current release that Airflow cannot import, emitted when the number changes.
     RELEASE_IMPORT_ERRORS = "ReleaseImportErrors"
     NOTIFICATIONS_FAILED = "NotificationsFailed"

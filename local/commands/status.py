@@ -4,20 +4,20 @@ from typing import Any
 
 from commands import deployment, emulator
 from commands.airflow_api import health
+from commands.stacks import own_stack
 from commands.workspace import Workspace
 
 
 def status(workspace: Workspace) -> None:
     """Print what is running."""
     if not emulator.is_running(workspace):
-        print("Nothing is running. `make up` starts everything.")
+        print(own_stack.absence(workspace))
         return
-    print(
-        f"Embedded AWS    {workspace.endpoint}   ({len(emulator.processes(workspace))} processes)"
-    )
+    count = len(emulator.processes(workspace))
+    print(f"Embedded AWS    {workspace.endpoint}   ({count} processes, {workspace.state_dir})")
     stacks = deployment.all_stacks(workspace)
     if not stacks:
-        print("No stack is deployed. `make up` deploys it.")
+        print(f"No stack is deployed. `{workspace.make('up')}` deploys it.")
         return
     print("\nStacks")
     for stack in stacks:

@@ -32,13 +32,13 @@ def up(workspace: Workspace) -> None:
             emulator.end(workspace)
         if isinstance(error, KeyboardInterrupt):
             raise CommandError(
-                "Interrupted; nothing is left running. `make up` starts again."
+                f"Interrupted; nothing is left running. `{workspace.make('up')}` starts again."
             ) from None
         if isinstance(error, CommandError):
             raise CommandError(f"{error}\n\nLogs: {workspace.state_dir}") from None
         raise
     steps.summary()
-    _say_what_next(workspace)
+    print(what_next(workspace, deployment.outputs(workspace)))
 
 
 def _deploy(workspace: Workspace, steps: Steps) -> None:
@@ -78,19 +78,19 @@ def _run(workspace: Workspace, steps: Steps) -> None:
         steps.detail(f"{count} logs")
 
 
-def _say_what_next(workspace: Workspace) -> None:
-    outputs = deployment.outputs(workspace)
+def what_next(workspace: Workspace, outputs: dict[str, str]) -> str:
+    """The address of Airflow, and commands to copy that mean this stack."""
     secret = outputs["AdminPasswordSecretArn"]
-    print(f"""
+    return f"""
 Airflow is at {outputs["AirflowUrl"]}   (user: {outputs["AdminUsername"]})
 
-  The password:   eval "$(make -s env)"; echo "$AIRFLOW_ADMIN_PASSWORD"
+  The password:   eval "$({workspace.make("-s env")})"; echo "$AIRFLOW_ADMIN_PASSWORD"
   as on AWS:      aws secretsmanager get-secret-value --secret-id {secret}
   Change a DAG:   edit dags/smoke_classic.py, then
                   aws s3 cp dags/smoke_classic.py s3://{outputs["DagBucketName"]}/dags/
-  What runs:      make status
-  Stop it all:    make down
-""")
+  What runs:      {workspace.make("status")}
+  Stop it all:    {workspace.make("down")}
+"""
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

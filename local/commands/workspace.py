@@ -1,8 +1,10 @@
 """Folders, ports, stack name and deployment settings on this machine."""
 
 import os
+import shlex
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,14 @@ from botocore.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
+STATE_DIR = ROOT / ".local"
+# The ports of a workspace: field, variable, default.
+PORTS = (
+    ("aws_port", "LOCAL_AWS_PORT", 4566),
+    ("ui_port", "LOCAL_UI_PORT", 8080),
+    ("https_port", "LOCAL_HTTPS_PORT", 8443),
+    ("database_port", "LOCAL_DATABASE_PORT", 5433),
+)
 
 
 class CommandError(Exception):
@@ -35,12 +45,38 @@ class Workspace:
             CommandError: a port is not a number between 1024 and 65535.
         """
         return cls(
-            state_dir=Path(os.environ.get("LOCAL_STATE_DIR") or ROOT / ".local").resolve(),
-            aws_port=_port("LOCAL_AWS_PORT", 4566),
-            ui_port=_port("LOCAL_UI_PORT", 8080),
-            https_port=_port("LOCAL_HTTPS_PORT", 8443),
-            database_port=_port("LOCAL_DATABASE_PORT", 5433),
+            state_dir=Path(os.environ.get("LOCAL_STATE_DIR") or STATE_DIR).resolve(),
+            **{field: _port(variable, default) for field, variable, default in PORTS},
         )
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The ports by the variables that set them."""
+        return {variable: getattr(self, field) for field, variable, _ in PORTS}
+
+    def with_ports(self, ports: Mapping[str, int]) -> "Workspace":
+        """This folder with other ports, by the variables that set them."""
+        changed = {**self.ports, **ports}
+        return Workspace(self.state_dir, *(changed[variable] for _, variable, _ in PORTS))
+
+    def in_folder(self, state_dir: Path) -> "Workspace":
+        """Another folder with these ports."""
+        return replace(self, state_dir=state_dir)
+
+    def make(self, target: str) -> str:
+        """A `make` command to copy, which means this workspace in any terminal.
+
+        It names the state folder, unless that is the checkout's own. Only `up` needs the ports: the
+        others read those of the running stack from that folder (`commands.stacks.own_stack`).
+        """
+        settings: dict[str, object] = {}
+        if target == "up":
+            defaults = {variable: default for _, variable, default in PORTS}
+            settings = {name: p for name, p in self.ports.items() if p != defaults[name]}
+        if self.state_dir != STATE_DIR.resolve():
+            settings["LOCAL_STATE_DIR"] = shlex.quote(str(self.state_dir))
+        words = [f"{name}={value}" for name, value in settings.items()]
+        return " ".join(["make", target, *words])
 
     @property
     def endpoint(self) -> str:

@@ -98,7 +98,7 @@ def test_second_up_changes_nothing_when_everything_runs(deployed: Deployed):
     done = deployed.machine.make("up")
 
     assert done.returncode == 0, done.stdout
-    assert "is deployed from these sources already" in done.stdout
+    assert "is already deployed from these sources" in done.stdout
     after = _update_times(deployed)
     assert after == before
     assert deployed.service_tasks() == tasks

@@ -47,7 +47,7 @@ def _secret_of(deployed: Deployed, variable: str) -> str:
 def test_down_ends_every_process(deployed: Deployed):
     done = deployed.machine.make("down")
     assert done.returncode == 0, done.stdout
-    assert "none is left" in done.stdout
+    assert "none are left" in done.stdout
     assert emulator.processes(deployed.workspace) == []
     # Not only by our own marker: no process names the state folder or uses a port.
     folder = str(deployed.workspace.state_dir)

@@ -23,7 +23,12 @@ LIMITS = Limits(files=20_000, total_bytes=64 * 1024 * 1024)
 
 
 def dag(dag_id: str, text: str = "") -> bytes:
-    return f'from airflow.sdk import DAG\n{text}\nDAG("{dag_id}")\n'.encode()
+    return f'from airflow.sdk import DAG\n{text}\ndag = DAG("{dag_id}")\n'.encode()
+
+
+def broken(line: int = 2) -> bytes:
+    """A DAG file that does not compile."""
+    return b"from airflow.sdk import DAG\n" + b"\n" * (line - 2) + b"def f(:\n"
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
@@ -37,8 +42,11 @@ def zipped(files: dict[str, bytes]) -> bytes:
 class DagFolder:
     """A bucket and publishers of its content."""
 
-    def __init__(self, s3: InMemoryS3 | None = None, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self, s3: InMemoryS3 | None = None, limits: Limits = LIMITS, strict: bool = False
+    ) -> None:
         self.s3 = s3 or InMemoryS3()
+        self.strict = strict
         self.limits = limits
 
     def publisher(self) -> Publisher:
@@ -50,6 +58,7 @@ class DagFolder:
             releases=S3ReleaseStore(client, BUCKET, RELEASES),
             limits=self.limits,
             now=self.s3.clock.now,
+            strict=self.strict,
         )
 
     def retention(self, count: int = 2, days: int = 30) -> Retention:
@@ -104,6 +113,15 @@ class DagFolder:
         if stored.manifest.archive:
             blobs |= dict(releases.archive(stored.manifest.archive))
         return {path: blobs[file.sha256] for path, file in stored.manifest.files.items()}
+
+    @property
+    def exclusions(self) -> dict[str, str]:
+        """The report of the current release: what stays out, and why."""
+        release = self.pointer["release"]
+        key = f"{RELEASES}{release}.exclusions.json"
+        if not self.s3.keys(key):
+            return {}
+        return {each["path"]: each["reason"] for each in self.report(key)["exclusions"]}
 
     def report(self, key: str = f"{RELEASES}refused.json") -> dict[str, Any]:
         return json.loads(self.s3.data(key))

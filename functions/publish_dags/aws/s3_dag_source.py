@@ -32,10 +32,11 @@ class S3DagSource:
             for page in pages:
                 for entry in page.get("Contents", []):
                     path = entry["Key"].removeprefix(self._prefix)
-                    if not is_no_file(path):
+                    if not is_no_file(path, entry["Size"]):
                         files.append(SourceFile(path, entry["ETag"].strip('"'), entry["Size"]))
                         moments.append(entry["LastModified"])
-        return SourceListing(files, listing_mark(files), max(moments, default=None))
+        changed_at = max(moments, default=None)
+        return SourceListing(files, listing_mark(files), changed_at, prefix=self._prefix)
 
     def read(self, file: SourceFile) -> bytes:
         gone = dict.fromkeys(("PreconditionFailed", "412", "NoSuchKey"), ContentGoneError)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from contracts.release_manifest import ReleaseFormatError, archive_key, manifest_key
-from contracts.release_reports import InUseReport, import_errors_key, in_use_key
+from contracts.release_reports import InUseReport, exclusions_key, import_errors_key, in_use_key
 from publish_dags.aws.s3_release_store import NoSuchObjectError, S3ReleaseStore
 from publish_dags.ports import Inventory, NoSuchReleaseError, UseReported
 from shared.aws.named_errors import named_errors
@@ -70,6 +70,7 @@ class S3ReleaseShelf(S3ReleaseStore):
         # Its reports first: a removal that is cut off then leaves a release, which is found again.
         for key in (
             import_errors_key(self._prefix, release),
+            exclusions_key(self._prefix, release),
             manifest_key(self._prefix, release),
         ):
             self._remove(key)

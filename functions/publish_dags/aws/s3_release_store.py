@@ -17,8 +17,10 @@ from contracts.release_manifest import (
 from contracts.release_pack import Pack, PackFormatError, pack
 from contracts.release_reports import (
     EnvironmentReport,
+    ExclusionReport,
     ImportErrorReport,
     environment_key,
+    exclusions_key,
     import_errors_key,
 )
 from publish_dags.ports import (
@@ -87,7 +89,11 @@ class S3ReleaseStore:
         self._add(archive_key(self._prefix, name), pack({"schema": 1}, blobs))
 
     def add(self, release: StoredRelease) -> None:
-        key = manifest_key(self._prefix, release.manifest.release)
+        name = release.manifest.release
+        if exclusions := release.manifest.exclusions:
+            report = ExclusionReport(name, exclusions)
+            self._add(exclusions_key(self._prefix, name), report.to_bytes())
+        key = manifest_key(self._prefix, name)
         self._add(key, pack(release.manifest.as_document(), release.delta))
 
     def _add(self, key: str, body: bytes) -> None:

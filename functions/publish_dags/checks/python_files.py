@@ -1,27 +1,44 @@
 """Problems of a Python file, found without running it."""
 
 import ast
+import io
+import tokenize
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
+from contracts.release_manifest import MAX_NAME_BYTES
 from publish_dags.checks.dag_ids import dag_ids
 from publish_dags.checks.imports import certain_imports
 from publish_dags.checks.problems import Problem
 
+# Airflow writes a log file for each file that it parses, with this behind the file's name.
+_LOG_SUFFIX = ".log"
+
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of checking one file."""
+    """The result of checking one file. `parsed` says whether Airflow looks for DAGs in it."""
 
     problem: Problem | None = None
     dags: Mapping[str, int] = field(default_factory=dict)
     imports: Mapping[str, int] = field(default_factory=dict)
+    parsed: bool = False
 
 
 def is_python(path: str) -> bool:
     return path.endswith(".py")
+
+
+def name_problem(path: str) -> Problem | None:
+    """Why Airflow cannot parse a file of this name: opening its log fails."""
+    name = PurePosixPath(path).name
+    if len(name.encode()) + len(_LOG_SUFFIX) <= MAX_NAME_BYTES:
+        return None
+    most = MAX_NAME_BYTES - len(_LOG_SUFFIX)
+    return Problem(path, f"the name is longer than {most} bytes, so Airflow cannot log its parsing")
 
 
 def examine_source(path: str, source: bytes) -> Finding:
@@ -29,38 +46,56 @@ def examine_source(path: str, source: bytes) -> Finding:
 
     The function has the same Python as the image, so a file that compiles here compiles there.
     """
+    parsed = might_hold_a_dag(source)
+    if parsed and (problem := name_problem(path)):
+        return Finding(problem, parsed=parsed)
     try:
         # Compiled from the tree, so that the file is parsed only once.
         tree = ast.parse(source, path)
         compile(tree, path, "exec", dont_inherit=True)
+        encoding = _decode(source)
     except SyntaxError as error:
-        return Finding(Problem(path, f"{type(error).__name__}: {error.msg}", error.lineno))
+        problem = Problem(path, f"{type(error).__name__}: {error.msg}", error.lineno)
+        return Finding(problem, parsed=parsed)
+    except UnicodeDecodeError as error:
+        return Finding(_undecodable(path, source, error), parsed=parsed)
     except (ValueError, RecursionError, MemoryError) as error:
         # Null bytes, or an expression nested too deeply for the parser.
-        return Finding(Problem(path, f"{type(error).__name__}: {error}"))
+        return Finding(Problem(path, f"{type(error).__name__}: {error}"), parsed=parsed)
     imports = certain_imports(tree)
-    if not _might_hold_a_dag(source):
+    if not parsed:
         return Finding(imports=imports)
-    return Finding(dags=dag_ids(tree), imports=imports)
+    dags = dag_ids(tree)
+    if dags and encoding != "utf-8":
+        # Airflow stores the text of a file with DAGs, and reads it as UTF-8 whatever it declares.
+        try:
+            source.decode()
+        except UnicodeDecodeError as error:
+            return Finding(_undecodable(path, source, error), parsed=parsed)
+    return Finding(dags=dags, imports=imports, parsed=parsed)
 
 
-def _might_hold_a_dag(source: bytes) -> bool:
+def might_hold_a_dag(source: bytes) -> bool:
     """The heuristic by which Airflow decides whether to parse a file."""
     lowered = source.lower()
-    return b"dag" in lowered and b"airflow" in lowered
+    return b"airflow" in lowered and (b"dag" in lowered or b"asset" in lowered)
 
 
-def doubled_dags(files: Mapping[str, Mapping[str, int]]) -> list[Problem]:
-    """DAG ids that two files define: Airflow would show the one that it parsed last."""
-    first: dict[str, str] = {}
-    problems = []
-    for path in sorted(files):
-        for dag_id, line in files[path].items():
-            other = first.setdefault(dag_id, path)
-            if other != path:
-                place = f"{other}, line {files[other][dag_id]}"
-                problems.append(Problem(path, f"the DAG {dag_id!r} is also in {place}", line))
-    return problems
+def _decode(source: bytes) -> str:
+    """The file's encoding, if all of it can be decoded: the parser skips comments."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+    except SyntaxError:
+        # Of a file that compiles: invalid UTF-8 in the first two lines.
+        encoding = "utf-8"
+    source.decode(encoding)
+    return encoding.removesuffix("-sig")
+
+
+def _undecodable(path: str, source: bytes, error: UnicodeDecodeError) -> Problem:
+    line = source.count(b"\n", 0, error.start) + 1
+    reason = f"the byte 0x{source[error.start]:02x} is not valid UTF-8: save the file as UTF-8"
+    return Problem(path, f"UnicodeDecodeError: {reason}", line)
 
 
 @contextmanager

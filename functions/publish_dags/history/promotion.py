@@ -7,7 +7,7 @@ that they are not published again; their next change is published.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contracts.release_manifest import ReleasePointer
+from contracts.release_manifest import ReleaseManifest, ReleasePointer
 from publish_dags import release_storage as releasing
 from publish_dags.ports import ConcurrentReleaseError, NoSuchReleaseError
 from publish_dags.publisher import Publisher
@@ -37,7 +37,7 @@ class Promoter:
                 by=by,
                 reason="promoted",
                 hold=hold,
-                changes=self._changes(sight.release, after.files),
+                changes=self._changes(sight.release, after),
                 folder=sight.folder.mark,
                 upload=sight.upload_mark,
                 retiring=retiring,
@@ -91,7 +91,7 @@ class Promoter:
                 return pointer.release
         raise NoSuchReleaseError("No release was current before this one")
 
-    def _changes(self, before: str | None, after: Any) -> dict[str, object]:
+    def _changes(self, before: str | None, after: ReleaseManifest) -> dict[str, object]:
         try:
             files = self.publisher.releases.release(before).manifest.files if before else {}
         except NoSuchReleaseError:

@@ -16,7 +16,7 @@ from contextlib import suppress
 import psutil
 import requests
 
-from commands import emulator
+from commands.stacks.ports import MARKER
 from commands.steps import wait_until
 from commands.workspace import ROOT, CommandError, Workspace
 
@@ -31,7 +31,7 @@ def endpoint(workspace: Workspace) -> str:
     Raises:
         CommandError: there is no bridge, or its port is in use.
     """
-    address = bridge_address()
+    address = bridge_address(workspace)
     url = f"http://{address}:{workspace.aws_port}"
     if _answers(url):
         return url
@@ -43,7 +43,7 @@ def endpoint(workspace: Workspace) -> str:
             env={
                 **os.environ,
                 "PYTHONPATH": str(ROOT / "local"),
-                emulator.MARKER: str(workspace.state_dir),
+                MARKER: str(workspace.state_dir),
             },
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             cwd=workspace.state_dir, start_new_session=True,
@@ -58,7 +58,7 @@ def endpoint(workspace: Workspace) -> str:
     return url
 
 
-def bridge_address() -> str:
+def bridge_address(workspace: Workspace) -> str:
     """This machine's address on the bridge of the containers; LOCAL_BRIDGE_ADDRESS names another.
 
     Raises:
@@ -75,7 +75,7 @@ def bridge_address() -> str:
     raise CommandError(
         f"No network bridge of containers was found ({', '.join(BRIDGES)}): start Docker or "
         "podman (podman makes its bridge with the first container), or name this machine's "
-        "address on it: make local-env LOCAL_BRIDGE_ADDRESS=172.17.0.1"
+        f"address on it: {workspace.make('local-env')} LOCAL_BRIDGE_ADDRESS=172.17.0.1"
     )
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commands import deployment, emulator
+from commands import deployment
 from commands.local_invoke import bridge
-from commands.workspace import ROOT, CommandError, Workspace, stack_name
+from commands.stacks import own_stack
+from commands.workspace import ROOT, Workspace, stack_name
 
 BUILD = ROOT / "build"
 VARIABLES = "local-env.json"
@@ -49,10 +50,9 @@ def local_env(workspace: Workspace) -> None:
     """Write the variables, the template and the events; let containers reach the embedded AWS.
 
     Raises:
-        CommandError: no stack runs, or containers cannot reach this machine.
+        CommandError: this workspace has no stack, or containers cannot reach this machine.
     """
-    if not emulator.is_running(workspace) or not deployment.stack_status(workspace):
-        raise CommandError("No stack is deployed: run `make up` first.")
+    own_stack.require(workspace)
     endpoint = bridge.endpoint(workspace)
     functions = deployed_functions(workspace)
     variables = environment_variables(functions, workspace, endpoint)

@@ -16,6 +16,8 @@ import requests
 from commands import deployment, emulator
 from commands.airflow_api import AirflowApi
 from commands.env import variable_name
+from commands.stacks import ports
+from commands.stacks.ports import MARKER
 from commands.status import task_lines
 from commands.steps import wait_until
 from commands.workspace import CommandError, Workspace
@@ -42,7 +44,7 @@ def test_names_port_and_variable_when_a_port_is_taken(tmp_path):
             tmp_path, aws_port=taken, ui_port=taken, https_port=taken, database_port=taken
         )
         with pytest.raises(CommandError, match=rf"port {taken} \(LOCAL_UI_PORT\)"):
-            emulator.check_ports(workspace)
+            ports.check(workspace)
 
 
 def test_refuses_to_start_when_the_disk_is_full(workspace, monkeypatch):
@@ -60,7 +62,7 @@ def test_end_leaves_no_process_when_a_child_ignores_sigterm(workspace, monkeypat
     )
     child = subprocess.Popen(
         [sys.executable, "-c", stubborn],
-        env={emulator.MARKER: str(workspace.state_dir)},
+        env={MARKER: str(workspace.state_dir)},
         stdout=subprocess.PIPE,
         start_new_session=True,
     )
@@ -75,9 +77,7 @@ def test_end_leaves_no_process_when_a_child_ignores_sigterm(workspace, monkeypat
 
 
 def test_end_does_not_touch_processes_of_another_workspace(workspace, tmp_path):
-    other = subprocess.Popen(
-        ["sleep", "600"], env={**os.environ, emulator.MARKER: str(tmp_path / "other")}
-    )
+    other = subprocess.Popen(["sleep", "600"], env={**os.environ, MARKER: str(tmp_path / "other")})
     try:
         assert emulator.end(workspace) == 0
         assert other.poll() is None

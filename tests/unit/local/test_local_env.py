@@ -63,7 +63,7 @@ class Pages:
 
 
 def test_asks_for_make_up_when_nothing_runs(workspace):
-    with pytest.raises(CommandError, match="run `make up` first"):
+    with pytest.raises(CommandError, match=r"run `make up .*` first"):
         local_env.local_env(workspace)
 
 
@@ -124,7 +124,7 @@ def test_events_of_custom_resources_answer_to_this_machine():
     }
 
 
-def test_the_bridge_of_docker_comes_first(monkeypatch):
+def test_the_bridge_of_docker_comes_first(monkeypatch, workspace):
     monkeypatch.delenv("LOCAL_BRIDGE_ADDRESS", raising=False)
     address = psutil.net_if_addrs()["lo"][0]
     assert address.family == socket.AF_INET
@@ -139,16 +139,16 @@ def test_the_bridge_of_docker_comes_first(monkeypatch):
             ],
         },
     )
-    assert bridge.bridge_address() == "172.17.0.1"
+    assert bridge.bridge_address(workspace) == "172.17.0.1"
     monkeypatch.setenv("LOCAL_BRIDGE_ADDRESS", "192.0.2.1")
-    assert bridge.bridge_address() == "192.0.2.1"
+    assert bridge.bridge_address(workspace) == "192.0.2.1"
 
 
-def test_says_how_to_name_the_bridge_when_there_is_none(monkeypatch):
+def test_says_how_to_name_the_bridge_when_there_is_none(monkeypatch, workspace):
     monkeypatch.delenv("LOCAL_BRIDGE_ADDRESS", raising=False)
     monkeypatch.setattr(psutil, "net_if_addrs", dict)
     with pytest.raises(CommandError, match="LOCAL_BRIDGE_ADDRESS"):
-        bridge.bridge_address()
+        bridge.bridge_address(workspace)
 
 
 @pytest.fixture

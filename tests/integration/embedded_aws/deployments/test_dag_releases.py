@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from contracts.release_reports import InUseReport, in_use_key
+from contracts.release_reports import ExclusionReport, InUseReport, in_use_key
 from publish_dags.aws.s3_claim import S3Claim
 from publish_dags.aws.s3_dag_source import S3DagSource
 from publish_dags.aws.s3_inbox import S3Inbox
@@ -35,13 +35,14 @@ class Folder:
     def put(self, key: str, data: bytes) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=data)
 
-    def publisher(self) -> Publisher:
+    def publisher(self, strict: bool = False) -> Publisher:
         return Publisher(
             source=S3DagSource(self.s3, self.bucket, "dags/"),
             inbox=S3Inbox(self.s3, self.bucket, "inbox/"),
             releases=S3ReleaseStore(self.s3, self.bucket, "releases/"),
             limits=Limits(1000, 10_000_000),
             now=lambda: datetime.now(UTC),
+            strict=strict,
         )
 
     def claim(self) -> S3Claim:
@@ -144,12 +145,24 @@ def test_files_that_no_run_needs_are_removed(
 
 
 def test_refusal_is_reported_and_cleared_after_the_correction(folder: Folder) -> None:
-    folder.put("dags/a.py", b"def")
-    assert folder.publisher().publish().outcome is Outcome.REFUSED
-    assert folder.publisher().publish(again=False).known
+    folder.put("dags/a.py", b"from airflow.sdk import DAG\ndef")
+    assert folder.publisher(strict=True).publish().outcome is Outcome.REFUSED
+    assert folder.publisher(strict=True).publish(again=False).known
     folder.put("dags/a.py", b"")
-    assert folder.publisher().publish().outcome is Outcome.PUBLISHED
+    assert folder.publisher(strict=True).publish().outcome is Outcome.PUBLISHED
     assert folder.publisher().releases.refused_folder() is None
+
+
+def test_file_that_stays_out_is_reported_beside_its_release(folder: Folder) -> None:
+    folder.put("dags/a.py", b"from airflow.sdk import DAG\ndef")
+    folder.put("dags/b.py", b"")
+    folder.put("dags//odd.py", b"")
+    release = folder.publisher().publish().release
+    assert folder.paths() == {"b.py"}
+    key = f"releases/{release}.exclusions.json"
+    body = folder.s3.get_object(Bucket=folder.bucket, Key=key)["Body"].read()
+    report = ExclusionReport.from_bytes(body)
+    assert [each.path for each in report.exclusions] == ["a.py", "dags//odd.py"]
 
 
 def test_one_of_several_concurrent_calls_handles_a_burst(folder: Folder) -> None:

@@ -13,8 +13,13 @@ from ..conftest import REPOSITORY, EmbeddedAws
 
 SAM = Path(sys.executable).parent / "sam"
 BUCKET = "packaged-templates"
-PROFILES = ("default", "dev", "prod")
-REGIONS = ("us-east-1", "eu-central-1", "ap-southeast-2", "us-gov-west-1")
+# Each profile, and each region; what is packaged depends on neither.
+PACKAGED = (
+    ("default", "us-east-1"),
+    ("dev", "eu-central-1"),
+    ("prod", "ap-southeast-2"),
+    ("prod", "us-gov-west-1"),
+)
 
 
 class _Loader(yaml.SafeLoader):
@@ -33,8 +38,7 @@ def build_dir(embedded_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactor
     return target / "built"
 
 
-@pytest.mark.parametrize("region", REGIONS)
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(("profile", "region"), PACKAGED)
 def test_templates_are_packaged_for_aws_without_local_parameters(
     profile: str, region: str, embedded_aws: EmbeddedAws, build_dir: Path, tmp_path: Path
 ) -> None:

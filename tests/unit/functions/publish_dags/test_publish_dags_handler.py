@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from dag_folder import DagFolder, dag
+from dag_folder import DagFolder, broken, dag
 from in_memory_s3 import error
 
 from contracts.release_reports import EnvironmentReport, ImportErrorReport, ImportFailure
@@ -44,6 +44,12 @@ def folder(monkeypatch):
 
 
 @pytest.fixture
+def strict(monkeypatch, folder):
+    monkeypatch.setenv("DAG_RELEASES", json.dumps({"mode": "strict"}))
+    return folder
+
+
+@pytest.fixture
 def call(context, folder):
     return lambda event: handler(event, context)
 
@@ -74,8 +80,8 @@ def test_publishes_at_once_on_a_direct_call(call, folder, sample_event):
     assert folder.s3.clock.now() == before
 
 
-def test_reports_file_line_and_reason_when_a_file_does_not_compile(call, folder, log_lines):
-    folder.change({"classic.py": "x = 1\ndef f(:\n"})
+def test_reports_file_line_and_reason_when_a_file_does_not_compile(call, strict, log_lines):
+    strict.change({"classic.py": broken()})
     result = call({})
     assert result["outcome"] == "refused"
     assert result["problems"][0].startswith("classic.py, line 2: SyntaxError")
@@ -84,8 +90,10 @@ def test_reports_file_line_and_reason_when_a_file_does_not_compile(call, folder,
     assert "ReleasesPublished" not in lines
 
 
-def test_reconciliation_does_not_count_a_refusal_again(call, folder, sample_event, log_lines):
-    folder.change({"classic.py": "def"})
+def test_counts_a_refusal_once_when_it_is_looked_at_regularly(
+    call, strict, sample_event, log_lines
+):
+    strict.change({"classic.py": broken()})
     call({})
     log_lines()
     assert call(sample_event("publish_dags/reconciliation"))["outcome"] == "refused"
@@ -156,32 +164,32 @@ def test_raises_when_a_setting_is_missing(call, monkeypatch):
         call({})
 
 
-def test_notifies_the_topic_when_files_are_refused(call, folder, sample_event):
-    folder.change({"bad.py": "x = 1\ndef f(:\n", "worse.py": "def"})
+def test_tells_the_topic_when_files_are_refused(call, strict, sample_event):
+    strict.change({"bad.py": broken(), "worse.py": broken()})
     call({})
-    subject, text = folder.topic.messages[0]
+    subject, text = strict.topic.messages[0]
     assert subject == "DAG files refused: airflow"
     assert "bad.py, line 2: SyntaxError" in text
     assert "No release is published yet." in text
     # Already known: no notification every quarter of an hour.
     call(sample_event("publish_dags/reconciliation"))
-    assert len(folder.topic.messages) == 1
+    assert len(strict.topic.messages) == 1
 
 
-def test_notification_is_short_when_many_files_are_refused(call, folder):
-    folder.change({f"{'very_' * 40}long_{n}.py": "def" for n in range(99)})
+def test_tells_little_when_much_is_refused(call, strict):
+    strict.change({f"{'very_' * 40}long_{n}.py": broken() for n in range(99)})
     call({})
-    _, text = folder.topic.messages[0]
+    _, text = strict.topic.messages[0]
     assert "and 79 more" in text
     assert len(text) < 8_000
 
 
-@pytest.mark.parametrize("source", ["def", "import pandas"])
-def test_continues_when_the_topic_cannot_be_notified(call, folder, source, log_lines):
-    folder.s3.put("releases/environment.json", EnvironmentReport(frozenset()).to_bytes())
-    folder.topic.fault = error("AuthorizationError", 403)
-    folder.change({"a.py": source})
-    assert call({})["outcome"] == ("refused" if source == "def" else "published")
+@pytest.mark.parametrize("source", [broken(), dag("a", "import pandas")])
+def test_goes_on_when_nobody_can_be_told(call, strict, source, log_lines):
+    strict.s3.put("releases/environment.json", EnvironmentReport(frozenset()).to_bytes())
+    strict.topic.fault = error("AuthorizationError", 403)
+    strict.change({"a.py": source})
+    assert call({})["outcome"] == ("refused" if source == broken() else "published")
     lines = log_lines()
     assert "Could not notify the topic" in lines
     assert '"NotificationsFailed":[1.0]' in lines
@@ -189,8 +197,8 @@ def test_continues_when_the_topic_cannot_be_notified(call, folder, source, log_l
 
 def test_notifies_once_about_a_missing_package(call, folder, log_lines):
     folder.s3.put("releases/environment.json", EnvironmentReport(frozenset()).to_bytes())
-    folder.change({"a.py": "import pandas"})
-    warning = "a.py, line 1: imports 'pandas', which the image does not have"
+    folder.change({"a.py": dag("a", "import pandas")})
+    warning = "a.py, line 2: imports 'pandas', which the image does not have"
     assert call({})["warnings"] == [warning]
     assert '"ReleaseWarnings":[1.0]' in log_lines()
     folder.change({"b.py": ""})
@@ -250,3 +258,25 @@ def test_reconciliation_removes_old_releases(call, folder, sample_event, log_lin
     assert len(call(sample_event("publish_dags/reconciliation"))["removed"]) == 2
     assert '"ReleasesRemoved":[2.0]' in log_lines()
     assert call(sample_event("publish_dags/retire")) == {"removed": [], "removalBlocked": ""}
+
+
+def test_reports_what_stays_out_once_in_log_topic_and_history(call, folder, log_lines):
+    folder.change({"good.py": dag("good"), "bad.py": broken()})
+    result = call({})
+    assert (result["outcome"], result["files"], result["excludedFiles"]) == ("published", 1, 1)
+    text = "bad.py, line 2: SyntaxError: invalid syntax; the file is not in the release"
+    assert result["excluded"] == [text]
+    lines = log_lines()
+    assert '"ReleaseExclusions":[1.0]' in lines
+    assert text in lines
+    subject, message = folder.topic.messages[0]
+    assert subject == "DAG release without some files: airflow"
+    assert text in message
+    assert f"releases/{result['release']}.exclusions.json" in message
+    assert folder.exclusions == {"bad.py": "SyntaxError: invalid syntax"}
+    changes = call({"history": 1})["history"][0]["changes"]
+    assert (changes["excludedFiles"], changes["excluded"]) == (1, [text])
+    # The next release has the same fault: reported, but no second message.
+    folder.change({"other.py": dag("other")})
+    assert call({})["excluded"] == [text]
+    assert len(folder.topic.messages) == 1

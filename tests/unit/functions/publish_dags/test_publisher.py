@@ -4,7 +4,7 @@ import hashlib
 from threading import Thread
 
 import pytest
-from dag_folder import DagFolder, dag
+from dag_folder import DagFolder, broken, dag
 from in_memory_s3 import error
 
 from publish_dags.checks.limits import Limits
@@ -14,6 +14,11 @@ from publish_dags.publisher import Outcome, PublishingContendedError
 @pytest.fixture
 def folder():
     return DagFolder()
+
+
+@pytest.fixture
+def strict():
+    return DagFolder(strict=True)
 
 
 def many(count, size=200):
@@ -122,33 +127,37 @@ def test_publishes_nothing_when_the_same_content_was_uploaded_again(folder):
     assert len(folder.s3.keys("releases/2")) == 1
 
 
-def test_refuses_and_keeps_the_current_release_when_a_file_does_not_compile(folder):
-    first = folder.publish({"good.py": ""})
-    publication = folder.publish(
-        {"bad.py": "x = 1\ndef f(:\n", "worse.py": "return\n", "not_python.txt": "def f(:\n"}
+def test_refuses_and_leaves_the_current_release_when_a_file_does_not_compile(strict):
+    first = strict.publish({"good.py": ""})
+    publication = strict.publish(
+        {
+            "bad.py": broken(),
+            "worse.py": "return  # an airflow dag\n",
+            "not_python.txt": "def f(:\n",
+        }
     )
     assert publication.outcome is Outcome.REFUSED
-    assert publication.release == folder.pointer["release"] == first.release
+    assert publication.release == strict.pointer["release"] == first.release
     assert [(each.path, each.line) for each in publication.problems] == [
         ("bad.py", 2), ("worse.py", 1),
     ]  # fmt: skip
-    report = folder.report()
+    report = strict.report()
     assert report["current_release"] == first.release
     assert report["problems"][0]["path"] == "bad.py"
     assert report["problems"][0]["line"] == 2
 
 
-def test_refuses_the_first_release_when_a_file_does_not_compile(folder):
-    assert folder.publish({"bad.py": "def f(:\n"}).outcome is Outcome.REFUSED
-    assert folder.s3.keys("releases/") == ["releases/refused.json"]
+def test_refuses_when_there_is_no_release_yet(strict):
+    assert strict.publish({"bad.py": broken()}).outcome is Outcome.REFUSED
+    assert strict.s3.keys("releases/") == ["releases/refused.json"]
 
 
 @pytest.mark.parametrize("path", ["../a.py", "/a.py", "a//b.py", "x\ny.py"])
-def test_refuses_without_reading_when_a_path_is_outside_the_folder(folder, path):
-    publication = folder.publish({path: ""})
+def test_refuses_without_reading_when_a_path_leads_out_of_the_folder(strict, path):
+    publication = strict.publish({path: ""})
     assert publication.outcome is Outcome.REFUSED
     assert publication.problems[0].reason.startswith("the path ")
-    assert ("get", f"dags/{path}") not in folder.s3.requests
+    assert ("get", f"dags/{path}") not in strict.s3.requests
 
 
 @pytest.mark.parametrize(
@@ -163,9 +172,9 @@ def test_refuses_without_reading_when_a_limit_is_exceeded(limits, reason):
     assert ("get", "dags/a.py") not in folder.s3.requests
 
 
-def test_refuses_when_two_files_define_the_same_dag(folder):
-    folder.publish({"a.py": dag("sales")})
-    publication = folder.publish({"b.py": dag("sales")})
+def test_refuses_when_two_files_claim_the_same_dag(strict):
+    strict.publish({"a.py": dag("sales")})
+    publication = strict.publish({"b.py": dag("sales")})
     assert publication.outcome is Outcome.REFUSED
     assert str(publication.problems[0]) == ("b.py, line 3: the DAG 'sales' is also in a.py, line 3")
 
@@ -183,32 +192,32 @@ def test_accepts_any_file_that_airflow_ignores(folder):
     assert [each.path for each in publication.warnings] == ["old/b.py"]
 
 
-def test_checks_a_file_again_when_it_is_no_longer_ignored(folder):
-    folder.publish({".airflowignore": "old/\n", "old/b.py": "def"})
-    publication = folder.publish({".airflowignore": "other/\n"})
+def test_looks_at_a_file_again_when_it_is_ignored_no_longer(strict):
+    strict.publish({".airflowignore": "old/\n", "old/b.py": broken()})
+    publication = strict.publish({".airflowignore": "other/\n"})
     assert publication.outcome is Outcome.REFUSED
     assert [each.path for each in publication.problems] == ["old/b.py"]
 
 
 @pytest.mark.parametrize("text", [b"\xff\xfe", b"a" * 70_000, b"[z-a]\n!\n"])
-def test_refuses_when_the_ignore_file_cannot_be_read(folder, text):
-    assert folder.publish({".airflowignore": text}).outcome is Outcome.REFUSED
+def test_refuses_when_the_ignore_file_cannot_be_read(strict, text):
+    assert strict.publish({".airflowignore": text}).outcome is Outcome.REFUSED
 
 
 @pytest.mark.parametrize("mended", [{"a.py": "x = 1"}, {"a.py": None}])
-def test_clears_the_report_when_the_refused_change_is_fixed_or_undone(folder, mended):
-    folder.publish({"b.py": ""})
-    folder.publish({"a.py": "def f(:\n"})
-    folder.publish(mended)
-    assert folder.s3.keys("releases/refused") == []
+def test_clears_the_report_when_what_was_refused_is_mended_or_taken_back(strict, mended):
+    strict.publish({"b.py": ""})
+    strict.publish({"a.py": broken()})
+    strict.publish(mended)
+    assert strict.s3.keys("releases/refused") == []
 
 
-def test_does_not_check_a_folder_again_that_was_refused_unchanged(folder):
-    folder.publish({"a.py": "def f(:\n"})
-    folder.s3.requests.clear()
-    publication = folder.publisher().publish(again=False)
+def test_does_not_look_again_when_the_folder_was_refused_as_it_is(strict):
+    strict.publish({"a.py": broken()})
+    strict.s3.requests.clear()
+    publication = strict.publisher().publish(again=False)
     assert (publication.outcome, publication.known) == (Outcome.REFUSED, True)
-    assert ("get", "dags/a.py") not in folder.s3.requests
+    assert ("get", "dags/a.py") not in strict.s3.requests
 
 
 @pytest.mark.parametrize("damage", [None, b"", b"rubbish"])

@@ -7,7 +7,7 @@ import struct
 import zipfile
 
 import pytest
-from dag_folder import DagFolder, dag, zipped
+from dag_folder import DagFolder, broken, dag, zipped
 
 from publish_dags.checks.limits import Limits
 from publish_dags.checks.problems import RefusedError
@@ -24,7 +24,12 @@ def folder():
     return DagFolder(limits=LIMITS)
 
 
-def test_publishes_exactly_the_content_of_an_uploaded_zip(folder):
+@pytest.fixture
+def strict():
+    return DagFolder(limits=LIMITS, strict=True)
+
+
+def test_publishes_exactly_the_zip_when_one_is_dropped(folder):
     folder.publish({"old.py": ""})
     folder.upload(GOOD)
     assert folder.publish().outcome is Outcome.PUBLISHED
@@ -46,19 +51,19 @@ def test_publishes_the_later_one_when_folder_and_zip_are_new(folder):
     assert folder.publish().outcome is Outcome.UNCHANGED
 
 
-def test_writes_the_reasons_beside_a_refused_zip(folder):
-    first = folder.publish({"c.py": ""}).release
-    folder.upload({"a.py": b"x = 1\ndef"})
-    publication = folder.publish()
+def test_reports_beside_the_zip_when_it_is_refused(strict):
+    first = strict.publish({"c.py": ""}).release
+    strict.upload({"a.py": broken()})
+    publication = strict.publish()
     assert (publication.outcome, publication.release) == (Outcome.REFUSED, first)
-    problem = folder.report(REPORT)["problems"][0]
+    problem = strict.report(REPORT)["problems"][0]
     assert (problem["path"], problem["line"]) == ("a.py", 2)
-    # Reported once; then the folder and the next zip file are published as usual.
-    assert folder.publish().outcome is Outcome.UNCHANGED
-    assert folder.publish({"d.py": ""}).outcome is Outcome.PUBLISHED
-    folder.upload(GOOD)
-    assert folder.publish().outcome is Outcome.PUBLISHED
-    assert folder.current_files == GOOD
+    # Reported once; the folder goes its way, and the next zip its own.
+    assert strict.publish().outcome is Outcome.UNCHANGED
+    assert strict.publish({"d.py": ""}).outcome is Outcome.PUBLISHED
+    strict.upload(GOOD)
+    assert strict.publish().outcome is Outcome.PUBLISHED
+    assert strict.current_files == GOOD
 
 
 def entry(name, mode=0o100644, **attributes):
@@ -120,10 +125,10 @@ def named():
     yield "encrypted", encrypted()
     yield "bzip2", made((entry("a.py", compress_type=zipfile.ZIP_BZIP2), b"x"))
     yield "lzma", made((entry("a.py", compress_type=zipfile.ZIP_LZMA), b"x"))
-    yield "file and folder", zipped({"a": b"", "a/b.py": b""})
+    yield "file and folder", zipped({"a": b"x", "a/b.py": b""})
     yield "undeclared name", badly_named("ü.py".encode("latin-1"))
     yield "null byte", badly_named(b"a\x00.py")
-    yield "syntax", zipped({"a.py": b"def"})
+    yield "syntax", zipped({"a.py": broken()})
     yield "doubled dag", zipped({"a.py": dag("a"), "b.py": dag("a")})
     yield "not a zip", b"not a zip"
     yield "empty", b""
@@ -136,13 +141,58 @@ def test_refuses_a_zip_with_the_same_name_twice():
 
 
 @pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in named()])
-def test_refuses_a_hostile_zip_and_keeps_the_current_release(folder, data):
-    first = folder.publish({"c.py": ""}).release
+def test_refuses_and_leaves_the_current_release_when_a_zip_is_hostile(strict, data):
+    first = strict.publish({"c.py": ""}).release
+    strict.s3.clock.sleep(60)
+    strict.s3.put("inbox/dags.zip", data)
+    assert strict.publish().outcome is Outcome.REFUSED
+    assert strict.pointer["release"] == first
+    assert strict.report(REPORT)["problems"]
+
+
+@pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in named()])
+def test_publishes_nothing_hostile_when_a_zip_is_hostile(folder, data):
+    """Forgiving: what can be a file of the release goes live, or the zip is refused."""
+    folder.publish({"c.py": ""})
     folder.s3.clock.sleep(60)
     folder.s3.put("inbox/dags.zip", data)
+    if folder.publish().outcome is Outcome.REFUSED:
+        assert set(folder.current_files) == {"c.py"}
+        assert folder.report(REPORT)["problems"]
+    else:
+        assert set(folder.current_files) <= {"a.py", "a/b.py"}
+        assert folder.exclusions
+
+
+def test_publishes_the_rest_when_entries_of_a_zip_cannot_be_files(folder):
+    link = entry("link.py", stat.S_IFLNK | 0o777)
+    folder.s3.put(
+        "inbox/dags.zip",
+        made(
+            (entry("good.py"), dag("good")),
+            (entry("..\\evil.py"), dag("evil")),
+            (entry("a//b.py"), dag("b")),
+            (entry("/etc/passwd"), b""),
+            (entry("bad.py"), broken()),
+            (link, b"/etc/passwd"),
+        ),
+    )
+    assert folder.publish().outcome is Outcome.PUBLISHED
+    assert set(folder.current_files) == {"good.py"}
+    assert folder.exclusions == {
+        "..\\evil.py": "the path contains a backslash",
+        "/etc/passwd": "the path starts with a slash",
+        "a//b.py": "the path contains an empty folder or file name",
+        "bad.py": "SyntaxError: invalid syntax",
+        "link.py": "is a link",
+    }
+
+
+def test_refuses_a_zip_of_which_nothing_is_left(folder):
+    folder.publish({"c.py": dag("c")})
+    folder.upload({"other.py": broken()})
     assert folder.publish().outcome is Outcome.REFUSED
-    assert folder.pointer["release"] == first
-    assert folder.report(REPORT)["problems"]
+    assert set(folder.current_files) == {"c.py"}
 
 
 @pytest.mark.parametrize("seed", range(400))

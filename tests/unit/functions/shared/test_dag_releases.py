@@ -15,6 +15,13 @@ def test_described_limits_replace_the_defaults():
     assert read_dag_releases(text) == (DagReleases(1, 2, 3, 0), [])
 
 
+def test_is_strict_only_when_described_so():
+    assert not read_dag_releases("{}")[0].strict
+    assert not read_dag_releases('{"mode": "forgiving"}')[0].strict
+    assert read_dag_releases('{"mode": "strict"}') == (DagReleases(mode="strict"), [])
+    assert read_dag_releases('{"mode": "strict"}')[0].strict
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -25,7 +32,12 @@ def test_described_limits_replace_the_defaults():
         ('{"maxMib": 513}', "choose a whole number from 1 to 512"),
         ('{"maxFiles": "1"}', 'DagReleases.maxFiles is "1": choose'),
         ('{"maxFiles": true}', "DagReleases.maxFiles is true: choose"),
-        ('{"days": 1}', "the unknown key 'days': choose among maxFiles, maxMib, kept, keptDays."),
+        (
+            '{"days": 1}',
+            "the unknown key 'days': choose among maxFiles, maxMib, kept, keptDays, mode.",
+        ),
+        ('{"mode": "lax"}', 'DagReleases.mode is "lax": choose forgiving or strict.'),
+        ('{"mode": ["strict"]}', 'DagReleases.mode is ["strict"]: choose forgiving or strict.'),
     ],
 )
 def test_reports_place_and_remedy_when_a_description_is_wrong(text, expected):

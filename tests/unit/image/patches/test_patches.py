@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -90,6 +91,20 @@ def test_function_is_replaced_once() -> None:
     for _ in range(2):
         patches.replace(owner, "add", lambda original: lambda number: original(number) * 10)
     assert owner.add(1) == 20
+
+
+def test_two_patches_of_one_function_both_apply() -> None:
+    owner = SimpleNamespace(add=lambda number: number + 1)
+
+    def ten_times(original: Callable[[int], int]) -> Callable[[int], int]:
+        return lambda number: original(number) * 10
+
+    def and_one(original: Callable[[int], int]) -> Callable[[int], int]:
+        return lambda number: original(number) + 1
+
+    for make in (ten_times, and_one, ten_times):
+        patches.replace(owner, "add", make)
+    assert owner.add(1) == 21
 
 
 def test_build_succeeds_with_the_locked_versions(tmp_path: Path) -> None:

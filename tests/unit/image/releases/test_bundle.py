@@ -12,6 +12,7 @@ from airflow.dag_processing.bundles.base import BundleUsageTrackingManager, get_
 from dag_folder import RELEASES, DagFolder
 from in_memory_s3 import BUCKET, InMemoryS3, error
 
+from airflow_on_fargate.releases import dags_folder
 from airflow_on_fargate.releases.bundle import ReleaseDagBundle
 from airflow_on_fargate.releases.cache import DiskFullError
 from airflow_on_fargate.releases.store import ReleaseIntegrityError, ReleaseUnavailableError
@@ -341,3 +342,22 @@ def test_keeps_serving_when_s3_fails(
     s3.fault = lambda *_: None
     bundle.refresh()
     assert texts(bundle.path) == {"a.py": DAG}
+
+
+def test_process_of_a_task_finds_its_release_in_the_dags_folder(
+    publisher: DagFolder, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.execution_time import task_runner
+
+    served_folders: list[Path] = []
+    monkeypatch.setattr(dags_folder, "serve", served_folders.append)
+    first = publisher.become({"a.py": DAG})
+    publisher.become({"a.py": f"{DAG}2"})
+
+    make_bundle(first).initialize()
+    assert served_folders == []
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", object(), raising=False)
+    bundle = make_bundle(first)
+    bundle.initialize()
+    assert served_folders == [bundle.path]
+    assert bundle.path.name == first

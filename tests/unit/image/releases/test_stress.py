@@ -5,7 +5,7 @@ import threading
 import uuid
 
 import pytest
-from dag_folder import RELEASES, DagFolder
+from dag_folder import RELEASES, DagFolder, broken
 from in_memory_s3 import BUCKET, InMemoryS3
 
 from airflow_on_fargate.releases.bundle import ReleaseDagBundle
@@ -65,12 +65,13 @@ class Readers:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("mode", ["strict", "forgiving"])
 def test_no_reader_sees_a_mixed_or_wrong_release_with_random_timing(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     s3 = InMemoryS3()
     monkeypatch.setattr("boto3.client", lambda *_, **__: s3)
-    folder = DagFolder(s3)
+    folder = DagFolder(s3, strict=mode == "strict")
     readers = Readers(f"releases-{uuid.uuid4().hex}")
     chance = random.Random(5)
 
@@ -78,6 +79,10 @@ def test_no_reader_sees_a_mixed_or_wrong_release_with_random_timing(
         text = f"VALUE = {number}"
         for file in range(FILES):
             s3.put(f"dags/f{file}.py", text.encode())
+        if mode == "forgiving":
+            # Files that stay out, another one each time.
+            s3.put(f"dags/bad{number % 7}.py", broken(number + 2))
+            s3.put(f"dags//odd{number}.py", text.encode())
         # The readers know it before they can see it.
         publisher = folder.publisher()
         point_to = publisher.releases.point_to

@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from airflow_on_fargate.contracts.release_manifest import Exclusion
 from airflow_on_fargate.contracts.release_reports import (
     EnvironmentReport,
+    ExclusionReport,
     ImportErrorReport,
     ImportFailure,
     InUseReport,
     environment_key,
+    exclusions_key,
     import_errors_key,
     in_use_key,
 )
@@ -46,6 +49,7 @@ class World:
         self.puts: list[str] = []
         self.broken = False
         self.errors: dict[str, RecordedError] = {}
+        self.shown: list[dict[str, str]] = []
         self.in_use: dict[str, datetime | None] = {FIRST: None}
 
     def report(self, key: str) -> bytes | None:
@@ -62,6 +66,11 @@ class World:
 
     def import_errors(self) -> Sequence[RecordedError]:
         return list(self.errors.values())
+
+    def show_exclusions(self, texts: Mapping[str, str]) -> None:
+        if self.broken:
+            raise OSError("the database is out of reach")
+        self.shown.append(dict(texts))
 
     def fail(self, *paths: str, trace: str = TRACE) -> None:
         """Airflow fails to parse these files."""
@@ -266,3 +275,35 @@ def test_looks_after_each_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
     (observer,) = bundle.refreshed
     observer(FIRST)
     assert seen == [FIRST]
+
+
+def test_shows_what_stays_out_after_each_refresh_until_the_release_changes(world: World) -> None:
+    exclusion = Exclusion("a.py", "SyntaxError: invalid syntax", 3, FIRST)
+    report = ExclusionReport(FIRST, (exclusion,))
+    world.objects[exclusions_key("releases/", FIRST)] = report.to_bytes()
+    watch = world.watch()
+    watch.look(FIRST)
+    # Airflow removes the record when it parses the version that stayed in.
+    watch.look(FIRST)
+    assert world.shown == [{"a.py": str(exclusion)}] * 2
+    watch.look(SECOND)
+    watch.look(SECOND)
+    assert world.shown[2:] == [{}]
+
+
+def test_shows_what_stays_out_when_the_database_is_back(world: World) -> None:
+    report = ExclusionReport(FIRST, (Exclusion("a.py", "no"),))
+    world.objects[exclusions_key("releases/", FIRST)] = report.to_bytes()
+    watch = world.watch()
+    world.broken = True
+    watch.look(FIRST)
+    world.broken = False
+    world.wait(60)
+    watch.look(FIRST)
+    assert world.shown == [{"a.py": "a.py: no; the file is not in the release"}]
+
+
+def test_the_environment_names_the_packages_of_providers() -> None:
+    names = importable_packages()
+    assert {"airflow.providers.amazon", "airflow.providers.common.sql"} <= names
+    assert "airflow.providers.docker" not in names

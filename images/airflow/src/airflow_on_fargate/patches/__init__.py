@@ -17,7 +17,15 @@ from typing import Any, Final
 # Component -> the modules of this package that it applies before it starts.
 BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
     "api-server": ("run_creation", "load_balancer_requests"),
-    "dag-processor": ("callback_statistics", "overtaken_parses"),
+    "dag-processor": (
+        "callback_statistics",
+        "overtaken_parses",
+        "recording_failures",
+        "parse_failures",
+        "parse_logs",
+        "folder_scan",
+        "parse_dags_folder",
+    ),
     "worker": ("failed_polls", "request_limits", "log_upload"),
 }
 
@@ -60,10 +68,12 @@ def require(distribution: str, *versions: str, without: Sequence[str] = ()) -> b
 
 
 def replace(owner: Any, name: str, make: Callable[[Any], Callable[..., Any]]) -> None:
-    """Replace `owner.name` with what `make` returns for the original, once."""
+    """Replace `owner.name` with what `make` returns for the original, once for each `make`."""
     original = getattr(owner, name)
-    if getattr(original, "patched", False):
+    patched: frozenset[str] = getattr(original, "patched", frozenset())
+    key = f"{make.__module__}.{make.__qualname__}"
+    if key in patched:
         return
     replacement: Any = make(original)
-    replacement.patched = True
+    replacement.patched = patched | {key}
     setattr(owner, name, replacement)

@@ -42,8 +42,17 @@ def _dropping_overtaken_parses(original: Any) -> Any:
             if switched and file.bundle_version is None and not process.had_callbacks:
                 del self._processors[file]
                 process.kill(signal.SIGKILL)
-                process.close()
+                _close(process)
                 self._add_files_to_queue([file], mode="front")
                 dropped[file] = time.monotonic()
 
     return _refresh_dag_bundles
+
+
+def _close(process: Any) -> None:
+    # Airflow 3.2 closes the log only.
+    close = getattr(process, "close", None)
+    if close:
+        close()
+    else:
+        process.logger_filehandle.close()

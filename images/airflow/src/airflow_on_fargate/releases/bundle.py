@@ -7,6 +7,7 @@ the release that its run started with and gets exactly that one, whatever was pu
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from airflow.dag_processing.bundles.base import (
 from airflow.utils.file import might_contain_dag_via_default_heuristic
 
 from airflow_on_fargate.contracts.dag_bucket import RELEASE_PREFIX
+from airflow_on_fargate.releases import dags_folder
 from airflow_on_fargate.releases.cache import ReleaseCache, files_to_touch
 from airflow_on_fargate.releases.store import PointerSeen, S3ReleaseStore
 
@@ -68,6 +70,8 @@ class ReleaseDagBundle(BaseDagBundle):
             self._lease = self._hold_and_materialise(self.version)
         else:
             self.refresh()
+        if _runs_a_task():
+            dags_folder.serve(self.path)
         super().initialize()
 
     def refresh(self) -> None:
@@ -154,3 +158,12 @@ class ReleaseDagBundle(BaseDagBundle):
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(target)
         temporary.replace(link)
+
+
+def _runs_a_task() -> bool:
+    """Whether this process runs one task, whatever the executor.
+
+    Others, such as the dag-processor, initialize bundles of several releases.
+    """
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    return getattr(runner, "SUPERVISOR_COMMS", None) is not None

@@ -19,7 +19,10 @@ class Database(Protocol):
     def releases_in_use(self) -> Mapping[str, datetime | None]: ...
 
     def import_errors(self) -> Sequence[RecordedError]:
-        """The first of them by path, bounded."""
+        """The first of them by path, bounded, without those of `show_exclusions`."""
+
+    def show_exclusions(self, texts: Mapping[str, str]) -> None:
+        """Make these the import errors of files that stay out of the release, by path."""
 
 
 class ReportStore(Protocol):

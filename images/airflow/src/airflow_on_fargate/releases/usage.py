@@ -1,9 +1,9 @@
 """What Airflow's database says about releases: which are in use, and what cannot be imported."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import func, select, text
 
@@ -12,6 +12,12 @@ from airflow_on_fargate.releases.ports import RecordedError
 # These queries run in the dag-processor's loop and must not delay it.
 _STATEMENT_TIMEOUT = "10s"
 _MOST_ERRORS = 1000
+
+# How the import error of a file that stays out of the release begins.
+LEFT_OUT: Final = "Left out of the current DAG release.\n\n"
+
+# The width of the column.
+_FILENAME_CHARACTERS = 1024
 
 
 class AirflowDatabase:
@@ -68,6 +74,7 @@ class AirflowDatabase:
                 ParseImportError.filename, ParseImportError.timestamp, ParseImportError.stacktrace
             )
             .where(ParseImportError.bundle_name == self._bundle_name)
+            .where(~func.coalesce(ParseImportError.stacktrace, "").startswith(LEFT_OUT))
             .order_by(ParseImportError.filename)
             .limit(_MOST_ERRORS)
         )
@@ -75,6 +82,38 @@ class AirflowDatabase:
             return [
                 RecordedError(path, at, trace or "") for path, at, trace in session.execute(query)
             ]
+
+    def show_exclusions(self, texts: Mapping[str, str]) -> None:
+        """Airflow removes such a record when it parses the version that stayed in, or when it looks
+        for files after a switch: call again after each refresh."""
+        from airflow._shared.timezones import timezone
+        from airflow.models.errors import ParseImportError
+
+        wanted = {path[:_FILENAME_CHARACTERS]: LEFT_OUT + text for path, text in texts.items()}
+        of_bundle = ParseImportError.bundle_name == self._bundle_name
+        with _session() as session:
+            shown = ParseImportError.stacktrace.startswith(LEFT_OUT)
+            for row in session.scalars(select(ParseImportError).where(of_bundle, shown)):
+                text = wanted.pop(row.filename, None)
+                if text is None:
+                    session.delete(row)
+                elif row.stacktrace != text:
+                    row.stacktrace, row.timestamp = text, timezone.utcnow()
+            if not wanted:
+                return
+            # What Airflow itself says about the version that stayed in comes first. DAGs are not
+            # marked as broken: those of that version are live.
+            taken = set(session.scalars(select(ParseImportError.filename).where(of_bundle)))
+            session.add_all(
+                ParseImportError(
+                    bundle_name=self._bundle_name,
+                    filename=path,
+                    stacktrace=text,
+                    timestamp=timezone.utcnow(),
+                )
+                for path, text in wanted.items()
+                if path not in taken
+            )
 
 
 def _note(releases: dict[str, datetime | None], release: str, ended: datetime | None) -> None:

@@ -1,5 +1,7 @@
 """The dag-processor reports what only Airflow knows about releases, in objects beside them.
 
+It also reads one report, which files stay out of the release, and shows them as import errors.
+
 The reports say which releases runs still need, so that the publisher removes only others; which
 files of the current release cannot be imported; and which packages can be imported. They are made
 after each refresh, in the dag-processor's own loop: a thread would not survive in the processes
@@ -21,10 +23,12 @@ from typing import Final
 from airflow_on_fargate.contracts.dag_bucket import RELEASE_PREFIX
 from airflow_on_fargate.contracts.release_reports import (
     EnvironmentReport,
+    ExclusionReport,
     ImportErrorReport,
     ImportFailure,
     InUseReport,
     environment_key,
+    exclusions_key,
     import_errors_key,
     in_use_key,
 )
@@ -62,12 +66,16 @@ class ReleaseWatch:
         self._known: dict[str, ImportFailure] = {}
         self._announced = 0
         self._written = float("-inf")
+        # The release whose exclusions are shown.
+        self._excluding: str | None = None
+        self._exclusions: dict[str, str] = {}
 
     def look(self, release: str | None) -> None:
         """Write the reports that are due for the release that is served. Never raises."""
         self._try("environment", self._report_environment, float("inf"))
         self._try("in use", self._report_use, SECONDS_BETWEEN_USE_REPORTS)
         if release:
+            self._try("files that stay out", lambda: self._show_exclusions(release), 0.0)
             self._try("import errors", lambda: self._report_errors(release), 0.0)
 
     def _try(self, name: str, report: Callable[[], None], pause: float) -> None:
@@ -90,6 +98,16 @@ class ReleaseWatch:
         report = InUseReport(self._database.releases_in_use())
         # Always written, because its date matters.
         self._store.put_report(in_use_key(self._store.prefix), report.to_bytes())
+
+    def _show_exclusions(self, release: str) -> None:
+        if release != self._excluding:
+            data = self._store.report(exclusions_key(self._store.prefix, release))
+            exclusions = ExclusionReport.from_bytes(data).exclusions if data else ()
+            self._exclusions = {each.path: str(each) for each in exclusions}
+        elif not self._exclusions:
+            return
+        self._database.show_exclusions(self._exclusions)
+        self._excluding = release
 
     def _report_errors(self, release: str) -> None:
         if release != self._release:
@@ -141,11 +159,18 @@ def failure(path: str, stacktrace: str) -> ImportFailure:
 
 
 def importable_packages() -> frozenset[str]:
-    """Top-level names, including namespace packages, without the standard library's."""
+    """Top-level names, without the standard library's, and the packages of Airflow's providers."""
     names = {module.name for module in pkgutil.iter_modules()}
     names.update(importlib.metadata.packages_distributions())
     names -= sys.stdlib_module_names
-    return frozenset(name for name in names if name.isidentifier() and not name.startswith("_"))
+    top_level = {name for name in names if name.isidentifier() and not name.startswith("_")}
+    return frozenset(top_level | provider_packages())
+
+
+def provider_packages() -> set[str]:
+    """The package of each provider, such as `airflow.providers.amazon`."""
+    entry_points = importlib.metadata.entry_points(group="apache_airflow_provider")
+    return {entry.module.rpartition(".")[0] for entry in entry_points}
 
 
 def install() -> None:

@@ -184,7 +184,14 @@ def test_the_parameter_is_named_when_the_template_does_not_pass_it(properties):
         (
             "{heavy: {}}",
             "WorkerFleets is not valid JSON (line 1, column 2: Expecting property name enclosed in "
-            "double quotes): correct it, or set it to {}.",
+            "double quotes). The value that arrived is '{heavy: {}}': its double quotes seem to be "
+            "lost. After sam deploy --parameter-overrides, JSON needs quotes for SAM inside those "
+            "for the shell: write WorkerFleets=\\''{…}'\\' with your JSON in place of {…}.",
+        ),
+        (
+            '{"heavy": }',
+            "WorkerFleets is not valid JSON (line 1, column 11: Expecting value). The value that "
+            "arrived is '{\"heavy\": }': correct it, or set it to {}.",
         ),
     ],
 )

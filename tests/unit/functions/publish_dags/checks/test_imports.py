@@ -84,7 +84,7 @@ def test_stops_warning_when_the_package_is_available(folder):
 
 
 def test_does_not_warn_when_a_file_is_ignored(folder):
-    publication = folder.publish({"a.py": "import pandas", ".airflowignore": "a.py"})
+    publication = folder.publish({"a.py": dag("a", "import pandas"), ".airflowignore": "a.py"})
     assert publication.warnings == ()
 
 
