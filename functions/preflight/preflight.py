@@ -37,12 +37,25 @@ class Preflight:
     # Called with problems that are not refused because the stack is rolling back.
     tolerated: Callable[[Sequence[str]], None] = _ignore
 
-    def run(self, request: CustomResourceRequest) -> dict[str, str]:
-        """The attributes of the custom resource, or ParametersRefusedError."""
+    def run(self, request: CustomResourceRequest) -> None:
+        """Check the parameters and provide the role, or raise ParametersRefusedError."""
         self._check(request)
-        prefix_list = self._cloudfront_prefix_list(Parameters(request.properties))
+        if Parameters(request.properties).text("IngressMode") == "cloudfront":
+            self.cloudfront_prefix_list()
         self.roles.ensure(ECS_SERVICE)
-        return {"CloudFrontPrefixListId": prefix_list}
+
+    def cloudfront_prefix_list(self) -> dict[str, str]:
+        """The attributes of Custom::CloudFrontPrefixList, or ParametersRefusedError."""
+        found = self.prefix_lists.find(CLOUDFRONT_PREFIX_LIST)
+        if not found:
+            raise ParametersRefusedError(
+                [
+                    "IngressMode is cloudfront, but this region has no prefix list of CloudFront's "
+                    f"addresses ({CLOUDFRONT_PREFIX_LIST}): set IngressMode to load-balancer or "
+                    "internal."
+                ]
+            )
+        return {"PrefixListId": found}
 
     def _check(self, request: CustomResourceRequest) -> None:
         former = request.old_properties if request.request_type == "Update" else None
@@ -55,17 +68,3 @@ class Preflight:
             self.tolerated(problems)
             return
         raise ParametersRefusedError(problems)
-
-    def _cloudfront_prefix_list(self, parameters: Parameters) -> str:
-        if parameters.text("IngressMode") != "cloudfront":
-            return ""
-        found = self.prefix_lists.find(CLOUDFRONT_PREFIX_LIST)
-        if not found:
-            raise ParametersRefusedError(
-                [
-                    "IngressMode is cloudfront, but this region has no prefix list of CloudFront's "
-                    f"addresses ({CLOUDFRONT_PREFIX_LIST}): set IngressMode to load-balancer or "
-                    "internal."
-                ]
-            )
-        return found

@@ -31,6 +31,7 @@ BALANCER_PARTS = {
     "ExecutionApiRule": f"{BALANCER}ListenerRule",
 }
 CLOUDFRONT = {
+    "IngressStack/CloudFrontPrefixList": "Custom::CloudFrontPrefixList",
     "IngressStack/VpcOrigin": "AWS::CloudFront::VpcOrigin",
     "IngressStack/Distribution": "AWS::CloudFront::Distribution",
 }
@@ -157,7 +158,9 @@ def test_default_serves_https_and_opens_no_port_to_the_internet() -> None:
 
     assert ingress.output("AirflowUrl") == "https://<airflow/IngressStack/Distribution.DomainName>"
     assert load_balancer.properties("LoadBalancer")["Scheme"] == "internal"
-    assert rule["SourcePrefixListId"] == "pl-1"
+    assert rule["SourcePrefixListId"] == (
+        "<airflow/IngressStack/CloudFrontPrefixList.PrefixListId>"
+    )
     assert "CidrIp" not in rule
 
 

@@ -6,6 +6,7 @@ on a resource that does not exist yet is not known. Only the root change set can
 """
 
 import copy
+import json
 import re
 from typing import Any
 from xml.etree import ElementTree
@@ -97,16 +98,19 @@ def _drop_children(root_id: str) -> None:
 def _add_children(parent: ChangeSet, root_id: str) -> None:
     """Create a change set for each nested stack of the parent's new template."""
     stack = stack_named(parent["StackId"]) or {}
-    properties_of = _nested_properties(parent, stack)
     if parent["Status"] == "FAILED":  # the parent has no changes; a child may have some
         parent["Changes"] = []
-    for logical_id, properties in properties_of.items():
+    # What a changed nested stack gives out is known only when it has been updated.
+    changed: set[str] = set()
+    for logical_id in _in_order(parent):
+        properties = _nested_properties(parent, stack, logical_id, changed)
         record = stack.get("_resources", {}).get(logical_id, {})
         child_stack = stack_named(record.get("PhysicalResourceId", "")) or {}
         child = _child_change_set(parent, logical_id, properties, child_stack, root_id)
+        _add_children(child, root_id)
         _mention(parent, logical_id, child, child_stack)
         if child["Changes"] or not child_stack:
-            _add_children(child, root_id)
+            changed.add(logical_id)
     if parent["Changes"] and parent["ChangeSetType"] != "IMPORT":
         parent.update(
             Status="CREATE_COMPLETE", ExecutionStatus=parent.get("_execution", "AVAILABLE"),
@@ -114,24 +118,65 @@ def _add_children(parent: ChangeSet, root_id: str) -> None:
         )  # fmt: skip
 
 
-def _nested_properties(change_set: ChangeSet, stack: dict[str, Any]) -> dict[str, Any]:
-    """The nested stacks' properties, with every reference to a resource unresolved."""
+def _in_order(change_set: ChangeSet) -> list[str]:
+    """The nested stacks that the new template makes, each after those that it refers to."""
     template, values = change_set["_template"], change_set["_resolved_params"]
     conditions = engine._evaluate_conditions(template, values)
-    nested = {}
-    for logical_id, resource in template["Resources"].items():
-        condition = resource.get("Condition")
-        if resource.get("Type") != NESTED_STACK or not conditions.get(condition, True):
-            continue
-        resources = stack.get("_resources", {})
-        given = resource["Properties"].get("Parameters") or {}
-        parameters = {
-            name: _resolved(value, change_set, conditions, resources)
-            for name, value in given.items()
-        }
-        url = _resolved(resource["Properties"]["TemplateURL"], change_set, conditions, resources)
-        nested[logical_id] = {"TemplateURL": url, "Parameters": parameters}
-    return nested
+    waiting = {
+        logical_id: json.dumps(resource, default=str)
+        for logical_id, resource in template["Resources"].items()
+        if resource.get("Type") == NESTED_STACK and conditions.get(resource.get("Condition"), True)
+    }
+    ordered: list[str] = []
+    while waiting:
+        free = [
+            one
+            for one, text in waiting.items()
+            if not any(_mentions(text, other) for other in waiting if other != one)
+        ]
+        # A cycle has no beginning; ministack refuses it when it is executed.
+        for one in free or list(waiting):
+            ordered.append(one)
+            del waiting[one]
+    return ordered
+
+
+def _mentions(text: str, logical_id: str) -> bool:
+    return f'"{logical_id}"' in text or f"${{{logical_id}." in text
+
+
+def _nested_properties(
+    change_set: ChangeSet, stack: dict[str, Any], logical_id: str, changed: set[str]
+) -> dict[str, Any]:
+    """A nested stack's properties; what refers to a changed nested stack is not known yet."""
+    template, values = change_set["_template"], change_set["_resolved_params"]
+    conditions = engine._evaluate_conditions(template, values)
+    properties = template["Resources"][logical_id]["Properties"]
+    resources = stack.get("_resources", {})
+
+    def resolved(value: Any) -> str:
+        used = json.dumps(_taken_branches(value, conditions), default=str)
+        if any(_mentions(used, one) for one in changed):
+            return KNOWN_AFTER_APPLY
+        return _resolved(value, change_set, conditions, resources)
+
+    given = properties.get("Parameters") or {}
+    return {
+        "TemplateURL": resolved(properties["TemplateURL"]),
+        "Parameters": {name: resolved(value) for name, value in given.items()},
+    }
+
+
+def _taken_branches(value: Any, conditions: dict[str, bool]) -> Any:
+    """The value without the branches of Fn::If that are not taken."""
+    if isinstance(value, list):
+        return [_taken_branches(each, conditions) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if "Fn::If" in value:
+        condition, then, otherwise = value["Fn::If"]
+        return _taken_branches(then if conditions.get(condition) else otherwise, conditions)
+    return {key: _taken_branches(each, conditions) for key, each in value.items()}
 
 
 def _resolved(
@@ -199,16 +244,51 @@ def _child_changes(
     old_values = stack.get("_resolved_params", {})
     template = engine._apply_transforms(engine._parse_template(body), given, old_values)
     values = engine._resolve_parameters(template, given, old_values)
+    changes = _differences(stack, template, values)
+    # A value that is not known may turn out to be the old one.
+    expected = {
+        name: old_values.get(name, value) if value.get("Value") == KNOWN_AFTER_APPLY else value
+        for name, value in values.items()
+    }
+    certain = {
+        change["ResourceChange"]["LogicalResourceId"]
+        for change in _differences(stack, template, expected)
+        if change["ResourceChange"].get("Replacement") == "True"
+    }
+    for change in changes:
+        resource = change["ResourceChange"]
+        if resource.get("Replacement") == "True" and resource["LogicalResourceId"] not in certain:
+            resource["Replacement"] = "Conditional"
+    return template, values, changes
+
+
+def _differences(
+    stack: dict[str, Any], template: dict[str, Any], values: dict[str, Any]
+) -> list[dict[str, Any]]:
     names = (stack.get("StackName", ""), stack.get("StackId", ""))
-    old_template = stack.get("_template", {})
-    old = changesets._resolve_props_for_diff(old_template, old_values, *names)
-    new = changesets._resolve_props_for_diff(template, values, *names)
+    old_template, old_values = stack.get("_template", {}), stack.get("_resolved_params", {})
     changed = {
         name for name, value in values.items()
         if old_values.get(name, {}).get("Value") != value.get("Value")
     }  # fmt: skip
-    changes = stack_engine._diff_resources(old, new, stack.get("_resources"), template, changed)
-    return template, values, changes
+    made, wanted = _made(old_template, old_values), _made(template, values)
+    old = changesets._resolve_props_for_diff(made, old_values, *names)
+    new = changesets._resolve_props_for_diff(wanted, values, *names)
+    found: list[dict[str, Any]] = stack_engine._diff_resources(
+        old, new, stack.get("_resources"), wanted, changed
+    )
+    return found
+
+
+def _made(template: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """The template with only those resources whose conditions hold."""
+    conditions = engine._evaluate_conditions(template, values)
+    resources = {
+        logical_id: resource
+        for logical_id, resource in template.get("Resources", {}).items()
+        if conditions.get(resource.get("Condition"), True)
+    }
+    return {**template, "Resources": resources}
 
 
 def _mention(

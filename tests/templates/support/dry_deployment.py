@@ -161,9 +161,6 @@ class DryStack:
         self._existing(name)
         if self.resources[name]["Type"] == NESTED_STACK:
             return self.child(name).output(attribute.removeprefix("Outputs."))
-        if attribute == "CloudFrontPrefixListId":
-            # The one value that a function looks up; empty in the other modes.
-            return "pl-1" if self.parameters["IngressMode"] == "cloudfront" else ""
         return f"<{self.path}/{name}.{attribute}>"
 
     def _existing(self, name: str) -> str:

@@ -31,15 +31,20 @@ def ec2(stubbed):
 
 
 @pytest.mark.parametrize("name", ["custom-resource-create", "custom-resource-update"])
-def test_answers_success_with_the_prefix_list_when_the_parameters_are_accepted(
-    name, call, stubbed, ec2, channel
-):
+def test_answers_success_when_the_parameters_are_accepted(name, call, stubbed, ec2, channel):
     ec2()
     stubbed("iam").add_client_error("create_service_linked_role", "EntityAlreadyExists")
     call(name)
     assert channel.answer["Status"] == "SUCCESS"
     assert channel.answer["PhysicalResourceId"] == "Preflight"
-    assert channel.answer["Data"] == {"CloudFrontPrefixListId": "pl-1"}
+    assert channel.answer["Data"] == {}
+
+
+def test_answers_with_the_prefix_list_when_it_is_asked_for(call, ec2, channel):
+    ec2()
+    call("prefix-list-create")
+    assert channel.answer["Status"] == "SUCCESS"
+    assert channel.answer["Data"] == {"PrefixListId": "pl-1"}
 
 
 def test_answers_failed_when_the_role_cannot_be_created(call, stubbed, ec2, channel):
