@@ -11,6 +11,7 @@ import pytest
 
 from commands import smoke
 from commands.airflow_api import AirflowApi
+from commands.workspace import stack_name
 from tests.e2e.conftest import Deployed
 
 DAG = Path(__file__).parent / "dags" / "rotation_probe.py"
@@ -25,6 +26,10 @@ ROTATIONS = {
     "database-password": ["DatabasePasswordSecret", "SqlAlchemyConnSecret"],
     "result-backend-password": ["ResultBackendPasswordSecret", "ResultBackendSecret"],
 }
+# Stored in the metadata database only, so no service has to restart.
+WITHOUT_RESTART = "admin-password"
+# The local profile is of class micro: the control plane is one service.
+SERVICES = ["api-server", "control-plane"]
 
 
 # Rotation → the run of the probe that was running when it started.
@@ -53,6 +58,17 @@ def values(deployed: Deployed) -> dict[str, str]:
                 value = client.get_secret_value(SecretId=secret["ARN"])["SecretString"]
                 found[secret["Name"].split("-")[-2]] = value
     return found
+
+
+def service_tasks(deployed: Deployed) -> dict[str, str]:
+    """The running tasks of the services: ARN → the name after the stack's in their family."""
+    ecs, cluster = deployed.workspace.client("ecs"), deployed.outputs["ClusterName"]
+    tasks = ecs.describe_tasks(cluster=cluster, tasks=[*deployed.service_tasks()])["tasks"]
+    families = {
+        task["taskArn"]: task["taskDefinitionArn"].rpartition("/")[2].partition(":")[0]
+        for task in tasks
+    }
+    return {arn: family.removeprefix(f"{stack_name()}-") for arn, family in families.items()}
 
 
 def task_of(api: AirflowApi, run_id: str) -> dict[str, Any]:
@@ -84,6 +100,7 @@ def run_command(deployed: Deployed, *command: str) -> tuple[int, str]:
 @pytest.mark.parametrize("secret", ROTATIONS)
 def test_rotation_replaces_the_secret(deployed: Deployed, secret: str) -> None:
     before, api = values(deployed), deployed.api()
+    tasks = service_tasks(deployed)
     RUNS[secret] = api.trigger("rotation_probe")
     smoke.wait_until(
         lambda: task_of(api, RUNS[secret])["state"] == "running",
@@ -97,6 +114,10 @@ def test_rotation_replaces_the_secret(deployed: Deployed, secret: str) -> None:
     assert {name for name in after if after[name] != before[name]} == set(ROTATIONS[secret])
     shown = [name for name, value in [*before.items(), *after.items()] if value in log]
     assert shown == []
+    replacements = service_tasks(deployed)
+    assert sorted(tasks.values()) == sorted(replacements.values()) == SERVICES
+    kept = tasks.keys() & replacements.keys()
+    assert kept == (tasks.keys() if secret == WITHOUT_RESTART else set())
 
     assert task_of(deployed.api(), RUNS[secret])["state"] in ("running", "success")
 
