@@ -23,6 +23,7 @@ from embedded_aws.settings import Settings, SettingsError, load_settings
 # In the order of installation. The stand-in comes first: ministack looks for Docker only once.
 SUBJECTS = (
     "containers.docker_stand_in",
+    "containers.addresses",
     "ecs.task_events",
     "ecs.task_sizes",
     "ecs.task_definitions",
