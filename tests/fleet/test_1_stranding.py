@@ -11,12 +11,15 @@ from commands.workspace import Workspace
 PLAN = Plan(
     seed=20261120, messages=210, burst=6, pause=1.0, task_seconds=1.0, workers=3,
     settings=WorkerSettings(concurrency=2, idle_seconds=1.5, poll_seconds=3),
-    stop_every=20, deploy_every=45,
+    stop_every=20, deploy_every=20, long_every=20,
 )  # fmt: skip
-# The same with Celery's own shutdown, to show that the loop detects stranded messages.
+# Celery's own shutdown, to show that the loop detects stranded messages. There is one worker, its
+# tasks are short and its polls long: it has an open poll when it is stopped, and a message that
+# arrives before it has exited is stranded.
 WITHOUT = replace(
-    PLAN, messages=50, workers=2, stop_every=5, deploy_every=0,
-    settings=replace(PLAN.settings, life_cycle=False),
+    PLAN, messages=60, burst=1, pause=3.0, task_seconds=0.2, workers=1,
+    stop_every=10, deploy_every=0, long_every=0,
+    settings=replace(PLAN.settings, poll_seconds=10, life_cycle=False),
 )  # fmt: skip
 
 

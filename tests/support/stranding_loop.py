@@ -23,6 +23,9 @@ LOOK_SECONDS = 0.25
 # Time before the first disturbance, so that it finds running workers; time until the loop must have
 # ended.
 FIRST_SECONDS, LIMIT_SECONDS = 15.0, 420.0
+# A worker looks every 15 s whether its revision is current, and many exit before their second look:
+# one that runs a long task does not.
+LONG_TASK_SECONDS = 18.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Plan:
     # revision.
     stop_every: float = 0.0
     deploy_every: float = 0.0
+    # Every n-th task is long, 0: none.
+    long_every: int = 0
 
     def arrivals(self) -> Arrivals:
         chance, settings = random.Random(self.seed), self.settings
@@ -54,9 +59,13 @@ class Plan:
                 # ...and after that.
                 settings.idle_seconds + settings.poll_seconds + chance.uniform(0, 4),
             )
-            pause = chance.choice(pauses)
+            # Without the life cycle no worker retires.
+            pause = chance.choice(pauses) if settings.life_cycle else pauses[0]
             for _ in range(chance.randint(1, self.burst)):
-                plan.append((pause, chance.uniform(0, self.task_seconds)))
+                seconds = chance.uniform(0, self.task_seconds)
+                if self.long_every and len(plan) % self.long_every == 0:
+                    seconds = LONG_TASK_SECONDS
+                plan.append((pause, seconds))
                 pause = chance.uniform(0, 0.2)
         return plan[: self.messages]
 
