@@ -204,11 +204,11 @@ def test_refuses_when_the_ignore_file_cannot_be_read(strict, text):
     assert strict.publish({".airflowignore": text}).outcome is Outcome.REFUSED
 
 
-@pytest.mark.parametrize("mended", [{"a.py": "x = 1"}, {"a.py": None}])
-def test_clears_the_report_when_what_was_refused_is_mended_or_taken_back(strict, mended):
+@pytest.mark.parametrize("fixed", [{"a.py": "x = 1"}, {"a.py": None}])
+def test_clears_the_report_when_what_was_refused_is_fixed_or_undone(strict, fixed):
     strict.publish({"b.py": ""})
     strict.publish({"a.py": broken()})
-    strict.publish(mended)
+    strict.publish(fixed)
     assert strict.s3.keys("releases/refused") == []
 
 
