@@ -197,7 +197,9 @@ def test_launches_back_off_when_an_image_crashes_and_resume_when_it_is_fixed(fac
     assert found["launched"] <= 10
     assert found["died"] >= 3
     assert found["paused"] > 0
-    assert found["seconds to the next launch"] < 5
+    # The pause would last four minutes. Workers that ECS still lists while they crash are replaced
+    # at the next check, a minute later.
+    assert found["seconds to the next launch"] < 120
     assert_nothing_wrong(found)
 
 
