@@ -11,7 +11,8 @@ from typing import Any
 import attrs
 import pytest
 
-from airflow_on_fargate.patches import _import_errors, parse_failures
+from airflow_on_fargate import import_error_rows
+from airflow_on_fargate.patches import parse_failures
 from airflow_on_fargate.releases.watch import failure
 
 Records = list[tuple[str, str, bool]]
@@ -26,7 +27,7 @@ def records(monkeypatch: pytest.MonkeyPatch) -> Records:
         assert bundle_name == "releases"
         made.extend((path, error, stale) for path, error in errors.items())
 
-    monkeypatch.setattr(_import_errors, "record", record)
+    monkeypatch.setattr(import_error_rows, "record", record)
     return made
 
 
