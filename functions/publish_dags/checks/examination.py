@@ -27,7 +27,7 @@ from publish_dags.checks.python_files import (
 from publish_dags.ports import DagSource, SourceFile, SourceListing
 
 # Increase it when the checks find something else in the same file: every file is then read again.
-CHECKS = 2
+CHECKS = 3
 
 _PARALLEL_READS = 16
 _MAX_IGNORE_FILE_BYTES = 64 * 1024

@@ -194,6 +194,39 @@ def test_carries_a_file_along_when_airflow_never_parses_it(request, mode, path, 
     assert (warned(again), again.new_warnings) == ([warning], ())
 
 
+@pytest.mark.parametrize("mode", ["folder", "strict"])
+def test_carries_a_script_along_when_a_dag_imports_a_module_beside_it(request, mode):
+    folder = request.getfixturevalue(mode)
+    files = {
+        "team/a.py": dag("a", "import team.lib\nfrom team.jobs import settings"),
+        "team/lib.py": "X = 1",
+        "team/jobs/settings.py": "X = 1",
+        "team/jobs/old_job.py": PYTHON_2,
+    }
+    publication = folder.publish(files)
+    assert (publication.outcome, publication.exclusions) == (Outcome.PUBLISHED, ())
+    assert [each.path for each in publication.warnings] == ["team/jobs/old_job.py"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "path"),
+    [
+        ("import lib", "lib.py"),
+        ("import lib", "lib/__init__.py"),
+        ("from lib import tables", "lib/tables.py"),
+        ("from lib.tables import ORDERS", "lib/tables.py"),
+        ("from lib.tables import ORDERS", "lib/__init__.py"),
+        # The DAG has added the folder to sys.path.
+        ("import tables", "team/lib/tables.py"),
+        ("from lib.tables import *", "team/lib/tables.py"),
+    ],
+)
+def test_refuses_a_broken_module_that_a_dag_imports_when_strict(strict, statement, path):
+    files = {"a.py": dag("a", statement), path: "X =", "lib/beside.py": PYTHON_2}
+    publication = strict.publish(files)
+    assert [each.path for each in publication.problems] == [path]
+
+
 def test_replaces_a_script_when_its_new_text_does_not_compile(folder):
     folder.publish({"jobs/job.py": "x = 1", "good.py": dag("good")})
     publication = folder.publish({"jobs/job.py": PYTHON_2})
