@@ -197,7 +197,7 @@ LEFT_OUT: Mapping[str, tuple[bytes, str]] = {
     "out/deep.py": (_LIVE + b"x = " + b"-" * 20_000 + b"1\n", "Error"),
     "out/copy.py": (
         dag("healthy_1").encode(),
-        "the DAG 'healthy_1' is also in healthy/dag_1.py, line 4, which comes first by path",
+        "the DAG 'healthy_1' is also in healthy/dag_1.py, line 4, which",
     ),
     "out/a_copy.py": (
         dag("taken").encode(),

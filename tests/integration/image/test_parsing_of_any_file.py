@@ -78,7 +78,7 @@ def parse(postgres: Any, tmp_path: Path, folder: Path) -> Iterator[Parse]:
         environment["AIRFLOW__LOGGING__DAG_PROCESSOR_LOG_TARGET"] = log_target
         done = subprocess.run(
             [python, PROGRAM, *(words or ("patched",))],
-            env=environment, capture_output=True, text=True, timeout=300, errors="replace",
+            env=environment, capture_output=True, text=True, timeout=700, errors="replace",
         )  # fmt: skip
         (tmp_path / "output.txt").write_text(done.stdout + done.stderr)
         assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
@@ -90,7 +90,7 @@ def parse(postgres: Any, tmp_path: Path, folder: Path) -> Iterator[Parse]:
 
 
 @pytest.mark.parametrize("python", [Path(sys.executable), PREVIOUS], ids=["current", "previous"])
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(800)
 def test_each_fault_is_an_import_error_and_healthy_files_run(
     parse: Parse, folder: Path, python: Path
 ) -> None:

@@ -6,7 +6,8 @@ file, and ends again; no other file is parsed. A parse whose process is killed, 
 long is counted only, and the user never sees why a DAG does not appear.
 
 With this patch each of them becomes an import error of that file. In the parse process, so does
-what Airflow does not catch there: `sys.exit` in an archive, a result that cannot be sent.
+what Airflow does not catch there: `sys.exit` in an archive, KeyboardInterrupt, a result that cannot
+be sent.
 No upstream report is known. The text of one is docs/upstream/starting-a-parse.md.
 """
 
@@ -207,7 +208,8 @@ def _reporting_every_failure(original: Any) -> Any:
                 # As it will be sent: an integer of more than 64 bits cannot.
                 _RequestFrame(id=0, body=result.model_dump()).as_bytes()
             return result
-        except (Exception, SystemExit):
+        except BaseException:
+            # Airflow lets `sys.exit` in an archive and KeyboardInterrupt end the process.
             if msg.callback_requests:
                 raise
             log.exception("Failed to parse", file=msg.file)
