@@ -1,7 +1,8 @@
 """Two hundred releases with random timing, recorded by the dag-processor while runs are created.
 
 Bad files stay out of each release, and are import errors at the end. The publisher, the
-dag-processor, the database and the creation of runs are real. Nothing executes the runs; `tests/releases` has the whole stack.
+dag-processor, the database and the creation of runs are real. Nothing executes the runs;
+`tests/releases` has the whole stack.
 """
 
 import json
