@@ -174,15 +174,16 @@ def parsed(original: Any, callbacks: tuple[object, ...] = ()) -> Any:
     return parse_failures._reporting_every_failure(original)(request, log)
 
 
-def test_exit_in_the_parse_process_is_an_import_error() -> None:
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_exit_in_the_parse_process_is_an_import_error(kind: type[BaseException]) -> None:
     def exits(*_: object) -> None:
-        raise SystemExit("bye")
+        raise kind("bye")
 
     result = parsed(exits)
     assert result.serialized_dags == []
     assert list(result.import_errors) == ["sub/a.py"]
-    assert result.import_errors["sub/a.py"].endswith("SystemExit: bye\n")
-    with pytest.raises(SystemExit):
+    assert result.import_errors["sub/a.py"].endswith(f"{kind.__name__}: bye\n")
+    with pytest.raises(kind):
         parsed(exits, callbacks=("a callback",))
 
 
