@@ -74,7 +74,7 @@ test-upgrade: install  ## an older Airflow upgraded, failing, rolled back, delet
 test-fleet: install  ## the worker fleet on real parts: stranding, drains, interruption, faults (not part of test)
 	$(BIN)/python -m pytest -s tests/fleet
 
-test-releases: install  ## 200 releases while DAGs run (not part of test: a quarter of an hour)
+test-releases: install  ## 200 releases in each mode while DAGs run, 500 files with 40 faults (not part of test: half an hour)
 	.venv/airflow/bin/python -m pytest -s tests/integration/recording
 	$(BIN)/python -m pytest -s tests/releases
 

@@ -54,6 +54,7 @@ SUBJECTS = (
     "cloudformation.stacks",
     "cloudformation.change_sets",
     "cloudformation.validation",
+    "lambda_functions.asynchronous_events",
     "lambda_functions.custom_resources",
     "cloudformation.unchanged",
     "cloudformation.rollback",

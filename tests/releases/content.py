@@ -66,6 +66,26 @@ def files(number: int) -> dict[str, str]:
     return dags | {f"{_LIBRARY}/{name}": text for name, text in modules.items()}
 
 
+_BAD = "from airflow.sdk import DAG\ndef"
+_COPY = """from airflow.sdk import DAG
+
+with DAG("steady_quick", schedule=None):
+    pass
+"""
+# Where files may be that no release contains.
+BAD_PATHS = frozenset({"bad_0.py", "bad_1.py", "z_copy.py"})
+
+
+def bad_files(number: int) -> dict[str, str]:
+    """Files that cannot be part of a release, among them a broken version of one of its DAGs."""
+    broken = f"{DAG_IDS[number % len(DAG_IDS)]}.py"
+    return {
+        broken: files(number)[broken] + "def",
+        f"bad_{number % 2}.py": f"{_BAD} # {number}",
+        "z_copy.py": f"# {number}\n{_COPY}",
+    }
+
+
 def expected(dag_id: str, hashes: dict[str, str], count: int) -> dict[str, int]:
     """What a task must see in a release: the number of each file, by its SHA-256."""
     numbers = {

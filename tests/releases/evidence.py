@@ -31,7 +31,8 @@ class Evidence:
 
 
 class Inspection:
-    """Inspects every run of the suite's DAGs; `moments` lists when which release became current."""
+    """Inspects the runs of the suite's DAGs since the first release of `moments`, which lists when
+    which release became current."""
 
     def __init__(self, deployed: Deployed, count: int, moments: list[tuple[datetime, str]]) -> None:
         self._s3 = deployed.workspace.client("s3")
@@ -39,6 +40,7 @@ class Inspection:
         self._logs = deployed.outputs["LogBucketName"]
         self._count = count
         self._moments = moments
+        self._since = moments[0][0]
         self._hashes: dict[str, dict[str, str]] = {}
         self._keys: dict[tuple[str, ...], str] = {}
 
@@ -47,7 +49,7 @@ class Inspection:
         runs = [
             (run, api.task_instances(dag_id, run["dag_run_id"]))
             for dag_id in DAG_IDS
-            for run in runs_of(api, dag_id)
+            for run in runs_of(api, dag_id, self._since)
         ]
         self._wait_for_logs([task for _, tasks in runs for task in tasks])
         found = Evidence()

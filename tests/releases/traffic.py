@@ -1,4 +1,8 @@
-"""A publisher that publishes continuously, and a thread that starts and clears runs meanwhile."""
+"""A publisher that publishes continuously, and a thread that starts and clears runs meanwhile.
+
+Some uploads and zips contain bad files. In forgiving mode these stay out of the release, with their
+last good versions in their place; in strict mode they refuse the release, and a correction follows.
+"""
 
 import io
 import json
@@ -13,52 +17,86 @@ import requests
 from commands import smoke
 from commands.airflow_api import SECONDS, AirflowApi
 from tests.e2e.conftest import Deployed
-from tests.releases.content import DAG_IDS, files
+from tests.releases.content import BAD_PATHS, DAG_IDS, bad_files, files
+from tests.releases.modes import FORGIVING, STRICT
 
 # Maximum number of active runs of a triggered DAG: the machine's workers have eight slots.
 ACTIVE = 3
+_ZIP = "inbox/all.zip"
+
+
+# How many of the uploads and zips contain bad files. A refusal takes seconds, an exclusion none.
+BAD_SHARE = {FORGIVING: 0.3, STRICT: 0.1}
 
 
 class Publishing:
     """Publishes one release after another, by upload, zip and rollback, at random moments."""
 
-    def __init__(self, deployed: Deployed, chance: random.Random) -> None:
+    def __init__(self, deployed: Deployed, mode: str, chance: random.Random | None = None) -> None:
         self._deployed = deployed
-        self._chance = chance
+        self._chance = chance or random.Random(0)
+        self._mode = mode
         self._s3 = deployed.workspace.client("s3")
         self._bucket = deployed.outputs["DagBucketName"]
         self.moments: list[tuple[datetime, str]] = []
-        self.count = {"upload": 0, "zip": 0, "rollback": 0}
+        self.count = {"upload": 0, "zip": 0, "rollback": 0, "excluded": 0, "kept": 0, "refused": 0}
 
     def current(self) -> str:
         """The release that the pointer names."""
-        answer = self._s3.get_object(Bucket=self._bucket, Key="releases/current.json")
-        return str(json.loads(answer["Body"].read())["release"])
+        return str(self._document("releases/current.json")["release"])
+
+    def exclusions(self) -> dict[str, str]:
+        """What stays out of the current release, and the release of the version that is live."""
+        report = self._document(f"releases/{self.current()}.exclusions.json")
+        return {each["path"]: each["kept"] or "" for each in report.get("exclusions", [])}
 
     def publish(self, number: int) -> None:
         """Make another release current, and wait until it is."""
         before = self.current()
         kinds = ["upload", "zip", "rollback"] if len(self.moments) > 1 else ["upload"]
         (kind,) = self._chance.choices(kinds, weights=[5, 3, 2][: len(kinds)])
-        {"upload": self._upload, "zip": self._zip, "rollback": self._roll_back}[kind](number)
+        # The first release of each DAG has to be good.
+        spoiled = number > 0 and self._chance.random() < BAD_SHARE[self._mode]
+        bad = bad_files(number) if spoiled and kind != "rollback" else {}
+        if bad and self._mode == STRICT:
+            self._have_refused(kind, number, bad)
+            bad = {}
+        if kind == "rollback":
+            self._roll_back()
+        else:
+            self._put(kind, files(number) | bad)
         smoke.wait_until(lambda: self.current() != before, 60, f"{kind} {number}", interval=0.1)
         self.moments.append((datetime.now(UTC), self.current()))
         self.count[kind] += 1
+        if bad:
+            self._wait_for_exclusions(bad)
 
-    def _upload(self, number: int) -> None:
-        paths = list(files(number).items())
+    def publish_good_files_only(self, number: int) -> None:
+        """A last release, without files that stay out."""
+        before = self.current()
+        self._put("zip", files(number))
+        smoke.wait_until(lambda: self.current() != before, 60, "the last release", interval=0.1)
+        self.moments.append((datetime.now(UTC), self.current()))
+
+    def _put(self, kind: str, content: dict[str, str]) -> None:
+        {"upload": self._upload, "zip": self._zip}[kind](content)
+
+    def _upload(self, content: dict[str, str]) -> None:
+        for path in BAD_PATHS - content.keys():
+            self._s3.delete_object(Bucket=self._bucket, Key=f"dags/{path}")
+        paths = list(content.items())
         self._chance.shuffle(paths)
         for path, text in paths:
             self._s3.put_object(Bucket=self._bucket, Key=f"dags/{path}", Body=text.encode())
 
-    def _zip(self, number: int) -> None:
+    def _zip(self, content: dict[str, str]) -> None:
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
-            for path, text in files(number).items():
+            for path, text in content.items():
                 archive.writestr(path, text)
-        self._s3.put_object(Bucket=self._bucket, Key="inbox/all.zip", Body=packed.getvalue())
+        self._s3.put_object(Bucket=self._bucket, Key=_ZIP, Body=packed.getvalue())
 
-    def _roll_back(self, _: int) -> None:
+    def _roll_back(self) -> None:
         current = self.current()
         target = self._chance.choice([r for _, r in self.moments if r != current])
         answer = self._deployed.workspace.client("lambda").invoke(
@@ -66,6 +104,35 @@ class Publishing:
             Payload=json.dumps({"promote": target, "by": "the releases suite"}).encode(),
         )
         assert json.loads(answer["Payload"].read())["outcome"] == "promoted"
+
+    def _wait_for_exclusions(self, bad: dict[str, str]) -> None:
+        """An upload that pauses is published in part: then another release follows."""
+        smoke.wait_until(
+            lambda: self.exclusions().keys() == bad.keys(), 60, f"the report of {sorted(bad)}"
+        )
+        found = self.exclusions()
+        self.count["excluded"] += len(found)
+        self.count["kept"] += sum(map(bool, found.values()))
+
+    def _have_refused(self, kind: str, number: int, bad: dict[str, str]) -> None:
+        key = f"{_ZIP}.refused.json" if kind == "zip" else "releases/refused.json"
+        # One of an earlier refusal.
+        self._s3.delete_object(Bucket=self._bucket, Key=key)
+        self._put(kind, files(number) | bad)
+
+        def refused() -> bool:
+            problems = self._document(key).get("problems", [])
+            return {problem["path"] for problem in problems} == bad.keys()
+
+        smoke.wait_until(refused, 60, f"the refusal of a {kind}", interval=0.1)
+        self.count["refused"] += 1
+
+    def _document(self, key: str) -> Any:
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=key)
+        except self._s3.exceptions.NoSuchKey:
+            return {}
+        return json.loads(answer["Body"].read())
 
 
 class Running(threading.Thread):
@@ -132,11 +199,12 @@ def wait_for_the_last_run(api: AirflowApi, timeout: float = 180) -> None:
     smoke.wait_until(lambda: not active(), timeout, "the end of the last run", interval=1)
 
 
-def runs_of(api: AirflowApi, dag_id: str) -> list[dict[str, Any]]:
-    """All runs of a DAG."""
+def runs_of(api: AirflowApi, dag_id: str, since: datetime) -> list[dict[str, Any]]:
+    """All runs of a DAG since a moment."""
     found: list[dict[str, Any]] = []
+    after = {"run_after_gte": since.isoformat()}
     while True:
-        page = api.get(f"dags/{dag_id}/dagRuns", limit=100, offset=len(found))
+        page = api.get(f"dags/{dag_id}/dagRuns", limit=100, offset=len(found), **after)
         found += page["dag_runs"]
         if len(found) >= page["total_entries"] or not page["dag_runs"]:
             return found

@@ -8,8 +8,14 @@ in which files are uploaded.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from contracts.release_manifest import printable
+
 # The ids of the DAGs of each file, with their lines.
 Dags = Mapping[str, Mapping[str, int]]
+
+
+_FIRST = "which comes first by path"
+_LIVE = "which was live with it"
 
 
 @dataclass(frozen=True)
@@ -21,12 +27,24 @@ class Copy:
     line: int
     winner: str
     winner_line: int
+    # The winner was live with the DAG; otherwise none was, and it comes first by path.
+    live: bool
     # Other DAGs of the file, which stay out with it.
     others: tuple[str, ...] = ()
 
-    @property
-    def reason(self) -> str:
-        text = f"the DAG {self.dag_id!r} is also in {self.winner}, line {self.winner_line}"
+    def reason(self, former: str = "") -> str:
+        """Why the file stays out.
+
+        `former` is the reason in the current release. It is kept for the same winner: that this one
+        is live by now is not a change.
+        """
+        if former in (self._text(_FIRST), self._text(_LIVE)):
+            return former
+        return self._text(_LIVE if self.live else _FIRST)
+
+    def _text(self, why: str) -> str:
+        place = f"{self.winner}, line {self.winner_line}"
+        text = printable(f"the DAG {self.dag_id!r} is also in {place}, {why}")
         if not self.others:
             return text
         return f"{text}, so this file stays out with its other DAGs {', '.join(self.others)}"
@@ -53,7 +71,8 @@ def _losses(files: Dags, live: Dags) -> dict[str, Copy]:
                 several.setdefault(dag_id, [first[dag_id]]).append(path)
     losses: dict[str, Copy] = {}
     for dag_id, paths in several.items():
-        winner = next((path for path in paths if dag_id in live.get(path, {})), paths[0])
+        was_live = [path for path in paths if dag_id in live.get(path, {})]
+        winner = (was_live or paths)[0]
         for path in paths:
             if path != winner and path not in losses:
                 losses[path] = Copy(
@@ -62,6 +81,7 @@ def _losses(files: Dags, live: Dags) -> dict[str, Copy]:
                     files[path][dag_id],
                     winner,
                     files[winner][dag_id],
+                    bool(was_live),
                     tuple(repr(each) for each in files[path] if each != dag_id),
                 )
     return losses

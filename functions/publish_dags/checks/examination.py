@@ -27,7 +27,7 @@ from publish_dags.checks.python_files import (
 from publish_dags.ports import DagSource, SourceFile, SourceListing
 
 # Increase it when the checks find something else in the same file: every file is then read again.
-CHECKS = 2
+CHECKS = 3
 
 _PARALLEL_READS = 16
 _MAX_IGNORE_FILE_BYTES = 64 * 1024
@@ -289,9 +289,9 @@ class _Examiner:
                     # The version that stayed in is a copy itself.
                     self._excluded[copy.path] = replace(self._excluded[copy.path], kept="")
                     continue
-                self._exclude(
-                    files[copy.path], Problem(copy.path, copy.reason, copy.line), entry, dags
-                )
+                file, verdict = files[copy.path], self._base.excluded(files[copy.path])
+                reason = copy.reason(verdict.reason if verdict else "")
+                self._exclude(file, Problem(copy.path, reason, copy.line), entry, dags)
                 if (kept := result.files.get(copy.path)) and kept.dags:
                     claims[copy.path] = kept.dags
         self._accept([files[path] for path in former if path not in self._excluded])

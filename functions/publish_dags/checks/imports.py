@@ -21,15 +21,15 @@ _GROUPS = frozenset({"apache", "atlassian", "cncf", "common", "dbt", "microsoft"
 
 
 def certain_imports(tree: ast.Module) -> dict[str, int]:
-    """The top-level name of each package that the file certainly imports, with the line.
+    """What the file certainly imports, with the line: `lib.tables` or `lib.tables.ORDERS`.
 
     A provider is named by its package in Airflow, such as `airflow.providers.amazon`.
     """
     found: dict[str, int] = {}
     for statement in tree.body:
         for module in _modules(statement):
-            name = _provider(module) or module.partition(".")[0]
-            if name and name not in _ALWAYS_THERE:
+            name = _provider(module) or module
+            if name.partition(".")[0] not in _ALWAYS_THERE or name.startswith(_PROVIDERS):
                 found.setdefault(name, statement.lineno)
     return found
 
@@ -38,10 +38,7 @@ def _modules(statement: ast.stmt) -> Iterator[str]:
     if isinstance(statement, ast.Import):
         yield from (alias.name for alias in statement.names)
     elif isinstance(statement, ast.ImportFrom) and not statement.level and statement.module:
-        if statement.module in ("airflow.providers", *(_PROVIDERS + name for name in _GROUPS)):
-            yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
-        else:
-            yield statement.module
+        yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
 
 
 def _provider(module: str) -> str | None:
@@ -54,18 +51,21 @@ def _provider(module: str) -> str | None:
 
 
 def modules_of(path: str) -> set[str]:
-    """The top-level names by which other files may import this one.
+    """The names by which other files may import this one.
 
-    Any folder of its path, not only the first: a DAG may have added one to sys.path.
+    They may begin with any folder of its path, not only the first: a DAG may have added one to
+    sys.path.
     """
-    parts = PurePosixPath(path)
-    return {*parts.parts[:-1], parts.name.partition(".")[0]}
+    *folders, name = PurePosixPath(path).parts
+    stem = name.partition(".")[0]
+    names = folders if stem == "__init__" else [*folders, stem]
+    return {".".join(names[start:]) for start in range(len(names))}
 
 
 def imported_at_parsing(
     imports: Mapping[str, Mapping[str, int]], parsed: Iterable[str]
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """The files that Airflow parses or that those import, and all names that they import."""
+    """The files that Airflow parses or that those import, and the modules that they import."""
     reached: set[str] = set()
     names: set[str] = set()
     left = {path for path in parsed if path in imports}
@@ -73,25 +73,36 @@ def imported_at_parsing(
     while left:
         reached |= left
         for path in left:
-            names.update(imports[path])
+            names.update(*map(_with_packages, imports[path]))
         left = {path for path, modules in others.items() if not names.isdisjoint(modules)}
         for path in left:
             del others[path]
     return frozenset(reached), frozenset(names)
 
 
+def _with_packages(name: str) -> Iterator[str]:
+    """`a.b.c` and what is imported before it: `a.b` and `a`."""
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
+
+
 def unresolved(
     imports: Mapping[str, Mapping[str, int]], paths: Iterable[str]
 ) -> dict[str, dict[str, int]]:
-    """The imports, by file, that are not modules of the release."""
+    """The packages, by file, that are not modules of the release, with the first line of each."""
     own: set[str] = set()
     for path in paths:
-        own |= modules_of(path)
-    left = {
-        path: {name: line for name, line in names.items() if name not in own}
-        for path, names in imports.items()
-    }
-    return {path: names for path, names in left.items() if names}
+        parts = PurePosixPath(path)
+        own.update(parts.parts[:-1], [parts.name.partition(".")[0]])
+    left: dict[str, dict[str, int]] = {}
+    for path, names in imports.items():
+        for name, line in names.items():
+            package = name if name.startswith(_PROVIDERS) else name.partition(".")[0]
+            if package not in own:
+                found = left.setdefault(path, {})
+                found[package] = min(line, found.get(package, line))
+    return left
 
 
 def missing(imports: Mapping[str, Mapping[str, int]], environment: frozenset[str]) -> list[Problem]:

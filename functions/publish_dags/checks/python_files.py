@@ -14,7 +14,9 @@ from publish_dags.checks.dag_ids import dag_ids
 from publish_dags.checks.imports import certain_imports
 from publish_dags.checks.problems import Problem
 
-# Airflow writes a log file for each file that it parses, with this behind the file's name.
+# Airflow writes a log file for each file that it parses, with this behind the file's name. The
+# dag-processor of the image writes none, unless AirflowConfiguration sets `[logging]
+# dag_processor_log_target` to `file`: a release has to work with each configuration.
 _LOG_SUFFIX = ".log"
 
 
@@ -33,12 +35,13 @@ def is_python(path: str) -> bool:
 
 
 def name_problem(path: str) -> Problem | None:
-    """Why Airflow cannot parse a file of this name: opening its log fails."""
+    """Why a DAG file must not have this name: Airflow cannot create a log file for it."""
     name = PurePosixPath(path).name
     if len(name.encode()) + len(_LOG_SUFFIX) <= MAX_NAME_BYTES:
         return None
     most = MAX_NAME_BYTES - len(_LOG_SUFFIX)
-    return Problem(path, f"the name is longer than {most} bytes, so Airflow cannot log its parsing")
+    reason = f"the name is longer than {most} bytes, so Airflow cannot create its log file"
+    return Problem(path, reason)
 
 
 def examine_source(path: str, source: bytes) -> Finding:

@@ -18,9 +18,10 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from airflow_on_fargate import patches
+from airflow_on_fargate.import_error_rows import split
 
 DAG_IDS = ("first", "second", "third")
 
@@ -54,14 +55,19 @@ def judge(folder: Path) -> None:
             tasks[dag_id, run_id].add(task_id)
         run = (DagRun.dag_id, DagRun.run_id, DagRun.bundle_version)
         runs = session.execute(select(*run)).all()
-        errors = session.scalar(select(func.count()).select_from(ParseImportError))
+        error = (ParseImportError.filename, ParseImportError.stacktrace)
+        errors = {path: split(text) for path, text in session.execute(select(*error))}
     wrong = [
         f"{dag_id} {run_id} of {release}, number {numbers[release]}: {sorted(has)}"
         for dag_id, run_id, release in runs
         if (has := tasks[dag_id, run_id]) != {"begin", f"step_{numbers[release]}", "end"}
     ]
     releases = len({release for _, _, release in runs})
-    found = {"runs": len(runs), "of releases": releases, "import errors": errors, "wrong": wrong}
+    found = {
+        "runs": len(runs), "of releases": releases, "wrong": wrong,
+        "import errors": sum(bool(airflow) for airflow, _ in errors.values()),
+        "left out": sorted(path for path, (_, exclusion) in errors.items() if exclusion),
+    }  # fmt: skip
     print(json.dumps(found))
 
 

@@ -1,7 +1,8 @@
 """Two hundred releases with random timing, recorded by the dag-processor while runs are created.
 
-The publisher, the dag-processor, the database and the creation of runs are real. Nothing executes
-the runs; `tests/releases` has the whole stack.
+Bad files stay out of each release, and are import errors at the end. The publisher, the
+dag-processor, the database and the creation of runs are real. Nothing executes the runs;
+`tests/releases` has the whole stack.
 """
 
 import json
@@ -39,6 +40,11 @@ with DAG("{dag_id}", schedule=None):
     )
     begin >> step >> end
 """
+# Others in each release: one does not compile, one has a DAG of another file.
+BAD_FILES = {
+    "bad.py": "from airflow.sdk import DAG\ndef  # {number}",
+    "z_copy.py": "from airflow.sdk import DAG\nfirst = DAG('first')\n# {number}",
+}
 
 
 class Publishing:
@@ -58,11 +64,13 @@ class Publishing:
     def publish(self, number: int) -> None:
         files = {f"{name}.py": DAG.format(dag_id=name, number=number) for name in DAG_IDS}
         files |= {"modules/__init__.py": "", "modules/early.py": f"NUMBER = {number}\n"}
+        files |= {name: text.format(number=number) for name, text in BAD_FILES.items()}
         for path, text in files.items():
             self._s3.put_object(Bucket=BUCKET, Key=f"dags/{path}", Body=text.encode())
-        release = self._publisher.publish("test").release
-        assert release
-        self.numbers[release] = number
+        publication = self._publisher.publish("test")
+        assert publication.release
+        assert {each.path for each in publication.exclusions} == set(BAD_FILES)
+        self.numbers[publication.release] = number
 
 
 def until(path: Path, process: subprocess.Popen[bytes]) -> None:
@@ -111,5 +119,6 @@ def test_every_run_has_the_tasks_of_its_release_when_releases_come_at_random_mom
     print({"releases": RELEASES, "switches": switches, **found, "wrong": len(wrong)})
     assert wrong == []
     assert found["import errors"] == 0
+    assert found["left out"] == sorted(BAD_FILES)
     # The served release is recorded, however fast releases follow each other.
     assert found["of releases"] > switches * 0.8

@@ -157,14 +157,15 @@ def test_a_dag_file_stays_out_when_airflow_cannot_log_its_name(folder, length, o
     assert (name in folder.exclusions, name not in folder.current_files) == (out, out)
     assert "good.py" in folder.current_files
     if out:
-        assert "cannot log" in folder.exclusions[name]
+        assert "cannot create its log file" in folder.exclusions[name]
 
 
 def test_other_files_may_have_names_that_airflow_cannot_log(folder):
     files = {"n" * 250 + ".json": "{}", "m" * 250 + ".py": "X = 1"}
     assert folder.publish(files).exclusions == ()
     assert set(folder.current_files) == set(files)
-    assert "cannot log" in next(iter(folder.publish({"z" * 251 + ".zip": b"PK"}).exclusions)).reason
+    (exclusion,) = folder.publish({"z" * 251 + ".zip": b"PK"}).exclusions
+    assert "cannot create its log file" in exclusion.reason
 
 
 @pytest.mark.parametrize("mode", ["folder", "strict"])
@@ -193,6 +194,39 @@ def test_carries_a_file_along_when_airflow_never_parses_it(request, mode, path, 
     assert (warned(again), again.new_warnings) == ([warning], ())
 
 
+@pytest.mark.parametrize("mode", ["folder", "strict"])
+def test_carries_a_script_along_when_a_dag_imports_a_module_beside_it(request, mode):
+    folder = request.getfixturevalue(mode)
+    files = {
+        "team/a.py": dag("a", "import team.lib\nfrom team.jobs import settings"),
+        "team/lib.py": "X = 1",
+        "team/jobs/settings.py": "X = 1",
+        "team/jobs/old_job.py": PYTHON_2,
+    }
+    publication = folder.publish(files)
+    assert (publication.outcome, publication.exclusions) == (Outcome.PUBLISHED, ())
+    assert [each.path for each in publication.warnings] == ["team/jobs/old_job.py"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "path"),
+    [
+        ("import lib", "lib.py"),
+        ("import lib", "lib/__init__.py"),
+        ("from lib import tables", "lib/tables.py"),
+        ("from lib.tables import ORDERS", "lib/tables.py"),
+        ("from lib.tables import ORDERS", "lib/__init__.py"),
+        # The DAG has added the folder to sys.path.
+        ("import tables", "team/lib/tables.py"),
+        ("from lib.tables import *", "team/lib/tables.py"),
+    ],
+)
+def test_refuses_a_broken_module_that_a_dag_imports_when_strict(strict, statement, path):
+    files = {"a.py": dag("a", statement), path: "X =", "lib/beside.py": PYTHON_2}
+    publication = strict.publish(files)
+    assert [each.path for each in publication.problems] == [path]
+
+
 def test_replaces_a_script_when_its_new_text_does_not_compile(folder):
     folder.publish({"jobs/job.py": "x = 1", "good.py": dag("good")})
     publication = folder.publish({"jobs/job.py": PYTHON_2})
@@ -213,16 +247,22 @@ def test_one_of_two_copies_goes_live_with_everything_else(folder):
     publication = folder.publish(files)
     assert set(folder.current_files) == {"orders.py", "other.py"}
     assert [str(each) for each in publication.exclusions] == [
-        "orders_past.py, line 3: the DAG 'orders' is also in orders.py, line 3; "
-        "the file is not in the release"
+        "orders_past.py, line 3: the DAG 'orders' is also in orders.py, line 3, which comes first "
+        "by path; the file is not in the release"
     ]
+    # The first by path is live by now, which is not news.
+    again = folder.publish({"other.py": dag("other", "x = 2")})
+    assert again.exclusions == publication.exclusions
+    assert again.new_exclusions == ()
 
 
 def test_the_copy_that_was_live_wins(folder):
     folder.publish({"orders.py": dag("orders")})
     folder.publish({"a_copy.py": dag("orders")})
     assert set(folder.current_files) == {"orders.py"}
-    assert list(folder.exclusions) == ["a_copy.py"]
+    assert folder.exclusions == {
+        "a_copy.py": "the DAG 'orders' is also in orders.py, line 3, which was live with it"
+    }
     # Still so when both change, and when the publisher has looked away.
     folder.publish({"a_copy.py": dag("orders", "x = 2"), "orders.py": dag("orders", "x = 2")})
     assert folder.current_files == {"orders.py": dag("orders", "x = 2")}

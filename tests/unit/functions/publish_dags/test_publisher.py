@@ -176,7 +176,9 @@ def test_refuses_when_two_files_claim_the_same_dag(strict):
     strict.publish({"a.py": dag("sales")})
     publication = strict.publish({"b.py": dag("sales")})
     assert publication.outcome is Outcome.REFUSED
-    assert str(publication.problems[0]) == ("b.py, line 3: the DAG 'sales' is also in a.py, line 3")
+    assert str(publication.problems[0]) == (
+        "b.py, line 3: the DAG 'sales' is also in a.py, line 3, which was live with it"
+    )
 
 
 def test_accepts_any_file_that_airflow_ignores(folder):

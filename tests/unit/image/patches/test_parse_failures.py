@@ -11,7 +11,8 @@ from typing import Any
 import attrs
 import pytest
 
-from airflow_on_fargate.patches import _import_errors, parse_failures
+from airflow_on_fargate import import_error_rows
+from airflow_on_fargate.patches import parse_failures
 from airflow_on_fargate.releases.watch import failure
 
 Records = list[tuple[str, str, bool]]
@@ -26,7 +27,7 @@ def records(monkeypatch: pytest.MonkeyPatch) -> Records:
         assert bundle_name == "releases"
         made.extend((path, error, stale) for path, error in errors.items())
 
-    monkeypatch.setattr(_import_errors, "record", record)
+    monkeypatch.setattr(import_error_rows, "record", record)
     return made
 
 
@@ -173,15 +174,16 @@ def parsed(original: Any, callbacks: tuple[object, ...] = ()) -> Any:
     return parse_failures._reporting_every_failure(original)(request, log)
 
 
-def test_exit_in_the_parse_process_is_an_import_error() -> None:
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_exit_in_the_parse_process_is_an_import_error(kind: type[BaseException]) -> None:
     def exits(*_: object) -> None:
-        raise SystemExit("bye")
+        raise kind("bye")
 
     result = parsed(exits)
     assert result.serialized_dags == []
     assert list(result.import_errors) == ["sub/a.py"]
-    assert result.import_errors["sub/a.py"].endswith("SystemExit: bye\n")
-    with pytest.raises(SystemExit):
+    assert result.import_errors["sub/a.py"].endswith(f"{kind.__name__}: bye\n")
+    with pytest.raises(kind):
         parsed(exits, callbacks=("a callback",))
 
 

@@ -8,7 +8,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, PendingRollbackError
 from sqlalchemy.orm import Session
 
-from airflow_on_fargate.patches import _import_errors, recording_failures
+from airflow_on_fargate import import_error_rows
+from airflow_on_fargate.patches import recording_failures
 from airflow_on_fargate.releases.watch import failure
 
 Records = list[tuple[dict[str, str], bool]]
@@ -23,7 +24,7 @@ def records(monkeypatch: pytest.MonkeyPatch) -> Records:
         assert bundle_name == "releases"
         made.append((dict(errors), stale))
 
-    monkeypatch.setattr(_import_errors, "record", record)
+    monkeypatch.setattr(import_error_rows, "record", record)
     return made
 
 

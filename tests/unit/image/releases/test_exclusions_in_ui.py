@@ -10,8 +10,9 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
+from airflow_on_fargate.import_error_rows import LEFT_OUT
 from airflow_on_fargate.releases import usage
-from airflow_on_fargate.releases.usage import LEFT_OUT, AirflowDatabase
+from airflow_on_fargate.releases.usage import AirflowDatabase
 
 Rows = Callable[[], dict[str | None, str | None]]
 
@@ -55,10 +56,17 @@ def test_adds_changes_and_removes_what_stays_out(session: Session, rows: Rows) -
     assert rows() == kept
 
 
-def test_says_nothing_over_what_airflow_says_of_the_same_file(session: Session, rows: Rows) -> None:
-    add(session, "a.py", "Traceback")
-    AirflowDatabase("releases").show_exclusions({"a.py": "no"})
-    assert rows() == {"a.py": "Traceback"}
+def test_follows_what_airflow_says_of_the_same_file(session: Session, rows: Rows) -> None:
+    database = AirflowDatabase("releases")
+    add(session, "a.py", "Traceback\nE: no\n")
+    database.show_exclusions({"a.py": "bad"})
+    assert rows() == {"a.py": f"Traceback\nE: no\n\n{LEFT_OUT}bad"}
+    database.show_exclusions({"a.py": "worse"})
+    assert rows() == {"a.py": f"Traceback\nE: no\n\n{LEFT_OUT}worse"}
+    # Only Airflow's part is reported as an import error of the release.
+    assert [each.stacktrace for each in database.import_errors()] == ["Traceback\nE: no"]
+    database.show_exclusions({})
+    assert rows() == {"a.py": "Traceback\nE: no"}
 
 
 def test_does_not_report_what_stays_out_as_a_failed_import(session: Session) -> None:

@@ -25,6 +25,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
         "parse_logs",
         "folder_scan",
         "parse_dags_folder",
+        "shown_exclusions",
     ),
     "worker": ("failed_polls", "request_limits", "log_upload"),
 }

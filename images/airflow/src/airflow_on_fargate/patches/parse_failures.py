@@ -6,7 +6,8 @@ file, and ends again; no other file is parsed. A parse whose process is killed, 
 long is counted only, and the user never sees why a DAG does not appear.
 
 With this patch each of them becomes an import error of that file. In the parse process, so does
-what Airflow does not catch there: `sys.exit` in an archive, a result that cannot be sent.
+what Airflow does not catch there: `sys.exit` in an archive, KeyboardInterrupt, a result that cannot
+be sent.
 No upstream report is known. The text of one is docs/upstream/starting-a-parse.md.
 """
 
@@ -18,7 +19,8 @@ import signal
 import traceback
 from typing import Any, Final
 
-from airflow_on_fargate.patches import _import_errors, replace, require
+from airflow_on_fargate import import_error_rows
+from airflow_on_fargate.patches import replace, require
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ def apply() -> None:
     from airflow.dag_processing.manager import DagFileProcessorManager
     from airflow.dag_processing.processor import DagFileProcessorProcess
 
-    # Used by `_import_errors`; missing names must be noticed now.
+    # Used by `import_error_rows`; missing names must be noticed now.
     _ = collection._update_import_errors
     replace(DagFileProcessorManager, "_create_process", _recording_failed_starts)
     replace(DagFileProcessorManager, "_start_new_processes", _continuing)
@@ -81,7 +83,7 @@ def _recording_failed_starts(original: Any) -> Any:
                 )
                 text = "The parse of this file cannot start.\n" + traceback.format_exc(limit=-1)
                 path = str(dag_file.rel_path)
-                _import_errors.record(dag_file.bundle_name, {path: text}, stale=True)
+                import_error_rows.record(dag_file.bundle_name, {path: text}, stale=True)
             raise _NotStartedError(dag_file) from error
 
     return _create_process
@@ -128,7 +130,7 @@ def _record_without_result(manager: Any, before: dict[Any, Any], text: Any) -> N
         ended = manager._processors.get(file) is not process
         if ended and process.parsing_result is None and not process.had_callbacks:
             errors = {str(file.rel_path): text(process)}
-            _import_errors.record(file.bundle_name, errors, stale=False)
+            import_error_rows.record(file.bundle_name, errors, stale=False)
 
 
 def _end_of(process: Any) -> str:
@@ -202,11 +204,12 @@ def _reporting_every_failure(original: Any) -> Any:
         try:
             result = original(msg, log)
             if result is not None:
-                result.import_errors = _import_errors.all_storable(result.import_errors or {})
+                result.import_errors = import_error_rows.all_storable(result.import_errors or {})
                 # As it will be sent: an integer of more than 64 bits cannot.
                 _RequestFrame(id=0, body=result.model_dump()).as_bytes()
             return result
-        except (Exception, SystemExit):
+        except BaseException:
+            # Airflow lets `sys.exit` in an archive and KeyboardInterrupt end the process.
             if msg.callback_requests:
                 raise
             log.exception("Failed to parse", file=msg.file)
@@ -222,7 +225,7 @@ def _failed_result(msg: Any) -> Any:
     depth = conf.getint("core", "dagbag_import_error_traceback_depth")
     path = os.path.relpath(msg.file, msg.bundle_path)
     return DagFileParsingResult(
-        fileloc=_import_errors.storable(msg.file),
+        fileloc=import_error_rows.storable(msg.file),
         serialized_dags=[],
-        import_errors=_import_errors.all_storable({path: traceback.format_exc(limit=-depth)}),
+        import_errors=import_error_rows.all_storable({path: traceback.format_exc(limit=-depth)}),
     )

@@ -18,7 +18,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from airflow_on_fargate.patches import _import_errors, replace, require
+from airflow_on_fargate import import_error_rows
+from airflow_on_fargate.patches import replace, require
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def apply() -> None:
     require("apache-airflow", "3.3.2", "3.2.2")
     from airflow.dag_processing import collection, manager
 
-    # Used by `_import_errors`; missing names must be noticed now.
+    # Used by `import_error_rows`; missing names must be noticed now.
     _ = collection._update_import_errors
     replace(manager, "update_dag_parsing_results_in_db", _surviving)
 
@@ -50,7 +51,7 @@ def _surviving(original: Any) -> Any:
         session: Any,
         **named: Any,
     ) -> None:
-        errors = {key: _import_errors.storable(text) for key, text in import_errors.items()}
+        errors = {key: import_error_rows.storable(text) for key, text in import_errors.items()}
         with _failed_statements(session) as failed:
             try:
                 original(
@@ -79,7 +80,7 @@ def _surviving(original: Any) -> Any:
         texts = {key[1]: text for key, text in errors.items()}
         texts[path] = "\n\n".join(filter(None, (texts.get(path), _text(failure, failed))))
         stale = not (code or "").startswith(_CONSTRAINT)
-        _import_errors.record(bundle_name, texts, stale=stale, session=session)
+        import_error_rows.record(bundle_name, texts, stale=stale, session=session)
 
     return update_dag_parsing_results_in_db
 

@@ -3,21 +3,16 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import func, select, text
 
+from airflow_on_fargate.import_error_rows import FILENAME_CHARACTERS, LEFT_OUT, joined, split
 from airflow_on_fargate.releases.ports import RecordedError
 
 # These queries run in the dag-processor's loop and must not delay it.
 _STATEMENT_TIMEOUT = "10s"
 _MOST_ERRORS = 1000
-
-# How the import error of a file that stays out of the release begins.
-LEFT_OUT: Final = "Left out of the current DAG release.\n\n"
-
-# The width of the column.
-_FILENAME_CHARACTERS = 1024
 
 
 class AirflowDatabase:
@@ -80,39 +75,40 @@ class AirflowDatabase:
         )
         with _session() as session:
             return [
-                RecordedError(path, at, trace or "") for path, at, trace in session.execute(query)
+                RecordedError(path, at, split(trace)[0])
+                for path, at, trace in session.execute(query)
             ]
 
     def show_exclusions(self, texts: Mapping[str, str]) -> None:
-        """Airflow removes such a record when it parses the version that stayed in, or when it looks
-        for files after a switch: call again after each refresh."""
+        """Airflow's own parses and scans leave these rows where they are: see the patch
+        `shown_exclusions`. DAGs are not marked as broken: those of a version that stayed live run.
+        """
         from airflow._shared.timezones import timezone
         from airflow.models.errors import ParseImportError
 
-        wanted = {path[:_FILENAME_CHARACTERS]: LEFT_OUT + text for path, text in texts.items()}
+        wanted = {path[:FILENAME_CHARACTERS]: text for path, text in texts.items()}
         of_bundle = ParseImportError.bundle_name == self._bundle_name
         with _session() as session:
-            shown = ParseImportError.stacktrace.startswith(LEFT_OUT)
-            for row in session.scalars(select(ParseImportError).where(of_bundle, shown)):
-                text = wanted.pop(row.filename, None)
-                if text is None:
+            shown = ParseImportError.stacktrace.contains(LEFT_OUT, autoescape=True)
+            concerned = shown | ParseImportError.filename.in_(wanted)
+            for row in session.scalars(select(ParseImportError).where(of_bundle, concerned)):
+                # What Airflow itself says about the version that is live comes first.
+                airflow, _ = split(row.stacktrace)
+                text = joined(airflow, wanted.pop(row.filename, ""))
+                if not text:
                     session.delete(row)
                 elif row.stacktrace != text:
-                    row.stacktrace, row.timestamp = text, timezone.utcnow()
-            if not wanted:
-                return
-            # What Airflow itself says about the version that stayed in comes first. DAGs are not
-            # marked as broken: those of that version are live.
-            taken = set(session.scalars(select(ParseImportError.filename).where(of_bundle)))
+                    row.stacktrace = text
+                    # The time belongs to what Airflow says.
+                    row.timestamp = row.timestamp if airflow else timezone.utcnow()
             session.add_all(
                 ParseImportError(
                     bundle_name=self._bundle_name,
                     filename=path,
-                    stacktrace=text,
+                    stacktrace=joined("", text),
                     timestamp=timezone.utcnow(),
                 )
                 for path, text in wanted.items()
-                if path not in taken
             )
 
 

@@ -14,9 +14,12 @@ def found(source):
     return certain_imports(ast.parse(source))
 
 
-def test_finds_package_and_line_of_a_certain_import():
+def test_finds_module_and_line_of_a_certain_import():
     source = "import os\nimport pandas as pd, numpy.linalg\nfrom google.cloud import storage\n"
-    assert found(source) == {"pandas": 2, "numpy": 2, "google": 3}
+    assert found(source) == {"pandas": 2, "numpy.linalg": 2, "google.cloud.storage": 3}
+    assert unresolved({"a.py": found(source)}, []) == {
+        "a.py": {"pandas": 2, "numpy": 2, "google": 3}
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""How the patches of the dag-processor record an import error for a file.
+"""Rows of Airflow's table of import errors, as this package writes them.
+
+The text of a row has up to two parts. The first is what Airflow says about the version of a file
+that is in the release. The second is why another version of this file stays out of the release.
 
 `stale` says whether the file's DAGs stop as well. It is what Airflow does with every import error,
 and right where the file itself is the reason. A parse that was killed may say more about the memory
@@ -8,12 +11,27 @@ when the file has not been parsed for `[dag_processor] stale_dag_threshold` seco
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 log = logging.getLogger(__name__)
 
 # The columns of Airflow's table. Its text may have any length.
-_FILENAME_CHARACTERS = 1024
+FILENAME_CHARACTERS: Final = 1024
+
+# How the second part of a text begins.
+LEFT_OUT: Final = "Left out of the current DAG release.\n\n"
+
+
+def split(text: str | None) -> tuple[str, str]:
+    """What Airflow says, and why the file stays out; either may be empty."""
+    airflow, _, exclusion = (text or "").partition(LEFT_OUT)
+    return airflow.rstrip("\n"), exclusion
+
+
+def joined(airflow: str, exclusion: str) -> str:
+    """The text that `split` takes apart."""
+    shown = LEFT_OUT + exclusion if exclusion else ""
+    return f"{airflow}\n\n{shown}" if airflow and shown else airflow or shown
 
 
 def storable(text: str) -> str:
@@ -23,7 +41,7 @@ def storable(text: str) -> str:
 
 def all_storable(errors: Mapping[str, str]) -> dict[str, str]:
     """Paths and texts that the database, and Airflow's messages, can hold."""
-    return {storable(path)[:_FILENAME_CHARACTERS]: storable(text) for path, text in errors.items()}
+    return {storable(path)[:FILENAME_CHARACTERS]: storable(text) for path, text in errors.items()}
 
 
 def record(
@@ -54,7 +72,7 @@ def _record(bundle_name: str, errors: Mapping[str, str], stale: bool, session: A
     from airflow.models.errors import ParseImportError
     from sqlalchemy import select
 
-    texts = {storable(path)[:_FILENAME_CHARACTERS]: storable(text) for path, text in errors.items()}
+    texts = {storable(path)[:FILENAME_CHARACTERS]: storable(text) for path, text in errors.items()}
     if stale:
         collection._update_import_errors(
             files_parsed=set(),
@@ -71,4 +89,6 @@ def _record(bundle_name: str, errors: Mapping[str, str], stale: bool, session: A
         if error is None:
             error = ParseImportError(bundle_name=bundle_name, filename=path)
             session.add(error)
-        error.timestamp, error.stacktrace = timezone.utcnow(), text
+        # Why another version of the file stays out of the release is still true.
+        error.stacktrace = joined(text, split(error.stacktrace)[1])
+        error.timestamp = timezone.utcnow()
