@@ -54,6 +54,8 @@ SUBJECTS = (
     "cloudformation.stacks",
     "cloudformation.change_sets",
     "cloudformation.validation",
+    "cloudformation.limits",
+    "cloudformation.unique_names",
     "lambda_functions.custom_resources",
     "cloudformation.unchanged",
     "cloudformation.rollback",

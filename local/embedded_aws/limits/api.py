@@ -12,6 +12,7 @@ from embedded_aws.limits.rules import text_of
 
 _WHOLE = ("integer", "long")
 _FRACTION = ("float", "double")
+_FAILED = "failed to satisfy constraint: Member must"
 
 
 class NoSuchShapeError(LookupError):
@@ -66,33 +67,40 @@ def is_limited(shape: Shape) -> bool:
 
 
 def size_problems(value: Sized, shape: Shape | None) -> Iterator[str]:
-    """Problems of a list's or a map's number of entries."""
-    if isinstance(shape, ListShape | MapShape):
-        least, most = shape.metadata.get("min", 0), shape.metadata.get("max")
-        if len(value) < least or (most is not None and len(value) > most):
-            yield f"has {len(value)} entries, allowed are {least} to {most or 'any'} ({shape.name})"
+    """Problems of a list's or a map's number of entries.
+
+    Nothing is said of an empty one: CloudFormation leaves it out of the request.
+    """
+    if isinstance(shape, ListShape | MapShape) and len(value):
+        yield from _range_problems(f"{len(value)} entries", len(value), shape, "length")
 
 
 def value_problems(value: Any, shape: Shape) -> Iterator[str]:
-    text, limits, kind = text_of(value), shape.metadata, shape.type_name
+    """Problems of a scalar, in the words in which most services state them."""
+    text, kind = text_of(value), shape.type_name
     if kind in (*_WHOLE, *_FRACTION):
         try:
-            measure = float(text)
+            number = float(text)
         except ValueError:
-            yield f"is {text!r}, which is not a number ({shape.name})"
+            yield f"is {text!r}: {_FAILED} be a number"
             return
-        what = text
-    elif kind == "boolean":
-        if text not in ("true", "false"):
-            yield f"is {text!r}, neither true nor false ({shape.name})"
+        yield from _range_problems(text, number, shape, "value")
         return
-    else:
-        measure, what = len(text), f"{len(text)} characters"
-    least, most = limits.get("min"), limits.get("max")
-    if (least is not None and measure < least) or (most is not None and measure > most):
-        yield f"is {what}, allowed are {least or 0} to {most or 'any'} ({shape.name})"
-    pattern, words = limits.get("pattern"), limits.get("enum")
+    if kind == "boolean":
+        if text not in ("true", "false"):
+            yield f"is {text!r}: {_FAILED} be a boolean"
+        return
+    yield from _range_problems(f"{len(text)} characters", len(text), shape, "length")
+    pattern, words = shape.metadata.get("pattern"), shape.metadata.get("enum")
     if pattern and not re.fullmatch(pattern, text, re.DOTALL):
-        yield f"is {text!r}, which does not match {pattern} ({shape.name})"
+        yield f"is {text!r}: {_FAILED} satisfy regular expression pattern: {pattern}"
     if words and text not in words:
-        yield f"is {text!r}, not one of {sorted(words)} ({shape.name})"
+        yield f"is {text!r}: {_FAILED} satisfy enum value set: {sorted(words)}"
+
+
+def _range_problems(what: str, measure: float, shape: Shape, name: str) -> Iterator[str]:
+    least, most = shape.metadata.get("min"), shape.metadata.get("max")
+    if least is not None and measure < least:
+        yield f"is {what}: {_FAILED} have {name} greater than or equal to {least}"
+    if most is not None and measure > most:
+        yield f"is {what}: {_FAILED} have {name} less than or equal to {most}"

@@ -24,18 +24,20 @@ class Text:
     least: int = 1
     most: int | None = None
     reserved: tuple[str, ...] = ()
+    is_secret: bool = False
 
     def problems(self, value: Any) -> Iterator[str]:
         text = text_of(value)
+        shown = "a secret" if self.is_secret else repr(text)
         if not self.least <= len(text) <= (len(text) if self.most is None else self.most):
             yield (
                 f"has {len(text)} characters, allowed are {self.least} to {self.most or 'any'} "
                 f"({self.source})"
             )
         if self.pattern and not re.fullmatch(self.pattern, text, re.DOTALL):
-            yield f"is {text!r}, which does not match {self.pattern} ({self.source})"
+            yield f"is {shown}, which does not match {self.pattern} ({self.source})"
         if text.lower() in self.reserved:
-            yield f"is {text!r}, which is reserved ({self.source})"
+            yield f"is {shown}, which is reserved ({self.source})"
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ DOMAIN_NAME: Final = Text(
     r"[A-Za-z0-9])?\.?",
     most=253,
 )
+# The names that the embedded AWS gives have a port.
+GIVEN_NAME: Final = Text("a name that AWS gives", r"[A-Za-z0-9.-]+(:\d{1,5})?", most=253)
 BALANCER_NAME: Final = Text(
     "Elastic Load Balancing: CreateLoadBalancer, CreateTargetGroup",
     r"(?!internal-)[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?",
@@ -246,7 +248,7 @@ LIMITS: Final = {
             "DistributionConfig.Comment": Text("CloudFront: DistributionConfig", least=0, most=128),
             "DistributionConfig.Aliases[]": DOMAIN_NAME,
             "DistributionConfig.Origins[].Id": Text("CloudFront: Origin", most=128),
-            "DistributionConfig.Origins[].DomainName": DOMAIN_NAME,
+            "DistributionConfig.Origins[].DomainName": GIVEN_NAME,
             "DistributionConfig.Origins[].VpcOriginConfig.VpcOriginId": Text(
                 "CloudFront: ids", r"vo_[A-Za-z0-9]+"
             ),
@@ -306,7 +308,7 @@ LIMITS: Final = {
             "Name": DOMAIN_NAME,
             "HostedZoneId": Text("Route 53: ids", r"[A-Z0-9]+", most=32),
             "HostedZoneName": DOMAIN_NAME,
-            "AliasTarget.DNSName": DOMAIN_NAME,
+            "AliasTarget.DNSName": GIVEN_NAME,
             "AliasTarget.HostedZoneId": Text("Route 53: ids", r"[A-Z0-9]+", most=32),
             "ResourceRecords[]": Text("Route 53: ResourceRecord", most=4000),
             "Comment": Text("Route 53: ChangeBatch", least=0, most=256),

@@ -127,7 +127,7 @@ LIMITS: Final = {
                 reserved=_RESERVED_USERS,
             ),
             "MasterUserPassword": Text(
-                "RDS: CreateDBInstance", r"""[!#-.0-?A-~]+""", least=8, most=128
+                "RDS: CreateDBInstance", r"""[!#-.0-?A-~]+""", least=8, most=128, is_secret=True
             ),
             "DBSnapshotIdentifier": Text(
                 "RDS: a snapshot's name or ARN", r"[A-Za-z0-9:-]+", most=255
