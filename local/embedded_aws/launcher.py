@@ -66,8 +66,10 @@ SUBJECTS = (
     "rds.instances",
     "rds.snapshots",
     "lambda_functions.runtime",
+    "lambda_functions.event_source_mappings",
     "cloudwatch.queue_metrics",
     "events.targets",
+    "events.queue_targets",
     "s3.object_events",
     "cloudwatch.alarms",
 )

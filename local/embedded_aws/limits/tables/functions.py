@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from embedded_aws.limits.resources import Resource
+from embedded_aws.limits.resources import Resource, UnknownValue
 from embedded_aws.limits.rules import Number, Text, Unlimited
 from embedded_aws.limits.tables.network import ARN
 
@@ -44,22 +44,24 @@ def _environment(properties: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _mapping(properties: Mapping[str, Any]) -> Iterator[str]:
-    if ":sqs:" not in str(properties.get("EventSourceArn", "")):
+    source = properties.get("EventSourceArn", "")
+    # A source that is created with it is taken for a queue.
+    if not isinstance(source, UnknownValue) and ":sqs:" not in str(source):
         if properties.get("ScalingConfig"):
             yield "ScalingConfig is only supported for Amazon SQS event sources."
         return
-    batch, fifo = int(properties.get("BatchSize", 10)), str(properties["EventSourceArn"])[-5:]
+    batch = int(properties.get("BatchSize", 10))
     window = int(properties.get("MaximumBatchingWindowInSeconds", 0))
     if batch > 10 and window < 1:
         yield (
             "Maximum batch window in seconds must be greater than 0 if maximum batch size is "
             "greater than 10"
         )
-    if fifo == ".fifo" and (batch > 10 or window):
+    if str(source).endswith(".fifo") and (batch > 10 or window):
         yield "A FIFO queue has batches of at most 10 and no batch window (Lambda)"
     for name in ("StartingPosition", "ParallelizationFactor", "BisectBatchOnFunctionError"):
         if name in properties:
-            yield f"Unsupported {name} parameter for a given event source mapping type: SQS."
+            yield f"Unsupported {name} parameter for given event source mapping type: SQS."
 
 
 def _pattern(properties: Mapping[str, Any]) -> Iterator[str]:
