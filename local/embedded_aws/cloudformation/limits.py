@@ -15,6 +15,16 @@ from embedded_aws.limits.resources import findings
 from embedded_aws.limits.tables import limits_of
 from embedded_aws.settings import Settings
 
+# How the services call it; most others say ValidationException.
+_CODES = {
+    "EC2": "InvalidParameterValue",
+    "ElasticLoadBalancingV2": "ValidationError",
+    "IAM": "ValidationError",
+    "RDS": "InvalidParameterValue",
+    "S3": "InvalidArgument",
+    "SNS": "InvalidParameter",
+    "SQS": "InvalidAttributeValue",
+}
 # Only CloudFormation may set these tags.
 _OWN_TAGS = "aws:cloudformation:"
 
@@ -54,7 +64,9 @@ def check(resource_type: str, properties: Properties) -> None:
         return
     refused = [str(found) for found in findings(limits, _own(properties)) if not found.unlisted]
     if refused:
-        raise LimitError(f"{'; '.join(refused)} (ValidationException of {resource_type})")
+        service = resource_type.split("::")[1]
+        code = _CODES.get(service, "ValidationException")
+        raise LimitError(f"{'; '.join(refused)} ({code})")
 
 
 def _own(properties: Properties) -> Properties:

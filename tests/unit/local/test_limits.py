@@ -85,7 +85,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
                              "DefaultCacheBehavior": {"TargetOriginId": "a"}}}, "0 to 128"),
     ("AWS::CloudFront::Distribution",
      {"DistributionConfig": {"Origins": [{"Id": "a"}],
-                             "DefaultCacheBehavior": {"TargetOriginId": "b"}}}, "origin b"),
+                             "DefaultCacheBehavior": {"TargetOriginId": "b"}}}, "origin 'b'"),
     ("AWS::ECS::Cluster", {"ClusterName": "air.flow"}, "does not match"),
     (TASKS, {"Family": "f" * 256}, "1 to 255"),
     (TASKS, {"ContainerDefinitions": [{"Name": "a", "Environment": [{"Name": "A=B"}]}]},

@@ -10,7 +10,7 @@ from embedded_aws.limits.rules import Choice, Number, Rule, Text, Unlimited
 EC2_ID: Final = Text("EC2: ids of resources", r"[a-z]+-[0-9a-z]+")
 PORT: Final = Number("EC2: a port, or -1 for all", least=-1, most=65535)
 CIDR: Final = Text("EC2: an IPv4 range", r"\d{1,3}(\.\d{1,3}){3}/\d{1,2}")
-ARN: Final = Text("ARNs", r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:\d*:.+", most=2048)
+ARN: Final = Text("ARNs", r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12}|[a-z-]*):.+", most=2048)
 # The API reference of EC2 has this set; its model has no pattern.
 EC2_DESCRIPTION: Final = Text(
     "EC2: CreateSecurityGroup, IpRange", r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]*", least=0, most=255
@@ -105,7 +105,7 @@ def _distribution(properties: Mapping[str, Any]) -> Iterator[str]:
     origins = {origin.get("Id") for origin in config.get("Origins") or []}
     target = (config.get("DefaultCacheBehavior") or {}).get("TargetOriginId")
     if target not in origins:
-        yield f"DefaultCacheBehavior names the origin {target}, which is not one of {origins}"
+        yield f"DefaultCacheBehavior names origin {target!r}, which is not one of the origins"
 
 
 _RULE: Final[Mapping[str, Rule]] = {
