@@ -1,21 +1,20 @@
-"""Handle a change in the bucket, the regular reconciliation, or a direct request."""
+"""Handle changes in the bucket, the regular reconciliation, or a direct request."""
 
 import os
 import time
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contracts.dag_bucket import INBOX_PREFIX, RELEASE_PREFIX, SOURCE_PREFIX
-from contracts.release_reports import IMPORT_ERRORS_SUFFIX
 from publish_dags import messages
 from publish_dags.aws.s3_claim import S3Claim
 from publish_dags.aws.s3_dag_source import S3DagSource
-from publish_dags.aws.s3_inbox import S3Inbox, is_upload
+from publish_dags.aws.s3_inbox import S3Inbox
 from publish_dags.aws.s3_release_shelf import S3ReleaseShelf
 from publish_dags.aws.sns_notifier import SnsNotifier
+from publish_dags.bucket_changes import BucketChanges, bucket_changes
 from publish_dags.burst import BurstPublisher
 from publish_dags.history.promotion import Promoter
 from publish_dags.history.retention import Retention
@@ -25,8 +24,10 @@ from shared.aws import clients
 from shared.errors import AwsCallError
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
 
-_CHANGES = ("Object Created", "Object Deleted")
 _MAX_HISTORY = 100
+
+# In the log of a call.
+_NAMED_KEYS = 20
 
 # In the answer and the log; the report beside the release contains all of them.
 _NAMED_EXCLUSIONS = 200
@@ -48,10 +49,9 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
         return call.publish(by)
     if event.get("source") == "reconciliation":
         return {**call.publish("reconciliation", again=False), **call.retire()}
-    if event.get("source") != "aws.s3" or event.get("detail-type") not in _CHANGES:
+    if "Records" not in event:
         raise UnknownEventError(event)
-    detail = S3EventBridgeNotificationEvent(event).detail
-    return call.change(detail.object.key, str(detail.get("requester", "")))
+    return call.changes(bucket_changes(event))
 
 
 class _Call:
@@ -72,24 +72,35 @@ class _Call:
     def publish(self, by: str, again: bool = True) -> dict[str, Any]:
         return self._report(self._publisher.publish(by, again))
 
-    def change(self, key: str, by: str) -> dict[str, Any]:
-        """An object in the bucket has changed; this function may have written it."""
-        settings = self._settings
-        self._telemetry.logger.append_keys(changed_key=key)
-        if key.startswith(RELEASE_PREFIX) and key.endswith(IMPORT_ERRORS_SUFFIX):
-            name = key.removeprefix(RELEASE_PREFIX)
-            return self._import_errors(name.removesuffix(IMPORT_ERRORS_SUFFIX))
-        in_inbox = key.startswith(INBOX_PREFIX) and is_upload(key)
-        if not key.startswith(SOURCE_PREFIX) and not in_inbox:
-            # Releases and reports are in the same bucket: publishing because of them would never
-            # end.
-            self._telemetry.logger.info(
-                "Ignoring the change: not in the DAGs folder, and not a zip file in the inbox"
+    def changes(self, changes: BucketChanges) -> dict[str, Any]:
+        """Objects in the bucket have changed; this function may have written them.
+
+        A batch causes one publication. If the call fails, the queue delivers the batch again.
+        """
+        keys = changes.dag_keys
+        self._telemetry.logger.append_keys(
+            changes=changes.count, changed_keys=[*keys[:_NAMED_KEYS]]
+        )
+        if changes.unknown:
+            self._telemetry.logger.error(
+                "Ignoring messages that are not events of the bucket", messages=changes.unknown
             )
-            return {"outcome": "ignored"}
-        claim = S3Claim(clients.s3(), settings.bucket_name, RELEASE_PREFIX)
-        burst = BurstPublisher(self._publisher, claim, time.sleep)
-        return self._report(burst.publish_change(by))
+        result: dict[str, Any] = {"outcome": "ignored"}
+        if keys:
+            settings = self._settings
+            claim = S3Claim(clients.s3(), settings.bucket_name, RELEASE_PREFIX)
+            burst = BurstPublisher(self._publisher, claim, time.sleep)
+            result = self._report(burst.publish_change(changes.by))
+        reports = [self._import_errors(release) for release in changes.reported_releases]
+        reports = [report for report in reports if report is not None]
+        if reports:
+            outcome = result["outcome"] if keys else "reported"
+            result |= {"outcome": outcome, "reports": reports}
+        elif not keys:
+            self._telemetry.logger.info(
+                "Ignoring the changes: no DAG file, no zip file in the inbox, no readable report"
+            )
+        return result
 
     def promote(self, release: str, by: str, hold: bool) -> dict[str, Any]:
         pointer = Promoter(self._publisher).promote(release, by, hold)
@@ -155,17 +166,15 @@ class _Call:
             self._notify(messages.of_release(stack, publication))
         return result
 
-    def _import_errors(self, release: str) -> dict[str, Any]:
-        """Airflow has written a report about files of a release that it cannot import."""
+    def _import_errors(self, release: str) -> dict[str, Any] | None:
+        """Airflow has written a report about files of a release that it cannot import.
+
+        None if it is deleted, or not readable.
+        """
         report = self._releases.import_errors(release)
         if report is None:
-            self._telemetry.logger.info("Ignoring the report: deleted, or not readable")
-            return {"outcome": "ignored"}
-        result: dict[str, Any] = {
-            "outcome": "reported",
-            "release": report.release,
-            "importErrors": report.total,
-        }
+            return None
+        result: dict[str, Any] = {"release": report.release, "importErrors": report.total}
         if report.total:
             failures = [f"{each.path}: {each.error}" for each in report.failures]
             self._telemetry.logger.warning(

@@ -16,3 +16,7 @@ def listing_mark(files: list[SourceFile]) -> str:
     """Changes only with the content: uploading the same files again changes nothing."""
     entries = sorted([file.path, file.etag, file.size] for file in files)
     return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
+
+
+def is_upload(key: str) -> bool:
+    return key.lower().endswith(".zip")

@@ -155,7 +155,8 @@ def permissions(stack: DryStack) -> dict[str, str]:
                 "WorkerStoppedRule.Arn>": "events.amazonaws.com",
             },
         ),
-        ("DeliveryStack", {"DagsChangedRule.Arn>": "events.amazonaws.com"}),
+        # The bucket's events come through a queue.
+        ("DeliveryStack", {}),
     ],
 )
 def test_only_the_listed_callers_may_call_when_a_function_is_deployed(
@@ -268,3 +269,32 @@ def test_alarms_watch_what_the_functions_emit_when_they_count(
         assert {name: emitted[name] for name in directive["Dimensions"][0]} == wanted
         assert wanted["service"] in services
         assert alarm["AlarmActions"] == ["<airflow/NotificationsStack/NotificationTopic>"]
+
+
+def test_changes_of_the_bucket_reach_the_publisher_through_a_bounded_queue() -> None:
+    delivery = deploy().child("DeliveryStack")
+    queue, mapping = (delivery.properties(f"DagChanges{part}") for part in ("Queue", "Mapping"))
+    arn = "<airflow/DeliveryStack/DagChangesQueue.Arn>"
+
+    assert [each["Arn"] for each in delivery.properties("DagsChangedRule")["Targets"]] == [arn]
+    assert mapping["EventSourceArn"] == arn
+    assert mapping["FunctionName"] == "<airflow/DeliveryStack/PublishDagsFunction>"
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
+    # Lambda advises six times the time-out: less, and a message comes back while a call has it.
+    assert queue["VisibilityTimeout"] >= 6 * function("DeliveryStack")["Timeout"]
+    assert queue["SqsManagedSseEnabled"] is True
+    # A call takes at most six megabytes; the largest event that S3 sends has a key of 1,024 bytes.
+    assert mapping["BatchSize"] * 4096 < 6 * 1024 * 1024
+
+
+def test_only_the_rule_may_send_to_the_queue_of_changes() -> None:
+    delivery = deploy().child("DeliveryStack")
+    policy = delivery.properties("DagChangesQueuePolicy")
+
+    assert policy["Queues"] == ["<airflow/DeliveryStack/DagChangesQueue>"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Action"] == "sqs:SendMessage"
+    assert statement["Condition"] == {
+        "ArnEquals": {"aws:SourceArn": "<airflow/DeliveryStack/DagsChangedRule.Arn>"}
+    }

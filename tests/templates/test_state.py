@@ -25,6 +25,7 @@ STATE = {
     ("secrets.yaml", "JwtSecret"): ("Delete", "Delete"),
     ("secrets.yaml", "ApiSecretKeySecret"): ("Delete", "Delete"),
     ("secrets.yaml", "AdminPasswordSecret"): ("Delete", "Delete"),
+    ("delivery.yaml", "DagChangesQueue"): ("Delete", "Delete"),
     ("queues.yaml", "WorkerQueue"): ("Delete", "Delete"),
     ("queues.yaml", "WorkerDeadLetterQueue"): ("Delete", "Delete"),
     **{("queues.yaml", f"WorkerQueue{place}"): ("Delete", "Delete") for place in range(1, 9)},

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from publish_dags.aws.s3_dag_source import ContentGoneError
+from publish_dags.listing import is_upload
 from publish_dags.ports import SourceChangedError, Upload
 from shared.aws.named_errors import named_errors
 
@@ -67,7 +68,3 @@ class S3Inbox:
                 Body=json.dumps(report, indent=2).encode(),
                 ContentType="application/json",
             )
-
-
-def is_upload(key: str) -> bool:
-    return key.lower().endswith(".zip")

@@ -2,40 +2,32 @@
 
 ministack 1.5.33 has no SecurityGroupIngress and SecurityGroupEgress in CloudFormation, drops prefix
 lists from requests, and accepts any text as a description. EC2 accepts few characters: an
-apostrophe in a rule's description fails a deployment.
+apostrophe in a rule's description fails a request. Templates are checked in cloudformation/limits.
 """
 
-import re
 from typing import Any
 
 from ministack.services import ec2
-from ministack.services.cloudformation import provisioners
 
 from embedded_aws.cloudformation.engine import (
     Created,
     Properties,
-    handlers_of,
     own_client,
     register,
 )
+from embedded_aws.limits.tables.network import EC2_DESCRIPTION
 from embedded_aws.settings import Settings
 
 GROUP = "AWS::EC2::SecurityGroup"
-_LEGAL = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 _SET = "a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*"
 _CODE = "InvalidParameterValue"
 _PEERS = ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")
-
-
-class InvalidDescriptionError(ValueError):
-    """EC2 would refuse the description of a group or of a rule."""
 
 
 def install(settings: Settings) -> None:
     for direction in ("Ingress", "Egress"):
         _register_security_group_rule(settings, direction)
     _keep_prefix_lists()
-    _refuse_descriptions_of_templates()
     _refuse_descriptions_of_requests()
 
 
@@ -56,27 +48,6 @@ def _keep_prefix_lists() -> None:
         return rules
 
     ec2._parse_ip_permissions = parse_with_prefix_lists
-
-
-def _refuse_descriptions_of_templates() -> None:
-    handlers = handlers_of(GROUP)
-    create_group = handlers["create"]
-    read_rules = provisioners._ec2_sg_permissions
-
-    def create(logical_id: str, properties: Properties, stack_name: str) -> Created:
-        _check("security group", str(properties.get("GroupDescription", "")))
-        created: Created = create_group(logical_id, properties, stack_name)
-        return created
-
-    def read_legal_rules(rules: Any) -> Any:
-        for rule in rules or []:
-            if isinstance(rule, dict):
-                _check("rule", str(rule.get("Description", "")))
-        return read_rules(rules)
-
-    handlers["create"] = create
-    provisioners._ec2_sg_create = create  # its update handler calls this name
-    provisioners._ec2_sg_permissions = read_legal_rules
 
 
 def _refuse_descriptions_of_requests() -> None:
@@ -114,14 +85,9 @@ def _sentence(what: str) -> str:
 
 
 def _refusal(what: str, description: str | None) -> Any:
-    if _LEGAL.fullmatch(description or ""):
+    if not list(EC2_DESCRIPTION.problems(description or "")):
         return None
     return ec2._error(_CODE, _sentence(what), 400)
-
-
-def _check(what: str, description: str) -> None:
-    if not _LEGAL.fullmatch(description):
-        raise InvalidDescriptionError(f"{_sentence(what)} ({_CODE})")
 
 
 def _register_security_group_rule(settings: Settings, direction: str) -> None:

@@ -109,5 +109,5 @@ def test_description_is_refused_as_ec2_refuses_it(
     failures = stacks.failures(stack)
     assert set(failures) == {"Rule" if place == "rule" else "Group"}
     reason = next(iter(failures.values()))
-    assert "description. Valid descriptions are strings less than 256 characters" in reason
+    assert "Description " in reason and "(EC2: CreateSecurityGroup, IpRange)" in reason
     assert "InvalidParameterValue" in reason

@@ -54,6 +54,24 @@ def call(context, folder):
     return lambda event: handler(event, context)
 
 
+def body_of(record):
+    return json.loads(record["body"])
+
+
+def batch(sample, *keys, **changes):
+    """The sample as a batch of one message for each key."""
+    (record,) = sample["Records"]
+    event = body_of(record) | changes
+    bodies = [
+        {
+            **event,
+            "detail": {**event["detail"], "object": {**event["detail"]["object"], "key": key}},
+        }
+        for key in keys
+    ]
+    return {"Records": [{**record, "body": json.dumps(body)} for body in bodies]}
+
+
 @pytest.mark.parametrize("name", ["object-created", "object-deleted"])
 def test_publishes_when_a_file_was_put_or_deleted(call, folder, sample_event, name, log_lines):
     folder.change({"classic.py": dag("classic")})
@@ -61,14 +79,36 @@ def test_publishes_when_a_file_was_put_or_deleted(call, folder, sample_event, na
     assert (result["outcome"], result["files"]) == ("published", 1)
     assert json.loads(json.dumps(result)) == result
     assert '"ReleasesPublished":[1.0]' in log_lines()
-    assert folder.pointer["by"] == sample_event(f"publish_dags/{name}")["detail"]["requester"]
+    (record,) = sample_event(f"publish_dags/{name}")["Records"]
+    assert folder.pointer["by"] == body_of(record)["detail"]["requester"]
+
+
+def test_publishes_a_batch_once(call, folder, sample_event, log_lines):
+    folder.change({f"d{number}.py": dag(f"d{number}") for number in range(30)})
+    keys = [f"dags/d{number}.py" for number in range(30)]
+    event = batch(sample_event("publish_dags/object-created"), *reversed(keys), *keys)
+    assert call(event)["files"] == 30
+    lines = log_lines()
+    assert lines.count('"ReleasesPublished":[1.0]') == 1
+    assert '"changes":60' in lines
+    assert call({"history": 5})["history"][1:] == []
+
+
+def test_handles_files_and_reports_of_one_batch(call, folder, sample_event):
+    folder.change({"a.py": dag("a")})
+    release = "20260102T030405Z-0123456789"
+    key = f"releases/{release}.import-errors.json"
+    report = ImportErrorReport(release, failures=(), total=0, announced=0, announce=False)
+    folder.s3.put(key, report.to_bytes())
+    result = call(batch(sample_event("publish_dags/object-created"), key, "dags/a.py", key))
+    assert (result["outcome"], result["files"]) == ("published", 1)
+    assert result["reports"] == [{"release": release, "importErrors": 0}]
 
 
 @pytest.mark.parametrize("name", ["dags.zip", "DAGS.ZIP", "Dags.Zip"])
 def test_publishes_a_zip_when_it_was_put_into_the_inbox(call, folder, sample_event, name):
     folder.upload({"a.py": dag("a")}, name)
-    event = sample_event("publish_dags/object-created")
-    event["detail"]["object"]["key"] = f"inbox/{name}"
+    event = batch(sample_event("publish_dags/object-created"), f"inbox/{name}")
     assert call(event)["outcome"] == "published"
     assert folder.pointer["reason"] == f"inbox/{name}"
 
@@ -136,16 +176,33 @@ def test_raises_when_the_release_to_promote_does_not_exist(call, folder):
     "key", ["releases/current.json", "other/dags/a.py", "inbox/a.zip.refused.json", "inbox/a.py"]
 )
 def test_ignores_a_change_of_an_object_that_is_not_a_dag_file(key, call, sample_event, folder):
-    event = sample_event("publish_dags/object-created")
-    event["detail"]["object"]["key"] = key
+    event = batch(sample_event("publish_dags/object-created"), key)
     assert call(event) == {"outcome": "ignored"}
     assert folder.s3.requests == []
 
 
 @pytest.mark.parametrize("change", [{"source": "aws.ecs"}, {"detail-type": "Object Tags Added"}])
-def test_refuses_an_event_when_it_is_unknown(change, call, sample_event):
+def test_ignores_a_message_that_is_not_an_event_of_the_bucket(
+    change, call, sample_event, folder, log_lines
+):
+    event = batch(sample_event("publish_dags/object-created"), "dags/a.py", **change)
+    assert call(event) == {"outcome": "ignored"}
+    assert "not events of the bucket" in log_lines()
+    assert folder.s3.requests == []
+
+
+@pytest.mark.parametrize("body", ["no JSON", "[]", '"text"'])
+def test_handles_the_rest_of_a_batch_when_a_message_is_damaged(call, folder, sample_event, body):
+    folder.change({"a.py": ""})
+    event = batch(sample_event("publish_dags/object-created"), "dags/a.py")
+    event["Records"].insert(0, {**event["Records"][0], "body": body})
+    assert call(event)["outcome"] == "published"
+
+
+@pytest.mark.parametrize("event", [{"source": "aws.s3"}, {"detail": {}}, {"unknown": 1}])
+def test_refuses_an_event_when_it_is_unknown(event, call):
     with pytest.raises(UnknownEventError):
-        call(sample_event("publish_dags/object-created") | change)
+        call(event)
 
 
 def test_raises_when_the_folder_cannot_be_listed(call, folder):
@@ -222,7 +279,7 @@ def test_notifies_file_line_and_error_type_when_airflow_cannot_import(
     call, folder, sample_event, log_lines
 ):
     result = import_errors(folder, sample_event, call, total=1, announced=1, announce=True)
-    assert (result["outcome"], result["importErrors"]) == ("reported", 1)
+    assert (result["outcome"], result["reports"][0]["importErrors"]) == ("reported", 1)
     subject, text = folder.topic.messages[0]
     assert subject == "DAG files that Airflow cannot import: airflow"
     assert "team/a.py, line 3: ModuleNotFoundError" in text
@@ -243,7 +300,8 @@ def test_does_not_notify_when_the_report_does_not_ask_for_it(call, folder, sampl
 def test_ignores_a_report_that_is_deleted_or_unreadable(call, folder, sample_event, body):
     event = sample_event("publish_dags/import-errors")
     if body is not None:
-        folder.s3.put(event["detail"]["object"]["key"], body)
+        key = body_of(event["Records"][0])["detail"]["object"]["key"]
+        folder.s3.put(key, body)
     assert call(event) == {"outcome": "ignored"}
 
 

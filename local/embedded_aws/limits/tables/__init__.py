@@ -1,0 +1,20 @@
+"""The table, one module for each kind of service."""
+
+from collections.abc import Mapping
+
+from embedded_aws.limits.resources import Resource
+from embedded_aws.limits.tables import containers, functions, network, operations, storage
+
+LIMITS: Mapping[str, Resource] = {
+    **network.LIMITS,
+    **containers.LIMITS,
+    **functions.LIMITS,
+    **storage.LIMITS,
+    **operations.LIMITS,
+}
+CUSTOM = functions.CUSTOM
+
+
+def limits_of(resource_type: str) -> Resource | None:
+    """The entry of a type; None if there is none."""
+    return CUSTOM if resource_type.startswith("Custom::") else LIMITS.get(resource_type)
