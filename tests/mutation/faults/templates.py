@@ -426,8 +426,8 @@ FAULTS = (
     Mutant(
         "rollback-by-ecs",
         "nested/services.yaml",
-        "        # No rollback by ECS: it would start the old image on the new schema. CloudFormation "
-        "rolls\n        # everything back.\n"
+        "        # No rollback by ECS: it would start the old image on the new schema. "
+        "CloudFormation rolls\n        # everything back.\n"
         "        DeploymentCircuitBreaker: {Enable: true, Rollback: false}",
         "        DeploymentCircuitBreaker: {Enable: true, Rollback: true}",
         "ECS starts the old image on the new schema",
