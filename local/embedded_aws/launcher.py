@@ -64,6 +64,7 @@ SUBJECTS = (
     "rds.instances",
     "rds.snapshots",
     "lambda_functions.runtime",
+    "lambda_functions.process_limit",
     "cloudwatch.queue_metrics",
     "events.targets",
     "s3.object_events",

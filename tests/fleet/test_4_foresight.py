@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
+from waiting import PATIENCE_SECONDS
 
 from commands.steps import wait_until
 from tests.fleet.measures import seconds_of
@@ -52,7 +53,9 @@ def test_workers_wait_for_a_run_when_it_is_due(stack: Stack) -> None:
     assert all(-120 < moment < 0 for moment in started)
 
     _pause(stack)
-    wait_until(lambda: (_forecast(stack) or {})["runs"] == [], 120, "an empty forecast")
+    wait_until(
+        lambda: (_forecast(stack) or {})["runs"] == [], PATIENCE_SECONDS, "an empty forecast"
+    )
 
 
 def _forecast(stack: Stack) -> dict[str, Any] | None:
@@ -73,7 +76,7 @@ def _forget_launch_times(stack: Stack) -> None:
 def _unpause(stack: Stack) -> None:
     bucket = stack.outputs["DagBucketName"]
     stack.client("s3").put_object(Bucket=bucket, Key=f"dags/{DAG.name}", Body=DAG.read_bytes())
-    wait_until(lambda: DAG_ID in stack.api.dags(), 120, "the DAG")
+    wait_until(lambda: DAG_ID in stack.api.dags(), PATIENCE_SECONDS, "the DAG")
     _set_paused(stack, False)
 
 

@@ -1,6 +1,6 @@
 """`make test-mutation`: plant each fault in a copy of the tree and see whether a test notices it.
 
-    python -m tests.mutation [--slice 1/4] [--report build/mutation.json] [NAME ...]
+    python -m tests.mutation [--slice 1/4] [--cheapest] [--report build/mutation.json] [NAME ...]
 
 Every mutant gets the tree as it is now, uncommitted changes included, in one git worktree that is
 reset in between. The tests run in the order of their cost and stop at the first failure. Ends with
@@ -83,13 +83,13 @@ def first_failure(tree: Path, environment: str, arguments: tuple[str, ...]) -> s
     return found.group(1) if found else f"{arguments[0]} (exit code {done.returncode})"
 
 
-def judge(mutant: Mutant, tree: Path) -> Result:
+def judge(mutant: Mutant, tree: Path, most_runs: int | None = None) -> Result:
     """Plant one fault, run its tests, take it out."""
     started = time.monotonic()
     mutant.apply(tree)
     noticed = ""
     try:
-        for environment, arguments in mutant.runs():
+        for environment, arguments in mutant.runs()[:most_runs]:
             noticed = first_failure(tree, environment, arguments)
             if noticed:
                 break
@@ -113,6 +113,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--slice", default="1/1", help="1/4 runs the first of four parts")
+    parser.add_argument("--cheapest", action="store_true", help="only the first run of each mutant")
     parser.add_argument("--report", type=Path, help="JSON with every result")
     given = parser.parse_args(arguments)
     results: list[Result] = []
@@ -121,7 +122,7 @@ def main(arguments: list[str]) -> int:
         with copied_tree() as tree:
             for number, mutant in enumerate(mutants, 1):
                 print(f"[{number}/{len(mutants)}] {mutant.name}: {mutant.breaks}", flush=True)
-                result = judge(mutant, tree)
+                result = judge(mutant, tree, 1 if given.cheapest else None)
                 results.append(result)
                 seen = f"noticed by {result.noticed_by}" if result.noticed_by else "SURVIVED"
                 print(f"    {seen} ({result.seconds:.0f} s)", flush=True)

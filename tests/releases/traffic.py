@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import requests
+from waiting import PATIENCE_SECONDS
 
 from commands import smoke
 from commands.airflow_api import SECONDS, AirflowApi
@@ -41,7 +42,9 @@ class Publishing:
         kinds = ["upload", "zip", "rollback"] if len(self.moments) > 1 else ["upload"]
         (kind,) = self._chance.choices(kinds, weights=[5, 3, 2][: len(kinds)])
         {"upload": self._upload, "zip": self._zip, "rollback": self._roll_back}[kind](number)
-        smoke.wait_until(lambda: self.current() != before, 60, f"{kind} {number}", interval=0.1)
+        smoke.wait_until(
+            lambda: self.current() != before, PATIENCE_SECONDS, f"{kind} {number}", interval=0.1
+        )
         self.moments.append((datetime.now(UTC), self.current()))
         self.count[kind] += 1
 
