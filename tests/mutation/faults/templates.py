@@ -398,7 +398,7 @@ FAULTS = (
         "the alarm watches a queue that does not exist",
     ),
     Mutant(
-        "no-second-delivery",
+        "queue-without-encryption",
         "nested/queues.yaml",
         "      SqsManagedSseEnabled: true\n"
         "      # A message is received again when its worker died",
@@ -407,7 +407,7 @@ FAULTS = (
         "messages are stored without encryption",
     ),
     Mutant(
-        "one-receive",
+        "queue-with-another-prefix",
         "nested/queues.yaml",
         "    Properties:\n      # Named, because roles and functions refer to all queues by one "
         "prefix.\n      QueueName: !Sub ${RootStackName}-queue-default",
