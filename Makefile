@@ -5,7 +5,7 @@
 # Everything installs what it needs into .venv/. Settings: PYTHON (an interpreter, 3.11 to 3.13),
 # LOCAL_AWS_PORT, LOCAL_UI_PORT, LOCAL_HTTPS_PORT, LOCAL_DATABASE_PORT (for up; the others find them), LOCAL_STATE_DIR
 # (for every command), CHROME (the UI test's browser), LOCAL_BRIDGE_ADDRESS (this machine as containers see it, for
-# local-env).
+# local-env), LOCAL_DEBUG=1 (shows the traceback of an error).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -18,7 +18,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status env local-env browser test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases lint format cost bench-scaling bench-dags
+.PHONY: help install up down status env local-env browser test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases test-mutation lint format cost bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ test-releases: install  ## 200 releases in each mode while DAGs run, 500 files w
 	.venv/airflow/bin/python -m pytest -s tests/integration/recording
 	$(BIN)/python -m pytest -s tests/releases
 
+test-mutation: install  ## plant known faults in a copy, one by one: a test has to notice each (not part of test: an hour)
+	$(BIN)/python -m tests.mutation --report build/mutation.json
+
 lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -88,14 +91,14 @@ lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
 	$(BIN)/hadolint images/airflow/Dockerfile
 
 cost: install  ## what an idle environment costs per month, from list prices (CLASS=micro, or all)
-	@$(BIN)/python -m bench.cost --class $(CLASS)
+	@$(BIN)/python local/plain_errors.py bench.cost --class $(CLASS)
 
 bench-scaling: install  ## simulate the fleet and its peers; tables and drawings in docs/scaling/
-	nice $(BIN)/python -m bench.scaling.suite --out docs/scaling --json build/bench-scaling.json
+	nice $(BIN)/python local/plain_errors.py bench.scaling.suite --out docs/scaling --json build/bench-scaling.json
 
 bench-dags: install  ## DAG delivery: releases, S3DagBundle and a sync side by side (FILES="10 1000 10000")
 	@mkdir -p build
-	PYTHONPATH=.:functions:images/airflow/src .venv/airflow/bin/python -m bench.dags --files $(FILES) \
+	PYTHONPATH=.:functions:images/airflow/src .venv/airflow/bin/python local/plain_errors.py bench.dags --files $(FILES) \
 		--json build/bench-dags.json --svg build/bench-dags.svg --table build/bench-dags.md
 
 format: install  ## mend what ruff can mend

@@ -18,6 +18,8 @@ import subprocess
 import sys
 import time
 
+from plain_errors import plain_errors
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENVS = os.path.join(ROOT, ".venv")
 LOCKS = os.path.join(ROOT, "local", "environments")
@@ -262,9 +264,5 @@ def install(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with plain_errors(expected=(InstallError,)):
         install(sys.argv[1:])
-    except InstallError as error:
-        sys.exit(f"\n{error}")
-    except KeyboardInterrupt:
-        sys.exit("\nInterrupted: run the same command again to continue.")

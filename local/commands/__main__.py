@@ -1,6 +1,7 @@
 """`python -m commands up|down|status|env|local-env|browser`, as the Makefile calls it."""
 
 import sys
+from pathlib import Path
 
 from commands.browser import browser
 from commands.down import down
@@ -10,6 +11,7 @@ from commands.stacks.own_stack import with_running_ports
 from commands.status import status
 from commands.up import up
 from commands.workspace import CommandError, Workspace
+from plain_errors import plain_errors
 
 COMMANDS = {
     "up": up,
@@ -22,15 +24,17 @@ COMMANDS = {
 
 
 def main(arguments: list[str]) -> None:
-    """Run one command; an expected failure ends with its sentence and exit status 1."""
+    """Run one command; an error ends with one sentence and exit status 1."""
     if len(arguments) != 1 or arguments[0] not in COMMANDS:
         sys.exit(f"usage: python -m commands {'|'.join(COMMANDS)}")
     command = COMMANDS[arguments[0]]
-    try:
+    with plain_errors(expected=(CommandError,), log=_error_log):
         workspace = Workspace.from_environment()
         command(workspace if command is browser else with_running_ports(workspace))
-    except CommandError as error:
-        sys.exit(f"\n{error}")
+
+
+def _error_log() -> Path:
+    return Workspace.from_environment().error_log
 
 
 if __name__ == "__main__":

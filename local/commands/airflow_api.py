@@ -4,10 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
 
 from commands.workspace import CommandError
 
-SECONDS = 30
+# A busy machine needs long for what takes milliseconds otherwise.
+SECONDS = 120
+HEALTH_SECONDS = 30
+# Of reads, and of the sign-in, which can be repeated; never of a run's start.
+RETRIES = 5
 
 
 class AirflowApi:
@@ -28,6 +34,8 @@ class AirflowApi:
         # REQUESTS_CA_BUNDLE would replace the session's authority.
         self.session.trust_env = ca_file is None
         self.session.verify = _verify(ca_file)
+        for address, methods in ((base_url, ["GET"]), (f"{base_url}/auth/token", ["POST"])):
+            self.session.mount(address, _patient(methods))
         answer = self.session.post(
             f"{base_url}/auth/token",
             json={"username": username, "password": password},
@@ -92,6 +100,16 @@ def _verify(ca_file: Path | None) -> str | bool:
     return str(ca_file) if ca_file is not None else True
 
 
+def _patient(methods: list[str]) -> HTTPAdapter:
+    """Repeats these requests when there is no answer, or one of a server that is starting."""
+    return HTTPAdapter(
+        max_retries=Retry(
+            RETRIES, backoff_factor=0.5, status_forcelist=(502, 503, 504),
+            allowed_methods=methods, raise_on_status=False,
+        )
+    )  # fmt: skip
+
+
 def health(base_url: str, ca_file: Path | None = None) -> dict[str, str]:
     """Each component's status as reported by the API server; empty while it does not answer.
 
@@ -99,7 +117,7 @@ def health(base_url: str, ca_file: Path | None = None) -> dict[str, str]:
     """
     try:
         answer = requests.get(
-            f"{base_url}/api/v2/monitor/health", timeout=5, verify=_verify(ca_file)
+            f"{base_url}/api/v2/monitor/health", timeout=HEALTH_SECONDS, verify=_verify(ca_file)
         )
         answer.raise_for_status()
         return {name: part["status"] for name, part in answer.json().items() if part["status"]}

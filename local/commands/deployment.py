@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError, WaiterError
 
 from commands import airflow_image
-from commands.steps import Steps
+from commands.steps import NO_ANSWER, Steps, waits_for
 from commands.workspace import (
     ROOT,
     CommandError,
@@ -176,6 +176,9 @@ def _sam(workspace: Workspace, *arguments: str) -> None:
     environment = {
         **workspace.environment(),
         "SAM_CLI_TELEMETRY": "0",
+        # A busy machine answers late.
+        "AWS_MAX_ATTEMPTS": "10",
+        "AWS_RETRY_MODE": "standard",
         "PYTHON": str(venv_python("uv")),  # the functions' Makefile needs one with pip
     }
     log = workspace.state_dir / f"sam-{arguments[0]}.log"
@@ -195,14 +198,15 @@ def _sam(workspace: Workspace, *arguments: str) -> None:
 
 
 def _watch(workspace: Workspace, steps: Steps, done: threading.Event) -> None:
-    """Print each nested stack when it reaches a new final status."""
+    """Print each nested stack when it reaches a new final status; say which are in progress."""
     client = workspace.client("cloudformation")
     seen: set[str] = set()
     try:
         known = client.describe_stack_events(StackName=stack_name())["StackEvents"]
         seen = {event["EventId"] for event in known}
-    except ClientError:
+    except (ClientError, *NO_ANSWER):
         pass
+    running: dict[str, str] = {}
     while not done.wait(0.5):
         try:
             events = client.describe_stack_events(StackName=stack_name())["StackEvents"]
@@ -212,5 +216,14 @@ def _watch(workspace: Workspace, steps: Steps, done: threading.Event) -> None:
             fresh = event["EventId"] not in seen
             seen.add(event["EventId"])
             is_nested = event["ResourceType"] == "AWS::CloudFormation::Stack"
-            if fresh and is_nested and not event["ResourceStatus"].endswith("IN_PROGRESS"):
-                steps.detail(f"{event['LogicalResourceId']:<18} {event['ResourceStatus']}")
+            if not fresh or not is_nested:
+                continue
+            name, status = event["LogicalResourceId"], event["ResourceStatus"]
+            if status.endswith("IN_PROGRESS"):
+                if name != stack_name():
+                    running[name] = status
+            else:
+                running.pop(name, None)
+                steps.detail(f"{name:<18} {status}")
+        if running:
+            waits_for(", ".join(f"{name} ({status})" for name, status in running.items()))

@@ -16,7 +16,9 @@ from commands.stacks.ports import MARKER
 from commands.steps import wait_until
 from commands.workspace import REGION, ROOT, CommandError, Workspace, venv_python
 
-START_SECONDS = 60
+START_SECONDS = 300
+# A busy machine; a stack that was taken for ended would be ended.
+ANSWER_SECONDS = 60
 STOP_SECONDS = 45  # for the embedded AWS to end its children
 TERM_SECONDS = 10  # for processes that are left after that
 FREE_SPACE_GIB = 1.0
@@ -35,7 +37,7 @@ def is_running(workspace: Workspace) -> bool:
     if running_ports(workspace).get("LOCAL_AWS_PORT") != workspace.aws_port:
         return False
     try:
-        return requests.get(f"{workspace.endpoint}/_ministack/health", timeout=5).ok
+        return requests.get(f"{workspace.endpoint}/_ministack/health", timeout=ANSWER_SECONDS).ok
     except requests.RequestException:
         return False
 

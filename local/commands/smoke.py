@@ -31,19 +31,25 @@ def sign_in(workspace: Workspace, outputs: dict[str, str]) -> AirflowApi:
 
 
 def wait_healthy(
-    outputs: dict[str, str], timeout: float = 180, ca_file: Path | None = None
+    outputs: dict[str, str], timeout: float = 600, ca_file: Path | None = None
 ) -> None:
     """Wait until the UI answers and reports every component as healthy."""
     url = outputs["AirflowUrl"]
+    found: dict[str, str] = {}
 
     def healthy() -> bool:
-        found = health(url, ca_file)
+        found.clear()
+        found.update(health(url, ca_file))
         return set(found) >= COMPONENTS and set(found.values()) == {"healthy"}
 
     try:
-        wait_until(healthy, timeout, "a healthy Airflow")
+        wait_until(healthy, timeout, "a healthy Airflow", now=lambda: _listed(found))
     except TimeoutError as error:
-        raise CommandError(f"{error}: {health(url, ca_file) or 'no answer'}") from None
+        raise CommandError(f"{error}: {_listed(found)}") from None
+
+
+def _listed(found: dict[str, str]) -> str:
+    return ", ".join(f"{name} {state}" for name, state in sorted(found.items())) or "no answer"
 
 
 def create_sample_secrets(workspace: Workspace, outputs: dict[str, str]) -> None:
@@ -75,7 +81,7 @@ def upload_dags(workspace: Workspace, outputs: dict[str, str]) -> int:
 
 
 def wait_for_dags(
-    workspace: Workspace, outputs: dict[str, str], api: AirflowApi, timeout: float = 120
+    workspace: Workspace, outputs: dict[str, str], api: AirflowApi, timeout: float = 600
 ) -> str:
     """Wait until Airflow shows the smoke DAGs of the current release; returns the release."""
     s3 = workspace.client("s3")
@@ -107,7 +113,7 @@ def wait_for_dags(
         ) from None
 
 
-def run_dags(api: AirflowApi, steps: Steps, timeout: float = 420) -> dict[str, str]:
+def run_dags(api: AirflowApi, steps: Steps, timeout: float = 1200) -> dict[str, str]:
     """Run the four DAGs in parallel to their end; returns the run ids.
 
     Raises:
@@ -128,7 +134,10 @@ def run_dags(api: AirflowApi, steps: Steps, timeout: float = 420) -> dict[str, s
         return not waiting
 
     try:
-        wait_until(ended, timeout, f"the end of {', '.join(SMOKE_DAGS)}", interval=1)
+        wait_until(
+            ended, timeout, "the end of the runs", interval=1,
+            now=lambda: f"still running: {', '.join(waiting)}",
+        )  # fmt: skip
     except TimeoutError as error:
         states = {d: _states(api, d, r) for d, r in waiting.items()}
         raise CommandError(f"{error}. Still running: {states}") from None
@@ -158,7 +167,7 @@ def read_logs_back(
 
     try:
         # A worker uploads a log after the task has ended, so the last one may be late.
-        wait_until(lambda: not missing(), 30, "the last log")
+        wait_until(lambda: not missing(), 300, "the last log in the bucket")
     except TimeoutError:
         raise CommandError(f"These logs are not in the bucket: {missing()}") from None
     for instance in instances:

@@ -1,27 +1,75 @@
-"""Progress on the terminal: one line per step, with its duration."""
+"""Progress on the terminal: a line for each step, what it waits for, and its duration."""
 
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+import requests
+from botocore.exceptions import ConnectionError as AwsConnectionError
+from botocore.exceptions import HTTPClientError
+
+# A step that takes longer says what it waits for, and again after each further time.
+SAY_SECONDS = 15.0
+
+# The other side did not answer in time, or not at all: on a busy machine it may answer later.
+NO_ANSWER = (requests.Timeout, requests.ConnectionError, AwsConnectionError, HTTPClientError)
+# What a load balancer or a starting server answers for the one behind it.
+_UNAVAILABLE = (502, 503, 504)
+
+
+class _Awaited:
+    """What this process waits for at the moment, as one text for people."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+
+_awaited = _Awaited()
+
+
+def waits_for(what: str) -> None:
+    """Set what the running step waits for; its next progress line says so."""
+    _awaited.text = what
 
 
 class Steps:
     """Prints and times the steps of a command, with a summary at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, say_seconds: float = SAY_SECONDS) -> None:
         self.started = time.monotonic()
         self.finished: list[tuple[str, float]] = []
+        self._say_seconds = say_seconds
 
     @contextmanager
-    def step(self, title: str) -> Iterator[None]:
-        """Print a step, run it, print its duration."""
+    def step(self, title: str, waiting_for: str = "") -> Iterator[None]:
+        """Print a step, run it, print its duration.
+
+        Args:
+            title: the step.
+            waiting_for: what it waits for, until `waits_for` or `wait_until` says more.
+        """
         begun = time.monotonic()
         print(f"▸ {title}", flush=True)
-        yield
+        waits_for(waiting_for)
+        ended = threading.Event()
+        teller = threading.Thread(target=self._tell, args=(ended, begun), daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            teller.join()
         elapsed = time.monotonic() - begun
         self.finished.append((title, elapsed))
         print(f"  ✓ {elapsed:.1f} s", flush=True)
+
+    def _tell(self, ended: threading.Event, begun: float) -> None:
+        while not ended.wait(self._say_seconds):
+            what = _awaited.text
+            if what:
+                self.detail(f"… {time.monotonic() - begun:.0f} s: waiting for {what}")
 
     def detail(self, text: str) -> None:
         """Print a line below the running step."""
@@ -37,24 +85,43 @@ class Steps:
         sys.stdout.flush()
 
 
-def wait_until(condition: object, timeout: float, what: str, interval: float = 0.25) -> object:
+def wait_until(
+    condition: Callable[[], object],
+    timeout: float,
+    what: str,
+    interval: float = 0.25,
+    now: Callable[[], str] = str,
+) -> object:
     """Call a condition until its value is true, and return that value.
+
+    A call that gets no answer counts as false: on a busy machine the next one may get one.
 
     Args:
         condition: a callable without arguments.
         timeout: seconds after which to give up.
-        what: what is awaited, for the error.
+        what: what is awaited, for the progress line and the error.
         interval: seconds between two calls.
+        now: the present state, for the progress line; called after each call of the condition.
 
     Raises:
         TimeoutError: the value was still false after the timeout.
     """
-    assert callable(condition)
     deadline = time.monotonic() + timeout
     while True:
-        answer = condition()
+        problem = ""
+        try:
+            answer = condition()
+        except NO_ANSWER as error:
+            answer, problem = False, f"no answer ({type(error).__name__})"
+        except requests.HTTPError as error:
+            if error.response is None or error.response.status_code not in _UNAVAILABLE:
+                raise
+            answer, problem = False, f"HTTP {error.response.status_code}"
         if answer:
             return answer
+        state = problem or now()
+        waits_for(f"{what}; now: {state}" if state else what)
         if time.monotonic() >= deadline:
-            raise TimeoutError(f"Timed out after {timeout:.0f} s waiting for {what}")
+            last = f"; the last look: {problem}" if problem else ""
+            raise TimeoutError(f"Timed out after {timeout:.0f} s waiting for {what}{last}")
         time.sleep(interval)

@@ -22,7 +22,7 @@ def up(workspace: Workspace) -> None:
     started_here = not emulator.is_running(workspace)
     try:
         if started_here:
-            with steps.step("Start the embedded AWS"):
+            with steps.step("Start the embedded AWS", "its first answer"):
                 emulator.start(workspace)
         _deploy(workspace, steps)
         _run(workspace, steps)
@@ -52,9 +52,9 @@ def _deploy(workspace: Workspace, steps: Steps) -> None:
         with steps.step(f"The stack {stack_name()} is already deployed from these sources"):
             return
     stamp.unlink(missing_ok=True)
-    with steps.step("sam build"):
+    with steps.step("sam build", "SAM to build the functions"):
         deployment.build(workspace)
-    with steps.step(f"sam deploy ({stack_name()})"):
+    with steps.step(f"sam deploy ({stack_name()})", "SAM to upload the templates"):
         deployment.deploy(workspace, steps)
     stamp.write_text(fingerprint)
 
@@ -73,7 +73,7 @@ def _run(workspace: Workspace, steps: Steps) -> None:
         steps.detail(f"{changed} files uploaded, release {release}")
     with steps.step("Run the smoke DAGs"):
         runs = smoke.run_dags(api, steps)
-    with steps.step("Read the task logs back from the log bucket"):
+    with steps.step("Read the task logs back from the log bucket", "the API server"):
         count = smoke.read_logs_back(workspace, outputs, api, runs)
         steps.detail(f"{count} logs")
 

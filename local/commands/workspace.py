@@ -103,6 +103,11 @@ class Workspace:
         return self.state_dir / "emulator.log"
 
     @property
+    def error_log(self) -> Path:
+        """The details of the last error that no command expected."""
+        return self.state_dir / "error.log"
+
+    @property
     def emulator_pid_file(self) -> Path:
         """The process id of the embedded AWS."""
         return self.state_dir / "emulator.pid"
@@ -133,7 +138,12 @@ class Workspace:
         return self.session().client(  # type: ignore[call-overload]
             service,
             endpoint_url=self.endpoint,
-            config=Config(retries={"max_attempts": 3}, connect_timeout=5, read_timeout=60),
+            # A busy machine answers late, and then again.
+            config=Config(
+                retries={"total_max_attempts": 5, "mode": "standard"},
+                connect_timeout=30,
+                read_timeout=120,
+            ),
         )
 
     def session(self) -> boto3.session.Session:

@@ -68,6 +68,7 @@ SUBJECTS = (
     "rds.snapshots",
     "lambda_functions.runtime",
     "lambda_functions.event_source_mappings",
+    "lambda_functions.process_limit",
     "cloudwatch.queue_metrics",
     "events.targets",
     "events.queue_targets",

@@ -45,6 +45,8 @@ class Settings:
     service_steady_timeout_seconds: float = 600
     # The length of a minute of CloudWatch's metrics and alarms.
     cloudwatch_minute_seconds: float = 60
+    # The most processes of one function; further invocations wait for one of them.
+    function_processes: int = 8
     # Processes that have not ended by then get SIGKILL when the launcher ends.
     shutdown_timeout_seconds: float = 10
 
@@ -101,6 +103,11 @@ def settings_from(raw: dict[str, Any], source: str = "settings") -> Settings:
                  "cloudwatch_minute_seconds"):  # fmt: skip
         if name in values and (type(values[name]) not in (int, float) or values[name] <= 0):
             raise SettingsError(f"{source}: {name} must be a number of seconds above zero")
+    if (
+        type(values.get("function_processes", 1)) is not int
+        or values.get("function_processes", 1) < 1
+    ):
+        raise SettingsError(f"{source}: function_processes must be a number above zero")
     for name in ("state_dir", "postgres_bin", "lambda_python"):
         if not isinstance(values[name], str) or not Path(values[name]).is_absolute():
             raise SettingsError(f"{source}: {name} must be an absolute path")

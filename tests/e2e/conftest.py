@@ -39,7 +39,7 @@ class Machine:
             "LOCAL_DATABASE_PORT": str(self.workspace.database_port),
         }
 
-    def make(self, target: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    def make(self, target: str, timeout: float = 3600) -> subprocess.CompletedProcess[str]:
         """Run `make TARGET` to its end, with output and errors in one text."""
         return subprocess.run(
             ["make", "-s", target], cwd=ROOT, env=self.environment(), timeout=timeout,

@@ -11,6 +11,7 @@ from shutil import copy
 import pexpect
 import pytest
 import requests
+from waiting import PATIENCE_SECONDS
 
 from commands import airflow_image, deployment, emulator
 from commands.steps import wait_until
@@ -46,7 +47,7 @@ class Guided:
     def answers(self) -> bool:
         """Whether the UI answers at its address."""
         url = self.outputs()["AirflowUrl"]
-        return requests.get(url, timeout=60, verify=str(self.workspace.ca_file)).ok
+        return requests.get(url, timeout=PATIENCE_SECONDS, verify=str(self.workspace.ca_file)).ok
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_enter_at_every_question_deploys_airflow_at_an_https_address(guided: Gui
     assert "Successfully created/updated stack" in guided.text
     assert url.startswith("https://")
     assert url in guided.text
-    page = requests.get(url, timeout=60, verify=str(guided.workspace.ca_file))
+    page = requests.get(url, timeout=PATIENCE_SECONDS, verify=str(guided.workspace.ca_file))
     assert page.ok
     assert "Airflow" in page.text
     assert page.url.startswith(url)
@@ -140,7 +141,9 @@ def test_session_cookie_is_only_sent_over_https(guided: Guided) -> None:
     """Behind CloudFront the load balancer speaks plain HTTP, which must not show in the cookies."""
     url = guided.outputs()["AirflowUrl"]
     session = requests.Session()
-    page = session.get(f"{url}/auth/login/", timeout=60, verify=str(guided.workspace.ca_file))
+    page = session.get(
+        f"{url}/auth/login/", timeout=PATIENCE_SECONDS, verify=str(guided.workspace.ca_file)
+    )
 
     assert page.ok
     assert len(session.cookies) > 0
@@ -173,7 +176,7 @@ def raw_get(host: str, port: int, path: str, ca_file: Path) -> str:
 
     context = ssl.create_default_context(cafile=str(ca_file))
     with (
-        socket.create_connection((host, port), timeout=60) as plain,
+        socket.create_connection((host, port), timeout=PATIENCE_SECONDS) as plain,
         context.wrap_socket(plain, server_hostname=host) as connection,
     ):
         connection.sendall(

@@ -4,6 +4,7 @@ import json
 import re
 
 import requests
+from waiting import PATIENCE_SECONDS
 
 from commands import deployment, smoke
 from commands.airflow_api import health
@@ -25,7 +26,7 @@ def test_prints_the_seconds_of_each_step(deployed: Deployed):
 
 def test_ui_responds_and_every_component_is_healthy(deployed: Deployed):
     assert set(health(deployed.outputs["AirflowUrl"]).values()) == {"healthy"}
-    page = requests.get(deployed.outputs["AirflowUrl"], timeout=30)
+    page = requests.get(deployed.outputs["AirflowUrl"], timeout=PATIENCE_SECONDS)
     assert page.ok
     assert "Airflow" in page.text
 
@@ -51,7 +52,9 @@ def test_mapped_dag_ran_fifty_items(deployed: Deployed):
 
 
 def test_load_balancer_hides_the_execution_api(deployed: Deployed):
-    answer = requests.get(f"{deployed.outputs['AirflowUrl']}/execution/health", timeout=10)
+    answer = requests.get(
+        f"{deployed.outputs['AirflowUrl']}/execution/health", timeout=PATIENCE_SECONDS
+    )
     assert answer.status_code == 404
 
 
@@ -83,7 +86,9 @@ def test_workers_exit_when_the_queue_is_empty(deployed: Deployed):
         tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
         return [t for t in tasks if "worker" in t["taskDefinitionArn"].lower()]
 
-    smoke.wait_until(lambda: not worker_tasks("RUNNING"), 240, "the end of the last worker")
+    smoke.wait_until(
+        lambda: not worker_tasks("RUNNING"), PATIENCE_SECONDS, "the end of the last worker"
+    )
     ended = worker_tasks("STOPPED")
     assert ended
     assert {t["containers"][0]["exitCode"] for t in ended} == {0}

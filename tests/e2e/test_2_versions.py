@@ -11,6 +11,7 @@ from string import Template
 from typing import Any
 
 import requests
+from waiting import PATIENCE_SECONDS
 
 from commands import smoke
 from commands.airflow_api import SECONDS, AirflowApi
@@ -117,16 +118,22 @@ def post(api: AirflowApi, path: str, body: dict[str, Any]) -> requests.Response:
 def test_run_stays_on_its_release_when_the_next_goes_live(deployed: Deployed) -> None:
     api = deployed.api()
     publish(deployed, "one")
-    one = smoke.wait_until(lambda: shown(deployed, api, "one"), 60, "the first release")
+    one = smoke.wait_until(
+        lambda: shown(deployed, api, "one"), PATIENCE_SECONDS, "the first release"
+    )
     old = api.trigger(DAG_ID)
     smoke.wait_until(
         lambda: task_of(api, old, "first")["state"] == "running", 120, "the start of the first task"
     )
     publish(deployed, "two")
-    two = smoke.wait_until(lambda: shown(deployed, api, "two"), 60, "the second release")
+    two = smoke.wait_until(
+        lambda: shown(deployed, api, "two"), PATIENCE_SECONDS, "the second release"
+    )
     post(api, "variables", {"key": GO, "value": "yes"})
     new = api.trigger(DAG_ID)
-    smoke.wait_until(lambda: ended(api, old) and ended(api, new), 120, "the end of both runs")
+    smoke.wait_until(
+        lambda: ended(api, old) and ended(api, new), PATIENCE_SECONDS, "the end of both runs"
+    )
 
     for run_id, version, release in ((old, one, "one"), (new, two, "two")):
         run = api.run(DAG_ID, run_id)
@@ -145,7 +152,7 @@ def test_run_stays_on_its_release_when_the_next_goes_live(deployed: Deployed) ->
          "include_downstream": True},
     )  # fmt: skip
     assert not ended(api, old)
-    smoke.wait_until(lambda: ended(api, old), 120, "the end of the cleared tasks")
+    smoke.wait_until(lambda: ended(api, old), PATIENCE_SECONDS, "the end of the cleared tasks")
 
     run = api.run(DAG_ID, old)
     assert (run["state"], run["bundle_version"]) == ("success", one)

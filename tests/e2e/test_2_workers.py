@@ -3,6 +3,8 @@
 import itertools
 from typing import Any
 
+from waiting import PATIENCE_SECONDS
+
 from commands.steps import wait_until
 from tests.e2e.conftest import Deployed
 
@@ -28,7 +30,7 @@ def test_tasks_of_a_second_queue_only_run_on_its_fleet(deployed: Deployed):
         Bucket=outputs["DagBucketName"], Key="dags/second_queue.py", Body=DAG.encode()
     )
     api = deployed.api()
-    wait_until(lambda: "second_queue" in api.dags(), 30, "the DAG")
+    wait_until(lambda: "second_queue" in api.dags(), PATIENCE_SECONDS, "the DAG")
 
     run = api.trigger("second_queue")
     wait_until(

@@ -18,6 +18,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from plain_workers import CPU, MEMORY, Arrivals, PlainWorkers, WorkerSettings
+from waiting import PATIENCE_SECONDS
 
 from commands.steps import wait_until
 from commands.workspace import ROOT, Workspace
@@ -93,7 +94,7 @@ def forget_announcements(s3: Any, bucket: str) -> None:
             return False
         return True
 
-    wait_until(done, 10, "the scaler to stop writing its state")
+    wait_until(done, PATIENCE_SECONDS, "the scaler to stop writing its state")
 
 
 class SmallFleet:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from transcript import Transcript
+from waiting import PATIENCE_SECONDS
 
 from commands import airflow_image, deployment, smoke
 from commands.airflow_api import AirflowApi
@@ -64,7 +65,7 @@ class Stack:
     def upload_dag(self) -> None:
         bucket = self.outputs["DagBucketName"]
         self.client("s3").put_object(Bucket=bucket, Key=f"dags/{DAG.name}", Body=DAG.read_bytes())
-        wait_until(lambda: DAG_ID in self.api.dags(), 120, "the probe's DAG")
+        wait_until(lambda: DAG_ID in self.api.dags(), PATIENCE_SECONDS, "the probe's DAG")
         url = f"{self.api.base_url}/api/v2/dags/{DAG_ID}"
         self.api.session.patch(url, json={"is_paused": False}, timeout=30).raise_for_status()
 

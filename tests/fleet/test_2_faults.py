@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from plain_workers import WorkerSettings
+from waiting import PATIENCE_SECONDS, slowness
 
 from commands.steps import wait_until
 from commands.workspace import Workspace
@@ -45,7 +46,7 @@ def killed(moment: str) -> Callable[[Workspace, Path], Facts]:
         # The interrupted launch is checked again and no longer open.
         wait_until(
             lambda: all(launch["arns"] for launch in fleet.state().get("launches", [])),
-            150, "the end of the launch", interval=1,
+            PATIENCE_SECONDS, "the end of the launch", interval=1,
         )  # fmt: skip
         fleet.wait_for_no_worker(120)
         return {
@@ -87,7 +88,7 @@ def minimum(workspace: Workspace, folder: Path) -> Facts:
     fleet.wait_for_runs(6, 240)
     wait_until(
         lambda: [_stands(task) for task in fleet.plain.active()] == [True],
-        240, "the burst's workers to exit, and one to stay", interval=1,
+        PATIENCE_SECONDS, "the burst's workers to exit, and one to stay", interval=1,
     )  # fmt: skip
     launched = len(fleet.plain.tasks())
     # More than ten times the idle timeout, with ticks in between.
@@ -119,7 +120,11 @@ def deployment(workspace: Workspace, folder: Path) -> Facts:
     (old,) = fleet.plain.active()
     fleet.deploy(WorkerTaskDefinitionArn=(new := fleet.plain.register()))
     # Until it has read the orders, it may still take messages.
-    wait_until(lambda: "(drain)" in fleet.plain.log(old["taskArn"]), 90, "the old worker to drain")
+    wait_until(
+        lambda: "(drain)" in fleet.plain.log(old["taskArn"]),
+        PATIENCE_SECONDS,
+        "the old worker to drain",
+    )
     fleet.publish((0, 1)).wait()
     sent = fleet.plain.sent()[1]
     fleet.wait_for_runs(2, 120)
@@ -216,5 +221,5 @@ def test_old_worker_finishes_and_a_new_one_serves_when_a_revision_is_deployed(
     found = facts("deployment")
     assert found["old exit code"] == 0
     assert found["new revisions"] == [True]
-    assert found["seconds until RunTask"] < 5
+    assert found["seconds until RunTask"] < 5 * slowness()
     assert_nothing_wrong(found)

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from plain_workers import WorkerSettings
+from waiting import PATIENCE_SECONDS
 
 from commands.steps import wait_until
 from commands.workspace import Workspace
@@ -55,11 +56,13 @@ def test_floor_keeps_a_worker_that_drains_when_the_floor_ends(fleet: SmallFleet)
         "to": end.strftime("%H:%M"), "timezone": "UTC", "workers": 1,
     }  # fmt: skip
     fleet.deploy({"heavy": {"size": "256/512/1", "floors": [floor]}})
-    wait_until(fleet.plain.active, 30, "the floor's worker")
+    wait_until(fleet.plain.active, PATIENCE_SECONDS, "the floor's worker")
     (worker,) = fleet.plain.active()
     assert worker["startedBy"] == "heavy"
     # It idles until the floor ends; other workers may idle for twenty seconds.
-    wait_until(lambda: time.time() > end.timestamp() - 5, 150, "the floor's end", interval=1)
+    wait_until(
+        lambda: time.time() > end.timestamp() - 5, PATIENCE_SECONDS, "the floor's end", interval=1
+    )
     assert [each["taskArn"] for each in fleet.plain.active()] == [worker["taskArn"]]
     fleet.wait_for_no_worker(150)
     (gone,) = fleet.plain.tasks()
@@ -106,7 +109,7 @@ def test_hanging_worker_is_stopped_and_another_serves(workspace: Workspace, tmp_
             )
         return known == [worker["taskArn"]]
 
-    wait_until(remembered, 120, "the call that sees it", 1)
+    wait_until(remembered, PATIENCE_SECONDS, "the call that sees it", 1)
     assert fleet.metric("WorkersStopped") == 0
     # Its slots do not count.
     fleet.publish((0, 1)).wait()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
+from waiting import PATIENCE_SECONDS
 
 from commands.steps import wait_until
 from tests.fleet.measures import seconds_of
@@ -91,7 +92,7 @@ def _forget_launch_times(stack: Stack) -> None:
 def _unpause(stack: Stack) -> None:
     bucket = stack.outputs["DagBucketName"]
     stack.client("s3").put_object(Bucket=bucket, Key=f"dags/{DAG.name}", Body=DAG.read_bytes())
-    wait_until(lambda: DAG_ID in stack.api.dags(), 120, "the DAG")
+    wait_until(lambda: DAG_ID in stack.api.dags(), PATIENCE_SECONDS, "the DAG")
     _set_paused(stack, False)
 
 

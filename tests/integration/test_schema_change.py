@@ -108,7 +108,7 @@ class Cluster:
             (task,) = self.ecs.describe_tasks(cluster=self.name, tasks=[arn])["tasks"]
             return task if task["lastStatus"] == "STOPPED" else None
 
-        return StoppedTask.from_event(eventually(ended, timeout=120), "command")
+        return StoppedTask.from_event(eventually(ended), "command")
 
     def notes(self) -> S3UpgradeNotes:
         return S3UpgradeNotes(self.s3, STATE)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from waiting import PATIENCE_SECONDS
+
 from commands import smoke
 from commands.airflow_api import AirflowApi
 from contracts.release_manifest import ReleaseManifest, manifest_key
@@ -67,7 +69,7 @@ class Inspection:
             return places <= self._keys.keys()
 
         with contextlib.suppress(TimeoutError):
-            smoke.wait_until(complete, 60, "the last log", interval=2)
+            smoke.wait_until(complete, PATIENCE_SECONDS, "the last log", interval=2)
 
     def _inspect(self, run: dict[str, Any], tasks: list[dict[str, Any]], found: Evidence) -> None:
         release = run["bundle_version"]

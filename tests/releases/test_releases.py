@@ -10,6 +10,7 @@ import random
 import time
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from commands import smoke
 from commands.airflow_api import AirflowApi
@@ -33,7 +34,7 @@ def test_every_run_uses_one_release_when_releases_come_at_random_moments(
     chance = random.Random(SEED)
     publishing, api = Publishing(deployed, mode, chance), deployed.api()
     publishing.publish(0)
-    smoke.wait_until(lambda: set(DAG_IDS) <= set(api.dags()), 60, "the suite's DAGs")
+    smoke.wait_until(lambda: set(DAG_IDS) <= set(api.dags()), PATIENCE_SECONDS, "the suite's DAGs")
     running = Running(deployed.api(), random.Random(SEED + 1))
     running.start()
     begun = time.monotonic()

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import requests
+from waiting import PATIENCE_SECONDS
 
 from commands import smoke
 from commands.airflow_api import SECONDS, AirflowApi
@@ -65,7 +66,9 @@ class Publishing:
             self._roll_back()
         else:
             self._put(kind, files(number) | bad)
-        smoke.wait_until(lambda: self.current() != before, 60, f"{kind} {number}", interval=0.1)
+        smoke.wait_until(
+            lambda: self.current() != before, PATIENCE_SECONDS, f"{kind} {number}", interval=0.1
+        )
         self.moments.append((datetime.now(UTC), self.current()))
         self.count[kind] += 1
         if bad:
@@ -75,7 +78,9 @@ class Publishing:
         """A last release, without files that stay out."""
         before = self.current()
         self._put("zip", files(number))
-        smoke.wait_until(lambda: self.current() != before, 60, "the last release", interval=0.1)
+        smoke.wait_until(
+            lambda: self.current() != before, PATIENCE_SECONDS, "the last release", interval=0.1
+        )
         self.moments.append((datetime.now(UTC), self.current()))
 
     def _put(self, kind: str, content: dict[str, str]) -> None:

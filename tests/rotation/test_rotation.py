@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from commands import smoke
 from commands.airflow_api import AirflowApi
@@ -45,7 +46,7 @@ def probe(deployed: Deployed) -> None:
     api = deployed.api()
     variable = {"key": "rotation_probe", "value": "still readable"}
     api.session.post(f"{api.base_url}/api/v2/variables", json=variable, timeout=30)
-    smoke.wait_until(lambda: "rotation_probe" in api.dags(), 60, "the probe's DAG")
+    smoke.wait_until(lambda: "rotation_probe" in api.dags(), PATIENCE_SECONDS, "the probe's DAG")
 
 
 def values(deployed: Deployed) -> dict[str, str]:
@@ -104,7 +105,7 @@ def test_rotation_replaces_the_secret(deployed: Deployed, secret: str) -> None:
     RUNS[secret] = api.trigger("rotation_probe")
     smoke.wait_until(
         lambda: task_of(api, RUNS[secret])["state"] == "running",
-        120, "the probe's start", interval=1,
+        PATIENCE_SECONDS, "the probe's start", interval=1,
     )  # fmt: skip
 
     code, log = run_command(deployed, "rotate-secret", secret, *WAIT.get(secret, []))
@@ -127,7 +128,7 @@ def test_task_succeeds_at_its_first_try_during_a_rotation(deployed: Deployed, se
     api, run_id = deployed.api(), RUNS[secret]
     smoke.wait_until(
         lambda: api.run("rotation_probe", run_id)["state"] in ("success", "failed"),
-        120, "the probe's end", interval=1,
+        PATIENCE_SECONDS, "the probe's end", interval=1,
     )  # fmt: skip
     task = task_of(api, run_id)
     assert (task["state"], task["try_number"]) == ("success", 1), api.log(task)
@@ -140,6 +141,6 @@ def test_airflow_works_after_every_secret_was_rotated(deployed: Deployed) -> Non
     run_id = api.trigger("smoke_secrets")
     smoke.wait_until(
         lambda: api.run("smoke_secrets", run_id)["state"] in ("success", "failed"),
-        120, "a run with only new secrets", interval=1,
+        PATIENCE_SECONDS, "a run with only new secrets", interval=1,
     )  # fmt: skip
     assert api.run("smoke_secrets", run_id)["state"] == "success"

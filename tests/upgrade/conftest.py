@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from transcript import Transcript
+from waiting import PATIENCE_SECONDS
 
 from commands import airflow_image, deployment, emulator, smoke
 from commands.airflow_api import AirflowApi
@@ -156,7 +157,11 @@ class Stack:
         service = self.services()[component]
         ecs, cluster = self.workspace.client("ecs"), self.outputs["ClusterName"]
         ecs.update_service(cluster=cluster, service=service["serviceArn"], desiredCount=count)
-        wait_until(lambda: self.counts()[component] == (count, count), 120, f"{count} {component}")
+        wait_until(
+            lambda: self.counts()[component] == (count, count),
+            PATIENCE_SECONDS,
+            f"{count} {component}",
+        )
 
     def containers(self) -> dict[str, list[dict[str, Any]]]:
         """The containers that each service's task definition describes."""
@@ -201,7 +206,7 @@ class Stack:
             found: dict[str, Any] = json.loads(body)
             return found
 
-        result = wait_until(answered, 240, f"the end of {words[0]}")
+        result = wait_until(answered, PATIENCE_SECONDS, f"the end of {words[0]}")
         assert isinstance(result, dict)
         assert result["exit_code"] == 0, result
 
@@ -213,7 +218,7 @@ class Stack:
     def start(self, dag_id: str) -> str:
         """Start a run as soon as Airflow knows the DAG."""
         api = self.api()
-        wait_until(lambda: dag_id in api.dags(), 120, f"the DAG {dag_id}")
+        wait_until(lambda: dag_id in api.dags(), PATIENCE_SECONDS, f"the DAG {dag_id}")
         return api.trigger(dag_id)
 
     def wait_for_task(self, dag_id: str, run_id: str, state: str, seconds: float) -> None:
@@ -233,7 +238,7 @@ class Stack:
         run_id = self.start(dag_id)
         wait_until(
             lambda: self.api().run(dag_id, run_id)["state"] == "success",
-            180, f"the end of {dag_id}", interval=1,
+            PATIENCE_SECONDS, f"the end of {dag_id}", interval=1,
         )  # fmt: skip
         return run_id
 

@@ -2,6 +2,8 @@
 
 import time
 
+from waiting import PATIENCE_SECONDS
+
 from commands import deployment
 from commands.airflow_image import CURRENT
 from commands.steps import wait_until
@@ -32,7 +34,7 @@ def test_stack_is_deleted_and_names_what_it_keeps_when_tasks_run(stack: Stack) -
             (task,) = aws("ecs").describe_tasks(cluster=cluster, tasks=[command])["tasks"]
             return str(task["lastStatus"])
 
-        wait_until(lambda: command_state() == "RUNNING", 60, "the command's start")
+        wait_until(lambda: command_state() == "RUNNING", PATIENCE_SECONDS, "the command's start")
         stack.wait_for_task("minute", run_id, "running", 120)
 
         begun = time.monotonic()

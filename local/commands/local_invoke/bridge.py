@@ -21,7 +21,7 @@ from commands.steps import wait_until
 from commands.workspace import ROOT, CommandError, Workspace
 
 BRIDGES = ("docker0", "podman0", "cni-podman0")
-START_SECONDS = 10
+START_SECONDS = 120
 _CHUNK_BYTES = 65536
 
 
@@ -81,7 +81,7 @@ def bridge_address(workspace: Workspace) -> str:
 
 def _answers(url: str) -> bool:
     with suppress(requests.RequestException):
-        return requests.get(f"{url}/_ministack/health", timeout=2).ok
+        return requests.get(f"{url}/_ministack/health", timeout=30).ok
     return False
 
 

@@ -25,6 +25,8 @@ _COMPARISONS = {
     "LessThanThreshold": lambda value, threshold: value < threshold,
     "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
 }
+# The most minutes that are evaluated late.
+_MOST_MINUTES = 60
 _ACTION_LISTS = {
     "ALARM": "AlarmActions",
     "OK": "OKActions",
@@ -38,9 +40,16 @@ State = dict[str, str]
 def install(settings: Settings) -> None:
     stock_actions = cloudwatch._dispatch_alarm_actions
     reported: dict[str, State] = {}  # by alarm ARN; the next event's previous state
+    evaluated: dict[str, int] = {}  # by alarm ARN; the number of the last minute
 
     def evaluate(alarm: Alarm) -> None:
-        evaluate_alarm(alarm, settings.cloudwatch_minute_seconds)
+        """Every minute since the last call: on a busy machine this one may come late."""
+        minute = settings.cloudwatch_minute_seconds
+        last = int(time.time() // minute)
+        first = max(evaluated.get(alarm["AlarmArn"], last) + 1, last - _MOST_MINUTES)
+        for number in range(min(first, last), last + 1):
+            evaluate_alarm(alarm, minute, number * minute)
+        evaluated[alarm["AlarmArn"]] = last
 
     def act(alarm: Alarm, old: str, new: str, reason: str) -> None:
         stock_actions(alarm, old, new, reason)
@@ -60,11 +69,11 @@ def install(settings: Settings) -> None:
     cloudwatch._dispatch_alarm_actions = act
 
 
-def evaluate_alarm(alarm: Alarm, minute: float) -> None:
-    """Evaluate the periods up to the last full minute, and change the state if necessary."""
+def evaluate_alarm(alarm: Alarm, minute: float, now: float) -> None:
+    """Evaluate the periods that end at `now`, a full minute, and change the state if necessary."""
     if not alarm.get("MetricName"):
         return
-    values = _values(alarm, minute)
+    values = _values(alarm, minute, now)
     breaching = [None if value is None else _breaches(alarm, value) for value in values]
     old: AlarmState = alarm["StateValue"]
     new = judge(
@@ -82,13 +91,12 @@ def evaluate_alarm(alarm: Alarm, minute: float) -> None:
     cloudwatch._evaluate_parent_alarms(alarm)
 
 
-def _values(alarm: Alarm, minute: float) -> list[float | None]:
+def _values(alarm: Alarm, minute: float, now: float) -> list[float | None]:
     """The metric's value in each evaluation period, the newest first; None where it is missing."""
     dimensions = {d["Name"]: d["Value"] for d in alarm.get("Dimensions") or []}
     key = (alarm["Namespace"], alarm["MetricName"], cloudwatch._dims_key(dimensions))
     points = cloudwatch._metrics.get(key) or []
     period = int(alarm["Period"]) / 60 * minute
-    now = time.time() // minute * minute
     values: list[float | None] = []
     for number in range(int(alarm["EvaluationPeriods"])):
         end = now - number * period

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from waiting import PATIENCE_SECONDS
+from waiting import eventually as eventually
 
 if TYPE_CHECKING:
     from .ecs_tasks import Ecs
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[3]
 REGION = "us-east-1"
-READY_TIMEOUT_SECONDS = 60
-STOP_TIMEOUT_SECONDS = 60
 
 
 def _path_from(variable: str, default: str) -> Path:
@@ -123,7 +123,7 @@ def running_embedded_aws(state_dir: Path, **settings: Any) -> Iterator[EmbeddedA
     finally:
         process.terminate()
         try:
-            process.wait(STOP_TIMEOUT_SECONDS)
+            process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -139,7 +139,7 @@ def _wait_until_ready(process: subprocess.Popen[str], log: Path) -> None:
         lines.put("")  # the output has ended
 
     threading.Thread(target=read, args=(process.stdout,), daemon=True).start()
-    deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             line = lines.get(timeout=max(0, deadline - time.monotonic()))
@@ -152,17 +152,6 @@ def _wait_until_ready(process: subprocess.Popen[str], log: Path) -> None:
             pytest.fail(
                 f"the embedded AWS ended with {process.returncode}:\n{log.read_text()[-4000:]}"
             )
-
-
-def eventually(condition: Callable[[], Any], timeout: float = 30, every: float = 0.1) -> Any:
-    """The first true value of a condition that depends on another process."""
-    deadline = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not true within {timeout} seconds"
-        time.sleep(every)
 
 
 @pytest.fixture(scope="session")

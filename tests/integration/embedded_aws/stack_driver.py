@@ -94,7 +94,7 @@ class StackDriver:
             stack = self.describe(stack_id)
             return None if stack.status.endswith("IN_PROGRESS") else stack
 
-        stack: Stack = eventually(ended, timeout=120)
+        stack: Stack = eventually(ended)
         return stack
 
     def describe(self, stack_id: str) -> Stack:

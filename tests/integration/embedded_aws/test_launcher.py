@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from .conftest import EMULATOR_PYTHON, REPOSITORY, eventually, running_embedded_aws
 from .ecs_tasks import Ecs
@@ -42,7 +43,7 @@ def test_end_of_the_launcher_leaves_no_process(tmp_path: Path, number: int) -> N
         os.kill(running.process.pid, number)
         running.process.wait(30)
 
-    eventually(lambda: not processes_of(tmp_path), timeout=10)
+    eventually(lambda: not processes_of(tmp_path))
 
 
 def test_end_of_a_main_process_kills_its_children(tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ def test_end_of_a_main_process_kills_its_children(tmp_path: Path) -> None:
         ecs = Ecs(running)
         ecs.finished(ecs.register("setsid sleep 1000 & sleep 0.5"))
 
-        eventually(lambda: not processes_of(tmp_path), timeout=10)
+        eventually(lambda: not processes_of(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_launcher_names_the_wrong_setting(
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY / "local")},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
     )
 
     assert ended.returncode == 2

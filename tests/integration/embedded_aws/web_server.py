@@ -6,6 +6,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from waiting import PATIENCE_SECONDS
+
 from .ecs.test_service_resources import service, task_definition
 from .ecs_tasks import Ecs
 
@@ -109,7 +111,9 @@ def fetch(
         NoRedirects(), urllib.request.HTTPSHandler(context=context)
     )
     try:
-        with opener.open(urllib.request.Request(url, data, sent), timeout=10) as answer:
+        with opener.open(
+            urllib.request.Request(url, data, sent), timeout=PATIENCE_SECONDS
+        ) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers.get("Location") or error.read().decode()

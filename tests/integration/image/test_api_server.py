@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from airflow_on_fargate import configuration
 
@@ -37,7 +38,9 @@ class Server:
         lines = [f"{method_and_target} HTTP/1.1", "Host: airflow.example.com", "Connection: close"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         lines += [f"Content-Length: {len(body)}"] if body else []
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+        with socket.create_connection(
+            ("127.0.0.1", self.port), timeout=PATIENCE_SECONDS
+        ) as connection:
             connection.sendall(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
             answer = b""
             while block := connection.recv(65536):
@@ -84,7 +87,7 @@ def server(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         )
     try:
         found = Server(port)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not answers(found):
             assert process.poll() is None, (home / "log").read_text()
             assert time.monotonic() < deadline, (home / "log").read_text()
@@ -103,7 +106,6 @@ def answers(server: Server) -> bool:
         return False
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "target",
     [

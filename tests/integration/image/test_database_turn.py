@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from airflow_on_fargate.celery import result_backend
 from airflow_on_fargate.celery.result_backend import connected
@@ -56,7 +57,7 @@ class Image:
 
     def run(self, *command: str) -> tuple[int, str]:
         process = self.start(*command)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
         return process.returncode, output
 
     def matches(self) -> bool:
@@ -77,7 +78,7 @@ def test_migration_waits_when_the_schema_is_being_changed(image: Image) -> None:
         # It logs this before it imports Airflow, and holds no lock.
         assert process.poll() is None
         assert not any(alembic_heads.found_heads(image.text).values())
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, output
     assert image.matches()
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from airflow_on_fargate import configuration
 
 SOURCE = Path(configuration.__file__).parents[1]
 # Time for a migration of an empty database, a start and two heartbeats on a slow machine.
-MOST_SECONDS = 120
+MOST_SECONDS = PATIENCE_SECONDS
 
 
 class Aws:

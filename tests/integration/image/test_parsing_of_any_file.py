@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from faulty_dags import dag, import_errors
+from waiting import PATIENCE_SECONDS
 
 PROGRAM = Path(__file__).with_name("parse_folder.py")
 ROOT = Path(__file__).parents[3]
@@ -78,7 +79,8 @@ def parse(postgres: Any, tmp_path: Path, folder: Path) -> Iterator[Parse]:
         environment["AIRFLOW__LOGGING__DAG_PROCESSOR_LOG_TARGET"] = log_target
         done = subprocess.run(
             [python, PROGRAM, *(words or ("patched",))],
-            env=environment, capture_output=True, text=True, timeout=700, errors="replace",
+            env=environment, capture_output=True, text=True, errors="replace",
+            timeout=2 * PATIENCE_SECONDS,
         )  # fmt: skip
         (tmp_path / "output.txt").write_text(done.stdout + done.stderr)
         assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
@@ -90,7 +92,6 @@ def parse(postgres: Any, tmp_path: Path, folder: Path) -> Iterator[Parse]:
 
 
 @pytest.mark.parametrize("python", [Path(sys.executable), PREVIOUS], ids=["current", "previous"])
-@pytest.mark.timeout(800)
 def test_each_fault_is_an_import_error_and_healthy_files_run(
     parse: Parse, folder: Path, python: Path
 ) -> None:
@@ -123,7 +124,6 @@ def test_each_fault_is_an_import_error_and_healthy_files_run(
     assert found["logs"] == []
 
 
-@pytest.mark.timeout(300)
 def test_last_recorded_version_is_kept_until_the_file_can_be_recorded_again(
     parse: Parse, folder: Path
 ) -> None:
@@ -152,7 +152,6 @@ def test_last_recorded_version_is_kept_until_the_file_can_be_recorded_again(
     }
 
 
-@pytest.mark.timeout(300)
 def test_parse_that_cannot_start_is_an_import_error(parse: Parse, folder: Path) -> None:
     name = LONG_NAMES["long_name"]
     (folder / name).write_text(dag("long_name"))

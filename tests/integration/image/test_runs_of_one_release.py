@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
+from waiting import PATIENCE_SECONDS
 
 PROGRAM = Path(__file__).with_name("runs_of_one_release.py")
 SOURCES = Path(__file__).parents[3] / "images/airflow/src"
@@ -25,7 +25,7 @@ def outcome(postgres: Any, home: Path, *arguments: str) -> list[dict[str, Any]]:
     try:
         done = subprocess.run(
             [sys.executable, PROGRAM, *arguments],
-            env=environment, capture_output=True, text=True, timeout=120,
+            env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
         )  # fmt: skip
     finally:
         postgres.execute("DROP DATABASE runs WITH (FORCE); DROP ROLE runs;")
@@ -34,7 +34,6 @@ def outcome(postgres: Any, home: Path, *arguments: str) -> list[dict[str, Any]]:
     return printed
 
 
-@pytest.mark.timeout(300)
 def test_run_has_the_tasks_of_its_release_when_the_next_is_recorded_meanwhile(
     postgres: Any, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from publish_dags.aws.s3_dag_source import S3DagSource
 from publish_dags.aws.s3_inbox import S3Inbox
@@ -74,7 +75,7 @@ class Publishing:
 
 
 def until(path: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not path.exists():
         assert process.poll() is None
         assert time.monotonic() < deadline

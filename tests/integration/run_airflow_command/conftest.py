@@ -19,6 +19,7 @@ import pytest
 
 from tests.integration.embedded_aws.conftest import EmbeddedAws, eventually, running_embedded_aws
 from tests.integration.embedded_aws.stack_driver import BUCKET, EXECUTION_ROLE, StackDriver
+from tests.integration.run_airflow_command.limits import SERVICE_TIMEOUT_SECONDS
 
 REPOSITORY = Path(__file__).parents[3]
 IMAGE = "local/airflow-stand-in:1"
@@ -56,7 +57,7 @@ class Harness:
             "Type": "Custom::AirflowCommand",
             "Properties": {
                 "ServiceToken": token,
-                "ServiceTimeout": 120,
+                "ServiceTimeout": SERVICE_TIMEOUT_SECONDS,
                 "TaskDefinitionArn": self.outputs["Good"],
                 **given,
             },

@@ -94,7 +94,7 @@ def faults(definitions: Mapping[str, str]) -> list[Fault]:
         Fault("Secret is missing", script("exit 0", TaskDefinitionArn=definitions["BadSecret"]),
               r"did not start.*unable to retrieve secret"),
         Fault("Killed, as for memory (SIGKILL)", script("kill -9 $$"), r"exit code (137|-9)"),
-        Fault("Task is stopped by somebody", script("sleep 60"), r"Stopped by a colleague",
+        Fault("Task is stopped by somebody", script("sleep 900"), r"Stopped by a colleague",
               stop_by_somebody),
         Fault("Event of a failure is lost", script("echo it broke; exit 4", **silent),
               r"exit code 4.*it broke", slow=True),

@@ -8,10 +8,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from waiting import PATIENCE_SECONDS
+
 from tests.integration.run_airflow_command.conftest import Harness
 
 _POLL_SECONDS = 0.1
-_LONGEST_SECONDS = 180
+_LONGEST_SECONDS = 2 * PATIENCE_SECONDS
 
 
 @dataclass(frozen=True)

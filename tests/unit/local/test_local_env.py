@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from waiting import PATIENCE_SECONDS
 
 from commands import emulator
 from commands.local_invoke import bridge, local_env
@@ -177,14 +178,14 @@ def test_forwards_the_bridge_until_everything_ends(served, monkeypatch):
     monkeypatch.setenv("LOCAL_BRIDGE_ADDRESS", "127.0.0.2")
     url = bridge.endpoint(served)
     assert url == f"http://127.0.0.2:{served.aws_port}"
-    assert requests.get(url, timeout=5).text == "hello"
+    assert requests.get(url, timeout=PATIENCE_SECONDS).text == "hello"
 
     assert bridge.endpoint(served) == url
     assert len(emulator.processes(served)) == 1
 
     assert emulator.end(served) == 1
     with pytest.raises(requests.ConnectionError):
-        requests.get(url, timeout=5)
+        requests.get(url, timeout=PATIENCE_SECONDS)
 
 
 def test_names_the_address_when_nothing_can_listen_on_it(served, monkeypatch):

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from ..conftest import EmbeddedAws
 from ..ecs_tasks import Ecs
@@ -107,7 +108,7 @@ def _names_of_certificate(emulator: EmbeddedAws, name: str) -> list[str]:
     context = ssl.create_default_context(cafile=emulator.ca_file)
     address = ("127.0.0.1", emulator.config["https_port"])
     with (
-        socket.create_connection(address, timeout=10) as plain,
+        socket.create_connection(address, timeout=PATIENCE_SECONDS) as plain,
         context.wrap_socket(plain, server_hostname=name) as secure,
     ):
         found = secure.getpeercert()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from ..conftest import EmbeddedAws
 from ..ecs_tasks import Ecs
@@ -162,7 +163,7 @@ def test_viewers_reach_the_targets_through_the_distribution(
 def _check_streaming(emulator: EmbeddedAws) -> None:
     context = ssl.create_default_context(cafile=emulator.ca_file)
     connection = http.client.HTTPSConnection(
-        "localhost", emulator.config["https_port"], timeout=10, context=context
+        "localhost", emulator.config["https_port"], timeout=PATIENCE_SECONDS, context=context
     )
     connection.request("GET", "/stream")
     answer = connection.getresponse()

@@ -13,26 +13,26 @@ def check(script: str, **times: int) -> dict[str, Any]:
 
 
 def test_task_is_healthy_when_its_check_succeeds(ecs: Ecs) -> None:
-    script = "sleep 1; touch up; exec sleep 60"
+    script = "sleep 1; touch up; exec sleep 900"
     arn = ecs.run(ecs.register(script, healthCheck=check("test -e up", interval=300)))
 
     assert ecs.reached(arn, "RUNNING")["healthStatus"] == "UNKNOWN"
     # Long before the interval of five minutes is over.
-    eventually(lambda: ecs.task(arn)["healthStatus"] == "HEALTHY", timeout=10)
+    eventually(lambda: ecs.task(arn)["healthStatus"] == "HEALTHY")
     assert ecs.task(arn)["containers"][0]["healthStatus"] == "HEALTHY"
 
 
 def test_task_is_unhealthy_when_its_check_hangs(ecs: Ecs) -> None:
-    arn = ecs.run(ecs.register("exec sleep 60", healthCheck=check("sleep 50")))
+    arn = ecs.run(ecs.register("exec sleep 900", healthCheck=check("sleep 50")))
 
-    eventually(lambda: ecs.task(arn)["healthStatus"] == "UNHEALTHY", timeout=20)
+    eventually(lambda: ecs.task(arn)["healthStatus"] == "UNHEALTHY")
     # A task without a service continues to run.
     assert ecs.task(arn)["lastStatus"] == "RUNNING"
 
 
 def test_service_replaces_a_task_when_its_check_fails(ecs: Ecs) -> None:
     health = check("test ! -e broken", interval=5)
-    definition = ecs.register("sleep 4; touch broken; exec sleep 60", healthCheck=health)
+    definition = ecs.register("sleep 4; touch broken; exec sleep 900", healthCheck=health)
     ecs.create_service("web", definition)
     first = eventually(lambda: ecs.tasks_of("web"))[0]
 

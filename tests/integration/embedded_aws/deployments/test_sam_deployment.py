@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from ..stack_driver import Stack, StackDriver
 
@@ -125,7 +126,7 @@ def sam(stacks: StackDriver, project: Path, *arguments: str) -> subprocess.Compl
         "SAM_CLI_TELEMETRY": "0",
     }
     return subprocess.run(
-        [SAM, *arguments], cwd=project, env=environment, text=True, timeout=300,
+        [SAM, *arguments], cwd=project, env=environment, text=True, timeout=4 * PATIENCE_SECONDS,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from ..stack_driver import StackDriver
 
 
 def test_cluster_is_not_deleted_while_a_task_runs_in_it(ecs: Ecs) -> None:
-    arn = ecs.run(ecs.register("exec sleep 60"))
+    arn = ecs.run(ecs.register("exec sleep 900"))
     ecs.reached(arn, "RUNNING")
     with pytest.raises(ClientError, match="ClusterContainsTasksException"):
         ecs.api.delete_cluster(cluster=ecs.name)
@@ -25,7 +25,7 @@ def test_deletion_of_a_stack_fails_while_a_task_runs_in_its_cluster(
     stacks = StackDriver(embedded_aws)
     stack = stacks.create({"Resources": {"Cluster": {"Type": "AWS::ECS::Cluster"}}})
     ecs.name = stacks.physical_id(stack, "Cluster")
-    arn = ecs.run(ecs.register("exec sleep 60"))
+    arn = ecs.run(ecs.register("exec sleep 900"))
     ecs.reached(arn, "RUNNING")
 
     assert stacks.delete(stack).status == "DELETE_FAILED"

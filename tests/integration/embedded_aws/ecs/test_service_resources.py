@@ -4,6 +4,8 @@ import threading
 import time
 from typing import Any
 
+from waiting import slowness
+
 from ..conftest import EmbeddedAws
 from ..ecs_tasks import Ecs
 from ..stack_driver import StackDriver
@@ -92,7 +94,7 @@ def test_stack_is_complete_only_when_the_tasks_of_its_service_are_healthy(
     ecs: Ecs, stacks: StackDriver, embedded_aws: EmbeddedAws
 ) -> None:
     definition = task_definition(
-        "sleep 4; touch up; exec sleep 60",
+        "sleep 4; touch up; exec sleep 900",
         HealthCheck={"Command": ["CMD-SHELL", "test -e up"], "Interval": 300},
     )
     answered: list[float] = []
@@ -118,7 +120,7 @@ def test_stack_is_complete_only_when_the_tasks_of_its_service_are_healthy(
     assert ecs.running(name, 2)
     assert {task["healthStatus"] for task in ecs.tasks_of(name)} == {"HEALTHY"}
     # The wait does not block the server.
-    assert max(answered) < 2
+    assert max(answered) < 2 * slowness()
 
 
 def test_stack_fails_with_a_reason_when_the_tasks_of_a_service_keep_failing(
@@ -137,7 +139,7 @@ def test_stack_fails_with_a_reason_when_the_tasks_of_a_service_keep_failing(
 def test_service_stays_on_the_old_task_definition_when_an_update_fails(
     ecs: Ecs, stacks: StackDriver
 ) -> None:
-    stack = stacks.create(template(task_definition("exec sleep 60"), service(ecs)))
+    stack = stacks.create(template(task_definition("exec sleep 900"), service(ecs)))
     before = stack.outputs["Arn"]
 
     stack = stacks.update(stack, template(task_definition("exit 6"), service(ecs)))
@@ -148,7 +150,7 @@ def test_service_stays_on_the_old_task_definition_when_an_update_fails(
 
 
 def test_updated_service_runs_the_new_task_definition(ecs: Ecs, stacks: StackDriver) -> None:
-    stack = stacks.create(template(task_definition("exec sleep 60"), service(ecs)))
+    stack = stacks.create(template(task_definition("exec sleep 900"), service(ecs)))
     stack = stacks.update(stack, template(task_definition("exec sleep 61"), service(ecs, count=2)))
 
     assert stack.status == "UPDATE_COMPLETE"

@@ -5,7 +5,7 @@ import time
 from ..conftest import eventually
 from ..ecs_tasks import Ecs
 
-SLEEP = "exec sleep 60"
+SLEEP = "exec sleep 900"
 
 
 def test_scaled_service_runs_the_desired_number_of_tasks(ecs: Ecs) -> None:
@@ -30,7 +30,7 @@ def test_service_replaces_a_stopped_task(ecs: Ecs) -> None:
 
 def test_pause_before_a_restart_grows_while_a_task_keeps_failing(ecs: Ecs) -> None:
     ecs.create_service("web", ecs.register("exit 1"))
-    eventually(lambda: len(ecs.tasks_of("web", desired="STOPPED")) == 4, timeout=40)
+    eventually(lambda: len(ecs.tasks_of("web", desired="STOPPED")) == 4)
 
     created = sorted(t["createdAt"].timestamp() for t in ecs.tasks_of("web", desired="STOPPED"))
     # After pauses of 1, 2 and 4 seconds; ECS gives whole seconds only.
@@ -39,7 +39,7 @@ def test_pause_before_a_restart_grows_while_a_task_keeps_failing(ecs: Ecs) -> No
 
 def test_rolling_update_stops_the_old_task_after_the_new_one_is_healthy(ecs: Ecs) -> None:
     health = {"command": ["CMD-SHELL", "test -e up"], "interval": 300}
-    slow = "sleep 3; touch up; exec sleep 60"
+    slow = "sleep 3; touch up; exec sleep 900"
     old, new = (ecs.register(slow, healthCheck=health) for _ in range(2))
     ecs.create_service("web", old)
     eventually(lambda: ecs.running("web", 1, old))
@@ -82,5 +82,5 @@ def test_deployment_fails_and_rolls_back_when_the_circuit_breaker_is_on(ecs: Ecs
         deployments = ecs.service("web")["deployments"]
         return any(d["rolloutState"] == "FAILED" for d in deployments)
 
-    eventually(failed, timeout=40)
+    eventually(failed)
     eventually(lambda: ecs.running("web", 1, good))

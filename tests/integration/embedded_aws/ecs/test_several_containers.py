@@ -104,7 +104,7 @@ def test_end_of_an_essential_container_stops_the_others_in_order(ecs: Ecs) -> No
 
 def test_task_continues_after_the_end_of_a_container_that_is_not_essential(ecs: Ecs) -> None:
     definition = register(
-        ecs, container("setup", "exit 3", essential=False), container("main", "exec sleep 60")
+        ecs, container("setup", "exit 3", essential=False), container("main", "exec sleep 900")
     )
     arn = ecs.run(definition)
 
@@ -122,10 +122,10 @@ def test_task_continues_after_the_end_of_a_container_that_is_not_essential(ecs: 
 def test_health_of_a_task_is_the_worst_of_its_essential_containers(ecs: Ecs) -> None:
     definition = register(
         ecs,
-        container("fast", "touch up; exec sleep 60", healthCheck=CHECK),
-        container("slow", "sleep 5; touch up; sleep 5; rm up; exec sleep 60", healthCheck=CHECK),
-        container("unchecked", "exec sleep 60"),
-        container("sick", "exec sleep 60", healthCheck=CHECK, essential=False),
+        container("fast", "touch up; exec sleep 900", healthCheck=CHECK),
+        container("slow", "sleep 5; touch up; sleep 5; rm up; exec sleep 900", healthCheck=CHECK),
+        container("unchecked", "exec sleep 900"),
+        container("sick", "exec sleep 900", healthCheck=CHECK, essential=False),
     )
     arn = ecs.run(definition)
 
@@ -140,7 +140,7 @@ def test_health_of_a_task_is_the_worst_of_its_essential_containers(ecs: Ecs) -> 
     assert (first["task"], first["slow"]) == ("UNKNOWN", "UNKNOWN")
     second = eventually(lambda: (found := health())["task"] == "HEALTHY" and found)
     assert (second["slow"], second["unchecked"]) == ("HEALTHY", "UNKNOWN")
-    third = eventually(lambda: (found := health())["task"] == "UNHEALTHY" and found, timeout=40)
+    third = eventually(lambda: (found := health())["task"] == "UNHEALTHY" and found)
     assert (third["fast"], third["slow"]) == ("HEALTHY", "UNHEALTHY")
 
 
@@ -163,8 +163,8 @@ def test_service_is_steady_only_when_all_containers_are_healthy(
                         "Cpu": "256",
                         "Memory": "512",
                         "ContainerDefinitions": [
-                            one("fast", "touch up; exec sleep 60"),
-                            one("slow", "sleep 4; touch up; exec sleep 60"),
+                            one("fast", "touch up; exec sleep 900"),
+                            one("slow", "sleep 4; touch up; exec sleep 900"),
                         ],
                     },
                 },

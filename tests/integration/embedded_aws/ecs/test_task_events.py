@@ -83,7 +83,7 @@ def test_stopped_event_is_sent_when_a_task_cannot_start(ecs: Ecs, events: Events
 
 
 def test_stopped_event_is_sent_once(ecs: Ecs, events: Events) -> None:
-    arn = ecs.run(ecs.register("exec sleep 60"), startedBy=ecs.name)
+    arn = ecs.run(ecs.register("exec sleep 900"), startedBy=ecs.name)
     ecs.reached(arn, "RUNNING")
     ecs.api.stop_task(cluster=ecs.name, task=arn, reason="enough")
 

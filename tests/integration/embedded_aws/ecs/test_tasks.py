@@ -24,7 +24,7 @@ def test_task_reports_exit_code_and_output(ecs: Ecs) -> None:
 
 
 def test_running_task_has_the_fields_of_fargate(ecs: Ecs) -> None:
-    definition = ecs.register("sleep 60")
+    definition = ecs.register("sleep 900")
     task = ecs.reached(ecs.run(definition, startedBy="somebody", group="family:x"), "RUNNING")
 
     assert task["taskDefinitionArn"] == definition
@@ -61,7 +61,7 @@ def test_override_replaces_command_and_adds_environment(ecs: Ecs) -> None:
 
 
 def test_overrides_set_the_size_of_the_task(ecs: Ecs) -> None:
-    definition = ecs.register("sleep 60")
+    definition = ecs.register("sleep 900")
     override = {"name": "main", "environment": [{"name": "A", "value": "1"}]}
     overrides = {"cpu": "1024", "memory": "3072", "containerOverrides": [override]}
     arn = ecs.run(definition, overrides=overrides, startedBy="heavy")
@@ -184,7 +184,7 @@ def test_task_is_killed_with_its_children_when_it_ignores_sigterm(ecs: Ecs) -> N
 
 
 def test_repeated_client_token_returns_the_same_task(ecs: Ecs) -> None:
-    definition = ecs.register("sleep 60")
+    definition = ecs.register("sleep 900")
     first = ecs.run(definition, clientToken="once", startedBy="once")
     second = ecs.run(definition, clientToken="once", startedBy="once")
 
@@ -209,10 +209,10 @@ def test_run_task_refuses_impossible_requests(ecs: Ecs) -> None:
 
 
 def test_tasks_are_listed_by_family(ecs: Ecs) -> None:
-    mine = ecs.run(ecs.register("sleep 60"))
+    mine = ecs.run(ecs.register("sleep 900"))
     ecs.api.register_task_definition(
         family=f"{ecs.name}-other",
-        containerDefinitions=[{"name": "main", "image": "local/sh:1", "command": ["sleep 60"]}],
+        containerDefinitions=[{"name": "main", "image": "local/sh:1", "command": ["sleep 900"]}],
     )
     ecs.run(f"{ecs.name}-other")
 

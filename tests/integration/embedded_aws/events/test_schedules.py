@@ -55,7 +55,7 @@ def test_schedule_invokes_its_function_with_the_input(stacks: StackDriver) -> No
 
     scheduler.update_schedule(ScheduleExpression=f"at({soon:%Y-%m-%dT%H:%M:%S})", **schedule)
 
-    lines = eventually(lambda: stacks.log_lines(stack.outputs["LogGroup"]), timeout=75)
+    lines = eventually(lambda: stacks.log_lines(stack.outputs["LogGroup"]))
     assert [json.loads(line) for line in lines] == [{"source": "tick"}]
 
     def schedule_is_gone() -> bool:

@@ -6,6 +6,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from waiting import PATIENCE_SECONDS
+
 from ..conftest import eventually, running_embedded_aws
 from ..stack_driver import BUCKET, EXECUTION_ROLE, StackDriver, seconds_of
 
@@ -179,7 +181,7 @@ def test_emulator_ends_without_waiting_for_an_answer(tmp_path: Path) -> None:
 
         aws.process.terminate()
 
-        assert aws.process.wait(timeout=30) == 0
+        assert aws.process.wait(timeout=PATIENCE_SECONDS) == 0
 
 
 def begun(stacks: StackDriver) -> set[str]:

@@ -3,6 +3,8 @@
 import http.client
 import json
 
+from waiting import PATIENCE_SECONDS
+
 from ..conftest import EmbeddedAws, eventually
 from ..ecs_tasks import Ecs
 from ..stack_driver import StackDriver
@@ -35,7 +37,7 @@ def test_load_balancer_sends_requests_to_healthy_tasks(ecs: Ecs, embedded_aws: E
     assert echo["headers"]["x-forwarded-port"] == outputs["Name"].split(":")[1]
     assert fetch(f"{url}/teapot/1") == (418, "by rule")
 
-    connection = http.client.HTTPConnection(outputs["Name"], timeout=10)
+    connection = http.client.HTTPConnection(outputs["Name"], timeout=PATIENCE_SECONDS)
     connection.request("GET", "/stream")
     assert connection.getresponse().read1(10) == b"1"  # before the second part is sent
     connection.close()

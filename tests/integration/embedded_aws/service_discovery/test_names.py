@@ -4,6 +4,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from waiting import PATIENCE_SECONDS
+
 from ..conftest import EmbeddedAws, eventually
 from ..ecs_tasks import Ecs
 from ..stack_driver import StackDriver
@@ -38,7 +40,7 @@ def namespace(name: str) -> dict[str, Any]:
 
 def read(url: str) -> str:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as answer:
             body: bytes = answer.read()
             return body.decode()
     except (urllib.error.URLError, OSError):

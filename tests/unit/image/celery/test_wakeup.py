@@ -5,10 +5,9 @@ import time
 from unittest.mock import patch
 
 from celery.signals import after_task_publish
+from waiting import PATIENCE_SECONDS
 
 from airflow_on_fargate.celery.wakeup import WakeUp, install
-
-LONG = 5.0
 
 
 class Calls:
@@ -27,7 +26,7 @@ class Calls:
 
     def wait_for(self, count: int) -> bool:
         with self._changed:
-            return self._changed.wait_for(lambda: len(self.times) >= count, timeout=LONG)
+            return self._changed.wait_for(lambda: len(self.times) >= count, PATIENCE_SECONDS)
 
 
 def test_calls_immediately_at_the_first_signal() -> None:
@@ -56,11 +55,11 @@ def test_signal_returns_immediately_when_the_call_hangs() -> None:
 
     def hang(published: dict[str, int]) -> None:
         entered.set()
-        release.wait(LONG)
+        release.wait(PATIENCE_SECONDS)
 
     wake_up = WakeUp(hang)
     wake_up.signal()
-    assert entered.wait(LONG)
+    assert entered.wait(PATIENCE_SECONDS)
     started = time.perf_counter()
     for _ in range(1000):
         wake_up.signal()
@@ -101,7 +100,7 @@ def test_publish_invokes_the_function() -> None:
         with patch("boto3.client", return_value=Client()):
             install("stack-scale-workers")
         after_task_publish.send(sender="execute_workload", exchange="", routing_key="heavy")
-        assert invoked.wait(LONG)
+        assert invoked.wait(PATIENCE_SECONDS)
     finally:
         after_task_publish.receivers = receivers
     assert arguments == {

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from airflow_on_fargate import forecast
 from airflow_on_fargate.contracts.forecast import ForecastRun, PublishedForecast
@@ -16,7 +17,6 @@ from airflow_on_fargate.forecast.publisher import Publisher
 from airflow_on_fargate.forecast.waves import WAVES, entries, usual_waves
 
 NOW = 1_800_000_000.0
-LONG = 5.0
 
 
 def test_uses_the_median_of_the_runs() -> None:
@@ -183,7 +183,7 @@ def test_heartbeat_is_not_delayed_when_the_database_hangs(
         def __call__(self, now: datetime) -> None:
             asked_by.append(self._own_job())
             entered.set()
-            release.wait(LONG)
+            release.wait(PATIENCE_SECONDS)
 
     monkeypatch.setattr(publisher, "DatabaseLook", Hanging)
     on_heartbeat = heartbeat(STACK)
@@ -196,8 +196,8 @@ def test_heartbeat_is_not_delayed_when_the_database_hangs(
         done.set()
 
     threading.Thread(target=beat, daemon=True).start()
-    assert done.wait(LONG)
-    assert entered.wait(LONG)
+    assert done.wait(PATIENCE_SECONDS)
+    assert entered.wait(PATIENCE_SECONDS)
     release.set()
     assert asked_by == [7]
 
@@ -228,4 +228,4 @@ def test_failing_look_is_one_line_in_the_log(
     for _ in range(2):
         # The thread survives the first failure.
         on_heartbeat(None, None, SimpleNamespace(job_type="SchedulerJob", id=7))
-        assert looked.acquire(timeout=LONG)
+        assert looked.acquire(timeout=PATIENCE_SECONDS)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 import airflow_on_fargate
 from airflow_on_fargate import configuration, patches
@@ -36,7 +37,7 @@ def run(home: Path, *words: str, first: Path | None = None) -> subprocess.Comple
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
 
 

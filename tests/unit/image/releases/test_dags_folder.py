@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 import airflow_on_fargate
 
@@ -51,7 +52,7 @@ def start(home: Path, folder: Path, program: str) -> subprocess.Popen[str]:
 
 
 def outcome(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate("\n", timeout=60)
+    output, _ = process.communicate("\n", timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, output
     return output.strip()
 

@@ -64,7 +64,6 @@ class Readers:
             self.wrong.append(repr(error))
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("mode", ["strict", "forgiving"])
 def test_no_reader_sees_a_mixed_or_wrong_release_with_random_timing(
     monkeypatch: pytest.MonkeyPatch, mode: str

@@ -1,0 +1,5 @@
+"""The suite tested by mutation: each known fault is planted in a copy, and a test has to notice it.
+
+`faults` is one kind of mutant: a text in a file, replaced. Other kinds, such as the removal of each
+IAM statement, are modules beside it that also return `Mutant`s; `__main__` runs them all alike.
+"""

@@ -1,0 +1,151 @@
+"""`make test-mutation`: plant each fault in a copy of the tree and see whether a test notices it.
+
+    python -m tests.mutation [--slice 1/4] [--cheapest] [--report build/mutation.json] [NAME ...]
+
+Every mutant gets the tree as it is now, uncommitted changes included, in one git worktree that is
+reset in between. The tests run in the order of their cost and stop at the first failure. Ends with
+exit code 1 when a mutant survives without a reason in its entry, or is noticed in spite of one.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.mutation.faults import FAULTS
+from tests.mutation.mutant import Mutant, MutantError
+
+ROOT = Path(__file__).resolve().parents[2]
+# A mutant may make a test wait for ever.
+RUN_SECONDS = 1800
+_NOTICED = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a mutant: the test that noticed it, or an empty text."""
+
+    name: str
+    noticed_by: str
+    seconds: float
+    expected_to_survive: str
+
+    @property
+    def is_as_expected(self) -> bool:
+        return bool(self.noticed_by) != bool(self.expected_to_survive)
+
+
+def git(*arguments: str, cwd: Path = ROOT) -> str:
+    """The output of a git command."""
+    done = subprocess.run(["git", *arguments], cwd=cwd, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@contextmanager
+def copied_tree() -> Iterator[Path]:
+    """A worktree of the present state, with the environments of this one."""
+    state = git("stash", "create") or "HEAD"
+    with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
+        tree = Path(folder, "tree")
+        git("worktree", "add", "--quiet", "--detach", str(tree), state)
+        try:
+            (tree / ".venv").symlink_to((ROOT / ".venv").resolve())
+            yield tree
+        finally:
+            git("worktree", "remove", "--force", str(tree))
+
+
+def first_failure(tree: Path, environment: str, arguments: tuple[str, ...]) -> str:
+    """The test that fails first; empty when all pass."""
+    python = ROOT / ".venv" / environment / "bin" / "python"
+    command = [python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header"]
+    try:
+        done = subprocess.run(
+            [*command, *arguments], cwd=tree, capture_output=True, text=True, timeout=RUN_SECONDS,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"{arguments[0]} (no end within {RUN_SECONDS} s)"
+    if done.returncode == 0:
+        return ""
+    if done.returncode not in (1, 2):
+        # Wrong arguments or no tests: that is no proof.
+        raise MutantError(f"pytest {' '.join(arguments)} could not run:\n{done.stdout[-2000:]}")
+    found = _NOTICED.search(done.stdout)
+    return found.group(1) if found else f"{arguments[0]} (exit code {done.returncode})"
+
+
+def judge(mutant: Mutant, tree: Path, most_runs: int | None = None) -> Result:
+    """Plant one fault, run its tests, take it out."""
+    started = time.monotonic()
+    mutant.apply(tree)
+    noticed = ""
+    try:
+        for environment, arguments in mutant.runs()[:most_runs]:
+            noticed = first_failure(tree, environment, arguments)
+            if noticed:
+                break
+    finally:
+        git("checkout", "--quiet", "--", ".", cwd=tree)
+        git("clean", "-fdq", "-e", ".venv", cwd=tree)
+    return Result(mutant.name, noticed, time.monotonic() - started, mutant.survives)
+
+
+def chosen(names: list[str], part: str) -> list[Mutant]:
+    """The mutants to run: those named, or one slice of all."""
+    unknown = set(names) - {each.name for each in FAULTS}
+    if unknown:
+        raise MutantError(f"There is no mutant {', '.join(sorted(unknown))}")
+    number, of = (int(each) for each in part.split("/"))
+    wanted = [each for each in FAULTS if not names or each.name in names]
+    return wanted[number - 1 :: of]
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--slice", default="1/1", help="1/4 runs the first of four parts")
+    parser.add_argument("--cheapest", action="store_true", help="only the first run of each mutant")
+    parser.add_argument("--report", type=Path, help="JSON with every result")
+    given = parser.parse_args(arguments)
+    results: list[Result] = []
+    try:
+        mutants = chosen(given.names, given.slice)
+        with copied_tree() as tree:
+            for number, mutant in enumerate(mutants, 1):
+                print(f"[{number}/{len(mutants)}] {mutant.name}: {mutant.breaks}", flush=True)
+                result = judge(mutant, tree, 1 if given.cheapest else None)
+                results.append(result)
+                seen = f"noticed by {result.noticed_by}" if result.noticed_by else "SURVIVED"
+                print(f"    {seen} ({result.seconds:.0f} s)", flush=True)
+    except MutantError as error:
+        sys.exit(str(error))
+    finally:
+        if given.report:
+            given.report.parent.mkdir(parents=True, exist_ok=True)
+            given.report.write_text(json.dumps([asdict(each) for each in results], indent=2))
+    print_table(results)
+    return 0 if all(each.is_as_expected for each in results) else 1
+
+
+def print_table(results: list[Result]) -> None:
+    """Every mutant with the test that noticed it, then the sum."""
+    width = max((len(each.name) for each in results), default=0)
+    print()
+    for each in results:
+        survived = f"survived: {each.expected_to_survive or 'NO TEST NOTICES IT'}"
+        print(f"{each.name:<{width}}  {each.noticed_by or survived}")
+    noticed = sum(1 for each in results if each.noticed_by)
+    print(f"\n{noticed} of {len(results)} noticed")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

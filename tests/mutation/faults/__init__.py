@@ -1,0 +1,5 @@
+"""The seeded faults: mistakes that somebody could make, each with what it would break."""
+
+from tests.mutation.faults import functions, image, templates
+
+FAULTS = (*templates.FAULTS, *functions.FAULTS, *image.FAULTS)

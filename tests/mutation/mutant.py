@@ -1,0 +1,68 @@
+"""One mutant: what is changed, what that would break, and the tests that should notice first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+TEMPLATE_TESTS = ("tests/templates", "--ignore=tests/templates/test_lint.py")
+LINT_TESTS = ("tests/templates/test_lint.py",)
+
+
+class MutantError(Exception):
+    """The mutant does not fit the tree any more; says what to correct in its entry."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A text of a file and what replaces it.
+
+    Args:
+        name: a short name, unique among all mutants.
+        path: the file, from the root of the repository.
+        text: what is replaced. It occurs exactly once in the file.
+        replacement: what replaces it.
+        breaks: what goes wrong on AWS or for a user.
+        tests: arguments of pytest for each further run, after the usual ones of the file.
+        survives: why no test of this repository can notice it; empty when one has to.
+    """
+
+    name: str
+    path: str
+    text: str
+    replacement: str
+    breaks: str
+    tests: Sequence[tuple[str, ...]] = field(default=())
+    survives: str = ""
+
+    def apply(self, root: Path) -> None:
+        """Plant the fault in a tree."""
+        file = root / self.path
+        content = file.read_text()
+        if content.count(self.text) != 1:
+            raise MutantError(
+                f"{self.name}: {self.path} has its text {content.count(self.text)} times, not once"
+            )
+        file.write_text(content.replace(self.text, self.replacement))
+
+    def runs(self) -> list[tuple[str, tuple[str, ...]]]:
+        """The runs of pytest, the cheapest first: the environment and pytest's arguments."""
+        return [*_usual_runs(PurePosixPath(self.path)), *map(_run, self.tests)]
+
+
+def _run(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    in_image = arguments[0].startswith(("tests/unit/image", "tests/integration/image"))
+    return "airflow" if in_image else "tools", arguments
+
+
+def _usual_runs(path: PurePosixPath) -> list[tuple[str, tuple[str, ...]]]:
+    """The tests of a file's own area."""
+    if path.suffix == ".yaml":
+        return [_run(TEMPLATE_TESTS), _run(LINT_TESTS)]
+    if path.parts[0] == "functions":
+        return [_run((f"tests/unit/functions/{path.parts[1]}",))]
+    if path.name == "Dockerfile":
+        return [_run(("tests/unit/local/test_airflow_image.py",))]
+    package = path.relative_to("images/airflow/src/airflow_on_fargate").parts[0]
+    name = package.removesuffix(".py")
+    test = f"test_{name}.py" if package.endswith(".py") else name
+    return [_run((f"tests/unit/image/{test}",))]
