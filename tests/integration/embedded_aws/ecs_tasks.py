@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from .conftest import EmbeddedAws, eventually
+from .roles import create_role
 
 NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "assignPublicIp": "DISABLED"}}
 
@@ -17,6 +18,8 @@ class Ecs:
         self.name = f"test-{uuid.uuid4().hex[:8]}"
         self.api.create_cluster(clusterName=self.name)
         self.logs.create_log_group(logGroupName=self.name)
+        # May do everything, for tests of other subjects than IAM.
+        self.execution_role = create_role(emulator, "ecs-tasks.amazonaws.com", Action="*")
 
     def register(self, script: str, image: str = "local/sh:1", **container: Any) -> str:
         """Register a task definition whose container runs a script; return its ARN."""
@@ -26,6 +29,7 @@ class Ecs:
             requiresCompatibilities=["FARGATE"],
             cpu="256",
             memory="512",
+            executionRoleArn=self.execution_role,
             containerDefinitions=[
                 {
                     "name": "main",
