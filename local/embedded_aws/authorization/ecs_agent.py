@@ -36,8 +36,15 @@ def install(settings: Settings) -> None:
     prepare = ecs.stock._prepare_service_images
     fail = ecs.stock._fail_task_start
     start_forwarder = ecs.stock._start_awslogs_forwarder
-    clean_up = ecs.stock._cleanup_task_resources
     run = ecs.stock._ACTION_MAP["RunTask"]
+    register = ecs.stock._register_task_definition
+
+    def register_with_role(data: dict[str, Any]) -> ecs.Response:
+        refusal = _refusal_without_role(data)
+        if refusal:
+            return ecs.error("ClientException", refusal)
+        registered: ecs.Response = register(data)
+        return registered
 
     def prepare_as_agent(task: ecs.Task, definition: Definition, *arguments: Any) -> Any:
         _initialize(settings, task, definition)
@@ -54,11 +61,6 @@ def install(settings: Settings) -> None:
             return
         start_forwarder(container, definition, task_id)
 
-    def clean_up_sessions(task: ecs.Task, *arguments: Any) -> None:
-        clean_up(task, *arguments)
-        if task.get("lastStatus") == "STOPPED":
-            sessions.forget(_task_id(task))
-
     def run_if_trusted(data: dict[str, Any]) -> ecs.Response:
         definition = ecs.definition_named(data.get("taskDefinition", ""))
         for role in _roles(data, definition) if definition else ():
@@ -71,8 +73,9 @@ def install(settings: Settings) -> None:
     ecs.stock._prepare_service_images = prepare_as_agent
     ecs.stock._fail_task_start = fail_with_reason
     ecs.stock._start_awslogs_forwarder = start_if_allowed
-    ecs.stock._cleanup_task_resources = clean_up_sessions
     ecs.stock._ACTION_MAP["RunTask"] = run_if_trusted
+    ecs.stock._register_task_definition = register_with_role
+    ecs.stock._ACTION_MAP["RegisterTaskDefinition"] = register_with_role
 
 
 def task_role(task: ecs.Task, definition: Definition) -> str:
@@ -87,6 +90,26 @@ def _role(task: ecs.Task, definition: Definition, name: str) -> str:
 def _roles(data: ecs.Task, definition: Definition) -> list[str]:
     names = ("taskRoleArn", "executionRoleArn")
     return [role for name in names if (role := _role(data, definition, name))]
+
+
+def _refusal_without_role(definition: Definition) -> str:
+    if definition.get("executionRoleArn"):
+        return ""
+    containers = definition.get("containerDefinitions") or ()
+    if any(container.get("secrets") for container in containers):
+        return (
+            "When you are specifying container secrets, you must also specify a value for "
+            "'executionRoleArn'."
+        )
+    if "FARGATE" in (definition.get("requiresCompatibilities") or ()) and any(
+        (container.get("logConfiguration") or {}).get("logDriver") == "awslogs"
+        for container in containers
+    ):
+        return (
+            "Fargate requires task definition to have execution role ARN to support log driver "
+            "awslogs."
+        )
+    return ""
 
 
 def _refusal_of_trust(role_arn: str) -> str:

@@ -37,7 +37,10 @@ def assert_trust(role_arn: str, service: str, source_arn: str) -> None:
 
 
 def credentials_of(role_arn: str, session_name: str) -> dict[str, str]:
-    """The environment variables with a session's credentials; the same for each call."""
+    """The environment variables with a session's credentials; the same for each call.
+
+    They do not expire. On AWS a task's credentials outlive it by hours, too.
+    """
     name = engine.role_name(role_arn)
     with _lock:
         found = _sessions.get((role_arn, session_name))
@@ -61,10 +64,3 @@ def credentials_of(role_arn: str, session_name: str) -> dict[str, str]:
                 "AWS_SESSION_TOKEN": token,
             }
         return found
-
-
-def forget(session_name: str) -> None:
-    """Drop the sessions of a task that has ended. Its credentials are unknown from now on."""
-    with _lock:
-        for key in [key for key in _sessions if key[1] == session_name]:
-            sts._sessions.pop(_sessions.pop(key)["AWS_ACCESS_KEY_ID"], None)

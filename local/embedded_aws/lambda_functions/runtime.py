@@ -23,8 +23,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ministack.core import iam_evaluator, lambda_runtime
-from ministack.core.responses import get_account_id, get_region
+from ministack.core import lambda_runtime
+from ministack.core.responses import error_response_json, get_account_id, get_region
 from ministack.services import cloudwatch_logs, lambda_svc
 
 from embedded_aws.authorization import services, sessions
@@ -115,20 +115,19 @@ def _default_log_group(config: Mapping[str, Any]) -> str:
 
 def _refuse_untrusting_roles() -> None:
     """CreateFunction and a template's function need a role that trusts Lambda."""
-    validate = iam_evaluator.validate_role_arn
     handlers = handlers_of("AWS::Lambda::Function")
     create_function, update_function = handlers["create"], handlers["update"]
-
-    def problem_of(role_arn: str) -> str | None:
-        problem: str | None = validate(role_arn)
-        if problem is None and not services.trusts_lambda(role_arn):
-            problem = "The role defined for the function cannot be assumed by Lambda."
-        return problem
+    create_by_request = lambda_svc._create_function
+    refusal = "The role defined for the function cannot be assumed by Lambda."
 
     def check(properties: Properties) -> None:
-        problem = problem_of(properties.get("Role", ""))
-        if problem:
-            raise ValueError(f"{problem} (Service: Lambda, Status Code: 400)")
+        if not services.trusts_lambda(properties.get("Role", "")):
+            raise ValueError(f"{refusal} (Service: Lambda, Status Code: 400)")
+
+    def create_trusted(data: dict[str, Any]) -> Any:
+        if not services.trusts_lambda(data.get("Role", "")):
+            return error_response_json("InvalidParameterValueException", refusal, 400)
+        return create_by_request(data)
 
     def create(logical_id: str, properties: Properties, stack_name: str) -> Created:
         check(properties)
@@ -142,7 +141,7 @@ def _refuse_untrusting_roles() -> None:
         updated: Created = update_function(name, old, new, stack_name, *logical_id)
         return updated
 
-    iam_evaluator.validate_role_arn = problem_of
+    lambda_svc._create_function = create_trusted
     handlers.update(create=create, update=update)
 
 

@@ -2,8 +2,8 @@
 
 As the service authorization reference has them: RunTask is decided on the task definition,
 StopTask and DescribeTasks on each task, service actions on the service. Lists have no resource, but
-the cluster in `ecs:cluster`. A RunTask with tags also needs `ecs:TagResource`, with
-`ecs:CreateAction`. ministack 1.5.33 decides all of them on the cluster, and knows neither key.
+the cluster in `ecs:cluster`. A RunTask that gives or propagates tags also needs `ecs:TagResource`,
+with `ecs:CreateAction`. ministack 1.5.33 decides all of them on the cluster, and knows neither key.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,8 @@ from embedded_aws.ecs import engine as ecs
 
 _ON_SERVICES = ("CreateService", "DeleteService", "DescribeServices", "UpdateService")
 _ON_TASKS = ("DescribeTasks", "ExecuteCommand", "StopTask")
+# Each of them gives tags to the new task.
+_TAGGING = ("tags", "propagateTags", "enableECSManagedTags")
 _ON_NOTHING = ("ListServices", "ListClusters", "ListTaskDefinitions", "DescribeTaskDefinition")
 
 
@@ -51,7 +53,7 @@ def _run_task(request: ApiRequest) -> list[Permission]:
         "ecs", f"task-definition/{request.body.get('taskDefinition', '')}"
     )
     found = [Permission(request.action, resource, _in_cluster(request))]
-    if request.body.get("tags"):
+    if any(request.body.get(name) for name in _TAGGING):
         task = request.arn("ecs", f"task/{_cluster_name(request)}/*")
         tagging = {"ecs:CreateAction": "RunTask", **_in_cluster(request)}
         found.append(Permission("ecs:TagResource", task, tagging))
