@@ -26,7 +26,13 @@ EXECUTION_ROLE = {
             "Statement": [
                 {
                     "Effect": "Allow",
-                    "Principal": {"Service": ["lambda.amazonaws.com", "scheduler.amazonaws.com"]},
+                    "Principal": {
+                        "Service": [
+                            "ecs-tasks.amazonaws.com",
+                            "lambda.amazonaws.com",
+                            "scheduler.amazonaws.com",
+                        ]
+                    },
                     "Action": "sts:AssumeRole",
                 }
             ],
