@@ -50,6 +50,7 @@ SUBJECTS = (
     "ec2.security_groups",
     "iam.role_policies",
     "iam.roles",
+    "iam.resource_policies",
     "events.schedules",
     "cloudformation.conditions",
     "cloudformation.inert",

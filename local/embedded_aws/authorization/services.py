@@ -38,28 +38,40 @@ def function_policies(function_arn: str, policy: Mapping[str, Any]) -> engine.Po
 
 def may_publish(topic_arn: str, service: str, source_arn: str) -> bool:
     """Whether the policy of a topic lets a service publish to it."""
-    found = sns.topic_policy_for_arn(topic_arn)
-    name = topic_arn.rsplit(":", 1)[-1]
-    policies = engine.policies_of(f"topic/{name}", {"policy": (found and found[0]) or "{}"})
     context = {
         "aws:SourceArn": source_arn,
         "aws:SourceAccount": ACCOUNT_ID,
         "aws:SourceOwner": ACCOUNT_ID,
     }
     return record.is_allowed(
-        engine.decide_by_resource(policies, service, "sns:Publish", topic_arn, context)
+        engine.decide_by_resource(
+            topic_policies(topic_arn), service, "sns:Publish", topic_arn, context
+        )
     )
+
+
+def topic_policies(topic_arn: str) -> engine.Policies:
+    """The policy of a topic."""
+    found = sns.topic_policy_for_arn(topic_arn)
+    name = topic_arn.rsplit(":", 1)[-1]
+    return engine.policies_of(f"topic/{name}", {"policy": (found and found[0]) or "{}"})
 
 
 def may_send(queue_arn: str, service: str, source_arn: str) -> bool:
     """Whether the policy of a queue lets a service send messages to it."""
-    found = sqs.queue_policy_for_arn(queue_arn)
-    name = queue_arn.rsplit(":", 1)[-1]
-    policies = engine.policies_of(f"queue/{name}", {"policy": (found and found[0]) or "{}"})
     context = {"aws:SourceArn": source_arn, "aws:SourceAccount": ACCOUNT_ID}
     return record.is_allowed(
-        engine.decide_by_resource(policies, service, "sqs:SendMessage", queue_arn, context)
+        engine.decide_by_resource(
+            queue_policies(queue_arn), service, "sqs:SendMessage", queue_arn, context
+        )
     )
+
+
+def queue_policies(queue_arn: str) -> engine.Policies:
+    """The policy of a queue."""
+    found = sqs.queue_policy_for_arn(queue_arn)
+    name = queue_arn.rsplit(":", 1)[-1]
+    return engine.policies_of(f"queue/{name}", {"policy": (found and found[0]) or "{}"})
 
 
 def may_call_for_schedule(role_arn: str, schedule_arn: str, function_arn: str) -> bool:
