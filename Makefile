@@ -4,8 +4,9 @@
 #
 # Everything installs what it needs into .venv/. Settings: PYTHON (an interpreter, 3.11 to 3.13),
 # LOCAL_AWS_PORT, LOCAL_UI_PORT, LOCAL_HTTPS_PORT, LOCAL_DATABASE_PORT (for up; the others find them), LOCAL_STATE_DIR
-# (for every command), CHROME (the UI test's browser), LOCAL_BRIDGE_ADDRESS (this machine as containers see it, for
-# local-env), LOCAL_DEBUG=1 (shows the traceback of an error).
+# (for every command), LOCAL_IAM=record (for up: what IAM refuses is recorded, and served nevertheless), CHROME (the
+# UI test's browser), LOCAL_BRIDGE_ADDRESS (this machine as containers see it, for local-env), LOCAL_DEBUG=1 (shows the
+# traceback of an error).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -18,7 +19,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status env local-env browser test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases test-mutation lint format cost bench-scaling bench-dags
+.PHONY: help install up down status iam-report env local-env browser test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases test-mutation lint format cost bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ down:  ## end every process that up started
 
 status: install  ## what runs, stack by stack and task by task
 	@$(LOCAL) status
+
+iam-report: install  ## the IAM statements that nothing used since up, and what was refused
+	@$(LOCAL) iam-report
 
 env: install  ## print shell exports: endpoint, credentials, stack outputs, UI (eval "$$(make -s env)")
 	@$(LOCAL) env

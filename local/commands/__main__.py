@@ -1,4 +1,4 @@
-"""`python -m commands up|down|status|env|local-env|browser`, as the Makefile calls it."""
+"""`python -m commands COMMAND`, as the Makefile calls it."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from commands.browser import browser
 from commands.down import down
 from commands.env import env
+from commands.iam import iam_report
 from commands.local_invoke.local_env import local_env
 from commands.stacks.own_stack import with_running_ports
 from commands.status import status
@@ -17,6 +18,7 @@ COMMANDS = {
     "up": up,
     "down": down,
     "status": status,
+    "iam-report": iam_report,
     "env": env,
     "local-env": local_env,
     "browser": browser,

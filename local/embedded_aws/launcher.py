@@ -23,6 +23,7 @@ from embedded_aws.settings import Settings, SettingsError, load_settings
 # In the order of installation. The stand-in comes first: ministack looks for Docker only once.
 SUBJECTS = (
     "containers.docker_stand_in",
+    "authorization.requests.enforcement",
     "containers.addresses",
     "ecs.task_events",
     "ecs.task_sizes",
@@ -31,6 +32,7 @@ SUBJECTS = (
     "containers.logs",
     "ecs.run_task",
     "ecs.tasks",
+    "authorization.ecs_agent",
     "ecs.clusters",
     "ecs.services",
     "ecs.service_resources",
@@ -48,6 +50,7 @@ SUBJECTS = (
     "ec2.security_groups",
     "iam.role_policies",
     "iam.roles",
+    "iam.resource_policies",
     "events.schedules",
     "cloudformation.conditions",
     "cloudformation.inert",
@@ -69,6 +72,7 @@ SUBJECTS = (
     "lambda_functions.runtime",
     "lambda_functions.event_source_mappings",
     "lambda_functions.process_limit",
+    "lambda_functions.permissions",
     "cloudwatch.queue_metrics",
     "events.targets",
     "events.queue_targets",
@@ -92,6 +96,8 @@ def prepare_environment(settings: Settings) -> None:
             "AWS_REGION": settings.region,
             "AWS_DEFAULT_REGION": settings.region,
             "LOG_LEVEL": settings.log_level,
+            # Signatures and policies are checked.
+            "AUTH": "true",
             # Ports and daemons that are not used.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",

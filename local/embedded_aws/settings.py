@@ -49,6 +49,8 @@ class Settings:
     function_processes: int = 8
     # Processes that have not ended by then get SIGKILL when the launcher ends.
     shutdown_timeout_seconds: float = 10
+    # False: requests that IAM refuses are recorded and logged, and served nevertheless.
+    enforce_iam: bool = True
 
     @property
     def endpoint_url(self) -> str:
@@ -57,6 +59,11 @@ class Settings:
     @property
     def log_dir(self) -> Path:
         return self.state_dir / "logs"
+
+    @property
+    def iam_record(self) -> Path:
+        """Every decision of IAM in this run; see authorization.record."""
+        return self.state_dir / "iam-decisions.jsonl"
 
     @property
     def registry_dir(self) -> Path:
@@ -108,6 +115,8 @@ def settings_from(raw: dict[str, Any], source: str = "settings") -> Settings:
         or values.get("function_processes", 1) < 1
     ):
         raise SettingsError(f"{source}: function_processes must be a number above zero")
+    if not isinstance(values.get("enforce_iam", True), bool):
+        raise SettingsError(f"{source}: enforce_iam must be true or false")
     for name in ("state_dir", "postgres_bin", "lambda_python"):
         if not isinstance(values[name], str) or not Path(values[name]).is_absolute():
             raise SettingsError(f"{source}: {name} must be an absolute path")

@@ -23,6 +23,7 @@ from tests.integration.embedded_aws.conftest import (
     running_embedded_aws,
 )
 from tests.integration.embedded_aws.ecs_tasks import NETWORK
+from tests.integration.embedded_aws.roles import create_role
 from tests.integration.embedded_aws.stack_driver import StackDriver
 
 AIRFLOW_PYTHON = REPOSITORY / ".venv" / "airflow" / "bin" / "python"
@@ -55,6 +56,7 @@ class Cluster:
         self.name = f"upgrade-{uuid.uuid4().hex[:8]}"
         answer = self.ecs.create_cluster(clusterName=self.name)
         self.arn = answer["cluster"]["clusterArn"]
+        self.role = create_role(self.aws, "ecs-tasks.amazonaws.com", Action="*")
         for component, count in COUNTS.items():
             self.ecs.create_service(
                 cluster=self.name, serviceName=f"a-{component}", desiredCount=count,
@@ -78,6 +80,7 @@ class Cluster:
         answer = self.ecs.register_task_definition(
             family=f"{self.name}-{component}", networkMode="awsvpc", cpu="256", memory="512",
             requiresCompatibilities=["FARGATE"], containerDefinitions=[container],
+            taskRoleArn=self.role,
         )  # fmt: skip
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
@@ -190,7 +193,7 @@ def test_migration_does_not_begin_when_it_was_called_off(cluster: Cluster) -> No
     definition = cluster.ecs.describe_task_definition(taskDefinition=cluster.command)
     again = cluster.ecs.register_task_definition(
         family=definition["taskDefinition"]["family"], networkMode="awsvpc", cpu="256",
-        memory="512", requiresCompatibilities=["FARGATE"],
+        memory="512", requiresCompatibilities=["FARGATE"], taskRoleArn=cluster.role,
         containerDefinitions=definition["taskDefinition"]["containerDefinitions"],
     )  # fmt: skip
     cluster.command = again["taskDefinition"]["taskDefinitionArn"]

@@ -64,6 +64,28 @@ class PlainWorkers:
                 QueueName=f"{self.name}-queue-{name}", Attributes=attributes
             )
             self.queue_url = queue["QueueUrl"]
+        # For the tasks and for their start. The permissions of the real roles are tested elsewhere.
+        self.role = self._create_role()
+
+    def _create_role(self) -> str:
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+        version = {"Version": "2012-10-17"}
+        iam = self.client("iam")
+        role = iam.create_role(
+            RoleName=self.name,
+            AssumeRolePolicyDocument=json.dumps({**version, "Statement": [trust]}),
+        )["Role"]
+        iam.put_role_policy(
+            RoleName=self.name,
+            PolicyName="everything",
+            PolicyDocument=json.dumps({**version, "Statement": [everything]}),
+        )
+        return str(role["Arn"])
 
     def client(self, service: str) -> Any:
         return self._clients.setdefault(service, self.workspace.client(service))
@@ -93,6 +115,7 @@ class PlainWorkers:
         }
         answer = self.client("ecs").register_task_definition(
             family=self.family, networkMode="awsvpc", requiresCompatibilities=["FARGATE"],
+            taskRoleArn=self.role, executionRoleArn=self.role,
             cpu=CPU, memory=MEMORY, containerDefinitions=[described | container],
         )  # fmt: skip
         arn: str = answer["taskDefinition"]["taskDefinitionArn"]

@@ -3,7 +3,8 @@
 ministack 1.5.33 mixes all dimensions of a metric, evaluates one average over all periods, ignores
 DatapointsToAlarm and TreatMissingData, and acts on SNS topics only. Here an alarm is evaluated on
 its own metric, period by period; a Lambda action gets the documented payload, if the function's
-policy allows CloudWatch to call it; and every change of state is an EventBridge event.
+policy allows CloudWatch to call it; a topic gets the message if its policy allows it; and every
+change of state is an EventBridge event.
 """
 
 import json
@@ -14,10 +15,12 @@ from typing import Any
 
 from ministack.services import cloudwatch, eventbridge
 
+from embedded_aws.authorization.services import may_publish
 from embedded_aws.cloudwatch.alarm_states import AlarmState, judge
 from embedded_aws.lambda_functions.invocation import invoke_for_service
 from embedded_aws.settings import ACCOUNT_ID, Settings
 
+TOPIC_PRINCIPAL = "cloudwatch.amazonaws.com"
 LAMBDA_PRINCIPAL = "lambda.alarms.cloudwatch.amazonaws.com"
 _COMPARISONS = {
     "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
@@ -52,7 +55,7 @@ def install(settings: Settings) -> None:
         evaluated[alarm["AlarmArn"]] = last
 
     def act(alarm: Alarm, old: str, new: str, reason: str) -> None:
-        stock_actions(alarm, old, new, reason)
+        stock_actions(_with_topics_that_allow_it(alarm, new), old, new, reason)
         event = _state_change(
             alarm, reported.get(alarm["AlarmArn"], {"value": old}), new, reason, settings
         )
@@ -67,6 +70,17 @@ def install(settings: Settings) -> None:
 
     cloudwatch._evaluate_alarm = evaluate
     cloudwatch._dispatch_alarm_actions = act
+
+
+def _with_topics_that_allow_it(alarm: Alarm, state: str) -> Alarm:
+    """The alarm without the topics whose policy does not let CloudWatch publish."""
+    name = _ACTION_LISTS[state]
+    actions = [
+        action
+        for action in alarm.get(name) or []
+        if ":sns:" not in action or may_publish(action, TOPIC_PRINCIPAL, alarm["AlarmArn"])
+    ]
+    return {**alarm, name: actions}
 
 
 def evaluate_alarm(alarm: Alarm, minute: float, now: float) -> None:

@@ -69,6 +69,12 @@ def checked_containers(task: Task) -> set[str]:
     }
 
 
+def definition_named(reference: str) -> dict[str, Any] | None:
+    """A task definition by family, family and revision, or ARN; None if there is none."""
+    found: dict[str, Any] | None = stock._task_defs.get(stock._resolve_td_key(reference))
+    return found
+
+
 def _definition(task: Task) -> dict[str, Any]:
     definition: dict[str, Any] = stock._task_defs[stock._resolve_td_key(task["taskDefinitionArn"])]
     return definition

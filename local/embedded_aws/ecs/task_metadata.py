@@ -1,11 +1,13 @@
 """The task metadata endpoint and the AWS variables of a container's environment.
 
 ministack serves the endpoint; it lacks the container's `Networks`, and it names a host that
-only Docker's containers can resolve.
+only Docker's containers can resolve. The credentials are those of the task's role, in the
+environment and without an end; a task without a role gets none.
 """
 
 from typing import Any
 
+from embedded_aws.authorization import ecs_agent, sessions
 from embedded_aws.containers import addresses
 from embedded_aws.settings import Settings
 
@@ -30,14 +32,13 @@ def install(settings: Settings) -> None:
         token: str = register_metadata(
             task_arn, cluster_arn, task_definition, container, launch_type, env, True, None
         )
-        env.update(
-            {
-                "AWS_REGION": settings.region,
-                "AWS_DEFAULT_REGION": settings.region,
-                "AWS_ACCESS_KEY_ID": "test",
-                "AWS_SECRET_ACCESS_KEY": "test",
-            }
-        )
+        # ministack's credentials endpoint serves keys that nothing accepts.
+        env.pop("AWS_CONTAINER_CREDENTIALS_FULL_URI", None)
+        env.pop("AWS_CONTAINER_AUTHORIZATION_TOKEN", None)
+        env.update({"AWS_REGION": settings.region, "AWS_DEFAULT_REGION": settings.region})
+        role = ecs_agent.task_role(ecs._tasks[task_arn], task_definition)
+        if role:
+            env.update(sessions.credentials_of(role, task_arn.rsplit("/", 1)[-1]))
         env.update(own)  # the task definition's own values win
         return token
 

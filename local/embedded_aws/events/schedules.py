@@ -1,7 +1,14 @@
-"""AWS::Scheduler::Schedule with all its properties; ministack 1.5.33 drops half of them."""
+"""AWS::Scheduler::Schedule with all its properties, and a role that the scheduler may assume.
+
+ministack 1.5.33 drops half of the properties, and looks at no role.
+"""
 
 import contextlib
+from typing import Any
 
+from ministack.services import scheduler as stock
+
+from embedded_aws.authorization import services, sessions
 from embedded_aws.cloudformation.engine import (
     Created,
     Properties,
@@ -14,6 +21,29 @@ from embedded_aws.settings import Settings
 
 def install(settings: Settings) -> None:
     _register_schedule(settings)
+    for name in ("_create_schedule", "_update_schedule"):
+        _check_role(name)
+
+
+def _check_role(name: str) -> None:
+    put = getattr(stock, name)
+
+    def put_if_trusted(schedule: str, body: dict[str, Any]) -> Any:
+        role = (body.get("Target") or {}).get("RoleArn")
+        group = body.get("GroupName", "default")
+        if role:
+            try:
+                services.assert_schedule_role(role, stock._schedule_arn(group, schedule))
+            except sessions.CannotAssumeRoleError:
+                return stock._error(
+                    400,
+                    "ValidationException",
+                    "The execution role you provide must allow AWS EventBridge Scheduler to "
+                    "assume the role.",
+                )
+        return put(schedule, body)
+
+    setattr(stock, name, put_if_trusted)
 
 
 def _register_schedule(settings: Settings) -> None:

@@ -1,24 +1,36 @@
 """Lambda functions as targets of EventBridge rules and schedules.
 
-AWS invokes them asynchronously, with two retries, and for a rule only with a permission for
-events.amazonaws.com (a schedule has its role). ministack 1.5.33 tries once and checks nothing.
+AWS invokes them asynchronously, with two retries: for a rule with the function's permission for
+events.amazonaws.com, for a schedule with its role. A rule sends to a topic or a queue only if their
+policy lets it. ministack 1.5.33 tries once and checks nothing.
 """
 
 import contextvars
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from ministack.services import eventbridge, lambda_svc
+from ministack.services import eventbridge
 
-from embedded_aws.lambda_functions.invocation import function_record, invoke_for_service
+from embedded_aws.authorization import services
+from embedded_aws.lambda_functions.invocation import invoke_for_schedule, invoke_for_service
 from embedded_aws.settings import Settings
 
 RULE_PRINCIPAL = "events.amazonaws.com"
 
-# The ARN of the rule that is being processed; empty for a schedule. ministack creates and sends the
-# payload of a target in one function, which does not pass the rule on.
-_rule_arn: contextvars.ContextVar[str] = contextvars.ContextVar("rule_arn", default="")
+
+@dataclass(frozen=True)
+class _Source:
+    """The rule or schedule that is being processed."""
+
+    arn: str
+    schedule_role: str = ""  # empty for a rule
+
+
+# ministack creates and sends the payload of a target in one function, which does not pass the rule
+# on.
+_source: contextvars.ContextVar[_Source | None] = contextvars.ContextVar("source", default=None)
 
 
 def install(settings: Settings) -> None:
@@ -31,22 +43,34 @@ def install(settings: Settings) -> None:
         view: Any = None,
     ) -> None:
         is_schedule = event.get("Source") == "aws.scheduler"
-        token = _rule_arn.set("" if is_schedule else str(rule.get("Arn") or rule.get("Name")))
+        role = str(target.get("RoleArn", "")) if is_schedule else ""
+        token = _source.set(_Source(str(rule.get("Arn") or rule.get("Name")), role))
         try:
             invoke_target(target, event, rule, view)
         finally:
-            _rule_arn.reset(token)
+            _source.reset(token)
 
     eventbridge._invoke_target = invoke_for
     eventbridge._dispatch_to_lambda = _send_to_function
+    _check("_dispatch_to_sns", services.may_publish)
+    _check("_dispatch_to_sqs", services.may_send)
 
 
 def _send_to_function(function_arn: str, payload: str) -> None:
     event = json.loads(payload)
-    rule_arn = _rule_arn.get()
-    if rule_arn:
-        invoke_for_service(function_arn, event, principal=RULE_PRINCIPAL, source=rule_arn)
-        return
-    record = function_record(function_arn)
-    if record is not None:
-        lambda_svc.invoke_async_with_retry(record, event)
+    source = _source.get() or _Source("")
+    if source.schedule_role:
+        invoke_for_schedule(function_arn, event, role_arn=source.schedule_role, schedule=source.arn)
+    else:
+        invoke_for_service(function_arn, event, principal=RULE_PRINCIPAL, source=source.arn)
+
+
+def _check(name: str, is_allowed: Callable[[str, str, str], bool]) -> None:
+    send = getattr(eventbridge, name)
+
+    def send_if_allowed(target: Any, *arguments: Any) -> None:
+        source = _source.get() or _Source("")
+        if is_allowed(str(target), RULE_PRINCIPAL, source.arn):
+            send(target, *arguments)
+
+    setattr(eventbridge, name, send_if_allowed)

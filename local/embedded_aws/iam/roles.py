@@ -1,9 +1,13 @@
-"""The descriptions of roles, which IAM restricts to Latin-1; ministack 1.5.33 takes any text."""
+"""The descriptions of roles, which IAM restricts to Latin-1, and their policies in the record.
+
+ministack 1.5.33 takes any text.
+"""
 
 import re
 
 from ministack.services.cloudformation import provisioners
 
+from embedded_aws.authorization import engine, record
 from embedded_aws.cloudformation.engine import Created, Properties, handlers_of
 from embedded_aws.settings import Settings
 
@@ -21,6 +25,7 @@ def install(settings: Settings) -> None:
     def create_legal(logical_id: str, properties: Properties, stack_name: str) -> Created:
         _check(properties)
         created: Created = create(logical_id, properties, stack_name)
+        note_role(created[0], f"{stack_name}/{logical_id}")
         return created
 
     def update_legal(
@@ -28,10 +33,17 @@ def install(settings: Settings) -> None:
     ) -> Created:
         _check(new)
         updated: Created = update(name, old, new, stack_name, *logical_id)
+        note_role(updated[0], f"{stack_name}/{logical_id[0]}" if logical_id else "")
         return updated
 
     handlers.update(create=create_legal, update=update_legal)
     provisioners._iam_role_create = create_legal  # its update handler calls this name
+
+
+def note_role(name: str, origin: str) -> None:
+    """Record the policies of a role, so that a statement that nothing uses is known."""
+    record.note_policies(engine.role_policies(name), origin)
+    record.note_policies(engine.trust_policies(name), origin)
 
 
 def _check(properties: Properties) -> None:

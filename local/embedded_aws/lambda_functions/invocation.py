@@ -4,12 +4,12 @@ On AWS a missing AWS::Lambda::Permission shows only in that nothing happens. Her
 permission cannot invoke the function either, and the log says so.
 """
 
-import json
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from ministack.services import lambda_svc
+
+from embedded_aws.authorization import services
 
 logger = logging.getLogger("embedded_aws.lambda_functions")
 
@@ -28,19 +28,22 @@ def invoke_for_service(reference: str, event: Any, *, principal: str, source: st
     record = function_record(reference)
     if record is None:
         logger.error("%s: there is no function %s", source, reference)
-    elif not _has_permission(reference, principal):
+    elif not services.may_invoke(_arn_of(record), principal, source):
         logger.error("%s: %s has no AWS::Lambda::Permission for %s", source, reference, principal)
     else:
         lambda_svc.invoke_async_with_retry(record, event)
 
 
-def _has_permission(reference: str, principal: str) -> bool:
-    function, _config, _name = lambda_svc._get_func_record_for_ref(reference)
-    statements = (function.get("policy") or {}).get("Statement", [])
-    return any(_allows(statement, principal) for statement in statements)
+def invoke_for_schedule(reference: str, event: Any, *, role_arn: str, schedule: str) -> None:
+    """Invoke as EventBridge Scheduler does: with the role of the schedule, with two retries."""
+    record = function_record(reference)
+    if record is None:
+        logger.error("%s: there is no function %s", schedule, reference)
+    elif not services.may_call_for_schedule(role_arn, schedule, _arn_of(record)):
+        logger.error("%s: %s must not be called with %s", schedule, reference, role_arn)
+    else:
+        lambda_svc.invoke_async_with_retry(record, event)
 
 
-def _allows(statement: Mapping[str, Any], principal: str) -> bool:
-    return statement.get("Effect", "Allow") == "Allow" and principal in json.dumps(
-        statement.get("Principal")
-    )
+def _arn_of(record: dict[str, Any]) -> str:
+    return str((record.get("config") or record)["FunctionArn"])

@@ -10,9 +10,10 @@ A function that overruns its timeout is killed and reported; `invoke_async_with_
 asynchronous event twice more; log lines go to LoggingConfig.LogGroup when there is one. All
 three are done by ministack and only checked by tests here.
 
-Two differences are corrected. The processes of a function end when its stack is deleted (ministack
-keeps them), and the last lines of a function whose declared log group has just been deleted do not
-create the group again (nor on AWS, where the role may not create log groups).
+Three differences are corrected. A function has the credentials of its role, which has to trust
+Lambda, and its log is written with that role. The processes of a function end when its stack is
+deleted (ministack keeps them). The last lines of a function whose declared log group has just been
+deleted do not create the group again (nor on AWS, where the role may not create log groups).
 """
 
 import os
@@ -23,12 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from ministack.core import lambda_runtime
-from ministack.core.responses import get_account_id, get_region
+from ministack.core.responses import error_response_json, get_account_id, get_region
 from ministack.services import cloudwatch_logs, lambda_svc
 
-from embedded_aws.cloudformation.engine import Properties, handlers_of
+from embedded_aws.authorization import services, sessions
+from embedded_aws.cloudformation.engine import Created, Properties, handlers_of
 from embedded_aws.processes import STATE_DIR_MARK
-from embedded_aws.settings import ACCOUNT_ID, Settings
+from embedded_aws.settings import Settings
 
 _BOOTSTRAP = """#!/bin/sh
 exec {python} -m awslambdaric "$_HANDLER"
@@ -59,6 +61,7 @@ def install(settings: Settings) -> None:
     lambda_runtime._worker_class_for = choose_worker
     lambda_svc._provided_worker_env = environment
     lambda_svc._execute_function_warm = lambda_svc._execute_function_provided_warm
+    _refuse_untrusting_roles()
     _end_processes_with_their_function()
     _leave_deleted_log_groups_deleted()
 
@@ -94,8 +97,7 @@ def function_environment(
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{config.get('Runtime', '')}",
         "AWS_REGION": settings.region,
         "AWS_DEFAULT_REGION": settings.region,
-        "AWS_ACCESS_KEY_ID": ACCOUNT_ID,
-        "AWS_SECRET_ACCESS_KEY": "test",
+        **sessions.credentials_of(config["Role"], name),
         "AWS_ENDPOINT_URL": settings.endpoint_url,
         **({"AWS_LAMBDA_LOG_LEVEL": level} if level else {}),
         STATE_DIR_MARK: str(settings.state_dir),
@@ -109,6 +111,38 @@ def _log_group(config: Mapping[str, Any]) -> str:
 
 def _default_log_group(config: Mapping[str, Any]) -> str:
     return f"/aws/lambda/{config['FunctionName']}"
+
+
+def _refuse_untrusting_roles() -> None:
+    """CreateFunction and a template's function need a role that trusts Lambda."""
+    handlers = handlers_of("AWS::Lambda::Function")
+    create_function, update_function = handlers["create"], handlers["update"]
+    create_by_request = lambda_svc._create_function
+    refusal = "The role defined for the function cannot be assumed by Lambda."
+
+    def check(properties: Properties) -> None:
+        if not services.trusts_lambda(properties.get("Role", "")):
+            raise ValueError(f"{refusal} (Service: Lambda, Status Code: 400)")
+
+    def create_trusted(data: dict[str, Any]) -> Any:
+        if not services.trusts_lambda(data.get("Role", "")):
+            return error_response_json("InvalidParameterValueException", refusal, 400)
+        return create_by_request(data)
+
+    def create(logical_id: str, properties: Properties, stack_name: str) -> Created:
+        check(properties)
+        created: Created = create_function(logical_id, properties, stack_name)
+        return created
+
+    def update(
+        name: str, old: Properties, new: Properties, stack_name: str, *logical_id: str
+    ) -> Created:
+        check(new)
+        updated: Created = update_function(name, old, new, stack_name, *logical_id)
+        return updated
+
+    lambda_svc._create_function = create_trusted
+    handlers.update(create=create, update=update)
 
 
 def _end_processes_with_their_function() -> None:
@@ -129,7 +163,8 @@ def _leave_deleted_log_groups_deleted() -> None:
         config = function.get("config") or function
         group = _log_group(config)
         # Lambda creates its default group itself; a declared one belongs to a stack.
-        if group == _default_log_group(config) or group in cloudwatch_logs._log_groups:
+        exists = group == _default_log_group(config) or group in cloudwatch_logs._log_groups
+        if exists and services.may_write_log(config, group, f"[{config.get('Version')}]"):
             emit_logs(function, *args, **kwargs)
 
     lambda_svc._emit_lambda_logs = emit

@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from .conftest import EmbeddedAws, eventually
+from .roles import create_role
 
 NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "assignPublicIp": "DISABLED"}}
 
@@ -12,20 +13,34 @@ class Ecs:
     """A separate cluster and the calls that tests make in it."""
 
     def __init__(self, emulator: EmbeddedAws) -> None:
+        self.aws = emulator
         self.api = emulator.client("ecs")
         self.logs = emulator.client("logs")
         self.name = f"test-{uuid.uuid4().hex[:8]}"
         self.api.create_cluster(clusterName=self.name)
         self.logs.create_log_group(logGroupName=self.name)
+        # May do everything, for tests of other subjects than IAM.
+        self.execution_role = create_role(emulator, "ecs-tasks.amazonaws.com", Action="*")
 
-    def register(self, script: str, image: str = "local/sh:1", **container: Any) -> str:
+    def register(
+        self,
+        script: str,
+        image: str = "local/sh:1",
+        *,
+        role: str = "",
+        execution_role: str = "",
+        **container: Any,
+    ) -> str:
         """Register a task definition whose container runs a script; return its ARN."""
+        roles = {"taskRoleArn": role} if role else {}
         answer = self.api.register_task_definition(
             family=self.name,
             networkMode="awsvpc",
             requiresCompatibilities=["FARGATE"],
             cpu="256",
             memory="512",
+            executionRoleArn=execution_role or self.execution_role,
+            **roles,
             containerDefinitions=[
                 {
                     "name": "main",
@@ -69,7 +84,7 @@ class Ecs:
             task = self.task(arn)
             return task if task["lastStatus"] in (status, "STOPPED") else None
 
-        task: dict[str, Any] = eventually(task_there)
+        task: dict[str, Any] = eventually(task_there, timeout=120)
         assert task["lastStatus"] == status, task.get("stoppedReason")
         return task
 
@@ -114,6 +129,10 @@ class Ecs:
             cluster=self.name, tasks=arns["taskArns"]
         )["tasks"]
         return found
+
+    def first_stopped(self, service: str) -> dict[str, Any]:
+        """The first task of a service that has stopped."""
+        return eventually(lambda: next(iter(self.tasks_of(service, "STOPPED")), None))  # type: ignore[no-any-return]
 
     def running(self, service: str, count: int, definition: str | None = None) -> bool:
         """Whether a service is steady with so many tasks (of that task definition)."""

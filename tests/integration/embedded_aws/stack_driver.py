@@ -17,6 +17,7 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAN
 
 Template = Mapping[str, Any]
 
+# May do everything, for tests of other subjects; the tests of IAM have narrow roles of their own.
 EXECUTION_ROLE = {
     "Type": "AWS::IAM::Role",
     "Properties": {
@@ -25,11 +26,26 @@ EXECUTION_ROLE = {
             "Statement": [
                 {
                     "Effect": "Allow",
-                    "Principal": {"Service": "lambda.amazonaws.com"},
+                    "Principal": {
+                        "Service": [
+                            "ecs-tasks.amazonaws.com",
+                            "lambda.amazonaws.com",
+                            "scheduler.amazonaws.com",
+                        ]
+                    },
                     "Action": "sts:AssumeRole",
                 }
             ],
-        }
+        },
+        "Policies": [
+            {
+                "PolicyName": "everything",
+                "PolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+                },
+            }
+        ],
     },
 }
 

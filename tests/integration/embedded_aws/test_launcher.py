@@ -60,6 +60,7 @@ def test_end_of_a_main_process_kills_its_children(tmp_path: Path) -> None:
         ({"endpoint_port": "4566"}, "endpoint_port must be a port number"),
         ({"state_dir": "relative"}, "state_dir must be an absolute path"),
         ({"surprise": 1}, "unknown settings surprise"),
+        ({"enforce_iam": "no"}, "enforce_iam must be true or false"),
         ({"images": {"a": {"entrypoint": "sh"}}}, "images['a'].entrypoint must be a list"),
         ({"postgres_bin": None}, "postgres_bin must be an absolute path"),
     ],

@@ -144,7 +144,7 @@ def _bundle(artifacts: Path) -> bytes:
 def _template(code: dict[str, str]) -> dict[str, Any]:
     name = f"faults-{uuid.uuid4().hex[:6]}"
     environment = {
-        "ROTATION_TASK_ROLE_ARN": "arn:aws:iam::000000000000:role/rotation",
+        "ROTATION_TASK_ROLE_ARN": {"Fn::GetAtt": ["Role", "Arn"]},
         "STACK_NAME": name,
         "POWERTOOLS_SERVICE_NAME": "run-airflow-command",
         "POWERTOOLS_METRICS_NAMESPACE": "AirflowOnFargate",
@@ -249,6 +249,7 @@ def _definition(family: str, **container: Any) -> dict[str, Any]:
             "NetworkMode": "awsvpc",
             "Cpu": "256",
             "Memory": "512",
+            "ExecutionRoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
             "ContainerDefinitions": [
                 {
                     "Name": "command",

@@ -70,6 +70,7 @@ def test_task_definition_of_a_template_keeps_all_properties(ecs: Ecs, stacks: St
         DockerLabels={"Some.Label": "Value"},
         MountPoints=[{"SourceVolume": "v", "ContainerPath": "/v", "ReadOnly": "true"}],
     )
+    resource["Properties"]["ExecutionRoleArn"] = ecs.execution_role
     resource["Properties"]["Volumes"] = [{"Name": "v"}]
     resource["Properties"]["RuntimePlatform"] = {"CpuArchitecture": "ARM64"}
     resource["Properties"]["EphemeralStorage"] = {"SizeInGiB": 30}

@@ -25,6 +25,7 @@ def register(ecs: Ecs, *containers: dict[str, Any], **more: Any) -> str:
         family=ecs.name,
         networkMode="awsvpc",
         requiresCompatibilities=["FARGATE"],
+        executionRoleArn=ecs.execution_role,
         containerDefinitions=[
             {
                 "logConfiguration": {

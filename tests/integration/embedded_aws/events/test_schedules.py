@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ..conftest import eventually
+from ..roles import create_role
 from ..stack_driver import EXECUTION_ROLE, StackDriver
 
 RECORDER = """
@@ -76,7 +77,7 @@ def test_existing_schedule_is_not_replaced(stacks: StackDriver) -> None:
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "Target": {
             "Arn": "arn:aws:lambda:us-east-1:000000000000:function:x",
-            "RoleArn": "arn:aws:iam::000000000000:role/x",
+            "RoleArn": create_role(stacks.aws, "scheduler.amazonaws.com"),
         },
     }
     scheduler.create_schedule(**schedule)
@@ -93,7 +94,7 @@ def test_schedule_of_a_template_keeps_all_properties(stacks: StackDriver) -> Non
         "State": "DISABLED",
         "Target": {
             "Arn": "arn:aws:lambda:us-east-1:000000000000:function:x",
-            "RoleArn": "arn:aws:iam::000000000000:role/x",
+            "RoleArn": create_role(stacks.aws, "scheduler.amazonaws.com"),
             "RetryPolicy": {"MaximumRetryAttempts": 1},
         },
     }

@@ -1,0 +1,22 @@
+"""S3: a missing object is "forbidden" for those who may not list the bucket.
+
+Who may read but not list learns nothing about the keys that exist: S3 answers 403 instead of 404,
+and names `s3:ListBucket`. ministack 1.5.33 answers 404 to everybody.
+"""
+
+from ministack.services import s3
+
+from embedded_aws.authorization.requests.request import ApiRequest, Permission
+
+_READ = ("GetObject", "GetObjectVersion")
+
+
+def needs(request: ApiRequest) -> list[Permission] | None:
+    if request.operation not in _READ:
+        return None
+    _prefix, _colons, name = request.stock_resource.partition(":::")
+    bucket, _slash, key = name.partition("/")
+    found = [Permission(request.action, request.stock_resource)]
+    if bucket in s3._buckets and key and key not in s3._buckets[bucket].get("objects", {}):
+        found.append(Permission("s3:ListBucket", f"arn:aws:s3:::{bucket}"))
+    return found

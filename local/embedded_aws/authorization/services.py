@@ -1,0 +1,113 @@
+"""What one service does to another, by the policy of the resource or with a role.
+
+An alarm and a rule need the policy of the function, the topic or the queue, a schedule needs its
+role, and a function's log needs the function's role. On AWS a missing permission shows only in that
+nothing happens. Here nothing happens either, and the log and the record say why. ministack 1.5.33
+checks none of it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ministack.core.responses import get_region
+from ministack.services import lambda_svc, sns, sqs
+
+from embedded_aws.authorization import engine, record, sessions
+from embedded_aws.authorization.requests import logs
+from embedded_aws.authorization.requests.pass_role import FUNCTIONS, SCHEDULES
+from embedded_aws.settings import ACCOUNT_ID
+
+INVOKE = "lambda:InvokeFunction"
+
+
+def may_invoke(function_arn: str, service: str, source_arn: str) -> bool:
+    """Whether the policy of a function lets a service invoke it for one of its resources."""
+    found = lambda_svc.function_policy_for_arn(function_arn)
+    context = {"aws:SourceArn": source_arn, "aws:SourceAccount": ACCOUNT_ID}
+    policies = function_policies(function_arn, found[0] if found else {})
+    return record.is_allowed(
+        engine.decide_by_resource(policies, service, INVOKE, function_arn, context)
+    )
+
+
+def function_policies(function_arn: str, policy: Mapping[str, Any]) -> engine.Policies:
+    """The policy of a function: one statement for each AWS::Lambda::Permission."""
+    name = function_arn.partition(":function:")[2].partition(":")[0]
+    return engine.policies_of(f"function/{name}", {"policy": dict(policy)})
+
+
+def may_publish(topic_arn: str, service: str, source_arn: str) -> bool:
+    """Whether the policy of a topic lets a service publish to it."""
+    context = {
+        "aws:SourceArn": source_arn,
+        "aws:SourceAccount": ACCOUNT_ID,
+        "aws:SourceOwner": ACCOUNT_ID,
+    }
+    return record.is_allowed(
+        engine.decide_by_resource(
+            topic_policies(topic_arn), service, "sns:Publish", topic_arn, context
+        )
+    )
+
+
+def topic_policies(topic_arn: str) -> engine.Policies:
+    """The policy of a topic."""
+    found = sns.topic_policy_for_arn(topic_arn)
+    name = topic_arn.rsplit(":", 1)[-1]
+    return engine.policies_of(f"topic/{name}", {"policy": (found and found[0]) or "{}"})
+
+
+def may_send(queue_arn: str, service: str, source_arn: str) -> bool:
+    """Whether the policy of a queue lets a service send messages to it."""
+    context = {"aws:SourceArn": source_arn, "aws:SourceAccount": ACCOUNT_ID}
+    return record.is_allowed(
+        engine.decide_by_resource(
+            queue_policies(queue_arn), service, "sqs:SendMessage", queue_arn, context
+        )
+    )
+
+
+def queue_policies(queue_arn: str) -> engine.Policies:
+    """The policy of a queue."""
+    found = sqs.queue_policy_for_arn(queue_arn)
+    name = queue_arn.rsplit(":", 1)[-1]
+    return engine.policies_of(f"queue/{name}", {"policy": (found and found[0]) or "{}"})
+
+
+def may_call_for_schedule(role_arn: str, schedule_arn: str, function_arn: str) -> bool:
+    """Whether a schedule's role trusts the scheduler and may invoke the function."""
+    try:
+        assert_schedule_role(role_arn, schedule_arn)
+    except sessions.CannotAssumeRoleError:
+        return False
+    name = schedule_arn.rsplit("/", 1)[-1]
+    return record.is_allowed(engine.decide_for_role(role_arn, name, INVOKE, function_arn))
+
+
+def assert_schedule_role(role_arn: str, schedule_arn: str) -> None:
+    """Check that the scheduler may assume a role for a schedule.
+
+    Raises:
+        CannotAssumeRoleError: it may not.
+    """
+    # EventBridge Scheduler names the group of the schedule, not the schedule.
+    group = schedule_arn.replace(":schedule/", ":schedule-group/").rpartition("/")[0]
+    sessions.assert_trust(role_arn, SCHEDULES, group)
+
+
+def trusts_lambda(role_arn: str) -> bool:
+    """Whether Lambda may assume a role for a function."""
+    context = {"aws:SourceAccount": ACCOUNT_ID}
+    return record.is_allowed(engine.decide_trust(role_arn, FUNCTIONS, context))
+
+
+def may_write_log(config: Mapping[str, Any], group: str, stream: str) -> bool:
+    """Whether Lambda may write a function's log with the function's role."""
+    arn = logs.stream_arn(get_region(), ACCOUNT_ID, group, stream)
+    actions = ("logs:CreateLogStream", "logs:PutLogEvents")
+    return all(
+        record.is_allowed(
+            engine.decide_for_role(config["Role"], config["FunctionName"], action, arn)
+        )
+        for action in actions
+    )
