@@ -18,7 +18,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status env local-env browser test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases lint format cost bench-scaling bench-dags
+.PHONY: help install up down status env local-env browser image test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases lint format cost bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ local-env: install  ## write what `sam local invoke` needs to call a function ag
 
 browser: install  ## the browser of the UI's test: found, or installed where root runs on Debian
 	@$(LOCAL) browser
+
+image: install  ## build images/airflow/Dockerfile with docker or podman, for this machine's processor
+	@$(LOCAL) image
 
 test: lint test-unit test-templates test-emulator test-e2e  ## every test of CI, from lint to the end-to-end deployment
 

@@ -1,8 +1,9 @@
-"""`python -m commands up|down|status|env|local-env|browser`, as the Makefile calls it."""
+"""`python -m commands up|down|status|env|local-env|browser|image`, as the Makefile calls it."""
 
 import sys
 
 from commands.browser import browser
+from commands.container_image.build import image
 from commands.down import down
 from commands.env import env
 from commands.local_invoke.local_env import local_env
@@ -18,6 +19,7 @@ COMMANDS = {
     "env": env,
     "local-env": local_env,
     "browser": browser,
+    "image": image,
 }
 
 
@@ -28,7 +30,7 @@ def main(arguments: list[str]) -> None:
     command = COMMANDS[arguments[0]]
     try:
         workspace = Workspace.from_environment()
-        command(workspace if command is browser else with_running_ports(workspace))
+        command(workspace if command in (browser, image) else with_running_ports(workspace))
     except CommandError as error:
         sys.exit(f"\n{error}")
 
