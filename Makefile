@@ -18,7 +18,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status env local-env browser image test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases lint format cost bench-scaling bench-dags
+.PHONY: help install up down status env local-env browser image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases lint format cost bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,7 +54,7 @@ test-unit: install  ## functions, in-image package, local commands
 	$(BIN)/python -m pytest tests/unit/functions tests/unit/local tests/unit/bench
 	.venv/airflow/bin/python -m pytest tests/unit/image tests/unit/dags
 	@# The long suites are not run here, but they must not rot unseen.
-	$(BIN)/python -m pytest --collect-only --quiet tests/fleet tests/releases tests/rotation tests/upgrade
+	$(BIN)/python -m pytest --collect-only --quiet tests/containers tests/fleet tests/releases tests/rotation tests/upgrade
 
 test-templates: install  ## cfn-lint, sam validate, the templates' interface and inventory
 	$(BIN)/python -m pytest tests/templates
@@ -80,6 +80,9 @@ test-fleet: install  ## the worker fleet on real parts: stranding, drains, inter
 test-releases: install  ## 200 releases while DAGs run (not part of test: a quarter of an hour)
 	.venv/airflow/bin/python -m pytest -s tests/integration/recording
 	$(BIN)/python -m pytest -s tests/releases
+
+test-image: install  ## the built image: every component starts in podman at its size (root; not part of test)
+	$(BIN)/python -m pytest -s tests/integration/embedded_aws/containers/test_podman.py tests/containers
 
 lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
 	$(BIN)/ruff check .
