@@ -19,7 +19,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status iam-report env local-env browser test test-unit test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases test-mutation lint format cost bench-scaling bench-dags
+.PHONY: help install up down status iam-report env local-env browser image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases test-mutation lint format cost bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,13 +49,16 @@ local-env: install  ## write what `sam local invoke` needs to call a function ag
 browser: install  ## the browser of the UI's test: found, or installed where root runs on Debian
 	@$(LOCAL) browser
 
+image: install  ## build images/airflow/Dockerfile with docker or podman, for this machine's processor
+	@$(LOCAL) image
+
 test: lint test-unit test-templates test-emulator test-e2e  ## every test of CI, from lint to the end-to-end deployment
 
 test-unit: install  ## functions, in-image package, local commands
 	$(BIN)/python -m pytest tests/unit/functions tests/unit/local tests/unit/bench
 	.venv/airflow/bin/python -m pytest tests/unit/image tests/unit/dags
 	@# The long suites are not run here, but they must not rot unseen.
-	$(BIN)/python -m pytest --collect-only --quiet tests/fleet tests/releases tests/rotation tests/upgrade
+	$(BIN)/python -m pytest --collect-only --quiet tests/containers tests/fleet tests/releases tests/rotation tests/upgrade
 
 test-templates: install  ## cfn-lint, sam validate, the templates' interface and inventory
 	$(BIN)/python -m pytest tests/templates
@@ -84,6 +87,9 @@ test-releases: install  ## 200 releases in each mode while DAGs run, 500 files w
 
 test-mutation: install  ## plant known faults in a copy, one by one: a test has to notice each (not part of test: an hour)
 	$(BIN)/python -m tests.mutation --report build/mutation.json
+
+test-image: install  ## the built image: every component starts in podman at its size (root; not part of test)
+	$(BIN)/python -m pytest -s tests/integration/embedded_aws/containers/test_podman.py tests/containers
 
 lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from commands.browser import browser
+from commands.container_image.build import image
 from commands.down import down
 from commands.env import env
 from commands.iam import iam_report
@@ -22,6 +23,7 @@ COMMANDS = {
     "env": env,
     "local-env": local_env,
     "browser": browser,
+    "image": image,
 }
 
 
@@ -32,7 +34,7 @@ def main(arguments: list[str]) -> None:
     command = COMMANDS[arguments[0]]
     with plain_errors(expected=(CommandError,), log=_error_log):
         workspace = Workspace.from_environment()
-        command(workspace if command is browser else with_running_ports(workspace))
+        command(workspace if command in (browser, image) else with_running_ports(workspace))
 
 
 def _error_log() -> Path:

@@ -1,5 +1,7 @@
 """The image on this machine: the installed environment, and a copy of the in-image package.
 
+With RUNTIME=podman it is the image of the Dockerfile instead; see `container_image`.
+
 As on AWS, an image never changes: other sources give another tag, and running tasks keep theirs.
 """
 
@@ -12,7 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commands.workspace import ROOT, Workspace, venv_python
+from commands import emulator
+from commands.container_image import build as container_image
+from commands.container_image import engines
+from commands.steps import Steps
+from commands.workspace import ROOT, CommandError, Workspace, venv_python
 
 LOCK = ROOT / "images" / "airflow" / "requirements.lock"
 SOURCE = ROOT / "images" / "airflow" / "src"
@@ -54,6 +60,13 @@ def uri(edition: Edition = CURRENT) -> str:
     return f"local/airflow:{tag(edition)}"
 
 
+# Tasks share this machine's network, so each listens on its own address.
+_ADDRESSES = {
+    "AIRFLOW__API__HOST": "{task_ip}",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "{task_ip}",
+}
+
+
 def build(workspace: Workspace, edition: Edition = CURRENT) -> dict[str, Any]:
     """Build the image unless it exists for these sources, and return its description.
 
@@ -82,11 +95,28 @@ def build(workspace: Workspace, edition: Edition = CURRENT) -> dict[str, Any]:
             "HOME": "{container_dir}",
             "LANG": "C.UTF-8",
             "AIRFLOW_HOME": "{container_dir}/airflow",
-            # Tasks share this machine, so each listens on its own address.
-            "AIRFLOW__API__HOST": "{task_ip}",
-            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "{task_ip}",
+            **_ADDRESSES,
         },
     }
+
+
+def build_container(workspace: Workspace, edition: Edition = CURRENT) -> dict[str, Any]:
+    """Build the Dockerfile for podman unless it is built, and return the image's description.
+
+    Raises:
+        CommandError: podman does not work, the build failed, or the edition is of another lock
+            file than the Dockerfile's.
+    """
+    if edition.lock != LOCK:
+        raise CommandError(f"podman has no image of {edition.lock.relative_to(ROOT)}.")
+    reference = container_image.name()
+    if not engines.PODMAN.has(reference):
+        container_image.build(workspace, Steps(), engines.PODMAN)
+    entrypoint = ["python", "-c", edition.program] if edition.program else []
+    return {"reference": reference, "entrypoint": entrypoint, "env": dict(_ADDRESSES)}
+
+
+_BUILDERS = {"processes": build, "podman": build_container}
 
 
 def push(workspace: Workspace, edition: Edition = CURRENT) -> None:
@@ -95,5 +125,6 @@ def push(workspace: Workspace, edition: Edition = CURRENT) -> None:
     registry.mkdir(parents=True, exist_ok=True)
     entry = registry / f"{tag(edition)}.json"
     partial = entry.with_suffix(".partial")
-    partial.write_text(json.dumps({uri(edition): build(workspace, edition)}, indent=2))
+    built = _BUILDERS[emulator.runtime(workspace)](workspace, edition)
+    partial.write_text(json.dumps({uri(edition): built}, indent=2))
     partial.rename(entry)

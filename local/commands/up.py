@@ -5,6 +5,8 @@ import signal
 from types import FrameType
 
 from commands import airflow_image, deployment, emulator, smoke
+from commands.container_image import build as container_image
+from commands.container_image import engines
 from commands.steps import Steps
 from commands.workspace import CommandError, Workspace, stack_name
 
@@ -21,6 +23,9 @@ def up(workspace: Workspace) -> None:
         signal.signal(number, _interrupt)
     started_here = not emulator.is_running(workspace)
     try:
+        if emulator.runtime(workspace) == "podman":
+            container_image.check_runtime()
+            container_image.build(workspace, steps, engines.PODMAN)
         if started_here:
             with steps.step("Start the embedded AWS", "its first answer"):
                 emulator.start(workspace)

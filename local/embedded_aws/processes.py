@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -76,7 +76,7 @@ class ManagedProcess:
 
     def kill(self) -> None:
         """Kill the process and its leftovers, as the end of a container's PID 1 does."""
-        kill_processes(_members(self._popen.pid, self._mark))
+        kill_processes(members(self._popen.pid, self._mark))
         self._popen.wait()
 
 
@@ -88,6 +88,7 @@ class ProcessRegistry:
         self._lock = threading.Lock()
         self._running: dict[int, ManagedProcess] = {}
         self._closed = False
+        self._after_end: list[Callable[[], None]] = []
         self._watchdog = _start_watchdog(settings)
         atexit.register(self.stop_all)
 
@@ -126,6 +127,10 @@ class ProcessRegistry:
         threading.Thread(target=self._follow, args=(process,), daemon=True).start()
         return process
 
+    def after_end(self, clean_up: Callable[[], None]) -> None:
+        """Call ``clean_up`` when everything has ended, with the launcher."""
+        self._after_end.append(clean_up)
+
     def stop_all(self) -> None:
         """End everything and refuse new processes. Called again, it does nothing."""
         with self._lock:
@@ -137,6 +142,8 @@ class ProcessRegistry:
                 with ThreadPoolExecutor(len(group)) as pool:
                     list(pool.map(self._stop, group))
         kill_processes(marked_processes(self._settings.state_dir))
+        while self._after_end:
+            self._after_end.pop()()
         self._watchdog.dismiss()
 
     def _stop(self, process: ManagedProcess) -> None:
@@ -165,7 +172,7 @@ def kill_processes(processes: Iterable[psutil.Process]) -> None:
             process.kill()
 
 
-def _members(leader: int, mark: str) -> list[psutil.Process]:
+def members(leader: int, mark: str) -> list[psutil.Process]:
     """The leader's session, and processes that left it but have its mark or parent."""
     members: dict[int, psutil.Process] = {}
     with contextlib.suppress(psutil.Error):
@@ -212,7 +219,13 @@ def _start_watchdog(settings: Settings) -> _Watchdog:
     unmarked = {name: value for name, value in os.environ.items() if name != STATE_DIR_MARK}
     return _Watchdog(
         subprocess.Popen(
-            [sys.executable, "-m", "embedded_aws.watchdog", str(settings.state_dir)],
+            [
+                sys.executable,
+                "-m",
+                "embedded_aws.watchdog",
+                str(settings.state_dir),
+                settings.runtime,
+            ],
             env=unmarked,
             stdin=subprocess.PIPE,
             # A new session, so that a Ctrl-C for the launcher does not reach it.

@@ -8,7 +8,9 @@ from typing import Any
 
 ACCOUNT_ID = "000000000000"
 
+RUNTIMES = ("processes", "podman")
 _PORTS = ("endpoint_port", "ui_port", "https_port", "database_port")
+_IMAGE_KEYS = {"entrypoint", "command", "env", "reference"}
 
 
 class SettingsError(ValueError):
@@ -19,12 +21,15 @@ class SettingsError(ValueError):
 class Image:
     """What a container image is on this machine: an entry point and an environment.
 
-    Environment values may hold ``{container_dir}`` and ``{task_ip}``.
+    Environment values may hold ``{container_dir}`` and ``{task_ip}``. Where containers run in
+    podman, ``reference`` is the image in podman's storage, whose entry point, command and
+    environment apply unless they are named here.
     """
 
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     env: Mapping[str, str] | None = None
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Settings:
     postgres_bin: Path
     lambda_python: Path
     region: str = "us-east-1"
+    # What runs containers: "processes" or "podman".
+    runtime: str = "processes"
     log_level: str = "INFO"
     # How long CloudFormation waits for an ECS service to become steady (AWS: three hours).
     service_steady_timeout_seconds: float = 600
@@ -106,6 +113,8 @@ def settings_from(raw: dict[str, Any], source: str = "settings") -> Settings:
     for name in _PORTS:
         if type(values[name]) is not int or not 1 <= values[name] <= 65535:
             raise SettingsError(f"{source}: {name} must be a port number from 1 to 65535")
+    if values.get("runtime", "processes") not in RUNTIMES:
+        raise SettingsError(f"{source}: runtime must be one of {', '.join(RUNTIMES)}")
     for name in ("service_steady_timeout_seconds", "shutdown_timeout_seconds",
                  "cloudwatch_minute_seconds"):  # fmt: skip
         if name in values and (type(values[name]) not in (int, float) or values[name] <= 0):
@@ -140,8 +149,8 @@ def _images(raw: Any, source: str) -> dict[str, Image]:
 
 
 def _image(where: str, raw: Any) -> Image:
-    if not isinstance(raw, dict) or raw.keys() - {"entrypoint", "command", "env"}:
-        raise SettingsError(f"{where} may only hold entrypoint, command and env")
+    if not isinstance(raw, dict) or raw.keys() - _IMAGE_KEYS:
+        raise SettingsError(f"{where} may only hold {', '.join(sorted(_IMAGE_KEYS))}")
     for name in ("entrypoint", "command"):
         part = raw.get(name, [])
         if not isinstance(part, list) or not all(isinstance(item, str) for item in part):
@@ -149,4 +158,8 @@ def _image(where: str, raw: Any) -> Image:
     env = raw.get("env", {})
     if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
         raise SettingsError(f"{where}.env must be an object of strings")
-    return Image(tuple(raw.get("entrypoint", [])), tuple(raw.get("command", [])), env)
+    reference = raw.get("reference", "")
+    if not isinstance(reference, str):
+        raise SettingsError(f"{where}.reference must be a string")
+    entrypoint, command = (tuple(raw.get(name, [])) for name in ("entrypoint", "command"))
+    return Image(entrypoint, command, env, reference)

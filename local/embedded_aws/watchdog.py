@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+from embedded_aws.containers.podman import client
 from embedded_aws.processes import kill_processes, marked_processes
 
 
@@ -15,7 +16,10 @@ def main() -> None:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     if sys.stdin.buffer.read() != b"done":
-        kill_processes(marked_processes(Path(sys.argv[1])))
+        state_dir, runtime = sys.argv[1:]
+        kill_processes(marked_processes(Path(state_dir)))
+        if runtime == "podman":
+            client.remove_all(state_dir)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import types
 from typing import Any
 
 from embedded_aws.containers import runtime
-from embedded_aws.containers.runtime import APIError, DockerException, ImageNotFound, NotFound
+from embedded_aws.containers.interface import APIError, DockerException
+from embedded_aws.containers.runtime import ImageNotFound, NotFound
 from embedded_aws.settings import Settings
 
 

@@ -1,9 +1,5 @@
-"""Runs a container's health check as a separate process, by Docker's rules."""
+"""Runs a container's health check, by Docker's rules."""
 
-import contextlib
-import os
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -50,15 +46,13 @@ class HealthMonitor(threading.Thread):
         self,
         check: HealthCheck,
         *,
-        env: Mapping[str, str],
-        cwd: str,
+        succeeds: Callable[[Sequence[str], float], bool],
         is_running: Callable[[], bool],
         on_change: Callable[[str], None],
     ) -> None:
         super().__init__(name="embedded-aws-health", daemon=True)
         self._check = check
-        self._env = env
-        self._cwd = cwd
+        self._check_succeeds = succeeds
         self._is_running = is_running
         self._on_change = on_change
         self._status = "UNKNOWN"
@@ -72,7 +66,7 @@ class HealthMonitor(threading.Thread):
             time.sleep(min(_EAGER_INTERVAL_SECONDS, check.interval) if eager else check.interval)
             if not self._is_running():
                 return
-            succeeded = self._succeeds()
+            succeeded = self._check_succeeds(check.argv, check.timeout)
             now = time.monotonic()
             regular = now - last_regular >= check.interval
             last_regular = now if regular else last_regular
@@ -88,24 +82,3 @@ class HealthMonitor(threading.Thread):
         if status != self._status:
             self._status = status
             self._on_change(status)
-
-    def _succeeds(self) -> bool:
-        try:
-            process = subprocess.Popen(
-                self._check.argv,
-                env=dict(self._env),
-                cwd=self._cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        except OSError:
-            return False
-        try:
-            return process.wait(self._check.timeout) == 0
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return False

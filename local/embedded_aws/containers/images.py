@@ -36,7 +36,7 @@ def launch_of(
         argv = [*image.entrypoint, *(command or image.command)]
     if not argv:
         raise NothingToRunError("the container has no entry point and no command")
-    places = {"{container_dir}": container_dir, "{task_ip}": task_ip}
+    placeholders = {"{container_dir}": container_dir, "{task_ip}": task_ip}
     return Launch(
         tuple(argv),
         {
@@ -44,14 +44,19 @@ def launch_of(
             "HOME": container_dir,
             "TMPDIR": container_dir,
             "LANG": "C.UTF-8",
-            **{name: _filled(value, places) for name, value in (image.env or {}).items()},
+            **filled_environment(image, placeholders),
             **env,
         },
     )
 
 
-def _filled(value: str, places: Mapping[str, str]) -> str:
+def filled_environment(image: Image, placeholders: Mapping[str, str]) -> dict[str, str]:
+    """The image's variables, with a container's values in place of the placeholders."""
+    return {name: _filled(value, placeholders) for name, value in (image.env or {}).items()}
+
+
+def _filled(value: str, placeholders: Mapping[str, str]) -> str:
     # Not str.format: values such as JSON contain braces.
-    for placeholder, replacement in places.items():
+    for placeholder, replacement in placeholders.items():
         value = value.replace(placeholder, replacement)
     return value

@@ -1,7 +1,8 @@
-"""Containers of ECS tasks as local processes, behind the part of docker-py that ministack uses.
+"""Containers of ECS tasks, behind the part of docker-py that ministack uses.
 
-One object per container: its process, address, directory, log and health. The stand-in for the
-`docker` module passes them to ministack; the modules of ECS read from them what ECS reports.
+One object per container: its address, directory, log and health, and what runs it (`interface`).
+The stand-in for the `docker` module passes them to ministack; the modules of ECS read from them
+what ECS reports.
 """
 
 import contextlib
@@ -13,20 +14,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from embedded_aws import processes
-from embedded_aws.containers import addresses, images
+from embedded_aws.containers import addresses
+from embedded_aws.containers.as_processes import ProcessRuntime
 from embedded_aws.containers.health import HealthCheck, HealthMonitor
+from embedded_aws.containers.interface import (
+    APIError,
+    DockerException,
+    Isolation,
+    Running,
+    Runtime,
+    Specification,
+)
+from embedded_aws.containers.podman.runtime import PodmanRuntime
 from embedded_aws.settings import Image, Settings, registry_images
 
 _TASK_LABEL = "com.amazonaws.ecs.task-arn"
 _NAME_LABEL = "com.amazonaws.ecs.container-name"
 _DEFAULT_STOP_TIMEOUT_SECONDS = 30  # Fargate's
 _KEPT_LOGS = 200
+_RUNTIMES: dict[str, Callable[[Settings], Runtime]] = {
+    "processes": ProcessRuntime,
+    "podman": PodmanRuntime,
+}
 _LOG_POLL_SECONDS = 0.05
-
-
-class DockerException(Exception):
-    pass
 
 
 class NotFound(DockerException):
@@ -37,21 +47,16 @@ class ImageNotFound(NotFound):
     pass
 
 
-class APIError(DockerException):
-    pass
-
-
 class Container:
-    """One started process, with the part of docker-py's interface that ministack uses."""
+    """One started container, with the part of docker-py's interface that ministack uses."""
 
     def __init__(
         self,
-        process: processes.ManagedProcess,
+        running: Running,
         *,
         name: str,
         labels: Mapping[str, str],
         address: str,
-        directory: Path,
         stop_timeout: float,
     ) -> None:
         self.id = secrets.token_hex(32)
@@ -60,9 +65,8 @@ class Container:
         self.attrs: dict[str, Any] = {}
         self.task_arn = labels[_TASK_LABEL]
         self.container_name = labels[_NAME_LABEL]
-        self.process = process
+        self._running = running
         self._address = address
-        self.directory = directory
         self._stop_timeout = stop_timeout
         # Counted by containers.logs: threads that copy the output to a log stream.
         self.log_followers = 0
@@ -71,13 +75,17 @@ class Container:
     @property
     def status(self) -> str:
         # Not "exited" before the output is in the log stream: clients read it when the task ends.
-        if self.process.is_running or self.log_followers:
+        if self._running.is_running or self.log_followers:
             return "running"
         return "exited"
 
     @property
     def exit_code(self) -> int | None:
-        return self.process.exit_code
+        return self._running.exit_code
+
+    @property
+    def out_of_memory(self) -> bool:
+        return self._running.out_of_memory
 
     def reload(self) -> None:
         self.attrs = {
@@ -86,33 +94,34 @@ class Container:
         }
 
     def wait(self, timeout: float | None = None) -> dict[str, int | None]:
-        return {"StatusCode": self.process.wait(timeout)}
+        return {"StatusCode": self._running.wait(timeout)}
 
     def stop(self, timeout: float | None = None) -> None:
-        """End the process within the task definition's stopTimeout, whatever ``timeout`` is."""
-        self.process.stop(self._stop_timeout)
+        """End the container within the task definition's stopTimeout, whatever ``timeout`` is."""
+        self._running.stop(self._stop_timeout)
 
     def kill(self, **_: Any) -> None:
-        self.process.kill()
+        self._running.kill()
 
     def remove(self, *, v: bool = False, force: bool = False) -> None:
-        if self.process.is_running:
+        if self._running.is_running:
             if not force:
                 raise APIError(f"container {self.name} is running")
-            self.process.kill()
+            self._running.kill()
+        self._running.remove()
         _containers.forget(self)
 
     def logs(self, *, stream: bool = False, tail: int | None = None, **_: Any) -> Any:
         if stream:
             return self._followed_log()
-        lines = self.process.log_file.read_bytes().splitlines(keepends=True)
+        lines = self._running.log_file.read_bytes().splitlines(keepends=True)
         return b"".join(lines[-tail:] if tail else lines)
 
     def _followed_log(self) -> Iterator[bytes]:
-        with self.process.log_file.open("rb") as log:
+        with self._running.log_file.open("rb") as log:
             pending = b""
             while True:
-                ended = not self.process.is_running
+                ended = not self._running.is_running
                 pending += log.read()
                 *lines, pending = pending.split(b"\n")
                 yield from (line + b"\n" for line in lines)
@@ -126,6 +135,7 @@ class Container:
 class Containers:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._runtime: Runtime = _RUNTIMES[settings.runtime](settings)
         self._lock = threading.Lock()
         self._known: dict[str, Container] = {}
 
@@ -140,6 +150,7 @@ class Containers:
         entrypoint: Sequence[str] | None = None,
         healthcheck: Mapping[str, Any] | None = None,
         stop_timeout: float | None = None,
+        isolation: Isolation | None = None,
         **_: Any,
     ) -> Container:
         labels = labels or {}
@@ -148,39 +159,35 @@ class Containers:
         task_arn = labels[_TASK_LABEL]
         task_id = task_arn.rsplit("/", 1)[-1]
         local_image = image_named(self._settings, image)
-        address = addresses.address_of(task_arn)
         container_name = labels[_NAME_LABEL]
         # Containers of one task do not share files.
         directory = self._task_dir(task_arn) / container_name
         directory.mkdir(parents=True, exist_ok=True)
-        launch = images.launch_of(
-            local_image,
+        specification = Specification(
+            task_arn=task_arn,
+            name=container_name,
+            image=local_image,
             entrypoint=entrypoint,
             command=command,
-            env=environment or {},
-            container_dir=str(directory),
-            task_ip=address,
-        )
-        process = processes.registry().start(
-            launch.argv,
-            name=f"task {task_id[:8]} {container_name}",
-            env=launch.env,
-            cwd=directory,
+            environment=environment or {},
+            address=addresses.address_of(task_arn),
+            directory=directory,
             log_file=self._settings.log_dir / "tasks" / f"{task_id}-{container_name}.log",
+            isolation=isolation or Isolation(),
         )
+        running = self._runtime.start(specification)
         container = Container(
-            process,
+            running,
             name=name,
             labels=labels,
-            address=address,
-            directory=directory,
+            address=specification.address,
             stop_timeout=_DEFAULT_STOP_TIMEOUT_SECONDS if stop_timeout is None else stop_timeout,
         )
         with self._lock:
             self._known[container.id] = container
         check = HealthCheck.from_definition(healthcheck)
         if check:
-            self._monitor(container, check, launch)
+            self._monitor(container, check, running)
         return container
 
     def get(self, reference: str) -> Container:
@@ -202,22 +209,22 @@ class Containers:
         """Free the resources of a task after its last container; its logs stay for a while."""
         if not self.of_task(task_arn):
             addresses.release(task_arn)
+            self._runtime.discard_task(task_arn.rsplit("/", 1)[-1])
             shutil.rmtree(self._task_dir(task_arn), ignore_errors=True)
             _prune_logs(self._settings.log_dir / "tasks")
 
     def _task_dir(self, task_arn: str) -> Path:
         return self._settings.tasks_dir / task_arn.rsplit("/", 1)[-1]
 
-    def _monitor(self, container: Container, check: HealthCheck, launch: images.Launch) -> None:
+    def _monitor(self, container: Container, check: HealthCheck, running: Running) -> None:
         def report(status: str) -> None:
             for listener in _health_listeners:
                 listener(container.task_arn, container.container_name, status)
 
         HealthMonitor(
             check,
-            env={**launch.env, processes.STATE_DIR_MARK: str(self._settings.state_dir)},
-            cwd=str(container.directory),
-            is_running=lambda: container.process.is_running,
+            succeeds=running.check,
+            is_running=lambda: running.is_running,
             on_change=report,
         ).start()
 

@@ -141,3 +141,8 @@ def _number(value: Any, unit: str) -> int | None:
     if found is None:
         return -1
     return int(float(found[1]) * 1024) if found[2] else int(float(found[1]))
+
+
+def size_of(cpu: Any, memory: Any) -> tuple[int | None, int | None]:
+    """A task's CPU units and MiB of memory."""
+    return _units(cpu), _mebibytes(memory)

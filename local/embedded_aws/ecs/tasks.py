@@ -19,10 +19,13 @@ from embedded_aws.account_scope import account_scope
 from embedded_aws.containers import runtime
 from embedded_aws.ecs import engine as ecs
 from embedded_aws.ecs import task_events
+from embedded_aws.ecs.isolation import isolation_of
 from embedded_aws.settings import Settings
 
+_TASK_LABEL = "com.amazonaws.ecs.task-arn"
 _LOG_DRAIN_SECONDS = 5
 _ESSENTIAL_EXITED = "Essential container in task exited"
+_OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 _FROM_WORST = ("UNHEALTHY", "UNKNOWN", "HEALTHY")
 
 
@@ -149,7 +152,10 @@ def _record_exits(task: ecs.Task) -> list[str] | None:
     exited = {name for name, one in found.items() if one.status == "exited"}
     for container in task["containers"]:
         if container["name"] in exited:
-            container.update(lastStatus="STOPPED", exitCode=found[container["name"]].exit_code)
+            one = found[container["name"]]
+            container.update(lastStatus="STOPPED", exitCode=one.exit_code)
+            if one.out_of_memory:
+                container["reason"] = _OUT_OF_MEMORY
     running = sorted(found.keys() - exited)
     ends = any(essential[name] for name in exited) or (bool(found) and not running)
     return running if ends else None
@@ -181,14 +187,18 @@ def _refresh_counts(task: ecs.Task) -> None:
 def _hand_over_whole_definitions() -> None:
     build = ecs.stock._build_run_kwargs
 
-    def build_whole(definition: dict[str, Any], *arguments: Any) -> dict[str, Any]:
-        kwargs: dict[str, Any] = build(definition, *arguments)
-        # Processes run on this machine's architecture, whatever the task definition names.
+    def build_whole(
+        definition: dict[str, Any], task_definition: dict[str, Any], *arguments: Any
+    ) -> dict[str, Any]:
+        kwargs: dict[str, Any] = build(definition, task_definition, *arguments)
+        overrides = ecs.stock._tasks[kwargs["labels"][_TASK_LABEL]]["overrides"]
+        # Containers run on this machine's architecture, whatever the task definition names.
         kwargs.pop("platform", None)
         kwargs.update(
             entrypoint=definition.get("entryPoint"),
             healthcheck=definition.get("healthCheck"),
             stop_timeout=definition.get("stopTimeout"),
+            isolation=isolation_of(definition, task_definition, overrides),
         )
         return kwargs
 

@@ -1,0 +1,1 @@
+"""The image of images/airflow/Dockerfile, built on this machine by Docker or podman."""
