@@ -72,7 +72,8 @@ def database_of_airflow(postgres: Any) -> Iterator[Any]:
         "DROP DATABASE airflow WITH (FORCE);\n"
     )
     postgres.execute(
-        "DROP ROLE IF EXISTS result_backend, result_backend_2, airflow_in_rotation, airflow;"
+        "DROP ROLE IF EXISTS result_writer, result_writer_2, result_backend, result_backend_2,"
+        " airflow_in_rotation, airflow;"
     )
 
 
@@ -88,4 +89,4 @@ def metadata(postgres: Any) -> Iterator[Any]:
 @pytest.fixture
 def results(metadata: Any) -> Any:
     """URL of the result backend, as the templates compose it."""
-    return metadata.set(username="result_backend", password="second", database="result_backend")
+    return metadata.set(username="result_writer", password="second", database="result_backend")

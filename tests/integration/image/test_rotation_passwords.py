@@ -1,13 +1,14 @@
 """Rotation of passwords on a real PostgreSQL: every URL in use works at any moment."""
 
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_on_fargate.celery import result_backend
-from airflow_on_fargate.celery.result_backend import connected
+from airflow_on_fargate.database.roles import connected, opens, set_password
 from airflow_on_fargate.rotation import passwords
 
 sys.path.append(str(Path(__file__).parents[2] / "unit" / "image" / "rotation"))
@@ -41,7 +42,10 @@ class Stack:
                 connection.exec_driver_sql("INSERT INTO connection VALUES ('x')")
                 connection.exec_driver_sql("DELETE FROM connection")
             with connected(results) as connection:
-                connection.exec_driver_sql("SELECT nextval('task_id_sequence')")
+                connection.exec_driver_sql(
+                    "INSERT INTO task_results (task_id, status) VALUES (%s, 'SUCCESS')",
+                    (uuid.uuid4().hex,),
+                )
         self.restarts += 1
         if self.restarts == self.interrupt_at:
             raise InterruptedRunError
@@ -70,7 +74,7 @@ def test_database_rotation_gives_the_owner_a_new_password(stack: Stack, metadata
     assert url.password != "first"
     # CloudFormation composes the URL from it, and passes it to RDS.
     assert stack.value("database-password") == url.password
-    assert not passwords._opens(metadata)
+    assert not opens(metadata)
     assert passwords.STAND_IN not in roles(url)
     stack.restart()
 
@@ -109,7 +113,7 @@ def test_interrupted_database_rotation_continues_when_only_the_owner_had_the_pas
     stack.held = stack.urls()
     new = stack.urls()[0].password
     with connected(metadata) as owner:
-        result_backend.set_password(owner, "airflow", new)
+        set_password(owner, "airflow", new)
 
     passwords.rotate_database_password(stack.context, None)
 
@@ -128,11 +132,11 @@ def test_result_rotation_gives_both_users_the_new_password(stack: Stack, results
     passwords.rotate_result_backend_password(stack.context, 7)
 
     _, url = stack.urls()
-    assert url.username == "result_backend_2"
+    assert url.username == "result_writer_2"
     assert url.password == stack.value("result-backend-password") != "second"
     # The URL that CloudFormation would compose works as well.
-    assert passwords._opens(url.set(username="result_backend"))
-    assert not passwords._opens(results)
+    assert opens(url.set(username="result_writer"))
+    assert not opens(results)
     assert stack.context.workers.waited == [7]
 
 
@@ -143,7 +147,7 @@ def test_old_workers_can_report_until_the_result_rotation_ends(
     monkeypatch.setattr(
         stack.context.workers,
         "wait_until_gone",
-        lambda *_: opened.append(passwords._opens(results)),
+        lambda *_: opened.append(opens(results)),
     )
     passwords.rotate_result_backend_password(stack.context, None)
     assert opened == [True]
@@ -158,18 +162,18 @@ def test_interrupted_result_rotation_continues(stack: Stack) -> None:
     passwords.rotate_result_backend_password(stack.context, 7)
 
     assert stack.urls()[1] == new
-    assert passwords._opens(new.set(username="result_backend"))
+    assert opens(new.set(username="result_writer"))
 
 
 def test_result_rotation_works_when_the_other_user_is_from_a_snapshot(
     stack: Stack, metadata: Any, results: Any
 ) -> None:
     with connected(metadata) as owner:
-        result_backend.set_password(owner, "result_backend_2", "that of another stack")
+        set_password(owner, "result_writer_2", "that of another stack")
 
     passwords.rotate_result_backend_password(stack.context, 7)
 
-    assert not passwords._opens(results)
+    assert not opens(results)
     assert stack.value("result-backend-password") not in ("second", "that of another stack")
 
 
@@ -185,7 +189,7 @@ def test_result_rotation_works_when_cloudformation_composed_the_url_again(
     passwords.rotate_result_backend_password(stack.context, 7)
 
     assert stack.value("result-backend-password") != first
-    assert not passwords._opens(results.set(password=first))
+    assert not opens(results.set(password=first))
 
 
 def test_deployment_after_a_rotation_keeps_the_new_password(stack: Stack, metadata: Any) -> None:
@@ -193,6 +197,6 @@ def test_deployment_after_a_rotation_keeps_the_new_password(stack: Stack, metada
     _, url = stack.urls()
 
     result_backend.ensure(metadata, url)
-    result_backend.ensure(metadata, url.set(username="result_backend"))
+    result_backend.ensure(metadata, url.set(username="result_writer"))
 
-    assert passwords._opens(url)
+    assert opens(url)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from airflow_on_fargate.celery import result_backend
+from airflow_on_fargate.database.roles import connected
 from airflow_on_fargate.rotation import keys, passwords
 from airflow_on_fargate.rotation.context import RotationContext
 from airflow_on_fargate.rotation.errors import RotationError
@@ -59,7 +59,7 @@ def main(*arguments: str) -> int:
 @contextmanager
 def _alone(context: RotationContext) -> Iterator[None]:
     """Two rotations at the same time would restart each other's services."""
-    with result_backend.connected(context.database_url()) as connection:
+    with connected(context.database_url()) as connection:
         query = "SELECT pg_try_advisory_lock(%s)"
         if not connection.exec_driver_sql(query, (ADVISORY_LOCK,)).scalar():
             raise RotationError("another rotation is running")

@@ -9,8 +9,9 @@ import os
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from airflow_on_fargate.celery import result_backend
 from airflow_on_fargate.celery.result_backend import USERS as RESULT_USERS
-from airflow_on_fargate.celery.result_backend import connected, set_password
+from airflow_on_fargate.database.roles import connected, opens, set_password
 from airflow_on_fargate.rotation.context import RotationContext, random_text
 from airflow_on_fargate.rotation.errors import RotationError
 from airflow_on_fargate.users import admin
@@ -87,6 +88,8 @@ def rotate_result_backend_password(context: RotationContext, wait_seconds: float
     context.workers.wait_until_gone(now, seconds)
     with connected(owner_url) as owner:
         set_password(owner, _other(url.username), password)
+    # No worker of an earlier version is left.
+    result_backend.drop_former(owner_url, url.database)
 
 
 def rotate_admin_password(context: RotationContext, _wait_seconds: float | None) -> None:
@@ -132,19 +135,9 @@ def _owner(url: Any) -> str:
 
 def _first_that_opens(urls: list[Any]) -> Any:
     for url in urls:
-        if _opens(url):
+        if opens(url):
             return connected(url)
     raise RotationError("the database rejects both the old and the new password of its owner")
-
-
-def _opens(url: Any) -> bool:
-    from sqlalchemy.exc import OperationalError
-
-    try:
-        connected(url).close()
-    except OperationalError:
-        return False
-    return True
 
 
 def _still_opens(previous: str, password: str) -> bool:
@@ -152,7 +145,7 @@ def _still_opens(previous: str, password: str) -> bool:
     if not previous:
         return False
     url = _url(previous)
-    return url.password != password and _opens(url)
+    return url.password != password and opens(url)
 
 
 def _other(user: str) -> str:
