@@ -3,14 +3,14 @@
 It needs only the standard library, because `airflow_cli` uses it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 _READ_ELSEWHERE: Final = (
     "and what a command prints is kept in its log: read it in Airflow's UI or in Secrets Manager"
 )
 # First words → why the command is refused, whatever its options are.
-_PRINTS: Final = {
+_PRINTS: Final[Mapping[tuple[str, ...], str]] = {
     ("config", "get-value"): (
         "may print a key or a password, and what a command prints is kept in its log: "
         'use ["config", "list", "--section", "…", "--show-values", "--hide-sensitive"]'

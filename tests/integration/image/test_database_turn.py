@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_on_fargate.celery import result_backend
-from airflow_on_fargate.database import turn
+from airflow_on_fargate.database import owner, turn
 from airflow_on_fargate.database.cleaning import clean_results
 from airflow_on_fargate.database.roles import connected
 from airflow_on_fargate.schema import alembic_heads
@@ -28,9 +28,11 @@ BEFORE = (NOW - timedelta(days=30)).isoformat()
 class Image:
     """The image's entrypoint, with a database that it has migrated."""
 
-    def __init__(self, url: Any) -> None:
-        self.url = url
-        self.results = url.set(
+    def __init__(self, master: Any) -> None:
+        self.master = master
+        self.url = master.set(username="airflow_app", password="third")
+        owner.ensure(master, self.url)
+        self.results = master.set(
             username="result_writer", password="second", database="result_backend"
         )
         self._environment = {
@@ -46,7 +48,7 @@ class Image:
 
     @property
     def results_as_owner(self) -> Any:
-        return self.url.set(database="result_backend")
+        return self.master.set(database="result_backend")
 
     @property
     def text(self) -> str:
@@ -87,7 +89,7 @@ def test_migration_waits_when_the_schema_is_being_changed(image: Image) -> None:
 
 
 def test_old_history_is_deleted_from_both_databases(image: Image) -> None:
-    result_backend.ensure(image.url, image.results)
+    result_backend.ensure(image.master, image.results)
     with connected(image.url) as connection:
         for event, moment in (("old", OLD), ("new", NOW)):
             connection.exec_driver_sql(
@@ -112,7 +114,7 @@ def test_old_history_is_deleted_from_both_databases(image: Image) -> None:
 
 
 def test_cleaning_fails_loudly_when_one_table_cannot_be_cleaned(image: Image) -> None:
-    result_backend.ensure(image.url, image.results)
+    result_backend.ensure(image.master, image.results)
     with connected(image.url) as connection, connected(image.results_as_owner) as results:
         connection.exec_driver_sql("ALTER TABLE log RENAME COLUMN dttm TO moment")
         results.exec_driver_sql("INSERT INTO task_results VALUES ('x', 'SUCCESS', %s)", (OLD,))
@@ -142,7 +144,7 @@ def test_nothing_is_deleted_when_the_schema_changed_during_the_wait(
 
 
 def test_results_are_deleted_in_batches(image: Image) -> None:
-    result_backend.ensure(image.url, image.results)
+    result_backend.ensure(image.master, image.results)
     with connected(image.results_as_owner) as connection:
         connection.exec_driver_sql(
             "INSERT INTO task_results SELECT n, 'SUCCESS', %s FROM generate_series(1000, 1022) n",

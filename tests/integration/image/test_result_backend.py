@@ -13,14 +13,14 @@ from airflow_on_fargate.database.roles import RoleError, connected, set_password
 
 @pytest.mark.parametrize("user", result_backend.USERS)
 def test_celery_stores_end_states_with_the_rights_of_its_user(
-    metadata: Any, results: Any, user: str
+    metadata: Any, airflow: Any, results: Any, user: str
 ) -> None:
     ensure(metadata, results)
     worker = backend_of({"AIRFLOW__CELERY__RESULT_BACKEND": "db+" + text(results, username=user)})
     scheduler = backend_of(
         {
             "AIRFLOW__CELERY__RESULT_BACKEND": "db+" + text(results),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": text(metadata),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": text(airflow),
         }
     )
 

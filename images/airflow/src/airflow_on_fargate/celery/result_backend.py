@@ -3,7 +3,7 @@
 Workers run the users' code and report results, so their credentials must not open the metadata
 database, and must not reach the scheduler through the results (see `results`).
 AIRFLOW__CELERY__RESULT_BACKEND names user, password and database; this command creates them as the
-owner of the metadata database. It is safe to repeat at any time.
+master user. It is safe to repeat at any time.
 
 There are two users with the same rights. A password is replaced without a gap by changing that of
 the user that is not in use and switching to it (see `rotation`). Outside a rotation both have the
@@ -14,6 +14,7 @@ import os
 from typing import Any, Final
 
 from airflow_on_fargate.celery.results import END_STATES, TABLE, VIEW
+from airflow_on_fargate.database.owner import OWNER, administering
 from airflow_on_fargate.database.roles import (
     any_row,
     connected,
@@ -49,19 +50,21 @@ def main() -> int:
     """Exit code 0 when the result backend matches its URL."""
     from sqlalchemy.engine import make_url
 
-    metadata = make_url(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    from airflow_on_fargate.rotation.context import RotationContext
+
+    master = RotationContext.from_environment().master_url()
     results = make_url(os.environ["AIRFLOW__CELERY__RESULT_BACKEND"].removeprefix("db+"))
-    print(ensure(metadata, results))
+    print(ensure(master, results))
     return 0
 
 
-def ensure(metadata: Any, results: Any) -> str:
+def ensure(master: Any, results: Any) -> str:
     """Create users, database, table and rights; returns a sentence about the result."""
     if results.username not in USERS:
         raise ResultBackendError(f"The user must be one of {USERS}, not {results.username!r}")
-    if results.database == metadata.database:
+    if results.database == master.database:
         raise ResultBackendError("The result backend must not be the metadata database")
-    with connected(metadata) as connection:
+    with administering(master) as connection:
         for user in USERS:
             # A rotation may be running: only the user in the URL gets the password in the URL.
             if not exists(connection, user) or user == results.username:
@@ -69,35 +72,51 @@ def ensure(metadata: Any, results: Any) -> str:
         if not database_exists(connection, results.database):
             connection.exec_driver_sql(f"CREATE DATABASE {quoted(results.database)}")
         # By default PostgreSQL allows every user to connect to every database.
-        for database in (metadata.database, results.database):
+        for database in (master.database, results.database):
             connection.exec_driver_sql(f"REVOKE ALL ON DATABASE {quoted(database)} FROM PUBLIC")
         for user in USERS:
             limit = f"ALTER ROLE {user} CONNECTION LIMIT {MOST_CONNECTIONS}"
             connection.exec_driver_sql(limit)
             grant = f"GRANT CONNECT ON DATABASE {quoted(results.database)} TO {user}"
             connection.exec_driver_sql(grant)
-    with connected(metadata.set(database=results.database)) as connection:
+        # The scheduler reads the states with Airflow's own user, and old ones are deleted.
+        grant = f"GRANT CONNECT ON DATABASE {quoted(results.database)} TO {OWNER}"
+        connection.exec_driver_sql(grant)
+        others = _other_databases(connection, results)
+    with connected(master.set(database=results.database)) as connection:
         _make_table(connection)
     # The URL is right, and its user can do no more than it should.
     with connected(results) as connection:
         may = f"SELECT has_column_privilege('{TABLE}', 'status', 'INSERT')"
         if not connection.exec_driver_sql(may).scalar():
             raise ResultBackendError(f"{results.username!r} cannot write results")
-    return f"Results go to the database {results.database!r} as {results.username!r}."
+    said = f"Results go to the database {results.database!r} as {results.username!r}."
+    return f"{said} That user can connect to these too: {', '.join(others)}." if others else said
 
 
-def drop_former(owner_url: Any, database: str) -> None:
+def drop_former(master: Any, database: str) -> None:
     """Remove what workers of the former version used; nothing where it is gone."""
-    with connected(owner_url.set(database=database)) as connection:
+    with connected(master.set(database=database)) as connection:
+        _take_from_former_users(connection)
         _make_view(connection, former=False)
         for each in _FORMER_OBJECTS:
             connection.exec_driver_sql(f"DROP {each.replace(' ', ' IF EXISTS ', 1)}")
-    with connected(owner_url) as connection:
+    with administering(master) as connection:
         for user in FORMER_USERS:
             if exists(connection, user):
                 grant = f"REVOKE ALL ON DATABASE {quoted(database)} FROM {user}"
                 connection.exec_driver_sql(grant)
                 connection.exec_driver_sql(f"DROP ROLE {user}")
+
+
+def _other_databases(connection: Any, results: Any) -> list[str]:
+    """Where the user can connect besides; rdsadmin's own database refuses every user."""
+    query = (
+        "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN (%s, 'rdsadmin')"
+        " AND has_database_privilege(%s, oid, 'CONNECT') ORDER BY datname"
+    )
+    found = connection.exec_driver_sql(query, (results.database, results.username)).scalars()
+    return [str(name) for name in found]
 
 
 def _make_table(connection: Any) -> None:
@@ -111,10 +130,21 @@ def _make_table(connection: Any) -> None:
         f"CREATE INDEX IF NOT EXISTS {TABLE}_date_done ON {TABLE} (date_done)",
         # Not the date: cleaning goes by it.
         f"GRANT INSERT (task_id, status) ON {TABLE} TO {users}",
+        f"GRANT SELECT, DELETE ON {TABLE} TO {OWNER}",
     ):
         connection.exec_driver_sql(statement)
+    _take_from_former_users(connection)
     query = "SELECT 1 FROM pg_tables WHERE schemaname = 'public' AND tablename = %s"
     _make_view(connection, former=any_row(connection, query, FORMER_TABLE))
+
+
+def _take_from_former_users(connection: Any) -> None:
+    """After a rollback, the former version gave its users every table of the database."""
+    for user in FORMER_USERS:
+        if exists(connection, user):
+            for each in (TABLE, VIEW):
+                if any_row(connection, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", each):
+                    connection.exec_driver_sql(f"REVOKE ALL ON {each} FROM {user}")
 
 
 def _make_view(connection: Any, former: bool) -> None:
@@ -123,3 +153,4 @@ def _make_view(connection: Any, former: bool) -> None:
     if former:
         parts.append(f"SELECT task_id, status::varchar(20) FROM {FORMER_TABLE}")  # noqa: S608
     connection.exec_driver_sql(f"CREATE OR REPLACE VIEW {VIEW} AS " + " UNION ALL ".join(parts))
+    connection.exec_driver_sql(f"GRANT SELECT ON {VIEW} TO {OWNER}")

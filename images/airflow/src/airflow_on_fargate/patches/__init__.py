@@ -26,6 +26,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
         "folder_scan",
         "parse_dags_folder",
     ),
+    "triggerer": ("triggerer.classes",),
     "worker": ("failed_polls", "request_limits", "log_upload"),
 }
 

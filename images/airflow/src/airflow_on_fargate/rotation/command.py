@@ -7,7 +7,8 @@ same command again continues from there. One rotation runs at a time. No value i
 |---|---|
 | fernet-key, jwt-key | two keys side by side: `keys` |
 | database-password, result-backend-password | two users side by side: `passwords` |
-| api-secret-key | signs sessions and requests for live logs, which tasks do not use |
+| database-master-password | no running task has it |
+| api-secret-key, session-key | sign requests for live logs and sessions, which tasks do not use |
 | admin-password | only the first user has it |
 """
 
@@ -25,6 +26,8 @@ PROCEDURES: Final[dict[str, Callable[[RotationContext, float | None], None]]] = 
     "fernet-key": keys.rotate_fernet_key,
     "jwt-key": keys.rotate_jwt_key,
     "api-secret-key": keys.rotate_api_secret_key,
+    "session-key": keys.rotate_session_key,
+    "database-master-password": passwords.rotate_master_password,
     "database-password": passwords.rotate_database_password,
     "result-backend-password": passwords.rotate_result_backend_password,
     "admin-password": passwords.rotate_admin_password,
