@@ -7,6 +7,7 @@ from typing import Final
 
 CLEAN_DATABASE: Final = "clean-database"
 ENSURE_ADMIN_USER: Final = "ensure-admin-user"
+ENSURE_DATABASE_USERS: Final = "ensure-database-users"
 ENSURE_RESULT_BACKEND: Final = "ensure-result-backend"
 RESTORE_SCHEMA: Final = "restore-schema"
 ROTATE_SECRET: Final = "rotate-secret"  # noqa: S105 - a command
@@ -17,12 +18,17 @@ OWN_COMMANDS: Final = frozenset(
     {
         CLEAN_DATABASE,
         ENSURE_ADMIN_USER,
+        ENSURE_DATABASE_USERS,
         ENSURE_RESULT_BACKEND,
         RESTORE_SCHEMA,
         ROTATE_SECRET,
         UPGRADE_SCHEMA,
     }
 )
+
+# Their task may read the secrets that no container gets, such as the master user's password. None
+# of them loads DAG files.
+ADMINISTERS: Final = frozenset({ENSURE_DATABASE_USERS, ENSURE_RESULT_BACKEND, ROTATE_SECRET})
 
 # Airflow's commands that change the schema, by their first words.
 CHANGES_SCHEMA: Final = frozenset(

@@ -10,7 +10,12 @@ from template_files import root
 
 EXPECTED = Path(__file__).parent / "expected" / "changes.txt"
 STATEFUL = ("Database", "DagBucket", "LogBucket", "StateBucket")
-KEYS = ("FernetKeySecret", "FernetKeySeedSecret", "DatabasePasswordSecret")
+KEYS = (
+    "FernetKeySecret",
+    "FernetKeySeedSecret",
+    "DatabasePasswordSecret",
+    "AirflowPasswordSecret",
+)
 
 
 @cache

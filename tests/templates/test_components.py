@@ -25,12 +25,13 @@ EVERYWHERE = {
     "LOG_BUCKET_NAME",
     "STACK_NAME",
 }
-TRUSTED = {
-    "AIRFLOW__API__SECRET_KEY": "ApiSecretKeySecret",
-    "AIRFLOW__API_AUTH__JWT_SECRET": "JwtSecret",
+DATABASE = {
     "AIRFLOW__CORE__FERNET_KEY": "FernetKeySecret",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "SqlAlchemyConnSecret",
 }
+TOKENS = {"AIRFLOW__API_AUTH__JWT_SECRET": "JwtSecret"}
+LOG_REQUESTS = {"AIRFLOW__API__SECRET_KEY": "ApiSecretKeySecret"}
+SESSIONS = {"FLASK_SECRET_KEY": "SessionKeySecret"}
 RESULT_BACKEND = {"AIRFLOW__CELERY__RESULT_BACKEND": "ResultBackendSecret"}
 
 
@@ -146,12 +147,19 @@ def test_common_environment_is_the_same_in_every_component() -> None:
 @pytest.mark.parametrize(
     ("component", "expected"),
     [
-        ("api-server", TRUSTED),
-        ("scheduler", TRUSTED | RESULT_BACKEND),
-        ("dag-processor", TRUSTED),
-        ("triggerer", TRUSTED),
-        ("worker", {"AIRFLOW__API__SECRET_KEY": "ApiSecretKeySecret"} | RESULT_BACKEND),
-        ("command", TRUSTED | RESULT_BACKEND | {"ADMIN_PASSWORD": "AdminPasswordSecret"}),
+        ("api-server", DATABASE | TOKENS | LOG_REQUESTS | SESSIONS),
+        ("scheduler", DATABASE | TOKENS),
+        ("dag-processor", DATABASE),
+        ("triggerer", DATABASE | LOG_REQUESTS),
+        ("worker", LOG_REQUESTS | RESULT_BACKEND),
+        (
+            "command",
+            DATABASE
+            | TOKENS
+            | LOG_REQUESTS
+            | RESULT_BACKEND
+            | {"ADMIN_PASSWORD": "AdminPasswordSecret"},
+        ),
     ],
 )
 def test_secrets_are_only_those_that_the_component_needs(
@@ -204,11 +212,23 @@ def test_result_backend_is_another_database_of_another_user() -> None:
 
     host = "@<airflow/DatabaseStack/Database.Endpoint.Address>:"
     user, _, place = results.partition(host)
-    assert user.startswith("db+postgresql+psycopg2://result_backend:{{resolve:secretsmanager:")
+    assert user.startswith("db+postgresql+psycopg2://result_writer:{{resolve:secretsmanager:")
     assert "/ResultBackendPasswordSecret>}}" in user
     assert place.endswith("/result_backend")
     assert metadata.endswith("/airflow")
-    assert "/DatabasePasswordSecret>}}" in metadata
+    assert metadata.startswith("postgresql+psycopg2://airflow_app:{{resolve:secretsmanager:")
+    assert "/AirflowPasswordSecret>}}" in metadata
+
+
+def test_no_container_gets_the_password_of_the_master_user() -> None:
+    master = "DatabasePasswordSecret"
+    database = deploy().child("DatabaseStack")
+    assert master in str(database.properties("Database")["MasterUserPassword"])
+    for name in ("SqlAlchemyConnSecret", "ResultBackendSecret"):
+        assert master not in str(database.properties(name))
+    assert master not in str([secrets(each) for each in STACKS])
+    # The role of a command's code, with which commands run that load DAG files.
+    assert master not in str(statements(task("command"), "TaskRole"))
 
 
 def test_rotation_may_write_every_secret_that_the_stack_made() -> None:

@@ -120,7 +120,7 @@ def test_schedules_and_custom_resources_call_the_function_by_its_name() -> None:
     assert f":function:{name}'" in str(commands.properties("TickRole"))
     assert json.loads(target["Input"]) == {"maintenance": "db-clean"}
     assert environment("CommandsStack")["DATABASE_RETENTION_DAYS"] == "365"
-    for resource in ("DatabaseSchema", "ResultBackend", "FirstUser"):
+    for resource in ("DatabaseUsers", "DatabaseSchema", "ResultBackend", "FirstUser"):
         token = services.properties(resource)["ServiceToken"]
         assert token == f"arn:<partition>:lambda:<region>:<account>:function:{name}"
 
@@ -202,6 +202,7 @@ def test_services_wait_for_schema_and_first_user(environment_class: str) -> None
     assert {resources[name]["DependsOn"] for name in services} == {"FirstUser"}
     assert resources["FirstUser"]["DependsOn"] == "ResultBackend"
     assert resources["ResultBackend"]["DependsOn"] == "DatabaseSchema"
+    assert resources["DatabaseSchema"]["DependsOn"] == "DatabaseUsers"
 
 
 @pytest.mark.parametrize(

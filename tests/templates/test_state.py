@@ -17,6 +17,7 @@ STATE = {
     ("storage.yaml", "StateBucket"): RETAINED,
     ("database.yaml", "Database"): ("Snapshot", "Snapshot"),
     ("database.yaml", "DatabasePasswordSecret"): ("Delete", "Retain"),
+    ("database.yaml", "AirflowPasswordSecret"): ("Delete", "Retain"),
     ("database.yaml", "ResultBackendPasswordSecret"): ("Delete", "Retain"),
     ("database.yaml", "SqlAlchemyConnSecret"): ("Delete", "Delete"),
     ("database.yaml", "ResultBackendSecret"): ("Delete", "Delete"),
@@ -24,6 +25,7 @@ STATE = {
     ("secrets.yaml", "FernetKeySecret"): ("RetainExceptOnCreate", "Retain"),
     ("secrets.yaml", "JwtSecret"): ("Delete", "Delete"),
     ("secrets.yaml", "ApiSecretKeySecret"): ("Delete", "Delete"),
+    ("secrets.yaml", "SessionKeySecret"): ("Delete", "Delete"),
     ("secrets.yaml", "AdminPasswordSecret"): ("Delete", "Delete"),
     ("delivery.yaml", "DagChangesQueue"): ("Delete", "Delete"),
     ("queues.yaml", "WorkerQueue"): ("Delete", "Delete"),
@@ -34,8 +36,10 @@ GENERATED = {
     "FernetKeySeedSecret": {"PasswordLength": 43, "ExcludePunctuation": True},
     "JwtSecret": {"PasswordLength": 64, "ExcludePunctuation": True},
     "ApiSecretKeySecret": {"PasswordLength": 64, "ExcludePunctuation": True},
+    "SessionKeySecret": {"PasswordLength": 64, "ExcludePunctuation": True},
     "AdminPasswordSecret": {"PasswordLength": 24, "ExcludePunctuation": True},
     "DatabasePasswordSecret": {"PasswordLength": 40, "ExcludePunctuation": True},
+    "AirflowPasswordSecret": {"PasswordLength": 40, "ExcludePunctuation": True},
     "ResultBackendPasswordSecret": {"PasswordLength": 40, "ExcludePunctuation": True},
 }
 # Database properties whose change makes a new, empty database.

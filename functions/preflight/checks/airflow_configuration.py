@@ -68,6 +68,9 @@ RESERVED_OPTIONS = {
         "sql_alchemy_conn": _DATABASE,
         "sql_alchemy_conn_async": _DATABASE,
     },
+    "fab": {
+        "config_file": "it holds the key of sessions; put a webserver_config.py into AIRFLOW_HOME"
+    },
     "logging": {
         "remote_base_log_folder": _LOGS,
         "remote_log_conn_id": _LOGS,

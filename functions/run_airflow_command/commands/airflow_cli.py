@@ -13,6 +13,7 @@ from contracts.airflow_cli import (
     OWN_COMMANDS,
     ROTATE_SECRET,
 )
+from run_airflow_command.commands import printed_secrets
 
 # Every command of the image's Airflow and its providers: first word → second words, if any.
 AIRFLOW_COMMANDS = {
@@ -101,6 +102,8 @@ def problem_of(command: tuple[str, ...]) -> str | None:
     for words in _beginnings(command):
         if words in _REFUSED:
             return f"'{' '.join(words)}' {_REFUSED[words]}"
+    if problem := printed_secrets.problem_of(command):
+        return problem
     known = AIRFLOW_COMMANDS[group].split()
     # An option before the second word, above all --help, is left to Airflow.
     if not known or (command[1:] and (command[1] in known or command[1].startswith("-"))):

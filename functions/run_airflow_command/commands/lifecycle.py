@@ -15,12 +15,13 @@ than once (Lambda repeats, EventBridge delivers at least once) or not at all. So
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 
 from run_airflow_command.commands.airflow_cli import lock_of
+from run_airflow_command.commands.printed_secrets import LOG_NOT_KEPT, log_may_be_kept
 from run_airflow_command.commands.record import CommandRecord
 from run_airflow_command.commands.task_outcome import answer_for, outcome_of
 from run_airflow_command.commands.task_overrides import TaskSize
@@ -146,7 +147,9 @@ class Commands:
             return CompletedCommand(Completion.ALREADY_COMPLETED, record)
         # CloudFormation shows no reason for a success.
         unread = task.succeeded and record.request is not None
-        log_lines = () if unread else self.logs.tail(task.id)
+        log_lines: Sequence[str] = () if unread else (LOG_NOT_KEPT,)
+        if not unread and log_may_be_kept(record.command):
+            log_lines = self.logs.tail(task.id)
         outcome = outcome_of(task, log_lines)
         if record.request is not None:
             send_answer(record.request, answer_for(task, log_lines), self.channel)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.airflow_cli import ROTATE_SECRET
+from contracts.airflow_cli import ADMINISTERS
 from contracts.names import COMMAND
 from run_airflow_command.commands.airflow_cli import InvalidCommandError
 from shared.fargate_sizes import size_problem
@@ -44,7 +44,7 @@ def overrides(
 ) -> dict[str, Any]:
     """RunTask's overrides. DescribeTasks shows them, so they must not contain a secret."""
     task = {"cpu": str(size.cpu), "memory": str(size.memory_mib)} if size else {}
-    # The one command that may write secrets and restart services.
-    if command[0] == ROTATE_SECRET and rotation_task_role_arn:
+    # The role that may read and write the stack's secrets.
+    if command[0] in ADMINISTERS and rotation_task_role_arn:
         task["taskRoleArn"] = rotation_task_role_arn
     return {"containerOverrides": [{"name": COMMAND, "command": command}], **task}

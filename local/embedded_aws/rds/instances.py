@@ -223,4 +223,6 @@ def _first_statements(properties: Properties) -> str:
     if properties.get("DBName"):
         database = quoted_identifier(properties["DBName"])
         statements.append(f"CREATE DATABASE {database} OWNER {master};")
+    for database in ("postgres", "template1"):
+        statements.append(f"ALTER DATABASE {database} OWNER TO {master};")
     return "\n".join(statements)

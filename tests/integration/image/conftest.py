@@ -59,12 +59,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @contextmanager
 def database_of_airflow(postgres: Any) -> Iterator[Any]:
-    """URL of an empty metadata database for its owner; everything is dropped afterwards."""
+    """URL of an empty metadata database for the master user; everything is dropped afterwards."""
     from sqlalchemy.engine import make_url
 
     postgres.execute(
         "CREATE ROLE airflow LOGIN CREATEDB CREATEROLE PASSWORD 'first';\n"
         "CREATE DATABASE airflow OWNER airflow;\n"
+        "ALTER DATABASE postgres OWNER TO airflow;\n"
+        "ALTER DATABASE template1 OWNER TO airflow;\n"
     )
     yield make_url(f"postgresql+psycopg2://airflow:first@127.0.0.1:{postgres.port}/airflow")
     postgres.execute(
@@ -72,13 +74,16 @@ def database_of_airflow(postgres: Any) -> Iterator[Any]:
         "DROP DATABASE airflow WITH (FORCE);\n"
     )
     postgres.execute(
-        "DROP ROLE IF EXISTS result_backend, result_backend_2, airflow_in_rotation, airflow;"
+        "ALTER DATABASE postgres OWNER TO rdsadmin;\nALTER DATABASE template1 OWNER TO rdsadmin;\n"
+        "DROP ROLE IF EXISTS result_writer, result_writer_2, result_backend, result_backend_2,"
+        " airflow_app, airflow_app_2, airflow_owner;\n"
+        "DROP ROLE airflow;\n"
     )
 
 
 @pytest.fixture
 def metadata(postgres: Any) -> Iterator[Any]:
-    """URL of a metadata database with one table, for its owner."""
+    """URL of a metadata database with one table, for the master user, which owns the table."""
     with database_of_airflow(postgres) as url:
         postgres.execute("CREATE TABLE connection (password text);", "airflow")
         postgres.execute("ALTER TABLE connection OWNER TO airflow;", "airflow")
@@ -86,6 +91,35 @@ def metadata(postgres: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def results(metadata: Any) -> Any:
+def airflow(metadata: Any) -> Any:
+    """URL of the metadata database for Airflow, as the templates compose it."""
+    from airflow_on_fargate.database import owner
+
+    url = metadata.set(username="airflow_app", password="third")
+    owner.ensure(metadata, url)
+    return url
+
+
+@pytest.fixture
+def results(metadata: Any, airflow: Any) -> Any:
     """URL of the result backend, as the templates compose it."""
-    return metadata.set(username="result_backend", password="second", database="result_backend")
+    return metadata.set(username="result_writer", password="second", database="result_backend")
+
+
+def make_former_backend(metadata: Any, results: Any) -> Any:
+    """The tables, users and rights of the former version; returns a worker's URL."""
+    from celery.backends.database import models
+
+    from airflow_on_fargate.database.roles import connected, set_password
+
+    with connected(metadata) as owner:
+        for user in ("result_backend", "result_backend_2"):
+            set_password(owner, user, "former")
+            owner.exec_driver_sql(f"GRANT CONNECT ON DATABASE result_backend TO {user}")
+    users = "result_backend, result_backend_2"
+    with connected(metadata.set(database="result_backend")) as owner:
+        models.ResultModelBase.metadata.create_all(owner)
+        rights = "SELECT, INSERT, UPDATE, DELETE"
+        owner.exec_driver_sql(f"GRANT {rights} ON ALL TABLES IN SCHEMA public TO {users}")
+        owner.exec_driver_sql(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {users}")
+    return results.set(username="result_backend", password="former")

@@ -1,5 +1,7 @@
 """The API server as a container runs it, with users in a database, behind a load balancer."""
 
+import hashlib
+import hmac
 import json
 import os
 import socket
@@ -22,6 +24,11 @@ FORWARDED = {
     "X-Forwarded-Proto": "http",
     "X-Forwarded-Port": "80",
 }
+
+
+# Every worker has this key too.
+WORKERS_KEY = "s" * 64
+SESSION_KEY = "f" * 64
 
 
 class Server:
@@ -67,7 +74,8 @@ def server(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": (
             f"postgresql+psycopg2://served:first@127.0.0.1:{postgres.port}/served"
         ),
-        "AIRFLOW__API__SECRET_KEY": "s" * 64,
+        "AIRFLOW__API__SECRET_KEY": WORKERS_KEY,
+        "FLASK_SECRET_KEY": SESSION_KEY,
         "AIRFLOW__API_AUTH__JWT_SECRET": "j" * 64,
         # Each is a separate interpreter, which has to be patched too.
         "AIRFLOW__API__WORKERS": "2",
@@ -95,7 +103,7 @@ def server(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield found
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(300)
         postgres.execute("DROP DATABASE served WITH (FORCE);\nDROP ROLE served;\n")
 
 
@@ -146,3 +154,24 @@ def test_first_user_signs_in(server: Server) -> None:
     assert server.send("POST /auth/token", headers, body)[0] == 201
     wrong = json.dumps({"username": "admin", "password": "second"})
     assert server.send("POST /auth/token", headers, wrong)[0] == 401
+
+
+def test_worker_cannot_sign_in_with_the_key_that_it_has(server: Server) -> None:
+    # Flask-Login's cookie: a user's id and its HMAC.
+    for user_id in ("1", "2", "admin"):
+        cookie = remembered(user_id, WORKERS_KEY)
+        status, headers = server.ask("/auth/login/", {**FORWARDED, "Cookie": cookie})
+        assert status == 200
+        assert not [line for line in headers if line.startswith("set-cookie: _token=")]
+
+
+def test_cookie_with_the_key_of_sessions_signs_in(server: Server) -> None:
+    cookie = remembered("1", SESSION_KEY)
+    status, headers = server.ask("/auth/login/", {**FORWARDED, "Cookie": cookie})
+    assert status == 302
+    assert [line for line in headers if line.startswith("set-cookie: _token=")]
+
+
+def remembered(user_id: str, key: str) -> str:
+    digest = hmac.new(key.encode(), user_id.encode(), hashlib.sha512).hexdigest()
+    return f"remember_token={user_id}|{digest}"

@@ -14,9 +14,9 @@ import pytest
 from waiting import PATIENCE_SECONDS
 
 from airflow_on_fargate.celery import result_backend
-from airflow_on_fargate.celery.result_backend import connected
-from airflow_on_fargate.database import turn
+from airflow_on_fargate.database import owner, turn
 from airflow_on_fargate.database.cleaning import clean_results
+from airflow_on_fargate.database.roles import connected
 from airflow_on_fargate.schema import alembic_heads
 from tests.integration.image.conftest import ROOT, database_of_airflow
 
@@ -29,10 +29,12 @@ BEFORE = (NOW - timedelta(days=30)).isoformat()
 class Image:
     """The image's entrypoint, with a database that it has migrated."""
 
-    def __init__(self, url: Any) -> None:
-        self.url = url
-        self.results = url.set(
-            username="result_backend", password="second", database="result_backend"
+    def __init__(self, master: Any) -> None:
+        self.master = master
+        self.url = master.set(username="airflow_app", password="third")
+        owner.ensure(master, self.url)
+        self.results = master.set(
+            username="result_writer", password="second", database="result_backend"
         )
         self._environment = {
             "PATH": os.environ["PATH"],
@@ -44,6 +46,10 @@ class Image:
             + self.results.render_as_string(hide_password=False),
             "AWS_DEFAULT_REGION": "us-east-1",
         }
+
+    @property
+    def results_as_owner(self) -> Any:
+        return self.master.set(database="result_backend")
 
     @property
     def text(self) -> str:
@@ -84,17 +90,16 @@ def test_migration_waits_when_the_schema_is_being_changed(image: Image) -> None:
 
 
 def test_old_history_is_deleted_from_both_databases(image: Image) -> None:
-    result_backend.ensure(image.url, image.results)
+    result_backend.ensure(image.master, image.results)
     with connected(image.url) as connection:
         for event, moment in (("old", OLD), ("new", NOW)):
             connection.exec_driver_sql(
                 "INSERT INTO log (dttm, event) VALUES (%s, %s)", (moment, event)
             )
-    with connected(image.results) as connection:
+    with connected(image.results_as_owner) as connection:
         for number, moment in ((1, OLD), (2, NOW)):
             connection.exec_driver_sql(
-                "INSERT INTO celery_taskmeta (id, task_id, date_done) VALUES (%s, %s, %s)",
-                (number, f"task-{number}", moment),
+                "INSERT INTO task_results VALUES (%s, 'SUCCESS', %s)", (f"task-{number}", moment)
             )
 
     code, output = image.run("clean-database", BEFORE)
@@ -104,18 +109,16 @@ def test_old_history_is_deleted_from_both_databases(image: Image) -> None:
     with connected(image.url) as connection:
         events = "SELECT event FROM log WHERE event IN ('old', 'new')"
         assert connection.exec_driver_sql(events).scalars().all() == ["new"]
-    with connected(image.results) as connection:
-        tasks = connection.exec_driver_sql("SELECT task_id FROM celery_taskmeta").scalars()
+    with connected(image.results_as_owner) as connection:
+        tasks = connection.exec_driver_sql("SELECT task_id FROM task_results").scalars()
         assert tasks.all() == ["task-2"]
 
 
 def test_cleaning_fails_loudly_when_one_table_cannot_be_cleaned(image: Image) -> None:
-    result_backend.ensure(image.url, image.results)
-    with connected(image.url) as connection, connected(image.results) as results:
+    result_backend.ensure(image.master, image.results)
+    with connected(image.url) as connection, connected(image.results_as_owner) as results:
         connection.exec_driver_sql("ALTER TABLE log RENAME COLUMN dttm TO moment")
-        results.exec_driver_sql(
-            "INSERT INTO celery_taskmeta (id, task_id, date_done) VALUES (3, 'x', %s)", (OLD,)
-        )
+        results.exec_driver_sql("INSERT INTO task_results VALUES ('x', 'SUCCESS', %s)", (OLD,))
         code, output = image.run("clean-database", BEFORE)
         connection.exec_driver_sql("ALTER TABLE log RENAME COLUMN moment TO dttm")
 
@@ -142,11 +145,10 @@ def test_nothing_is_deleted_when_the_schema_changed_during_the_wait(
 
 
 def test_results_are_deleted_in_batches(image: Image) -> None:
-    result_backend.ensure(image.url, image.results)
-    with connected(image.results) as connection:
+    result_backend.ensure(image.master, image.results)
+    with connected(image.results_as_owner) as connection:
         connection.exec_driver_sql(
-            "INSERT INTO celery_taskmeta (id, task_id, date_done)"
-            " SELECT n, n, %s FROM generate_series(1000, 1022) n",
+            "INSERT INTO task_results SELECT n, 'SUCCESS', %s FROM generate_series(1000, 1022) n",
             (OLD,),
         )
         assert clean_results(connection, NOW - timedelta(days=30), batch=10) == 23

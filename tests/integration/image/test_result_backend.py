@@ -6,24 +6,58 @@ import pytest
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from airflow_on_fargate.celery import result_backend
-from airflow_on_fargate.celery.result_backend import ResultBackendError, connected, ensure
+from airflow_on_fargate.celery.result_backend import ResultBackendError, ensure
+from airflow_on_fargate.celery.results import url_for
+from airflow_on_fargate.database.roles import RoleError, connected, set_password
 
 
 @pytest.mark.parametrize("user", result_backend.USERS)
-def test_celery_stores_results_with_the_rights_of_its_user(
-    metadata: Any, results: Any, user: str
+def test_celery_stores_end_states_with_the_rights_of_its_user(
+    metadata: Any, airflow: Any, results: Any, user: str
 ) -> None:
+    ensure(metadata, results)
+    worker = backend_of({"AIRFLOW__CELERY__RESULT_BACKEND": "db+" + text(results, username=user)})
+    scheduler = backend_of(
+        {
+            "AIRFLOW__CELERY__RESULT_BACKEND": "db+" + text(results),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": text(airflow),
+        }
+    )
+
+    worker.store_result("id-1", {"answer": 42}, "STARTED")
+    assert scheduler.get_state("id-1") == "PENDING"
+    worker.store_result("id-1", {"answer": 42}, "SUCCESS")
+    assert scheduler.get_state("id-1") == "SUCCESS"
+    assert scheduler.get_result("id-1") is None
+    # The first end state counts.
+    worker.store_result("id-1", ValueError("a reason"), "FAILURE")
+    assert scheduler.get_state("id-1") == "SUCCESS"
+
+
+def test_worker_waits_when_all_connections_of_its_user_are_in_use(
+    metadata: Any, results: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure(metadata, results)
+    kept = [connected(results) for _ in range(result_backend.MOST_CONNECTIONS)]
+    monkeypatch.setattr("time.sleep", lambda _: kept.pop().close())
+    worker = backend_of({"AIRFLOW__CELERY__RESULT_BACKEND": "db+" + text(results)})
+
+    worker.store_result("id-1", None, "SUCCESS")
+
+    assert len(kept) < result_backend.MOST_CONNECTIONS
+    for connection in kept:
+        connection.close()
+
+
+def backend_of(environment: dict[str, str]) -> Any:
     from celery import Celery
 
-    ensure(metadata, results)
+    config = {"result_backend": url_for(environment), "database_create_tables_at_setup": False}
+    return Celery(config_source=config).backend
 
-    url = results.set(username=user).render_as_string(hide_password=False)
-    backend = Celery(backend=f"db+{url}").backend
-    backend.store_result("id-1", {"answer": 42}, "SUCCESS")
-    assert backend.get_result("id-1") == {"answer": 42}
-    backend.forget("id-1")
-    assert backend.get_state("id-1") == "PENDING"
-    backend.cleanup()
+
+def text(url: Any, **changes: str) -> str:
+    return str(url.set(**changes).render_as_string(hide_password=False))
 
 
 @pytest.mark.parametrize("user", result_backend.USERS)
@@ -32,7 +66,7 @@ def test_result_user_cannot_connect_to_the_metadata_database(
 ) -> None:
     # Before, it can connect: that is PostgreSQL's default for every user.
     with connected(metadata) as connection:
-        result_backend.set_password(connection, user, "second")
+        set_password(connection, user, "second")
     inside = metadata.set(username=user, password="second")
     connected(inside).close()
 
@@ -56,12 +90,14 @@ def test_result_user_cannot_create_tables(metadata: Any, results: Any) -> None:
 def test_repeating_it_keeps_all_results(metadata: Any, results: Any) -> None:
     ensure(metadata, results)
     with connected(results) as connection:
-        connection.exec_driver_sql("INSERT INTO celery_taskmeta (id, task_id) VALUES (1, 'a')")
+        connection.exec_driver_sql(
+            "INSERT INTO task_results (task_id, status) VALUES ('a', 'SUCCESS')"
+        )
 
     said = ensure(metadata, results)
 
-    with connected(results) as connection:
-        assert connection.exec_driver_sql("SELECT task_id FROM celery_taskmeta").scalar() == "a"
+    with connected(metadata.set(database="result_backend")) as connection:
+        assert connection.exec_driver_sql("SELECT task_id FROM task_states").scalar() == "a"
     assert "second" not in said
 
 
@@ -69,7 +105,7 @@ def test_only_the_user_in_the_url_gets_its_password_during_a_rotation(
     metadata: Any, results: Any
 ) -> None:
     ensure(metadata, results)
-    moved = results.set(username="result_backend_2", password="third")
+    moved = results.set(username="result_writer_2", password="third")
 
     ensure(metadata, moved)
 
@@ -93,8 +129,8 @@ def test_error_quotes_no_statement_when_a_password_cannot_be_set(
     metadata: Any, results: Any
 ) -> None:
     ensure(metadata, results)
-    with connected(results) as connection, pytest.raises(ResultBackendError) as caught:
-        result_backend.set_password(connection, "airflow", "third")
+    with connected(results) as connection, pytest.raises(RoleError) as caught:
+        set_password(connection, "airflow", "third")
     assert "permission denied" in str(caught.value)
     assert "SCRAM" not in str(caught.value)
 

@@ -1,29 +1,34 @@
 """Rotation of passwords on a real PostgreSQL: every URL in use works at any moment."""
 
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_on_fargate.celery import result_backend
-from airflow_on_fargate.celery.result_backend import connected
+from airflow_on_fargate.database.roles import connected, opens, set_password
 from airflow_on_fargate.rotation import passwords
+from airflow_on_fargate.rotation.errors import RotationError
 
 sys.path.append(str(Path(__file__).parents[2] / "unit" / "image" / "rotation"))
 from rotation_doubles import InterruptedRunError, context
+
+from tests.integration.image.conftest import make_former_backend
 
 
 class Stack:
     """The URLs that running tasks have, restart by restart."""
 
-    def __init__(self, metadata: Any, results: Any) -> None:
+    def __init__(self, metadata: Any, airflow: Any, results: Any) -> None:
         self.interrupt_at = 0
         self.restarts = 0
         self.context = context(
             self.restart,
-            database_url=passwords._text(metadata),
-            database_password=metadata.password,
+            database_url=passwords._text(airflow),
+            database_password=airflow.password,
+            database_master_password=metadata.password,
             result_backend_url="db+" + passwords._text(results),
             result_backend_password=results.password,
         )
@@ -40,8 +45,14 @@ class Stack:
             with connected(metadata) as connection:
                 connection.exec_driver_sql("INSERT INTO connection VALUES ('x')")
                 connection.exec_driver_sql("DELETE FROM connection")
+                # A migration would do this.
+                connection.exec_driver_sql("CREATE TABLE new (x int)")
+                connection.exec_driver_sql("DROP TABLE new")
             with connected(results) as connection:
-                connection.exec_driver_sql("SELECT nextval('task_id_sequence')")
+                connection.exec_driver_sql(
+                    "INSERT INTO task_results (task_id, status) VALUES (%s, 'SUCCESS')",
+                    (uuid.uuid4().hex,),
+                )
         self.restarts += 1
         if self.restarts == self.interrupt_at:
             raise InterruptedRunError
@@ -52,68 +63,35 @@ class Stack:
 
 
 @pytest.fixture
-def stack(metadata: Any, results: Any) -> Stack:
+def stack(metadata: Any, airflow: Any, results: Any) -> Stack:
     result_backend.ensure(metadata, results)
-    return Stack(metadata, results)
+    return Stack(metadata, airflow, results)
 
 
-def roles(postgres_url: Any) -> set[str]:
-    with connected(postgres_url) as connection:
-        return set(connection.exec_driver_sql("SELECT rolname FROM pg_roles").scalars())
-
-
-def test_database_rotation_gives_the_owner_a_new_password(stack: Stack, metadata: Any) -> None:
+def test_database_rotation_gives_both_users_the_new_password(stack: Stack, airflow: Any) -> None:
     passwords.rotate_database_password(stack.context, None)
 
     url, _ = stack.urls()
-    assert url.username == "airflow"
-    assert url.password != "first"
-    # CloudFormation composes the URL from it, and passes it to RDS.
-    assert stack.value("database-password") == url.password
-    assert not passwords._opens(metadata)
-    assert passwords.STAND_IN not in roles(url)
+    assert url.username == "airflow_app_2"
+    assert url.password == stack.value("database-password") != "third"
+    # The URL that CloudFormation would compose works as well.
+    assert opens(url.set(username="airflow_app"))
+    assert not opens(airflow)
+    assert stack.restarts == 1
     stack.restart()
 
 
-def test_stand_in_cannot_change_tables(stack: Stack) -> None:
+def test_interrupted_database_rotation_continues(stack: Stack, airflow: Any) -> None:
     stack.interrupt_at = 1
     with pytest.raises(InterruptedRunError):
         passwords.rotate_database_password(stack.context, None)
-
-    url, _ = stack.urls()
-    assert url.username == passwords.STAND_IN
-    with connected(url) as connection, pytest.raises(Exception, match="must be owner"):
-        connection.exec_driver_sql("DROP TABLE connection")
-
-
-@pytest.mark.parametrize("restart", [1, 2])
-def test_interrupted_database_rotation_continues(stack: Stack, metadata: Any, restart: int) -> None:
-    stack.interrupt_at = restart
-    with pytest.raises(InterruptedRunError):
-        passwords.rotate_database_password(stack.context, None)
-    new = stack.urls()[0].password
+    new = stack.urls()[0]
+    assert opens(airflow)
 
     passwords.rotate_database_password(stack.context, None)
 
-    assert stack.urls()[0] == metadata.set(password=new)
-    assert passwords.STAND_IN not in roles(stack.urls()[0])
-
-
-def test_interrupted_database_rotation_continues_when_only_the_owner_had_the_password(
-    stack: Stack, metadata: Any
-) -> None:
-    stack.interrupt_at = 1
-    with pytest.raises(InterruptedRunError):
-        passwords.rotate_database_password(stack.context, None)
-    # That restart finished nevertheless; the next step was half done.
-    stack.held = stack.urls()
-    new = stack.urls()[0].password
-    with connected(metadata) as owner:
-        result_backend.set_password(owner, "airflow", new)
-
-    passwords.rotate_database_password(stack.context, None)
-
-    assert stack.urls()[0] == metadata.set(password=new)
+    assert stack.urls()[0] == new
+    assert not opens(airflow)
 
 
 def test_second_database_rotation_sets_another_password(stack: Stack) -> None:
@@ -124,15 +102,48 @@ def test_second_database_rotation_sets_another_password(stack: Stack) -> None:
     assert len(seen) == 3
 
 
+def test_first_database_rotation_after_the_update_sets_a_new_password(
+    stack: Stack, metadata: Any
+) -> None:
+    # The secret's previous value names the master user, whose password is still right.
+    secret: Any = stack.context.secrets["database-url"]
+    secret.versions.insert(0, passwords._text(metadata))
+    passwords.rotate_database_password(stack.context, None)
+    assert stack.value("database-password") != "third"
+
+
+def test_master_rotation_sets_a_new_password(stack: Stack, metadata: Any) -> None:
+    passwords.rotate_master_password(stack.context, None)
+    assert not opens(metadata)
+    assert opens(stack.context.master_url())
+    assert stack.restarts == 0
+
+
+def test_interrupted_master_rotation_continues(stack: Stack, metadata: Any) -> None:
+    # It ended after the secret was written.
+    stack.context.secrets["database-master-password"].put("new")
+    passwords.rotate_master_password(stack.context, None)
+    assert stack.value("database-master-password") == "new"
+    assert opens(metadata.set(password="new"))
+
+
+def test_master_rotation_fails_when_the_database_knows_neither_password(stack: Stack) -> None:
+    secret = stack.context.secrets["database-master-password"]
+    secret.put("one")
+    secret.put("two")
+    with pytest.raises(RotationError, match="rejects the master user's current and last password"):
+        passwords.rotate_master_password(stack.context, None)
+
+
 def test_result_rotation_gives_both_users_the_new_password(stack: Stack, results: Any) -> None:
     passwords.rotate_result_backend_password(stack.context, 7)
 
     _, url = stack.urls()
-    assert url.username == "result_backend_2"
+    assert url.username == "result_writer_2"
     assert url.password == stack.value("result-backend-password") != "second"
     # The URL that CloudFormation would compose works as well.
-    assert passwords._opens(url.set(username="result_backend"))
-    assert not passwords._opens(results)
+    assert opens(url.set(username="result_writer"))
+    assert not opens(results)
     assert stack.context.workers.waited == [7]
 
 
@@ -143,7 +154,7 @@ def test_old_workers_can_report_until_the_result_rotation_ends(
     monkeypatch.setattr(
         stack.context.workers,
         "wait_until_gone",
-        lambda *_: opened.append(passwords._opens(results)),
+        lambda *_: opened.append(opens(results)),
     )
     passwords.rotate_result_backend_password(stack.context, None)
     assert opened == [True]
@@ -158,18 +169,18 @@ def test_interrupted_result_rotation_continues(stack: Stack) -> None:
     passwords.rotate_result_backend_password(stack.context, 7)
 
     assert stack.urls()[1] == new
-    assert passwords._opens(new.set(username="result_backend"))
+    assert opens(new.set(username="result_writer"))
 
 
 def test_result_rotation_works_when_the_other_user_is_from_a_snapshot(
     stack: Stack, metadata: Any, results: Any
 ) -> None:
     with connected(metadata) as owner:
-        result_backend.set_password(owner, "result_backend_2", "that of another stack")
+        set_password(owner, "result_writer_2", "that of another stack")
 
     passwords.rotate_result_backend_password(stack.context, 7)
 
-    assert not passwords._opens(results)
+    assert not opens(results)
     assert stack.value("result-backend-password") not in ("second", "that of another stack")
 
 
@@ -185,7 +196,24 @@ def test_result_rotation_works_when_cloudformation_composed_the_url_again(
     passwords.rotate_result_backend_password(stack.context, 7)
 
     assert stack.value("result-backend-password") != first
-    assert not passwords._opens(results.set(password=first))
+    assert not opens(results.set(password=first))
+
+
+def test_result_rotation_removes_what_workers_of_the_former_version_used(
+    stack: Stack, metadata: Any, results: Any
+) -> None:
+    former = make_former_backend(metadata, results)
+    result_backend.ensure(metadata, results)
+    assert opens(former)
+
+    passwords.rotate_result_backend_password(stack.context, 7)
+
+    assert not opens(former)
+    with connected(metadata.set(database="result_backend")) as connection:
+        tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        assert connection.exec_driver_sql(tables).scalars().all() == ["task_results"]
+        states = connection.exec_driver_sql("SELECT count(*) FROM task_states").scalar()
+        assert states == 2
 
 
 def test_deployment_after_a_rotation_keeps_the_new_password(stack: Stack, metadata: Any) -> None:
@@ -193,6 +221,6 @@ def test_deployment_after_a_rotation_keeps_the_new_password(stack: Stack, metada
     _, url = stack.urls()
 
     result_backend.ensure(metadata, url)
-    result_backend.ensure(metadata, url.set(username="result_backend"))
+    result_backend.ensure(metadata, url.set(username="result_writer"))
 
-    assert passwords._opens(url)
+    assert opens(url)

@@ -1,5 +1,6 @@
 """The command line that run_airflow_command knows is that of the image's Airflow."""
 
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from run_airflow_command.commands.airflow_cli import (
     _REFUSED,
     AIRFLOW_COMMANDS,
     OWN_COMMANDS,
+    problem_of,
 )
 from run_airflow_command.maintenance import command_of
 
@@ -75,3 +77,33 @@ def test_real_parser_accepts_the_cleaning_command():
     assert arguments.error_on_cleanup_failure
     assert arguments.skip_archive
     assert arguments.clean_before_timestamp.tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    "words", ["config list --show-values --hide-sensitive", "config list", "info --anonymize"]
+)
+def test_accepted_commands_print_no_secret(words, tmp_path):
+    assert problem_of(tuple(words.split())) is None
+    # 32 bytes as Fernet needs them, and a password that can be found in any URL.
+    secret = "S" * 43 + "="
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__FERNET_KEY": secret,
+        "AIRFLOW__API__SECRET_KEY": "S" * 64,
+        "AIRFLOW__API_AUTH__JWT_SECRET": "S" * 64,
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://a:{secret[:40]}@h/d",
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql+psycopg2://a:{secret[:40]}@h/d",
+        "ADMIN_PASSWORD": secret,
+        "FLASK_SECRET_KEY": secret,
+        "COMPONENT": "command",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    configuration.apply(environment)
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", *words.split()],
+        env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout) > 1000
+    assert "SSSSSSSS" not in done.stdout + done.stderr

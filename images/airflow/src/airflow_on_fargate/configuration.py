@@ -23,6 +23,7 @@ from airflow_on_fargate.contracts.queues import DEFAULT_QUEUE, further_queues, q
 
 DEFAULT_AIRFLOW_HOME: Final = "/opt/airflow"
 DAG_BUNDLE_NAME: Final = "releases"
+FLASK_CONFIG: Final = Path(__file__).parent / "api_server" / "webserver_config.py"
 # One request each time. With 5 s, one release in twenty would take longer than 5 s to be seen.
 DAG_BUNDLE_REFRESH_SECONDS: Final = 3
 
@@ -135,6 +136,8 @@ def settings_for(environment: Mapping[str, str]) -> dict[str, str]:
         "AIRFLOW_HOME": home,
         # Beside Airflow's home, not in a shared temporary folder: two tasks may share a machine.
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(Path(home, "dag_bundles")),
+        # The key of users' sessions, which workers must not have.
+        "AIRFLOW__FAB__CONFIG_FILE": str(FLASK_CONFIG),
         # A browser drops secure cookies on plain HTTP, so this follows the address that users see.
         "AIRFLOW__FAB__COOKIE_SECURE": str(
             urlsplit(stronger.get("AIRFLOW__API__BASE_URL", "")).scheme == "https"

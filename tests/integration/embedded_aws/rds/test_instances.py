@@ -76,6 +76,9 @@ def test_master_user_owns_the_database(stacks: StackDriver) -> None:
     assert query(stacks, "SHOW server_version").startswith("16.")
     assert query(stacks, "SHOW unix_socket_directories") == ""
     assert query(stacks, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == "f"
+    # As on RDS, where it may keep other users out of them.
+    owners = "SELECT count(*) FROM pg_database WHERE datdba = current_user::regrole"
+    assert query(stacks, f"{owners} AND datname IN ('postgres', 'template1')") == "2"
     described = stacks.aws.client("rds").describe_db_instances()["DBInstances"][0]
     assert described["Endpoint"]["Address"] == "127.0.0.1"
 

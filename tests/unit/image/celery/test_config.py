@@ -28,7 +28,7 @@ for side, celery in (("worker", app), ("scheduler", scheduler)):
     print(side, celery.conf.database_engine_options["poolclass"].__name__,
           celery.conf.broker_url, celery.conf.task_acks_late,
           celery.conf.broker_transport_options["visibility_timeout"],
-          celery.conf.worker_enable_remote_control)
+          celery.conf.worker_enable_remote_control, type(celery.backend).__name__)
 print("publish", "on_publish" in repr(after_task_publish.receivers))
 print("init", len(celeryd_init.receivers) > 0)
 """
@@ -51,7 +51,7 @@ def test_worker_and_scheduler_use_the_configuration(tmp_path: Path, function: st
         [sys.executable, "-c", PRINT], env=environment, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
-    expected = "NullPool sqs:// True 43200 False"
+    expected = "NullPool sqs:// True 43200 False ResultBackend"
     assert result.stdout.splitlines()[-4:] == [
         f"worker {expected}",
         f"scheduler {expected}",

@@ -204,6 +204,32 @@ def test_keeps_the_release_of_a_run_when_another_is_published(
         pinned.refresh()
 
 
+TAMPERED = "from os import environ  # "
+
+
+@pytest.mark.parametrize("way", ["in place", "same size", "only its mode"])
+def test_code_changed_under_one_release_is_not_served_as_the_next(
+    publisher: DagFolder, make_bundle: MakeBundle, way: str
+) -> None:
+    first = publisher.become({"a.py": DAG, "lib/b.py": "B = 1", "c.py": DAG})
+    bundle = make_bundle()
+    bundle.initialize()
+    # A DAG's code may do this: it runs as the user that owns the files.
+    for name, text in (("a.py", DAG), ("lib/b.py", "B = 1")):
+        path = bundle.path.resolve() / name
+        changed = {"in place": TAMPERED, "same size": "X" * len(text), "only its mode": text}
+        path.chmod(0o644)
+        path.write_text(changed[way])
+    publisher.become({"a.py": DAG, "lib/b.py": "B = 1", "c.py": DAG + "2"})
+
+    bundle.refresh()
+
+    assert served(bundle) != first
+    assert texts(bundle.path) == {"a.py": DAG, "lib/b.py": "B = 1", "c.py": DAG + "2"}
+    modes = {path.stat().st_mode & 0o777 for path in bundle.path.resolve().rglob("*.py")}
+    assert modes == {0o444}
+
+
 def test_follows_the_pointer_back_when_rolled_back(
     publisher: DagFolder, make_bundle: MakeBundle
 ) -> None:

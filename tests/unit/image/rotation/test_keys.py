@@ -153,3 +153,21 @@ def test_three_keys_are_refused(jwt: Stack) -> None:
     jwt.context.secrets["jwt-key"].put("a,b,c")
     with pytest.raises(RotationError, match="holds 3 keys"):
         keys.rotate_jwt_key(jwt.context, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "rotate"),
+    [
+        ("api-secret-key", keys.rotate_api_secret_key),
+        ("session-key", keys.rotate_session_key),
+    ],
+)
+def test_key_of_the_api_server_is_replaced_with_one_restart(name: str, rotate: Any) -> None:
+    held = []
+    found = context(
+        lambda: held.append(found.secrets[name].value()), **{name.replace("-", "_"): "o" * 64}
+    )
+    rotate(found, None)
+    (new,) = held
+    assert len(new) == 64
+    assert new != "o" * 64

@@ -15,7 +15,7 @@ from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CON
 from sqlalchemy.pool import NullPool
 
 from airflow_on_fargate import worker
-from airflow_on_fargate.celery import wakeup
+from airflow_on_fargate.celery import results, wakeup
 
 _TRANSPORT_PREFIX: Final = "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__"
 
@@ -53,10 +53,15 @@ CELERY_CONFIG: dict[str, Any] = {
         **DEFAULT_CELERY_CONFIG["database_engine_options"],
         "poolclass": NullPool,
     },
+    # `ensure-result-backend` creates the table. The executor does not need the state STARTED.
+    "database_create_tables_at_setup": False,
+    "task_track_started": False,
     # Children of a busy worker on a quarter of a CPU need longer than the default of 4 s to start.
     "worker_proc_alive_timeout": 60.0,
 }
 
+if result_backend := results.url_for(os.environ):
+    CELERY_CONFIG["result_backend"] = result_backend
 if function_name := os.environ.get("WORKER_SCALER_FUNCTION_NAME"):
     wakeup.install(function_name)
 worker.install()

@@ -1,8 +1,9 @@
-"""`ensure-result-backend`: a separate database and user for Celery's results.
+"""`ensure-result-backend`: a separate database and users for Celery's results.
 
-Workers run the users' code and need the result backend, so their credentials must not open the
-metadata database. AIRFLOW__CELERY__RESULT_BACKEND names user, password and database; this command
-creates them as the owner of the metadata database. It is safe to repeat at any time.
+Workers run the users' code and report results, so their credentials must not open the metadata
+database, and must not reach the scheduler through the results (see `results`).
+AIRFLOW__CELERY__RESULT_BACKEND names user, password and database; this command creates them as the
+master user. It is safe to repeat at any time.
 
 There are two users with the same rights. A password is replaced without a gap by changing that of
 the user that is not in use and switching to it (see `rotation`). Outside a rotation both have the
@@ -12,7 +13,33 @@ password in the URL.
 import os
 from typing import Any, Final
 
-USERS: Final = ("result_backend", "result_backend_2")
+from airflow_on_fargate.celery.results import END_STATES, TABLE, VIEW
+from airflow_on_fargate.database.owner import OWNER, administering
+from airflow_on_fargate.database.roles import (
+    any_row,
+    connected,
+    database_exists,
+    exists,
+    quoted,
+    set_password,
+)
+
+USERS: Final = ("result_writer", "result_writer_2")
+# Connections of each user. A worker needs one for some milliseconds at the end of a task, and waits
+# when there is none; a worker that keeps them all must not lock Airflow out of a small database,
+# which has 81.
+MOST_CONNECTIONS: Final = 10
+# An earlier version of this stack let workers read and change Celery's own tables. Its workers
+# still report there after an update; the next rotation of the password, which waits until they
+# have exited, removes these tables and users.
+FORMER_USERS: Final = ("result_backend", "result_backend_2")
+FORMER_TABLE: Final = "celery_taskmeta"
+_FORMER_OBJECTS: Final = (
+    "TABLE celery_taskmeta",
+    "TABLE celery_tasksetmeta",
+    "SEQUENCE task_id_sequence",
+    "SEQUENCE taskset_id_sequence",
+)
 
 
 class ResultBackendError(Exception):
@@ -23,88 +50,107 @@ def main() -> int:
     """Exit code 0 when the result backend matches its URL."""
     from sqlalchemy.engine import make_url
 
-    metadata = make_url(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    from airflow_on_fargate.rotation.context import RotationContext
+
+    master = RotationContext.from_environment().master_url()
     results = make_url(os.environ["AIRFLOW__CELERY__RESULT_BACKEND"].removeprefix("db+"))
-    print(ensure(metadata, results))
+    print(ensure(master, results))
     return 0
 
 
-def ensure(metadata: Any, results: Any) -> str:
-    """Create users, database, tables and rights; returns a sentence about the result."""
+def ensure(master: Any, results: Any) -> str:
+    """Create users, database, table and rights; returns a sentence about the result."""
     if results.username not in USERS:
         raise ResultBackendError(f"The user must be one of {USERS}, not {results.username!r}")
-    if results.database == metadata.database:
+    if results.database == master.database:
         raise ResultBackendError("The result backend must not be the metadata database")
-    with connected(metadata) as connection:
+    with administering(master) as connection:
         for user in USERS:
             # A rotation may be running: only the user in the URL gets the password in the URL.
-            if not _role_exists(connection, user) or user == results.username:
+            if not exists(connection, user) or user == results.username:
                 set_password(connection, user, results.password)
-        if not _database_exists(connection, results.database):
-            connection.exec_driver_sql(f"CREATE DATABASE {_quoted(results.database)}")
+        if not database_exists(connection, results.database):
+            connection.exec_driver_sql(f"CREATE DATABASE {quoted(results.database)}")
         # By default PostgreSQL allows every user to connect to every database.
-        for database in (metadata.database, results.database):
-            connection.exec_driver_sql(f"REVOKE ALL ON DATABASE {_quoted(database)} FROM PUBLIC")
+        for database in (master.database, results.database):
+            connection.exec_driver_sql(f"REVOKE ALL ON DATABASE {quoted(database)} FROM PUBLIC")
         for user in USERS:
-            grant = f"GRANT CONNECT ON DATABASE {_quoted(results.database)} TO {user}"
+            limit = f"ALTER ROLE {user} CONNECTION LIMIT {MOST_CONNECTIONS}"
+            connection.exec_driver_sql(limit)
+            grant = f"GRANT CONNECT ON DATABASE {quoted(results.database)} TO {user}"
             connection.exec_driver_sql(grant)
-    with connected(metadata.set(database=results.database)) as connection:
-        _make_tables(connection)
+        # The scheduler reads the states with Airflow's own user, and old ones are deleted.
+        grant = f"GRANT CONNECT ON DATABASE {quoted(results.database)} TO {OWNER}"
+        connection.exec_driver_sql(grant)
+        others = _other_databases(connection, results)
+    with connected(master.set(database=results.database)) as connection:
+        _make_table(connection)
+    # The URL is right, and its user can do no more than it should.
     with connected(results) as connection:
-        connection.exec_driver_sql("SELECT count(*) FROM celery_taskmeta")
-    return f"Results go to the database {results.database!r} as {results.username!r}."
+        may = f"SELECT has_column_privilege('{TABLE}', 'status', 'INSERT')"
+        if not connection.exec_driver_sql(may).scalar():
+            raise ResultBackendError(f"{results.username!r} cannot write results")
+    said = f"Results go to the database {results.database!r} as {results.username!r}."
+    return f"{said} That user can connect to these too: {', '.join(others)}." if others else said
 
 
-def set_password(connection: Any, user: str, password: str) -> None:
-    """Set the user's password, and create the user if it does not exist."""
-    from psycopg2.extensions import encrypt_password
-    from sqlalchemy.exc import DBAPIError
-
-    driver = connection.connection.driver_connection
-    # The hash that PostgreSQL stores, so that no statement and no log contains the password.
-    verifier = encrypt_password(password, user, scope=driver, algorithm="scram-sha-256")
-    # A user may change its own password, but none of its other attributes.
-    role = f"ROLE {_quoted(user)}"
-    action = f"ALTER {role}" if _role_exists(connection, user) else f"CREATE {role} LOGIN"
-    try:
-        connection.exec_driver_sql(f"{action} PASSWORD '{verifier}'")
-    except DBAPIError as error:
-        # Without the original error, which quotes the statement.
-        raise ResultBackendError(f"Could not {action}: {error.orig}") from None
+def drop_former(master: Any, database: str) -> None:
+    """Remove what workers of the former version used; nothing where it is gone."""
+    with connected(master.set(database=database)) as connection:
+        _take_from_former_users(connection)
+        _make_view(connection, former=False)
+        for each in _FORMER_OBJECTS:
+            connection.exec_driver_sql(f"DROP {each.replace(' ', ' IF EXISTS ', 1)}")
+    with administering(master) as connection:
+        for user in FORMER_USERS:
+            if exists(connection, user):
+                grant = f"REVOKE ALL ON DATABASE {quoted(database)} FROM {user}"
+                connection.exec_driver_sql(grant)
+                connection.exec_driver_sql(f"DROP ROLE {user}")
 
 
-def connected(url: Any) -> Any:
-    """A connection that commits each statement; a `with` closes it."""
-    from sqlalchemy import create_engine
-    from sqlalchemy.pool import NullPool
+def _other_databases(connection: Any, results: Any) -> list[str]:
+    """Where the user can connect besides; rdsadmin's own database refuses every user."""
+    query = (
+        "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN (%s, 'rdsadmin')"
+        " AND has_database_privilege(%s, oid, 'CONNECT') ORDER BY datname"
+    )
+    found = connection.exec_driver_sql(query, (results.database, results.username)).scalars()
+    return [str(name) for name in found]
 
-    return create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect()
 
-
-def _make_tables(connection: Any) -> None:
-    """Create Celery's tables, so that its user does not need the right to."""
-    from celery.backends.database import models
-
-    models.ResultModelBase.metadata.create_all(connection)
+def _make_table(connection: Any) -> None:
+    """What workers append to, and what the scheduler reads."""
+    known = ", ".join(f"'{state}'" for state in END_STATES)
     users = ", ".join(USERS)
     for statement in (
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {users}",
-        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {users}",
+        f"CREATE TABLE IF NOT EXISTS {TABLE} (task_id varchar(155) PRIMARY KEY,"
+        f" status varchar(20) NOT NULL CHECK (status IN ({known})),"
+        " date_done timestamptz NOT NULL DEFAULT now())",
+        f"CREATE INDEX IF NOT EXISTS {TABLE}_date_done ON {TABLE} (date_done)",
+        # Not the date: cleaning goes by it.
+        f"GRANT INSERT (task_id, status) ON {TABLE} TO {users}",
+        f"GRANT SELECT, DELETE ON {TABLE} TO {OWNER}",
     ):
         connection.exec_driver_sql(statement)
+    _take_from_former_users(connection)
+    query = "SELECT 1 FROM pg_tables WHERE schemaname = 'public' AND tablename = %s"
+    _make_view(connection, former=any_row(connection, query, FORMER_TABLE))
 
 
-def _role_exists(connection: Any, name: str) -> bool:
-    return _any(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", name)
+def _take_from_former_users(connection: Any) -> None:
+    """After a rollback, the former version gave its users every table of the database."""
+    for user in FORMER_USERS:
+        if exists(connection, user):
+            for each in (TABLE, VIEW):
+                if any_row(connection, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", each):
+                    connection.exec_driver_sql(f"REVOKE ALL ON {each} FROM {user}")
 
 
-def _database_exists(connection: Any, name: str) -> bool:
-    return _any(connection, "SELECT 1 FROM pg_database WHERE datname = %s", name)
-
-
-def _any(connection: Any, query: str, name: str) -> bool:
-    return connection.exec_driver_sql(query, (name,)).first() is not None
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _make_view(connection: Any, former: bool) -> None:
+    """The states that the scheduler reads, with those that workers of the former version report."""
+    parts = [f"SELECT task_id, status FROM {TABLE}"]  # noqa: S608 - a constant
+    if former:
+        parts.append(f"SELECT task_id, status::varchar(20) FROM {FORMER_TABLE}")  # noqa: S608
+    connection.exec_driver_sql(f"CREATE OR REPLACE VIEW {VIEW} AS " + " UNION ALL ".join(parts))
+    connection.exec_driver_sql(f"GRANT SELECT ON {VIEW} TO {OWNER}")

@@ -6,7 +6,7 @@ Celery's beat process would delete them, but it does not run here.
 
 import argparse
 import os
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from airflow_on_fargate.database import turn
@@ -18,13 +18,17 @@ BATCH: Final = 5000
 
 def main(*arguments: str) -> int:
     """Exit code 0 when both are clean. A failure of the first does not prevent the second."""
-    from airflow_on_fargate.celery.result_backend import connected
+    from sqlalchemy.engine import make_url
+
+    from airflow_on_fargate.celery.results import DATABASE
+    from airflow_on_fargate.database.roles import connected
 
     parser = argparse.ArgumentParser(prog="clean-database", description="Delete old history.")
     parser.add_argument("before", type=_moment, help="such as 2026-01-31T00:00:00+00:00")
     before: datetime = parser.parse_args(arguments).before
     url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
-    results = os.environ["AIRFLOW__CELERY__RESULT_BACKEND"].removeprefix("db+")
+    # As Airflow's own user: the workers' user cannot delete.
+    results = make_url(url).set(database=DATABASE)
     with turn.taken(url):
         if problem := alembic_heads.mismatch(url):
             print(f"The schema is not the one that this image needs: {problem}", flush=True)
@@ -40,16 +44,13 @@ def main(*arguments: str) -> int:
 
 def clean_results(connection: Any, before: datetime, batch: int = BATCH) -> int:
     """Delete Celery's older results; returns their number."""
-    # Celery stores UTC without a time zone.
-    moment = before.astimezone(UTC).replace(tzinfo=None)
-    # By id, which is indexed and lower for older rows: no batch reads the whole table.
     statement = (
-        "DELETE FROM celery_taskmeta WHERE id IN (SELECT id FROM celery_taskmeta"
-        " WHERE date_done < %s ORDER BY id LIMIT %s)"
+        "DELETE FROM task_results WHERE task_id IN (SELECT task_id FROM task_results"
+        " WHERE date_done < %s ORDER BY date_done LIMIT %s)"
     )
     deleted = 0
     while True:
-        count = int(connection.exec_driver_sql(statement, (moment, batch)).rowcount)
+        count = int(connection.exec_driver_sql(statement, (before, batch)).rowcount)
         deleted += count
         if count < batch:
             return deleted

@@ -27,6 +27,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
         "parse_dags_folder",
         "shown_exclusions",
     ),
+    "triggerer": ("triggerer.classes",),
     "worker": ("failed_polls", "request_limits", "log_upload"),
 }
 

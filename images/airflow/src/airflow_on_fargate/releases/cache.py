@@ -1,7 +1,7 @@
 """Releases on local disk: content-addressed files, hard-linked into one folder per release.
 
     <root>/manifests/<release>.json
-    <root>/blobs/<first two digits>/<sha256>
+    <root>/blobs/<first two digits>/<sha256>      read-only, checked each time they are linked
     <root>/versions/<release>/...            what Airflow reads; complete or absent, never half
 
 A release is one object in S3, with an archive beside it where there are many files. Missing files
@@ -10,9 +10,12 @@ bundle's lock, which works across processes.
 """
 
 import errno
+import hashlib
 import json
+import logging
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +23,9 @@ from airflow_on_fargate.contracts.release_manifest import ReleaseFormatError, Re
 from airflow_on_fargate.contracts.release_pack import Pack, PackFormatError
 from airflow_on_fargate.releases.store import ReleaseIntegrityError, S3ReleaseStore
 
+log = logging.getLogger(__name__)
+
+_READ_ONLY = 0o444
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -74,12 +80,18 @@ class ReleaseCache:
         manifest, pack = self._open(release)
         # Strings from here on: creating ten thousand Path objects takes as long as their files.
         places: dict[str, list[str]] = {}
+        sizes: dict[str, int] = {}
         for path, file in manifest.files.items():
             places.setdefault(file.sha256, []).append(f"{staging}/{path}")
+            sizes[file.sha256] = file.size
         staging.mkdir()
         for folder in {os.path.dirname(path) for path in manifest.files}:
             (staging / folder).mkdir(parents=True, exist_ok=True)
-        lacking = {sha256 for sha256, targets in places.items() if not self._link(sha256, targets)}
+        lacking = {
+            sha256
+            for sha256, targets in places.items()
+            if not self._link(sha256, sizes[sha256], targets)
+        }
         if lacking:
             self._unpack(pack, places, lacking)
         if lacking and manifest.archive:
@@ -115,7 +127,7 @@ class ReleaseCache:
         # Read-only: a DAG that writes to its own folder must not change another release. A blob
         # gets its name only when it is complete, as a link to the file in the staging folder.
         first, *others = targets
-        with open(os.open(first, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444), "wb") as file:
+        with open(os.open(first, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY), "wb") as file:
             file.write(data)
         blob = self._blob(sha256)
         try:
@@ -126,9 +138,15 @@ class ReleaseCache:
         for target in others:
             os.link(first, target)
 
-    def _link(self, sha256: str, targets: list[str]) -> bool:
+    def _link(self, sha256: str, size: int, targets: list[str]) -> bool:
         blob = self._blob(sha256)
         try:
+            if not _is_intact(blob, sha256, size):
+                # The code of a DAG runs as the same user, and may have written to its own files.
+                # They belong to earlier releases; this one gets the content from S3.
+                log.warning("A file of an earlier DAG release was changed on this disk: %s", blob)
+                os.unlink(blob)
+                return False
             for target in targets:
                 os.link(blob, target)
         except FileNotFoundError:
@@ -179,6 +197,17 @@ def files_to_touch(
     if all(path in after.files and is_dag(path) for path in changed):
         return sorted(changed)
     return sorted(after.files)
+
+
+def _is_intact(path: str, sha256: str, size: int) -> bool:
+    """Whether the file still has its content, and whether nothing may write to it by accident."""
+    with open(path, "rb") as file:
+        found = os.fstat(file.fileno())
+        if found.st_size != size or hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            return False
+        if stat.S_IMODE(found.st_mode) != _READ_ONLY:
+            os.fchmod(file.fileno(), _READ_ONLY)
+    return True
 
 
 def _sha(manifest: ReleaseManifest, path: str) -> str | None:

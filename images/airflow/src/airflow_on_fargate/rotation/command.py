@@ -7,7 +7,8 @@ same command again continues from there. One rotation runs at a time. No value i
 |---|---|
 | fernet-key, jwt-key | two keys side by side: `keys` |
 | database-password, result-backend-password | two users side by side: `passwords` |
-| api-secret-key | signs sessions and requests for live logs, which tasks do not use |
+| database-master-password | no running task has it |
+| api-secret-key, session-key | sign requests for live logs and sessions, which tasks do not use |
 | admin-password | only the first user has it |
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from airflow_on_fargate.celery import result_backend
+from airflow_on_fargate.database.roles import connected
 from airflow_on_fargate.rotation import keys, passwords
 from airflow_on_fargate.rotation.context import RotationContext
 from airflow_on_fargate.rotation.errors import RotationError
@@ -25,6 +26,8 @@ PROCEDURES: Final[dict[str, Callable[[RotationContext, float | None], None]]] = 
     "fernet-key": keys.rotate_fernet_key,
     "jwt-key": keys.rotate_jwt_key,
     "api-secret-key": keys.rotate_api_secret_key,
+    "session-key": keys.rotate_session_key,
+    "database-master-password": passwords.rotate_master_password,
     "database-password": passwords.rotate_database_password,
     "result-backend-password": passwords.rotate_result_backend_password,
     "admin-password": passwords.rotate_admin_password,
@@ -59,7 +62,7 @@ def main(*arguments: str) -> int:
 @contextmanager
 def _alone(context: RotationContext) -> Iterator[None]:
     """Two rotations at the same time would restart each other's services."""
-    with result_backend.connected(context.database_url()) as connection:
+    with connected(context.database_url()) as connection:
         query = "SELECT pg_try_advisory_lock(%s)"
         if not connection.exec_driver_sql(query, (ADVISORY_LOCK,)).scalar():
             raise RotationError("another rotation is running")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_on_fargate.database import turn
+from airflow_on_fargate.database.owner import MASTER
 from airflow_on_fargate.rotation.errors import RotationError
 from airflow_on_fargate.rotation.services import Services
 from airflow_on_fargate.rotation.workers import Workers
@@ -81,6 +82,11 @@ class RotationContext:
         from sqlalchemy.engine import make_url
 
         return make_url(self.secrets["database-url"].value())
+
+    def master_url(self) -> Any:
+        """The same database for the master user, which may change users."""
+        password = self.secrets["database-master-password"].value()
+        return self.database_url().set(username=MASTER, password=password)
 
     def restart(self) -> None:
         """Restart every service with the current secrets; returns when all are steady."""

@@ -62,12 +62,18 @@ def rotate_jwt_key(context: RotationContext, wait_seconds: float | None) -> None
 
 
 def rotate_api_secret_key(context: RotationContext, _wait_seconds: float | None) -> None:
-    """The key of sessions and of requests for live logs.
+    """The key of requests for live logs.
 
     A worker that started before keeps the old one: until it exits, the UI shows the log of a task
     there only after the task has ended.
     """
     context.secrets["api-secret-key"].put(random_text(64))
+    context.restart()
+
+
+def rotate_session_key(context: RotationContext, _wait_seconds: float | None) -> None:
+    """The key of users' sessions: they sign in again."""
+    context.secrets["session-key"].put(random_text(64))
     context.restart()
 
 

@@ -75,9 +75,18 @@ def test_starts_one_task_with_the_request_id_as_token(runner, stubber):
 
 
 @pytest.mark.parametrize(
-    ("command", "role"), [("rotate-secret", ROTATION_ROLE), ("rotate-fernet-key", None)]
+    ("command", "role"),
+    [
+        ("rotate-secret", ROTATION_ROLE),
+        ("ensure-database-users", ROTATION_ROLE),
+        ("ensure-result-backend", ROTATION_ROLE),
+        ("rotate-fernet-key", None),
+        ("upgrade-schema", None),
+        ("ensure-admin-user", None),
+        ("dags", None),
+    ],
 )
-def test_passes_the_rotation_role_only_when_a_secret_is_rotated(command, role):
+def test_passes_the_rotation_role_only_to_commands_that_need_secrets(command, role):
     assert overrides([command, "x"], None, ROTATION_ROLE).get("taskRoleArn") == role
 
 

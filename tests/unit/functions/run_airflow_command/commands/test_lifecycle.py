@@ -108,6 +108,16 @@ def test_marks_a_direct_calls_command_without_answering(commands, request_, stop
     assert channel.bodies == []
 
 
+def test_keeps_no_log_of_a_command_that_may_print_secrets(commands, request_, stopped):
+    commands.start(["variables", "set", "a", "b"], request_.request_id, TASK_DEFINITION)
+    commands.complete(stopped("task-stopped-failed"))
+    outcome = commands.store.marks[request_.request_id]
+    assert outcome.log_tail == [
+        "(Not shown, because this command may print secrets: read its log.)"
+    ]
+    assert FIRST_TASK not in str(outcome.log_tail)
+
+
 @pytest.mark.parametrize("started_by", ["", "ecs-svc/1234567890123456789", "somebody"])
 def test_ignores_a_task_when_it_was_not_started_here(commands, started_by, channel):
     task = StoppedTask.from_event({"taskArn": "arn:task/x", "startedBy": started_by}, "command")
