@@ -99,9 +99,9 @@ class ReleaseManifest:
     Files that the archive lacks travel with the manifest. `exclusions` are files that were uploaded
     with the others but stay out. The rest is the publisher's memory, so that it need not read a
     file to look at another: `ignore_files` are the texts of .airflowignore files, `imports` the
-    packages that each file asks for, by line. `scripts` are the Python files in which Airflow looks
-    for no DAG, each with its problem if it does not compile. `checks` is the version of the checks
-    that found all this.
+    packages that each file asks for, by line, and `queues` the queues that its tasks ask for.
+    `scripts` are the Python files in which Airflow looks for no DAG, each with its problem if it
+    does not compile. `checks` is the version of the checks that found all this.
     """
 
     release: str
@@ -111,6 +111,7 @@ class ReleaseManifest:
     imports: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     exclusions: tuple[Exclusion, ...] = ()
     scripts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    queues: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     checks: int = 1
 
     @property
@@ -129,6 +130,7 @@ class ReleaseManifest:
             "archive": asdict(self.archive) if self.archive else None,
             "ignore_files": dict(self.ignore_files),
             "imports": {path: dict(names) for path, names in sorted(self.imports.items())},
+            "queues": {path: dict(names) for path, names in sorted(self.queues.items())},
             "exclusions": [each.as_document() for each in self.exclusions],
             "scripts": dict(sorted(self.scripts.items())),
             "checks": self.checks,
@@ -149,6 +151,7 @@ class ReleaseManifest:
                 imports=dict(document.get("imports", {})),
                 exclusions=tuple(Exclusion(**each) for each in document.get("exclusions", ())),
                 scripts=dict(document.get("scripts", {})),
+                queues=dict(document.get("queues", {})),
                 checks=int(document.get("checks", 1)),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:

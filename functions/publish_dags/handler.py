@@ -67,6 +67,7 @@ class _Call:
             limits=settings.limits,
             now=lambda: datetime.now(UTC),
             strict=settings.strict,
+            queues=settings.queues,
         )
 
     def publish(self, by: str, again: bool = True) -> dict[str, Any]:

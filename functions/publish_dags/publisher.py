@@ -8,18 +8,20 @@ and the pointer moves only if it is still the one that was read. So publishers m
 time and may be killed at any point.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from contracts.queues import DEFAULT_QUEUE
 from contracts.release_manifest import Exclusion, ReleaseManifest, ReleasePointer, release_id
 from publish_dags import release_storage as releasing
 from publish_dags.checks.examination import Examination, examine
-from publish_dags.checks.imports import imported_at_parsing, missing, unresolved
+from publish_dags.checks.imports import imported_at_parsing, missing, modules_of, unresolved
 from publish_dags.checks.limits import Limits
 from publish_dags.checks.problems import Problem, RefusedError
+from publish_dags.checks.queues import unknown_queues
 from publish_dags.ports import (
     ConcurrentReleaseError,
     CurrentPointer,
@@ -109,12 +111,15 @@ class Sight:
 
 @dataclass(frozen=True)
 class Publisher:
+    """`queues` are those of the stack."""
+
     source: DagSource
     inbox: Inbox
     releases: ReleaseStore
     limits: Limits
     now: Callable[[], datetime]
     strict: bool = False
+    queues: tuple[str, ...] = (DEFAULT_QUEUE,)
 
     def publish(self, by: str = "", again: bool = True) -> Publication:
         """Publish what is new; `again` also checks a folder again that was refused unchanged."""
@@ -242,12 +247,18 @@ class Publisher:
         if found.exclusions and not found.files and source is not self.source:
             # A zip replaces the whole folder: a damaged one must not remove everything.
             raise RefusedError(found.problems)
-        found.warnings += self._missing(found)
+        reached, imported = imported_at_parsing(found.imports, found.parsed)
+        found.warnings += self._missing(found, reached)
+        asked = {
+            path: names
+            for path, names in found.queues.items()
+            if path in found.parsed or not imported.isdisjoint(modules_of(path))
+        }
+        found.warnings += unknown_queues(asked, self.queues)
         return found
 
-    def _missing(self, found: Examination) -> list[Problem]:
+    def _missing(self, found: Examination, reached: Set[str]) -> list[Problem]:
         """Packages that the image does not have; none until Airflow has reported its packages."""
-        reached, _ = imported_at_parsing(found.imports, found.parsed)
         asked = unresolved({path: found.imports[path] for path in reached}, found.files)
         environment = self.releases.environment() if asked else None
         return [] if environment is None else missing(asked, environment)

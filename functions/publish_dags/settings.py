@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from publish_dags.checks.limits import Limits
 from shared.dag_releases import read_dag_releases
 from shared.settings import Environment, SettingError
+from shared.worker_fleets import queue_names
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class PublishDagsSettings:
     releases_kept: int
     release_days: int
     notification_topic_arn: str
+    queues: tuple[str, ...]
 
     @classmethod
     def from_environment(cls, values: Mapping[str, str]) -> "PublishDagsSettings":
@@ -32,4 +34,5 @@ class PublishDagsSettings:
             releases_kept=described.kept,
             release_days=described.kept_days,
             notification_topic_arn=environment.text("NOTIFICATION_TOPIC_ARN"),
+            queues=queue_names(environment.optional_text("WORKER_QUEUE_NAMES")),
         )

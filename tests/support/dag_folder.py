@@ -43,11 +43,16 @@ class DagFolder:
     """A bucket and publishers of its content."""
 
     def __init__(
-        self, s3: InMemoryS3 | None = None, limits: Limits = LIMITS, strict: bool = False
+        self,
+        s3: InMemoryS3 | None = None,
+        limits: Limits = LIMITS,
+        strict: bool = False,
+        queues: tuple[str, ...] = ("default",),
     ) -> None:
         self.s3 = s3 or InMemoryS3()
         self.strict = strict
         self.limits = limits
+        self.queues = queues
 
     def publisher(self) -> Publisher:
         """A new publisher, as in another execution environment."""
@@ -59,6 +64,7 @@ class DagFolder:
             limits=self.limits,
             now=self.s3.clock.now,
             strict=self.strict,
+            queues=self.queues,
         )
 
     def retention(self, count: int = 2, days: int = 30) -> Retention:

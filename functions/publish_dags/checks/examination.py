@@ -47,6 +47,7 @@ class Examination:
     new: dict[str, bytes] = field(default_factory=dict)
     ignore_files: dict[str, str] = field(default_factory=dict)
     imports: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    queues: dict[str, Mapping[str, int]] = field(default_factory=dict)
     scripts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     exclusions: list[Exclusion] = field(default_factory=list)
     broken: list[Problem] = field(default_factory=list)
@@ -67,6 +68,7 @@ class Examination:
             self.files,
             ignore_files=self.ignore_files,
             imports=self.imports,
+            queues=self.queues,
             exclusions=tuple(self.exclusions),
             scripts=self.scripts,
             checks=CHECKS,
@@ -318,6 +320,8 @@ class _Examiner:
         result.files[path] = base.files[path]
         if path in base.imports and path not in self._unparsed:
             result.imports[path] = base.imports[path]
+        if path in base.queues and path not in self._unparsed:
+            result.queues[path] = base.queues[path]
         if path in base.scripts:
             result.scripts[path] = base.scripts[path]
 
@@ -327,6 +331,8 @@ class _Examiner:
         result.new[seen.entry.sha256] = seen.data
         if finding.imports and path not in self._unparsed:
             result.imports[path] = finding.imports
+        if finding.queues and path not in self._unparsed:
+            result.queues[path] = finding.queues
         if is_python(path) and not finding.parsed:
             problem = finding.problem
             result.scripts[path] = (
@@ -334,7 +340,8 @@ class _Examiner:
             )
 
     def _remove(self, path: str) -> None:
-        for known in (self._result.files, self._result.imports, self._result.scripts):
+        result = self._result
+        for known in (result.files, result.imports, result.queues, result.scripts):
             known.pop(path, None)
 
     def _parsed(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ from contracts.release_manifest import MAX_NAME_BYTES
 from publish_dags.checks.dag_ids import dag_ids
 from publish_dags.checks.imports import certain_imports
 from publish_dags.checks.problems import Problem
+from publish_dags.checks.queues import literal_queues
 
 # Airflow writes a log file for each file that it parses, with this behind the file's name. The
 # dag-processor of the image writes none, unless AirflowConfiguration sets `[logging]
@@ -27,6 +28,7 @@ class Finding:
     problem: Problem | None = None
     dags: Mapping[str, int] = field(default_factory=dict)
     imports: Mapping[str, int] = field(default_factory=dict)
+    queues: Mapping[str, int] = field(default_factory=dict)
     parsed: bool = False
 
 
@@ -65,9 +67,9 @@ def examine_source(path: str, source: bytes) -> Finding:
     except (ValueError, RecursionError, MemoryError) as error:
         # Null bytes, or an expression nested too deeply for the parser.
         return Finding(Problem(path, f"{type(error).__name__}: {error}"), parsed=parsed)
-    imports = certain_imports(tree)
+    imports, queues = certain_imports(tree), literal_queues(tree)
     if not parsed:
-        return Finding(imports=imports)
+        return Finding(imports=imports, queues=queues)
     dags = dag_ids(tree)
     if dags and encoding != "utf-8":
         # Airflow stores the text of a file with DAGs, and reads it as UTF-8 whatever it declares.
@@ -75,7 +77,7 @@ def examine_source(path: str, source: bytes) -> Finding:
             source.decode()
         except UnicodeDecodeError as error:
             return Finding(_undecodable(path, source, error), parsed=parsed)
-    return Finding(dags=dags, imports=imports, parsed=parsed)
+    return Finding(dags=dags, imports=imports, queues=queues, parsed=parsed)
 
 
 def might_hold_a_dag(source: bytes) -> bool:

@@ -338,3 +338,16 @@ def test_reports_what_stays_out_once_in_log_topic_and_history(call, folder, log_
     folder.change({"other.py": dag("other")})
     assert call({})["excluded"] == [text]
     assert len(folder.topic.messages) == 1
+
+
+def test_warns_of_a_queue_that_the_stack_does_not_have(call, folder, monkeypatch):
+    monkeypatch.setenv("WORKER_QUEUE_NAMES", "reports,,heavy")
+    tasks = "@task(queue='gpu')\ndef f(): ...\n@task(queue='heavy')\ndef g(): ..."
+    folder.change({"a.py": dag("a", f"from airflow.sdk import task\n{tasks}")})
+    warning = (
+        "a.py, line 3: uses the queue 'gpu', which the stack does not have (the queues are "
+        "default, reports, heavy)"
+    )
+    assert call({})["warnings"] == [warning]
+    [(_, text)] = folder.topic.messages
+    assert warning in text

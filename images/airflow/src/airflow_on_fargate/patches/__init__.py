@@ -16,7 +16,7 @@ from typing import Any, Final
 
 # Component -> the modules of this package that it applies before it starts.
 BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
-    "api-server": ("run_creation", "load_balancer_requests"),
+    "api-server": ("run_creation", "load_balancer_requests", "large_logs"),
     "dag-processor": (
         "callback_statistics",
         "overtaken_parses",
@@ -28,6 +28,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
         "shown_exclusions",
     ),
     "triggerer": ("triggerer.classes",),
+    "scheduler": ("unsent_tasks",),
     "worker": ("failed_polls", "request_limits", "log_upload"),
 }
 
