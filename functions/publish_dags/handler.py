@@ -29,13 +29,16 @@ _MAX_HISTORY = 100
 # In the log of a call.
 _NAMED_KEYS = 20
 
+# What storing a release, or reporting a refusal, may still take when checking has to end.
+_MILLISECONDS_TO_REPORT = 60_000
+
 # In the answer and the log; the report beside the release contains all of them.
 _NAMED_EXCLUSIONS = 200
 
 
 @observed
 def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[str, Any]:
-    call = _Call(PublishDagsSettings.from_environment(os.environ), telemetry)
+    call = _Call(PublishDagsSettings.from_environment(os.environ), context, telemetry)
     by = str(event.get("by", ""))
     if "promote" in event:
         return call.promote(str(event["promote"]), by, bool(event.get("hold", False)))
@@ -55,7 +58,9 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
 
 
 class _Call:
-    def __init__(self, settings: PublishDagsSettings, telemetry: Telemetry) -> None:
+    def __init__(
+        self, settings: PublishDagsSettings, context: LambdaContext, telemetry: Telemetry
+    ) -> None:
         self._settings = settings
         self._telemetry = telemetry
         bucket = settings.bucket_name
@@ -68,6 +73,7 @@ class _Call:
             now=lambda: datetime.now(UTC),
             strict=settings.strict,
             queues=settings.queues,
+            out_of_time=lambda: context.get_remaining_time_in_millis() < _MILLISECONDS_TO_REPORT,
         )
 
     def publish(self, by: str, again: bool = True) -> dict[str, Any]:

@@ -120,6 +120,8 @@ class Publisher:
     now: Callable[[], datetime]
     strict: bool = False
     queues: tuple[str, ...] = (DEFAULT_QUEUE,)
+    # Whether the call must come to an end, with the time left that a report needs.
+    out_of_time: Callable[[], bool] = lambda: False
 
     def publish(self, by: str = "", again: bool = True) -> Publication:
         """Publish what is new; `again` also checks a folder again that was refused unchanged."""
@@ -241,7 +243,9 @@ class Publisher:
         self, source: DagSource, listing: SourceListing, base: StoredRelease | None
     ) -> Examination:
         """What the release contains; RefusedError if there must not be one."""
-        found = examine(source, listing, self.limits, base.manifest if base else None)
+        found = examine(
+            source, listing, self.limits, base.manifest if base else None, self.out_of_time
+        )
         if self.strict and found.problems:
             raise RefusedError(found.problems)
         if found.exclusions and not found.files and source is not self.source:

@@ -188,10 +188,11 @@ class _Module:
     def _meaning(self, expression: ast.expr) -> _Meaning | None:
         if isinstance(expression, ast.Name):
             return self._meanings.get(expression.id)
-        if isinstance(expression, ast.Attribute):
-            owner = self._meaning(expression.value)
-            return f"{owner}.{expression.attr}" if isinstance(owner, str) else None
-        return None
+        names = _dotted(expression).split(".")
+        owner = self._meanings.get(names[0])
+        if len(names) == 1:
+            return owner
+        return ".".join([owner, *names[1:]]) if isinstance(owner, str) else None
 
     def _factory(self, function: ast.FunctionDef) -> _Dag | None:
         """A decorated function creates its DAG when it is called."""
@@ -286,6 +287,10 @@ def _literal_id(call: ast.Call) -> str | None:
 
 
 def _dotted(expression: ast.expr) -> str:
-    if isinstance(expression, ast.Attribute):
-        return f"{_dotted(expression.value)}.{expression.attr}"
-    return expression.id if isinstance(expression, ast.Name) else ""
+    """`a.b.c`; an empty first name stands for what is not a name. No recursion: it may be long."""
+    names = []
+    while isinstance(expression, ast.Attribute):
+        names.append(expression.attr)
+        expression = expression.value
+    names.append(expression.id if isinstance(expression, ast.Name) else "")
+    return ".".join(reversed(names))

@@ -5,7 +5,7 @@ is one. The caller decides whether such a release is published.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -76,13 +76,17 @@ class Examination:
 
 
 def examine(
-    source: DagSource, listing: SourceListing, limits: Limits, base: ReleaseManifest | None
+    source: DagSource,
+    listing: SourceListing,
+    limits: Limits,
+    base: ReleaseManifest | None,
+    out_of_time: Callable[[], bool] = lambda: False,
 ) -> Examination:
-    """RefusedError if the files are too many or too large to be a release."""
+    """RefusedError if the files are too many or too large, or take too long to check."""
     # Nothing has been read yet: limits must be checked before reading.
     _check(limits, listing.files)
     with without_syntax_warnings(), ThreadPoolExecutor(_PARALLEL_READS) as pool:
-        found = _Examiner(source, listing, base, pool).examine()
+        found = _Examiner(source, listing, base, pool, out_of_time).examine()
     # Again, because versions of the current release may have stayed in.
     _check(limits, [SourceFile(path, "", file.size) for path, file in found.files.items()])
     return found
@@ -103,6 +107,10 @@ class _Base:
         self._unparsed = ignored(self.files, manifest.ignore_files)
         self._kept = {each.path: each.kept for each in manifest.exclusions if each.kept}
         self._excluded = {each.path: each for each in manifest.exclusions if each.etag}
+
+    def has_rules(self, file: SourceFile) -> bool:
+        """Whether the release contains the ignore file as it is now, and it need not be checked."""
+        return self._same_checks and self.files[file.path].etag == file.etag
 
     def has(self, file: SourceFile, unparsed: bool) -> bool:
         """Whether the release contains the file as it is now, and it need not be checked."""
@@ -159,11 +167,13 @@ class _Examiner:
         listing: SourceListing,
         base: ReleaseManifest | None,
         pool: Executor,
+        out_of_time: Callable[[], bool],
     ) -> None:
         self._source = source
         self._listing = listing
         self._base = _Base(base or ReleaseManifest("", {}))
         self._pool = pool
+        self._out_of_time = out_of_time
         self._result = Examination()
         self._excluded: dict[str, Exclusion] = {}
         self._unparsed: frozenset[str] = frozenset()
@@ -197,7 +207,7 @@ class _Examiner:
             if not is_ignore_file(file.path):
                 continue
             known = base.manifest.ignore_files.get(file.path)
-            if known is not None and base.files[file.path].etag == file.etag:
+            if known is not None and base.has_rules(file):
                 self._result.ignore_files[file.path] = known
                 continue
             text, problem = self._ignore_rules(file)
@@ -215,8 +225,7 @@ class _Examiner:
             text = self._source.read(file).decode()
         except UnicodeDecodeError as error:
             return "", f"is not UTF-8: {error}"
-        reason = rule_problem(text)
-        return text, f"contains an invalid pattern: {reason}" if reason else None
+        return text, rule_problem(text)
 
     def _remember(self, file: SourceFile) -> bool:
         """Whether nothing has to be read: the base has the file, or a verdict on it."""
@@ -353,6 +362,9 @@ class _Examiner:
         )
 
     def _look(self, file: SourceFile) -> _Seen:
+        if self._out_of_time():
+            # A function that times out reports nothing.
+            raise RefusedError([Problem("", f"checking the files took too long; at {file.path}")])
         data = self._source.read(file)
         finding = Finding()
         if is_python(file.path):

@@ -11,12 +11,15 @@ from pathlib import PurePosixPath
 
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
+from contracts.ignore_patterns import MAX_PATTERNS, linear
+
 IGNORE_FILE = ".airflowignore"
 
 
 @dataclass(frozen=True)
 class _Rule:
-    pattern: GitIgnoreSpecPattern
+    include: bool
+    expression: re.Pattern[str]
     relative_to: PurePosixPath | None
     directories_only: bool
 
@@ -28,9 +31,11 @@ def is_ignore_file(path: str) -> bool:
 def rule_problem(text: str) -> str | None:
     """Why Airflow cannot read the rules; it would then parse no file at all. None if it can."""
     try:
-        _rules(text, PurePosixPath("."))
+        rules = _rules(text, PurePosixPath("."))
     except (ValueError, re.error) as error:
-        return str(error)
+        return f"contains an invalid pattern: {error}"
+    if len(rules) > MAX_PATTERNS:
+        return f"contains {len(rules):,} patterns; {MAX_PATTERNS:,} are allowed"
     return None
 
 
@@ -68,20 +73,26 @@ def _matches(
                 continue
             relative = path.relative_to(rule.relative_to) if rule.relative_to else path.name
             text = f"{relative}/" if is_folder else str(relative)
-            include = rule.pattern.include
-            if include is not None and rule.pattern.match_file(text) is not None:
-                matched = include
+            if rule.expression.search(text):
+                matched = rule.include
     return matched
 
 
 def _rules(text: str, folder: PurePosixPath) -> list[_Rule]:
     lines = [re.sub(r"\s*#.*", "", line) for line in text.split("\n")]
-    return [_rule(line, folder) for line in lines if line and line.strip() != "/"]
+    rules = [_rule(line, folder) for line in lines if line and line.strip() != "/"]
+    return [rule for rule in rules if rule is not None]
 
 
-def _rule(pattern: str, folder: PurePosixPath) -> _Rule:
+def _rule(pattern: str, folder: PurePosixPath) -> _Rule | None:
+    parsed = GitIgnoreSpecPattern(pattern)
+    if parsed.include is None or parsed.regex is None:
+        return None
     anchored = pattern.startswith("/") or "/" in pattern.rstrip("/")
     stem = pattern.lstrip("!").rstrip()
     return _Rule(
-        GitIgnoreSpecPattern(pattern), folder if anchored else None, stem != stem.rstrip("/")
+        parsed.include,
+        re.compile(linear(parsed.regex.pattern)),
+        folder if anchored else None,
+        stem != stem.rstrip("/"),
     )

@@ -2,6 +2,7 @@
 
 import ast
 import io
+import threading
 import tokenize
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,11 @@ from publish_dags.checks.queues import literal_queues
 # dag-processor of the image writes none, unless AirflowConfiguration sets `[logging]
 # dag_processor_log_target` to `file`: a release has to work with each configuration.
 _LOG_SUFFIX = ".log"
+
+# Parsing and looking for DAGs takes up to 1,500 bytes of memory for each byte of source. This much
+# fits into the function, beside a whole release, if files are parsed one at a time.
+MAX_SOURCE_BYTES = 512 * 1024
+_PARSING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -54,23 +60,31 @@ def examine_source(path: str, source: bytes) -> Finding:
     parsed = might_hold_a_dag(source)
     if parsed and (problem := name_problem(path)):
         return Finding(problem, parsed=parsed)
+    if len(source) > MAX_SOURCE_BYTES:
+        reason = f"has {len(source):,} bytes; {MAX_SOURCE_BYTES:,} are allowed in a Python file"
+        return Finding(Problem(path, reason), parsed=parsed)
+    with _PARSING:
+        return _examine(path, source, parsed)
+
+
+def _examine(path: str, source: bytes, parsed: bool) -> Finding:
     try:
         # Compiled from the tree, so that the file is parsed only once.
         tree = ast.parse(source, path)
         compile(tree, path, "exec", dont_inherit=True)
         encoding = _decode(source)
+        imports, queues = certain_imports(tree), literal_queues(tree)
+        dags = dag_ids(tree) if parsed else {}
     except SyntaxError as error:
         problem = Problem(path, f"{type(error).__name__}: {error.msg}", error.lineno)
         return Finding(problem, parsed=parsed)
     except UnicodeDecodeError as error:
         return Finding(_undecodable(path, source, error), parsed=parsed)
     except (ValueError, RecursionError, MemoryError) as error:
-        # Null bytes, or an expression nested too deeply for the parser.
+        # Null bytes, or an expression nested too deeply for the parser or for the checks.
         return Finding(Problem(path, f"{type(error).__name__}: {error}"), parsed=parsed)
-    imports, queues = certain_imports(tree), literal_queues(tree)
     if not parsed:
         return Finding(imports=imports, queues=queues)
-    dags = dag_ids(tree)
     if dags and encoding != "utf-8":
         # Airflow stores the text of a file with DAGs, and reads it as UTF-8 whatever it declares.
         try:

@@ -1,5 +1,6 @@
 """Files that cannot be read do not end the scan of the folder."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,23 @@ def test_invalid_lines_of_an_ignore_file_are_skipped(
     patches.apply("folder_scan")
     found = list(file_discovery.find_path_from_directory(tmp_path, ".airflowignore"))
     assert found == [str(tmp_path / "kept.py")]
+
+
+@pytest.mark.timeout(60)
+def test_pattern_with_many_wildcards_does_not_stop_the_scan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow._shared.module_loading import file_discovery
+
+    rule = file_discovery._GlobIgnoreRule
+    monkeypatch.setattr(rule, "compile", staticmethod(rule.compile))
+    monkeypatch.setattr(file_discovery, "open", open, raising=False)
+    patches.apply("folder_scan")
+    # Airflow alone takes hours for it.
+    (tmp_path / ".airflowignore").write_text("*a*a*a*a*a*a*b\n")
+    name = "a" * 240 + ".py"
+    (tmp_path / name).touch()
+    started = time.process_time()
+    found = list(file_discovery.find_path_from_directory(tmp_path, ".airflowignore"))
+    assert time.process_time() - started < 5
+    assert found == [str(tmp_path / name)]
