@@ -15,7 +15,11 @@ from airflow_on_fargate import configuration, patches
 
 SOURCE = Path(airflow_on_fargate.__file__).parents[1]
 FOLDER = Path(patches.__file__).parent
-NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
+NAMES = sorted(
+    ".".join(path.relative_to(FOLDER).with_suffix("").parts)
+    for path in FOLDER.rglob("*.py")
+    if not path.stem.startswith("_")
+)
 
 
 def run(home: Path, *words: str, first: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -57,7 +61,7 @@ def test_every_patch_is_used_by_a_component() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_patch_names_its_versions_and_its_reason(name: str) -> None:
-    source = (FOLDER / f"{name}.py").read_text("utf-8")
+    source = FOLDER.joinpath(*name.split(".")).with_suffix(".py").read_text("utf-8")
     assert "require(" in source
     origins = ("https://github.com/", "No upstream report is known.", "Not a correction:")
     assert any(origin in source for origin in origins)
