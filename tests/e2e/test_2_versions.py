@@ -2,8 +2,9 @@
 
 The first task of a run waits until Airflow shows the second release, which has changed code, a
 changed module and a changed structure. From then on everything in the run (the rest of that task
-with a late import, a failing try and its retry, the next task, tasks that are cleared long after
-the run) must belong to the first release.
+with a late import, a failing try and its retry, the next task, a command, its template, the files
+that they open in the DAGs folder, tasks that are cleared long after the run) must belong to the
+first release.
 """
 
 import json
@@ -21,20 +22,33 @@ DAG_ID = "kept"
 GO = "kept_go"
 DAG = Template('''
 """What a run sees of its release: this file, two modules beside it, a text file."""
+import os
 import time
 from datetime import timedelta
 from pathlib import Path
 
+from airflow.configuration import conf
+from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Variable, get_current_context, task
 from kept_modules import early
 
 def seen():
     from kept_modules import late
 
-    text = Path(__file__).with_name("kept_modules") / "text.txt"
-    return ["$release", early.RELEASE, late.RELEASE, text.read_text()]
+    folders = [
+        Path(__file__).parent,
+        Path(conf.get("core", "dags_folder")),
+        Path(os.environ["AIRFLOW_HOME"], "dags"),
+    ]
+    texts = [Path(folder, "kept_modules", "text.txt").read_text() for folder in folders]
+    return ["$release", early.RELEASE, late.RELEASE, *texts]
 
-with DAG("kept", schedule=None, tags=["$release"]):
+with DAG(
+    "kept",
+    schedule=None,
+    tags=["$release"],
+    template_searchpath=[conf.get("core", "dags_folder")],
+):
 
     @task
     def first():
@@ -52,19 +66,30 @@ with DAG("kept", schedule=None, tags=["$release"]):
     def third():
         return seen()
 
-    first() >> $second() >> third()
+    shell = BashOperator(task_id="shell", bash_command="kept_modules/shell.sh")
+    first() >> $second() >> third() >> shell
 ''')
-TASKS = {"one": {"first", "second", "third"}, "two": {"first", "between", "third"}}
+# A template; its last line of output is the task's return value.
+SHELL = Template("""
+cd /
+text=$$(cat "$$AIRFLOW_HOME/dags/kept_modules/text.txt")
+echo "[\\"$release\\", \\"{{ dag.tags | first }}\\", \\"$$text\\"]"
+""")
+TASKS = {
+    "one": {"first", "second", "third", "shell"},
+    "two": {"first", "between", "third", "shell"},
+}
 
 
 def publish(deployed: Deployed, release: str) -> None:
     """Put all files of a release together; a zip would replace the files of the other tests."""
-    second = (TASKS[release] - {"first", "third"}).pop()
+    second = (TASKS[release] - {"first", "third", "shell"}).pop()
     files = {
         "kept_modules/__init__.py": "",
         "kept_modules/early.py": f"RELEASE = {release!r}\n",
         "kept_modules/late.py": f"RELEASE = {release!r}\n",
         "kept_modules/text.txt": release,
+        "kept_modules/shell.sh": SHELL.substitute(release=release),
         # The last file, so that a release that contains it contains all files.
         f"{DAG_ID}.py": DAG.substitute(release=release, second=second),
     }
@@ -105,6 +130,11 @@ def seen(api: AirflowApi, run_id: str) -> dict[str, list[str]]:
     }
 
 
+def seen_of(release: str) -> dict[str, list[str]]:
+    """What all tasks of a run see that only sees this release."""
+    return {name: [release] * (3 if name == "shell" else 6) for name in TASKS[release]}
+
+
 def ended(api: AirflowApi, run_id: str) -> bool:
     return api.run(DAG_ID, run_id)["state"] in ("success", "failed")
 
@@ -138,11 +168,11 @@ def test_run_stays_on_its_release_when_the_next_goes_live(deployed: Deployed) ->
     for run_id, version, release in ((old, one, "one"), (new, two, "two")):
         run = api.run(DAG_ID, run_id)
         assert (run["state"], run["bundle_version"]) == ("success", version)
-        assert seen(api, run_id) == {name: [release] * 4 for name in TASKS[release]}
+        assert seen(api, run_id) == seen_of(release)
     retried = task_of(api, old, "second")
     assert retried["try_number"] == 2
     first_try = api.log({**retried, "try_number": 1})
-    assert "failing once, as ['one', 'one', 'one', 'one']" in first_try
+    assert f"failing once, as {['one'] * 6}" in first_try
 
     # Cleared when the run is over and its release is not current, without naming a version, as
     # the UI's button does.
@@ -156,6 +186,6 @@ def test_run_stays_on_its_release_when_the_next_goes_live(deployed: Deployed) ->
 
     run = api.run(DAG_ID, old)
     assert (run["state"], run["bundle_version"]) == ("success", one)
-    assert seen(api, old) == {name: ["one"] * 4 for name in TASKS["one"]}
+    assert seen(api, old) == seen_of("one")
     tries = {t["task_id"]: t["try_number"] for t in api.task_instances(DAG_ID, old)}
-    assert tries == {"first": 1, "second": 3, "third": 2}
+    assert tries == {"first": 1, "second": 3, "third": 2, "shell": 2}

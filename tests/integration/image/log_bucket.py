@@ -53,7 +53,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         data = self.server.objects.get(key)
         if data is None or self.server.fault:
-            self._answer(500 if self.server.fault else 404, b"<Error><Code>NoSuchKey</Code></Error>")
+            self._answer(
+                500 if self.server.fault else 404, b"<Error><Code>NoSuchKey</Code></Error>"
+            )
             return
         status, headers = 200, {}
         if found := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", "")):
@@ -63,6 +65,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.sent += len(data)
         self.server.largest = max(self.server.largest, len(data))
         self._answer(status, data, headers)
+
+    def do_HEAD(self) -> None:
+        _, _, key = unquote(urlsplit(self.path).path).lstrip("/").partition("/")
+        data = self.server.objects.get(key)
+        self.send_response(404 if data is None else 200)
+        self.send_header("Content-Length", str(len(data or b"")))
+        self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+        self.end_headers()
 
     def do_PUT(self) -> None:
         _, _, key = unquote(urlsplit(self.path).path).lstrip("/").partition("/")

@@ -79,6 +79,9 @@ DEFAULTS: Final[Mapping[str, str]] = {
     # The load balancer closes an idle connection after 120 s. The server must keep it longer:
     # closing first, as its default of 120 s may, gives users an occasional 502.
     "AIRFLOW__API__WORKER_TIMEOUT": "130",
+    # Lines of a task's log that are held before they are sent: with the default of 500, very long
+    # ones would take hundreds of MiB.
+    "AIRFLOW__API__LOG_STREAM_BUFFER_SIZE": "50",
     # --- worker ---
     # Short, because another worker costs a start only; the scaler overrides it where workers wait
     # longer.

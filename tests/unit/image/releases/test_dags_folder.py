@@ -1,6 +1,7 @@
 """A process that reads a release has it in `$AIRFLOW_HOME/dags`; so have those that it starts."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 from waiting import PATIENCE_SECONDS
 
 import airflow_on_fargate
+from airflow_on_fargate import configuration
 
+ROOT = Path(__file__).parents[4]
 SOURCE = Path(airflow_on_fargate.__file__).parents[1]
 # Follows the folder of the first argument, then runs the second one as a program.
 PROGRAM = """
@@ -98,3 +101,15 @@ def test_next_release_of_a_process_replaces_the_former(home: Path, tmp_path: Pat
     program = f"dags_folder.serve(Path({str(other)!r}))\n{IN_PROCESS}\n{IN_SHELL}"
     folder = release(tmp_path / "release", "of this release")
     assert outcome(start(home, folder, program)).count("of the other") == 2
+
+
+def test_literal_path_of_mwaa_leads_to_the_release(home: Path, tmp_path: Path) -> None:
+    """Made by the image's build; a laptop has no such folder, and making it needs root."""
+    dockerfile = (ROOT / "images/airflow/Dockerfile").read_text()
+    made = re.search(r"ln -s (\S+) /usr/local/airflow/dags\n", dockerfile)
+    assert made and made[1] == f"{configuration.DEFAULT_AIRFLOW_HOME}/dags"
+    link = tmp_path / "mwaa"
+    link.symlink_to(home / "dags")
+    program = f"subprocess.run(['cat', {str(link / 'cfg.yaml')!r}], check=True)"
+    folder = release(tmp_path / "release", "of this release")
+    assert outcome(start(home, folder, program)) == "of this release"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 # Of a source that is larger than both together. An answer of 3 MiB takes the API server some 60 MiB
-# of memory and half a second of CPU.
+# of memory.
 HEAD_BYTES: Final = 1024 * 1024
 TAIL_BYTES: Final = 2 * 1024 * 1024
 # Of each of many sources.
@@ -24,8 +24,8 @@ _LEAST_BYTES: Final = 64 * 1024
 
 # Requested at once.
 PART_BYTES: Final = 4 * 1024 * 1024
-# A longer line is divided.
-MAX_LINE_BYTES: Final = 1024 * 1024
+# A longer line is divided. Airflow sends [api] log_stream_buffer_size lines at once.
+MAX_LINE_BYTES: Final = 256 * 1024
 
 
 class Source(Protocol):

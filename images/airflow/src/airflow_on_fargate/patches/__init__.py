@@ -16,7 +16,7 @@ from typing import Any, Final
 
 # Component -> the modules of this package that it applies before it starts.
 BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
-    "api-server": ("run_creation", "load_balancer_requests", "large_logs"),
+    "api-server": ("run_creation", "load_balancer_requests", "task_logs.large_logs"),
     "dag-processor": (
         "callback_statistics",
         "overtaken_parses",
@@ -28,7 +28,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
         "shown_exclusions",
     ),
     "triggerer": ("triggerer.classes",),
-    "scheduler": ("unsent_tasks",),
+    "scheduler": ("task_logs.unsent_tasks",),
     "worker": ("failed_polls", "request_limits", "log_upload"),
 }
 

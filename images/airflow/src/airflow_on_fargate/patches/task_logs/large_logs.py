@@ -20,14 +20,12 @@ from airflow_on_fargate.patches import replace, require
 
 _SINCE: Final = "log_bytes"
 _STREAMS: Final = "ndjson"
-_MAX_BUFFERED_CHARACTERS: Final = 256 * 1024
 
 
 def apply() -> None:
     """Read logs through `api_server.task_logs`."""
     require("apache-airflow", "3.3.2", "3.2.2")
     require("apache-airflow-providers-amazon", "9.39.0")
-    from airflow.api_fastapi.core_api.routes.public import log as route
     from airflow.providers.amazon.aws.log.s3_task_handler import S3RemoteLogIO
     from airflow.utils.log import file_task_handler
     from airflow.utils.log.log_reader import TaskLogReader
@@ -37,7 +35,6 @@ def apply() -> None:
     replace(file_task_handler, "_interleave_logs", _without_heap)
     replace(file_task_handler, "LogStreamAccumulator", _without_capture)
     replace(TaskLogReader, "read_log_stream", _marked)
-    replace(route, "_buffered_ndjson_stream", _buffered_by_size)
     # Airflow prefers it to `read`, which returns whole texts.
     S3RemoteLogIO.stream = _stream
 
@@ -184,20 +181,3 @@ def _marked(original: Any) -> Any:
         yield from original(self, ti, try_number, metadata)
 
     return read_log_stream
-
-
-def _buffered_by_size(original: Any) -> Any:
-    from airflow.api_fastapi.core_api.routes.public import log as route
-
-    def _buffered_ndjson_stream(raw_stream: Any) -> Iterator[str]:
-        lines, characters = [], 0
-        for line in raw_stream:
-            lines.append(line)
-            characters += len(line)
-            if len(lines) >= route._NDJSON_BATCH_SIZE or characters >= _MAX_BUFFERED_CHARACTERS:
-                yield "".join(lines)
-                lines, characters = [], 0
-        if lines:
-            yield "".join(lines)
-
-    return _buffered_ndjson_stream

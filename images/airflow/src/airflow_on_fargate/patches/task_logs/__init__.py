@@ -1,0 +1,1 @@
+"""Patches of how logs of tasks are written and read."""
