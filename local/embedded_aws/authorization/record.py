@@ -121,6 +121,6 @@ def is_enforced() -> bool:
 
 
 def note_policies(policies: Policies, origin: str) -> None:
-    """Record a version of policies; ``origin`` is the resource of a stack: STACK/LOGICAL ID."""
+    """Record a version of policies; ``origin`` is where a stack declares them."""
     assert _record is not None, "the record is opened when the embedded AWS starts"
     _record.note_policies(policies, origin)

@@ -6,6 +6,7 @@ those that the subject had when the decision was made, so a stack may have chang
 """
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from typing import Any
 
 from embedded_aws.authorization import engine
 from embedded_aws.authorization.engine import Document, statements_of
+
+_GENERATED_SID = re.compile(r".+-([A-Za-z0-9]+)-[0-9a-f]{8}")
 
 Documents = Mapping[str, Document]
 Line = dict[str, Any]
@@ -28,7 +31,7 @@ class Statement:
     name: str
     effect: str
     actions: tuple[str, ...]
-    origin: str = ""  # where it is deployed: STACK/LOGICAL ID of the resource
+    origin: str = ""  # where it is declared: ROOT STACK/NESTED STACK/RESOURCE
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,11 @@ class Recorded:
         return [line for line in self.decisions if not line["allowed"]]
 
 
-def read(path: Path) -> Recorded:
-    """Read a record; a line that is still being written is left out."""
+def read(*paths: Path) -> Recorded:
+    """Read the records of one or several runs; a line that is still being written is left out."""
     recorded = Recorded()
-    for text in path.read_text(encoding="utf-8").splitlines():
+    lines = [text for path in paths for text in path.read_text(encoding="utf-8").splitlines()]
+    for text in lines:
         try:
             line = json.loads(text)
         except ValueError:
@@ -162,7 +166,10 @@ def _named(documents: Documents) -> Iterator[tuple[str, int, str, Document]]:
 
 
 def _name(raw: Document, index: int) -> str:
-    return str(raw.get("Sid") or f"#{index}")
+    sid = str(raw.get("Sid") or f"#{index}")
+    # CloudFormation names the statement of a permission STACK-LOGICAL ID-SUFFIX.
+    generated = _GENERATED_SID.fullmatch(sid)
+    return generated.group(1) if generated else sid
 
 
 def _actions(raw: Document) -> tuple[str, ...]:

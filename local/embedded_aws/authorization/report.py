@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from embedded_aws.authorization import reevaluation
@@ -17,7 +17,7 @@ from embedded_aws.authorization.reevaluation import Line, Recorded, Verdict
 
 def lines(recorded: Recorded) -> list[str]:
     """The report for a person."""
-    found = reevaluation.verdicts(recorded)
+    found = _together(reevaluation.verdicts(recorded))
     whole = [verdict for verdict in found if verdict.action is None]
     unused = [verdict for verdict in whole if not verdict.used]
     # An action of a statement that is used.
@@ -31,6 +31,20 @@ def lines(recorded: Recorded) -> list[str]:
         *_section("Used, but another statement allows the same", [_text(v) for v in replaceable]),
         *_section("Refused", _refusals(recorded.refused)),
     ]
+
+
+def _together(found: list[Verdict]) -> list[Verdict]:
+    """The verdicts of several runs on what is declared at the same place, as one."""
+    by_place: dict[tuple[str, str, str, str | None], Verdict] = {}
+    for one in found:
+        statement = one.statement
+        place = statement.origin or statement.subject
+        key = (place, statement.document, statement.name, one.action)
+        before = by_place.get(key, replace(one, used=0, needed=0))
+        by_place[key] = replace(
+            before, used=before.used + one.used, needed=before.needed + one.needed
+        )
+    return list(by_place.values())
 
 
 def _section(title: str, found: list[str]) -> list[str]:
@@ -53,12 +67,12 @@ def _refusals(refused: list[Line]) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="What the recorded decisions of IAM needed.")
-    parser.add_argument("record", type=Path)
+    parser.add_argument("record", type=Path, nargs="+", help="the records of one or more runs")
     parser.add_argument("--json", action="store_true", help="every statement and action, as JSON")
     arguments = parser.parse_args()
-    recorded = reevaluation.read(arguments.record)
+    recorded = reevaluation.read(*arguments.record)
     if arguments.json:
-        found = [asdict(verdict) for verdict in reevaluation.verdicts(recorded)]
+        found = [asdict(verdict) for verdict in _together(reevaluation.verdicts(recorded))]
         json.dump({"verdicts": found, "refused": recorded.refused}, sys.stdout, indent=1)
     else:
         print("\n".join(lines(recorded)))

@@ -68,6 +68,19 @@ def stack_named(name_or_id: str) -> dict[str, Any] | None:
     return next((found for found in stacks().values() if found["StackId"] == name_or_id), None)
 
 
+def logical_path(stack_name: str, logical_id: str = "") -> str:
+    """Where a resource is declared, the same in each deployment: ROOT STACK/NESTED/RESOURCE."""
+    path = [logical_id] if logical_id else []
+    stack = stack_named(stack_name) or {}
+    parent = stack_named(stack.get("ParentId", ""))
+    while parent is not None:
+        # The name of a nested stack is PARENT-LOGICAL ID-SUFFIX.
+        own = stack["StackName"].removeprefix(parent["StackName"] + "-")
+        path.insert(0, own.rpartition("-")[0])
+        stack, parent = parent, stack_named(parent.get("ParentId", ""))
+    return "/".join([stack.get("StackName", stack_name), *path])
+
+
 def stack_events(stack_id: str) -> list[dict[str, Any]]:
     """A stack's events, oldest first."""
     events: list[dict[str, Any]] = cloudformation._stack_events.get(stack_id, [])

@@ -5,7 +5,12 @@ from collections.abc import Callable
 from ministack.services import sqs
 
 from embedded_aws.authorization import engine, record, services
-from embedded_aws.cloudformation.engine import Created, Properties, handlers_of
+from embedded_aws.cloudformation.engine import (
+    Created,
+    Properties,
+    handlers_of,
+    logical_path,
+)
 from embedded_aws.settings import Settings
 
 
@@ -27,7 +32,7 @@ def _note_after(
     def create(logical_id: str, properties: Properties, stack_name: str) -> Created:
         created: Created = stock(logical_id, properties, stack_name)
         for member in properties[members]:
-            record.note_policies(policies_of(member), f"{stack_name}/{logical_id}")
+            record.note_policies(policies_of(member), logical_path(stack_name, logical_id))
         return created
 
     handlers["create"] = create

@@ -3,7 +3,13 @@
 import contextlib
 import json
 
-from embedded_aws.cloudformation.engine import Created, Properties, own_client, register
+from embedded_aws.cloudformation.engine import (
+    Created,
+    Properties,
+    logical_path,
+    own_client,
+    register,
+)
 from embedded_aws.iam.roles import note_role
 from embedded_aws.settings import Settings
 
@@ -21,7 +27,7 @@ def _register_role_policy(settings: Settings) -> None:
         own_client(settings, "iam").put_role_policy(
             RoleName=role, PolicyName=name, PolicyDocument=document
         )
-        note_role(role, f"{stack_name}/{logical_id}")
+        note_role(role, logical_path(stack_name, logical_id))
         return f"{name}|{role}", {}
 
     def delete(physical_id: str, properties: Properties) -> None:

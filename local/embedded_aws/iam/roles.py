@@ -8,7 +8,7 @@ import re
 from ministack.services.cloudformation import provisioners
 
 from embedded_aws.authorization import engine, record
-from embedded_aws.cloudformation.engine import Created, Properties, handlers_of
+from embedded_aws.cloudformation.engine import Created, Properties, handlers_of, logical_path
 from embedded_aws.settings import Settings
 
 _LEGAL = re.compile(r"[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]{0,1000}")
@@ -25,7 +25,7 @@ def install(settings: Settings) -> None:
     def create_legal(logical_id: str, properties: Properties, stack_name: str) -> Created:
         _check(properties)
         created: Created = create(logical_id, properties, stack_name)
-        note_role(created[0], f"{stack_name}/{logical_id}")
+        note_role(created[0], logical_path(stack_name, logical_id))
         return created
 
     def update_legal(
@@ -33,7 +33,7 @@ def install(settings: Settings) -> None:
     ) -> Created:
         _check(new)
         updated: Created = update(name, old, new, stack_name, *logical_id)
-        note_role(updated[0], f"{stack_name}/{logical_id[0]}" if logical_id else "")
+        note_role(updated[0], logical_path(stack_name, logical_id[0]) if logical_id else "")
         return updated
 
     handlers.update(create=create_legal, update=update_legal)

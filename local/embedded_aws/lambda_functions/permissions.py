@@ -2,7 +2,12 @@
 
 from embedded_aws.authorization import record
 from embedded_aws.authorization.services import function_policies
-from embedded_aws.cloudformation.engine import Created, Properties, handlers_of
+from embedded_aws.cloudformation.engine import (
+    Created,
+    Properties,
+    handlers_of,
+    logical_path,
+)
 from embedded_aws.lambda_functions.invocation import function_record
 from embedded_aws.settings import Settings
 
@@ -16,8 +21,9 @@ def install(settings: Settings) -> None:
         found = function_record(properties["FunctionName"])
         if found is not None:
             arn = (found.get("config") or found)["FunctionArn"]
+            # The Sid, which CloudFormation makes, holds the logical id.
             policies = function_policies(arn, found["policy"])
-            record.note_policies(policies, f"{stack_name}/{logical_id}")
+            record.note_policies(policies, logical_path(stack_name))
         return created
 
     handlers["create"] = create

@@ -16,6 +16,8 @@ def needs(request: ApiRequest) -> list[Permission] | None:
         return None
     _prefix, _colons, name = request.stock_resource.partition(":::")
     bucket, _slash, key = name.partition("/")
+    if request.path.startswith(f"/{bucket}/"):
+        key = request.path.removeprefix(f"/{bucket}/")  # ministack's resource drops empty parts
     found = [Permission(request.action, request.stock_resource)]
     if bucket in s3._buckets and key and key not in s3._buckets[bucket].get("objects", {}):
         found.append(Permission("s3:ListBucket", f"arn:aws:s3:::{bucket}"))

@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ..conftest import EMULATOR_PYTHON, REPOSITORY, EmbeddedAws
-from ..roles import Caller
+from ..roles import Caller, document_of
+from ..stack_driver import StackDriver
 
 
 def report(aws: EmbeddedAws, *options: str) -> str:
@@ -125,6 +126,43 @@ def test_report_names_what_was_not_used_and_what_was_refused(embedded_aws: Embed
     unused, refused = text.split("\nRefused")
     assert f"role/{role}  test  Never  iam:ListUsers" in unused
     assert f"assumed-role/{role}/test  sqs:ListQueues  *" in refused
+
+
+def test_statement_of_a_stack_is_named_by_its_place(stacks: StackDriver) -> None:
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    own = {"Sid": "Own", "Effect": "Allow", "Action": "iam:ListRoles", "Resource": "*"}
+    role = {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": json.loads(document_of(trust)),
+            "Policies": [{"PolicyName": "test", "PolicyDocument": json.loads(document_of(own))}],
+        },
+    }
+    permission = {
+        "Type": "AWS::Lambda::Permission",
+        "Properties": {
+            "FunctionName": {"Ref": "Function"},
+            "Action": "lambda:InvokeFunction",
+            "Principal": "events.amazonaws.com",
+        },
+    }
+    function = stacks.function("def handler(event, context): pass")
+    inner = {"Resources": {"Role": role, "Function": function, "Permission": permission}}
+    child = {
+        "Type": "AWS::CloudFormation::Stack",
+        "Properties": {"TemplateURL": stacks.upload(inner)},
+    }
+
+    stack = stacks.create({"Resources": {"Child": child}})
+
+    assert stack.status == "CREATE_COMPLETE", stacks.failures(stack)
+    text = report(stacks.aws)
+    assert f"{stack.name}/Child/Role  test  Own  iam:ListRoles" in text
+    assert f"{stack.name}/Child  policy  Permission  lambda:InvokeFunction" in text
 
 
 def test_record_is_bounded(embedded_aws: EmbeddedAws) -> None:

@@ -29,7 +29,8 @@ def name() -> str:
 def bucket(embedded_aws: EmbeddedAws, name: str) -> Iterator[str]:
     s3 = embedded_aws.client("s3")
     s3.create_bucket(Bucket=name)
-    s3.put_object(Bucket=name, Key="there/is one", Body=b"1")
+    for key in ("there/is one", "folder/"):
+        s3.put_object(Bucket=name, Key=key, Body=b"1")
     yield name
 
 
@@ -206,7 +207,8 @@ def test_missing_object_is_forbidden_for_those_who_may_not_list(
     caller.may(reading)
     client = caller.client("s3")
 
-    assert client.get_object(Bucket=bucket, Key="there/is one")["Body"].read() == b"1"
+    for key in ("there/is one", "folder/"):
+        assert client.get_object(Bucket=bucket, Key=key)["Body"].read() == b"1"
     with refused("s3:ListBucket", f"arn:aws:s3:::{bucket}"):
         client.get_object(Bucket=bucket, Key="nothing")
     with pytest.raises(ClientError, match="403"):
