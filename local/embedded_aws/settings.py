@@ -45,6 +45,10 @@ class Settings:
     service_steady_timeout_seconds: float = 600
     # The length of a minute of CloudWatch's metrics and alarms.
     cloudwatch_minute_seconds: float = 60
+    # How many functions run at once in the account. A new account has 10.
+    lambda_concurrency: int = 1000
+    # Events arrive up to so many seconds late, in another order, and some of them twice.
+    event_disorder_seconds: float = 0
     # Processes that have not ended by then get SIGKILL when the launcher ends.
     shutdown_timeout_seconds: float = 10
 
@@ -101,6 +105,12 @@ def settings_from(raw: dict[str, Any], source: str = "settings") -> Settings:
                  "cloudwatch_minute_seconds"):  # fmt: skip
         if name in values and (type(values[name]) not in (int, float) or values[name] <= 0):
             raise SettingsError(f"{source}: {name} must be a number of seconds above zero")
+    concurrency = values.get("lambda_concurrency", 1000)
+    if type(concurrency) is not int or concurrency < 10:
+        raise SettingsError(f"{source}: lambda_concurrency must be a number from 10")
+    disorder = values.get("event_disorder_seconds", 0)
+    if type(disorder) not in (int, float) or disorder < 0:
+        raise SettingsError(f"{source}: event_disorder_seconds must be a number from zero")
     for name in ("state_dir", "postgres_bin", "lambda_python"):
         if not isinstance(values[name], str) or not Path(values[name]).is_absolute():
             raise SettingsError(f"{source}: {name} must be an absolute path")
