@@ -54,6 +54,10 @@ class Settings:
     cloudwatch_minute_seconds: float = 60
     # The most processes of one function; further invocations wait for one of them.
     function_processes: int = 8
+    # How many functions run at once in the account. A new account has 10.
+    lambda_concurrency: int = 1000
+    # Events arrive up to so many seconds late, in another order, and some of them twice.
+    event_disorder_seconds: float = 0
     # Processes that have not ended by then get SIGKILL when the launcher ends.
     shutdown_timeout_seconds: float = 10
     # False: requests that IAM refuses are recorded and logged, and served nevertheless.
@@ -126,6 +130,12 @@ def settings_from(raw: dict[str, Any], source: str = "settings") -> Settings:
         raise SettingsError(f"{source}: function_processes must be a number above zero")
     if not isinstance(values.get("enforce_iam", True), bool):
         raise SettingsError(f"{source}: enforce_iam must be true or false")
+    concurrency = values.get("lambda_concurrency", 1000)
+    if type(concurrency) is not int or concurrency < 10:
+        raise SettingsError(f"{source}: lambda_concurrency must be a number from 10")
+    disorder = values.get("event_disorder_seconds", 0)
+    if type(disorder) not in (int, float) or disorder < 0:
+        raise SettingsError(f"{source}: event_disorder_seconds must be a number from zero")
     for name in ("state_dir", "postgres_bin", "lambda_python"):
         if not isinstance(values[name], str) or not Path(values[name]).is_absolute():
             raise SettingsError(f"{source}: {name} must be an absolute path")

@@ -1,7 +1,8 @@
-"""DeleteCluster is refused while tasks run in the cluster, with or without a service.
+"""A cluster is not deleted while tasks run in it, and no service is created in a missing one.
 
-ministack 1.5.33 removes the cluster while its tasks continue to run. The refusal fails the deletion
-of a stack that leaves a task behind.
+ministack 1.5.33 removes the cluster while its tasks continue to run; the refusal fails the deletion
+of a stack that leaves a task behind. It also creates a cluster that a service names. Names are
+derived in several templates, so that would hide an order that fails on AWS.
 """
 
 from typing import Any
@@ -14,6 +15,7 @@ from embedded_aws.settings import Settings
 
 
 def install(settings: Settings) -> None:
+    _refuse_services_of_missing_clusters()
     delete = ecs.stock._delete_cluster
 
     def delete_empty(data: dict[str, Any]) -> ecs.Response:
@@ -35,3 +37,17 @@ def install(settings: Settings) -> None:
 
     ecs.stock._ACTION_MAP["DeleteCluster"] = delete_empty
     provisioners._RESOURCE_HANDLERS["AWS::ECS::Cluster"]["delete"] = delete_resource
+
+
+def _refuse_services_of_missing_clusters() -> None:
+    create = ecs.stock._create_service
+
+    def create_in_a_cluster(data: dict[str, Any]) -> ecs.Response:
+        name = ecs.stock._resolve_cluster_name(data.get("cluster", "default"))
+        if name not in ecs.stock._clusters:
+            return ecs.error("ClusterNotFoundException", "Cluster not found.")
+        response: ecs.Response = create(data)
+        return response
+
+    ecs.stock._create_service = create_in_a_cluster
+    ecs.stock._ACTION_MAP["CreateService"] = create_in_a_cluster

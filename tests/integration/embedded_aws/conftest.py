@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[3]
 REGION = "us-east-1"
+# Repeats an order of independent resources; the log of the emulator names it.
+SEED_VARIABLE = "EMBEDDED_AWS_SEED"
 
 
 def _path_from(variable: str, default: str) -> Path:
@@ -81,7 +83,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_embedded_aws(state_dir: Path, **settings: Any) -> Iterator[EmbeddedAws]:
+def running_embedded_aws(
+    state_dir: Path, environment: dict[str, str] | None = None, **settings: Any
+) -> Iterator[EmbeddedAws]:
     """Start an emulator with its own ports and state, and end it afterwards."""
     if not EMULATOR_PYTHON.exists():
         pytest.fail(
@@ -111,7 +115,12 @@ def running_embedded_aws(state_dir: Path, **settings: Any) -> Iterator[EmbeddedA
     config_file.write_text(json.dumps(config))
     process = subprocess.Popen(
         [str(EMULATOR_PYTHON), "-m", "embedded_aws.launcher", "--config", str(config_file)],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY / "local")},
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(REPOSITORY / "local"),
+            **({SEED_VARIABLE: os.environ[SEED_VARIABLE]} if SEED_VARIABLE in os.environ else {}),
+            **(environment or {}),
+        },
         stdout=subprocess.PIPE,
         stderr=(state_dir / "emulator.log").open("w"),
         text=True,

@@ -20,7 +20,19 @@ def test_nat_gateway_is_in_its_subnet_with_its_address(stacks: StackDriver) -> N
             "Vpc": VPC,
             "Subnet": SUBNET,
             "Address": {"Type": "AWS::EC2::EIP", "Properties": {"Domain": "vpc"}},
-            "Nat": {"Type": "AWS::EC2::NatGateway", "Properties": nat},
+            "Gateway": {"Type": "AWS::EC2::InternetGateway"},
+            "Attachment": {
+                "Type": "AWS::EC2::VPCGatewayAttachment",
+                "Properties": {
+                    "VpcId": {"Ref": "Vpc"},
+                    "InternetGatewayId": {"Ref": "Gateway"},
+                },
+            },
+            "Nat": {
+                "Type": "AWS::EC2::NatGateway",
+                "Properties": nat,
+                "DependsOn": "Attachment",
+            },
             "Table": {"Type": "AWS::EC2::RouteTable", "Properties": {"VpcId": {"Ref": "Vpc"}}},
             "Route": {
                 "Type": "AWS::EC2::Route",
