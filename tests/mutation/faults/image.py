@@ -82,6 +82,7 @@ FAULTS = (
         "TERMINATION_GRACE_SECONDS: Final = 95.0",
         "TERMINATION_GRACE_SECONDS: Final = 119.0",
         "ECS kills the worker before it has reported its tasks as failed",
+        tests=(("tests/templates/test_times.py",),),
     ),
     Mutant(
         "drains-on-an-error",
