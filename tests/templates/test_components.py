@@ -303,6 +303,48 @@ def test_permissions_are_only_those_that_the_component_needs(component: str, own
     assert found == own | common | {"secretsmanager:GetSecretValue"}
 
 
+def test_scheduler_worker_and_scaler_mean_the_same_queue() -> None:
+    fleet = separate().child("FleetStack").properties("ScaleWorkersFunction")
+    queue = separate().child("QueuesStack").properties("WorkerQueue")
+
+    urls = {
+        environment("scheduler")["WORKER_QUEUE_URL"],
+        environment("worker")["WORKER_QUEUE_URL"],
+        fleet["Environment"]["Variables"]["QUEUE_URL"],
+    }
+    assert urls == {"<airflow/QueuesStack/WorkerQueue.QueueUrl>"}
+    # A message that no worker can finish is moved away, into a queue that nobody reads.
+    assert queue["RedrivePolicy"] == {
+        "deadLetterTargetArn": "<airflow/QueuesStack/WorkerDeadLetterQueue.Arn>",
+        "maxReceiveCount": 10,
+    }
+
+
+@pytest.mark.parametrize(
+    ("environment_class", "parameter", "service"),
+    [
+        ("micro", "ApiServerTasks", "ApiServerService"),
+        ("micro", "SchedulerTasks", "ControlPlaneService"),
+        ("small", "ApiServerTasks", "ApiServerService"),
+        ("small", "SchedulerTasks", "SchedulerService"),
+        ("small", "TriggererTasks", "TriggererService"),
+    ],
+)
+def test_number_of_tasks_is_that_of_the_components_own_parameter(
+    environment_class: str, parameter: str, service: str
+) -> None:
+    stack = deploy(EnvironmentClass=environment_class, **{parameter: "3x1024/3072"})
+    resources = stack.child("ServicesStack").resources
+    services = [name for name, each in resources.items() if each["Type"] == "AWS::ECS::Service"]
+    counts = {
+        name: str(stack.child("ServicesStack").properties(name)["DesiredCount"])
+        for name in services
+    }
+
+    assert counts.pop(service) == "3"
+    assert "3" not in counts.values()
+
+
 def test_every_container_but_the_command_has_a_health_check() -> None:
     assert [each for each in STACKS if "HealthCheck" not in container(each)] == ["command"]
     assert container("scheduler")["HealthCheck"]["Command"][-1] == "scheduler"

@@ -7,6 +7,7 @@ import pytest
 from dry_deployment import deploy
 
 from airflow_on_fargate.database import snapshot
+from airflow_on_fargate.worker import lifecycle
 from contracts import drain_orders, forecast, upgrade_notes
 from contracts.release_manifest import pointer_key
 from publish_dags import handler as publish_dags
@@ -30,6 +31,14 @@ def test_deletion_waits_longer_for_workers_than_they_may_take_to_stop() -> None:
     # A worker that has just started has to start before it can stop.
     assert timeout >= 2 * worker["StopTimeout"] + 120
     assert int(fleet.properties("WorkerFleet")["ServiceTimeout"]) > timeout
+
+
+def test_interrupted_worker_has_time_to_report_its_tasks() -> None:
+    (worker,) = deploy().child("WorkerStack").properties("TaskDefinition")["ContainerDefinitions"]
+    last_kill = lifecycle.TERMINATION_GRACE_SECONDS + lifecycle.KILL_AFTER_SECONDS
+
+    # Ending a task and reporting it as failed took 11 s.
+    assert worker["StopTimeout"] - last_kill >= 15
 
 
 def test_migration_has_time_after_the_longest_snapshot() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from waiting import PATIENCE_SECONDS
+from waiting import PATIENCE_SECONDS, eventually
 
 from airflow_on_fargate.celery import result_backend
 from airflow_on_fargate.database import owner, turn
@@ -76,12 +76,20 @@ def image(postgres: Any) -> Iterator[Image]:
         yield Image(url)
 
 
+def waiting_for_a_lock(image: Image) -> int:
+    """How many sessions wait for an advisory lock."""
+    with connected(image.url) as connection:
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        return int(connection.exec_driver_sql(waiting).scalar_one())
+
+
 def test_migration_waits_when_the_schema_is_being_changed(image: Image) -> None:
     with turn.taken(image.text):
         process = image.start("db", "migrate")
         assert process.stdout is not None
         assert process.stdout.readline().strip() == WAITS
         # It logs this before it imports Airflow, and holds no lock.
+        eventually(lambda: waiting_for_a_lock(image))
         assert process.poll() is None
         assert not any(alembic_heads.found_heads(image.text).values())
     output, _ = process.communicate(timeout=PATIENCE_SECONDS)

@@ -3,6 +3,7 @@
 from tests.mutation.mutant import Mutant
 
 _SOURCE = "images/airflow/src/airflow_on_fargate"
+_BUILT = "only a built image shows it, and these runs build none"
 
 FAULTS = (
     Mutant(
@@ -81,6 +82,7 @@ FAULTS = (
         "TERMINATION_GRACE_SECONDS: Final = 95.0",
         "TERMINATION_GRACE_SECONDS: Final = 119.0",
         "ECS kills the worker before it has reported its tasks as failed",
+        tests=(("tests/templates/test_times.py",),),
     ),
     Mutant(
         "drains-on-an-error",
@@ -169,6 +171,7 @@ FAULTS = (
         "USER 50000:50000\n",
         "",
         "DAGs run as root",
+        survives=_BUILT,
     ),
     Mutant(
         "links-into-nothing",
@@ -176,6 +179,7 @@ FAULTS = (
         "cp --recursive --dereference",
         "cp --recursive",
         "the shared formats are links to files that the image does not have",
+        survives=_BUILT,
     ),
     Mutant(
         "not-compiled",
@@ -183,5 +187,6 @@ FAULTS = (
         "--compile-bytecode --no-build",
         "--no-build",
         "the first task of every worker waits three seconds longer",
+        survives=_BUILT,
     ),
 )

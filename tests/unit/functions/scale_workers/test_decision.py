@@ -180,6 +180,14 @@ def test_a_launch_has_its_own_token_when_the_worker_before_has_exited():
     assert second.launches[0].token != first.launches[0].token
 
 
+def test_a_launch_has_another_token_an_hour_later_when_the_state_was_lost():
+    """ECS answers a token of the same day with the workers of then, which have stopped."""
+    first, _ = decide(observe(visible=1), EMPTY, CONFIG)
+    second, _ = decide(observe(visible=1, now=NOW + 3600), EMPTY, CONFIG)
+
+    assert second.launches[0].token != first.launches[0].token
+
+
 @pytest.mark.parametrize(("age", "expected"), [(29, 1), (31, 0)])
 def test_does_not_replace_a_worker_that_was_there_for_all_reported_messages(age, expected):
     state = FleetState(announced=((NOW - age, 1),))

@@ -474,3 +474,39 @@ def test_sets_the_tick_for_the_launch_before_a_floor(fleet):
     fleet.look_after(Trigger.TICK)
     assert fleet.workers.tasks == []
     assert fleet.tick.moment == datetime(2026, 3, 2, 7, 0, tzinfo=UTC) - timedelta(seconds=85)
+
+
+class LeavingWorker(InMemoryWorkerTasks):
+    """A worker that holds a message, and exits just after the first of the two looks."""
+
+    def __init__(self, queue):
+        super().__init__([worker("leaving", age=100)])
+        self.queue = queue
+        queue.in_flight, queue.left = 1, self.leave
+
+    def leave(self):
+        if self.tasks:
+            self.tasks = []
+            self.queue.visible, self.queue.in_flight = 1, 0
+
+    def active(self):
+        seen = super().active()
+        self.leave()
+        return seen
+
+
+class WatchedQueue(InMemoryWorkQueue):
+    def depth(self):
+        seen = super().depth()
+        self.left()
+        return seen
+
+
+def test_counts_the_message_of_a_worker_that_exits_during_the_look(fleet):
+    fleet.queue = WatchedQueue()
+    fleet.workers = LeavingWorker(fleet.queue)
+
+    seen = fleet.look_after(Trigger.TICK).observation
+
+    # It is in the queue again, where somebody has to take it.
+    assert (seen.visible, seen.in_flight) == (1, 0)

@@ -14,7 +14,7 @@ from in_memory_s3 import BUCKET, InMemoryS3, error
 
 from airflow_on_fargate.releases import dags_folder
 from airflow_on_fargate.releases.bundle import ReleaseDagBundle
-from airflow_on_fargate.releases.cache import DiskFullError
+from airflow_on_fargate.releases.cache import DiskFullError, ReleaseCache
 from airflow_on_fargate.releases.store import ReleaseIntegrityError, ReleaseUnavailableError
 from publish_dags.history.promotion import Promoter
 
@@ -387,3 +387,34 @@ def test_process_of_a_task_finds_its_release_in_the_dags_folder(
     bundle.initialize()
     assert served_folders == [bundle.path]
     assert bundle.path.name == first
+
+
+def test_folder_is_in_use_from_before_it_exists(
+    publisher: DagFolder, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow's clean-up removes folders of releases that nobody uses."""
+    release = publisher.become({"a.py": DAG})
+    bundle = make_bundle(release)
+    in_use: list[bool] = []
+    materialise = ReleaseCache.materialise
+
+    def watched(cache: ReleaseCache, name: str) -> None:
+        in_use.append(get_bundle_tracking_file(bundle.name, name).exists())
+        materialise(cache, name)
+
+    monkeypatch.setattr(ReleaseCache, "materialise", watched)
+
+    bundle.initialize()
+
+    assert in_use == [True]
+
+
+def test_nobody_may_write_into_a_release(publisher: DagFolder, make_bundle: MakeBundle) -> None:
+    """Its files are the same files as those of other releases."""
+    bundle = make_bundle(publisher.become({"a.py": DAG, "lib/b.py": "B = 1"}))
+    bundle.initialize()
+
+    files = [path for path in bundle.path.resolve().rglob("*") if path.is_file()]
+    assert len(files) == 2
+    # The mode, because root may write anyway.
+    assert [path for path in files if path.stat().st_mode & 0o222] == []

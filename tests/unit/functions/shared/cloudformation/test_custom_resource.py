@@ -5,6 +5,7 @@ import json
 import pytest
 from aws_lambda_powertools import Logger
 
+from shared.cloudformation import custom_resource
 from shared.cloudformation.answer_body import MAX_BODY_BYTES, AnswerTooLargeError, response_body
 from shared.cloudformation.custom_resource import (
     ANSWER_LATER,
@@ -16,6 +17,8 @@ from shared.cloudformation.custom_resource import (
 )
 from shared.errors import AccessDeniedError
 
+# As they are, before the tests replace them.
+WAITS = custom_resource._DENIED_WAITS_SECONDS
 URL = "https://bucket.example/answer?X-Amz-Signature=SECRETSIGNATURE"
 
 
@@ -76,6 +79,21 @@ def test_repeats_the_work_while_the_functions_role_is_new(request_, channel):
 
     run(request_, channel, work)
     assert channel.answer["Status"] == "SUCCESS"
+
+
+def test_waits_half_a_minute_for_a_new_role(request_, channel, monkeypatch):
+    monkeypatch.setattr(custom_resource, "_DENIED_WAITS_SECONDS", WAITS)
+    slept: list[float] = []
+
+    def work(request):
+        if sum(slept) < 29:
+            raise AccessDeniedError("Could not read: AccessDenied: not yet")
+        return SUCCESS
+
+    fulfil(request_, work, channel, Logger(), slept.append)
+
+    assert channel.answer["Status"] == "SUCCESS"
+    assert 29 <= sum(slept) <= 60
 
 
 def test_answers_failed_when_the_work_stays_denied(request_, channel):
