@@ -225,6 +225,7 @@ def _start_watchdog(settings: Settings) -> _Watchdog:
                 "embedded_aws.watchdog",
                 str(settings.state_dir),
                 settings.runtime,
+                str(settings.endpoint_port),
             ],
             env=unmarked,
             stdin=subprocess.PIPE,

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from embedded_aws.containers.podman import client
+from embedded_aws.containers.podman import leftovers
 from embedded_aws.processes import kill_processes, marked_processes
 
 
@@ -16,10 +16,10 @@ def main() -> None:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     if sys.stdin.buffer.read() != b"done":
-        state_dir, runtime = sys.argv[1:]
+        state_dir, runtime, endpoint_port = sys.argv[1:]
         kill_processes(marked_processes(Path(state_dir)))
         if runtime == "podman":
-            client.remove_all(state_dir)
+            leftovers.remove(state_dir, int(endpoint_port))
 
 
 if __name__ == "__main__":

@@ -3,18 +3,23 @@
 import os
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
-from embedded_aws.processes import STATE_DIR_MARK
+from embedded_aws.containers.interface import APIError
 
 # This machine's settings of podman. The rest of the environment is not passed on.
 _PASSED_ON = ("PATH", "HOME", "TMPDIR")
 # Variables that podman, its helpers or the Go runtime read. A container's variables of such names
 # must not be in podman's own environment.
-_READ_BY_PODMAN = (
-    "PATH", "HOME", "TMPDIR", "USER", "XDG_", "CONTAINER", "_CONTAINERS_", "_OCI", "PODMAN_",
-    "BUILDAH_", "STORAGE_", "REGISTRY_AUTH", "DBUS_", "LISTEN_", "NOTIFY_", "GO", "LD_", "TERM",
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-    "DEBUG", "SYSTEMD_",
+_OBEYED = frozenset({
+    "PATH", "HOME", "TMPDIR", "USER", "TERM", "DEBUG", "CONTAINER_HOST", "CONTAINER_SSHKEY",
+    "CONTAINER_CONNECTION", "NOTIFY_SOCKET", "REGISTRY_AUTH_FILE", "GODEBUG", "GOGC", "GOMAXPROCS",
+    "GOMEMLIMIT", "GOTRACEBACK", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy",
+    "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
+})  # fmt: skip
+_OBEYED_PREFIXES = (
+    "XDG_", "CONTAINERS_", "_CONTAINERS_", "_OCI", "PODMAN_", "BUILDAH_", "STORAGE_", "DBUS_",
+    "LISTEN_", "LD_", "SYSTEMD_",
 )  # fmt: skip
 _PROGRAM = (
     "podman",
@@ -39,22 +44,36 @@ def own_environment() -> dict[str, str]:
     }
 
 
-def pass_environment(variables: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+def pass_environment(variables: Mapping[str, str], file: Path) -> tuple[list[str], dict[str, str]]:
     """Options of `podman run` and the environment to run it with, which give a container variables.
 
-    `--env NAME` takes the value from podman's environment, which other users cannot read. The
-    command line, which everybody can read, gets no value but those of names that podman itself
-    would obey (`PATH`, `HOME`). A file of `--env-file` could not hold values of several lines.
+    No value is on the command line, which every user of this machine can read. `--env NAME` takes
+    the value from podman's environment, which other users cannot read. Variables that podman itself
+    would obey go through a file, which cannot hold values of several lines.
+
+    Args:
+        variables: the container's variables.
+        file: where to put those that podman would obey; the caller removes it.
+
+    Raises:
+        APIError: such a variable has a value of several lines.
     """
-    options: list[str] = []
     environment = own_environment()
-    for name, value in variables.items():
-        if name.startswith(_READ_BY_PODMAN):
-            options += ["--env", f"{name}={value}"]
-        else:
-            options += ["--env", name]
-            environment[name] = value
-    return options, environment
+    obeyed = {name: value for name, value in variables.items() if is_obeyed(name)}
+    passed_on = {name: value for name, value in variables.items() if name not in obeyed}
+    unfit = [name for name, value in obeyed.items() if "\n" in value]
+    if unfit:
+        raise APIError(f"{', '.join(unfit)} cannot have a value of several lines here")
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as content:
+        content.writelines(f"{name}={value}\n" for name, value in obeyed.items())
+    options = [word for name in passed_on for word in ("--env", name)]
+    return ["--env-file", str(file), *options], {**environment, **passed_on}
+
+
+def is_obeyed(name: str) -> bool:
+    """Whether podman would obey a variable in its own environment."""
+    return name in _OBEYED or name.startswith(_OBEYED_PREFIXES)
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -67,15 +86,6 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=_CALL_SECONDS,
     )
-
-
-def remove_all(state_dir: str) -> None:
-    """Remove every container and volume of an embedded AWS, running or not."""
-    mark = f"label={STATE_DIR_MARK}={state_dir}"
-    containers = call("ps", "--all", "--quiet", "--filter", mark).stdout.split()
-    if containers:
-        call("rm", "--force", "--volumes", "--time", "0", *containers)
-    remove_volumes(mark)
 
 
 def remove_volumes(label: str) -> None:

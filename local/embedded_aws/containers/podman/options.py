@@ -4,7 +4,7 @@ import json
 import resource
 from collections.abc import Iterable, Sequence
 
-from embedded_aws.containers.interface import Isolation, Limits, Specification, Ulimit
+from embedded_aws.containers.interface import Isolation, Specification, Ulimit
 
 # Fargate's own limit of open files; its other limits are those of the operating system.
 _OPEN_FILES = 65535
@@ -18,7 +18,7 @@ def options_of(isolation: Isolation, *, group: str) -> list[str]:
 
     Args:
         isolation: what the task definition says.
-        group: the control group of the task.
+        group: the path of the control group that limits its CPU and memory.
     """
     return [
         # Tasks differ in their loopback address; there the endpoint and the database are reachable.
@@ -32,7 +32,6 @@ def options_of(isolation: Isolation, *, group: str) -> list[str]:
         "--pids-limit", "-1",
         # podman's tmpfs on /tmp, /run and /var/tmp does not exist on Fargate.
         "--read-only-tmpfs=false",
-        *_limit_options(isolation.limits),
         *_right_options(isolation),
     ]  # fmt: skip
 
@@ -46,18 +45,6 @@ def words_of(specification: Specification) -> tuple[list[str], list[str]]:
         command = command or specification.image.command
     option = ["--entrypoint", json.dumps(list(entrypoint))] if entrypoint else []
     return option, list(command)
-
-
-def _limit_options(limits: Limits) -> list[str]:
-    options = []
-    if limits.cpu:
-        options += ["--cpu-shares", str(limits.cpu)]
-    if limits.memory:
-        # Equal values mean that there is no swap space.
-        options += ["--memory", f"{limits.memory}m", "--memory-swap", f"{limits.memory}m"]
-    if limits.memory_reservation:
-        options += ["--memory-reservation", f"{limits.memory_reservation}m"]
-    return options
 
 
 def _right_options(isolation: Isolation) -> list[str]:
@@ -85,10 +72,9 @@ def _ulimits(named: Iterable[Ulimit]) -> list[Ulimit]:
     Without an explicit limit podman sets its own, which a root without CAP_SYS_RESOURCE (in a
     container, in CI) may not set.
     """
-    processes = _allowed("nproc", _PROCESSES)
     wanted = {
         "nofile": Ulimit("nofile", _OPEN_FILES, _OPEN_FILES),
-        "nproc": Ulimit("nproc", processes, processes),
+        "nproc": Ulimit("nproc", _PROCESSES, _PROCESSES),
         **{ulimit.name: ulimit for ulimit in named},
     }
     return [
@@ -102,6 +88,4 @@ def _allowed(name: str, wanted: int) -> int:
     if kind is None:
         return wanted
     _, hard = resource.getrlimit(kind)
-    if hard == resource.RLIM_INFINITY:
-        return wanted
-    return hard if wanted == resource.RLIM_INFINITY else min(wanted, hard)
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -18,8 +18,8 @@ from pathlib import Path
 from embedded_aws import processes
 from embedded_aws.containers import images
 from embedded_aws.containers.interface import APIError, Running, Specification
-from embedded_aws.containers.podman import client, options
-from embedded_aws.containers.podman.cgroups import TaskGroup
+from embedded_aws.containers.podman import client, leftovers, options
+from embedded_aws.containers.podman.cgroups import Group
 from embedded_aws.containers.podman.volumes import Volumes
 from embedded_aws.settings import Settings
 
@@ -32,7 +32,12 @@ _LAST_LINES = 3
 
 class _PodmanContainer:
     def __init__(
-        self, process: processes.ManagedProcess, *, name: str, pid_file: Path, group: TaskGroup
+        self,
+        process: processes.ManagedProcess,
+        *,
+        name: str,
+        pid_file: Path,
+        group: Group,
     ) -> None:
         self._process = process
         self._name = name
@@ -58,7 +63,7 @@ class _PodmanContainer:
         if self._out_of_memory is None:
             if self.exit_code != _KILLED or self._killed_here:
                 return False
-            self._out_of_memory = self._group.ran_out_of_memory() or self._podman_saw_it()
+            self._out_of_memory = self._group.ran_out_of_memory()
         return self._out_of_memory
 
     def wait(self, timeout: float | None = None) -> int | None:
@@ -98,6 +103,7 @@ class _PodmanContainer:
     def remove(self) -> None:
         client.call("rm", "--force", "--volumes", "--time", "0", self._name)
         self._pid_file.unlink(missing_ok=True)
+        self._group.forget()
 
     def await_start(self) -> None:
         """Return when the main process runs or has ended.
@@ -122,10 +128,6 @@ class _PodmanContainer:
             if self.is_running:
                 os.kill(int(self._pid_file.read_text()), number)
 
-    def _podman_saw_it(self) -> bool:
-        done = client.call("container", "inspect", "--format", "{{.State.OOMKilled}}", self._name)
-        return done.stdout.strip() == "true"
-
     def _last_lines(self) -> str:
         lines = self.log_file.read_text(errors="replace").strip().splitlines()
         return " ".join(lines[-_LAST_LINES:])
@@ -135,12 +137,12 @@ class PodmanRuntime:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._groups: dict[str, TaskGroup] = {}
-        self._parent = f"embedded-aws-{settings.endpoint_port}"
+        self._groups: dict[str, Group] = {}
+        self._parent = leftovers.prefix_of(settings.endpoint_port)
         self._volumes = Volumes(settings.state_dir, self._parent)
-        state_dir = str(settings.state_dir)
-        client.remove_all(state_dir)  # what an embedded AWS left that was killed
-        processes.registry().after_end(lambda: self._remove_everything(state_dir))
+        # Now what an embedded AWS has left that was killed, and at the end all of this one.
+        self._remove_everything()
+        processes.registry().after_end(self._remove_everything)
 
     def start(self, specification: Specification) -> Running:
         if not specification.image.reference:
@@ -148,6 +150,7 @@ class PodmanRuntime:
         group = self._group_of(specification)
         name = f"{self._parent}-{specification.task_id}-{specification.name}"
         pid_file = specification.directory / "pid"
+        variables_file = specification.directory / "environment"
         placeholders = {"{task_ip}": specification.address}
         variables, environment = client.pass_environment(
             {
@@ -156,7 +159,8 @@ class PodmanRuntime:
                 # The registry of processes sets the values.
                 processes.STATE_DIR_MARK: "",
                 processes.PROCESS_MARK: "",
-            }
+            },
+            variables_file,
         )
         entrypoint, words = options.words_of(specification)
         process = processes.registry().start(
@@ -178,7 +182,10 @@ class PodmanRuntime:
             log_file=specification.log_file,
         )  # fmt: skip
         container = _PodmanContainer(process, name=name, pid_file=pid_file, group=group)
-        container.await_start()
+        try:
+            container.await_start()
+        finally:
+            variables_file.unlink(missing_ok=True)
         return container
 
     def discard_task(self, task_id: str) -> None:
@@ -188,20 +195,28 @@ class PodmanRuntime:
             group.remove()
         self._volumes.discard_task(task_id)
 
-    def _group_of(self, specification: Specification) -> TaskGroup:
-        with self._lock:
-            group = self._groups.get(specification.task_id)
-            if group is None:
-                group = TaskGroup(self._parent, specification.task_id)
-                try:
-                    group.create(specification.isolation.limits)
-                except OSError as error:
-                    raise APIError(f"the task's limits cannot be set: {error}") from error
-                self._groups[specification.task_id] = group
-            return group
+    def _group_of(self, specification: Specification) -> Group:
+        """The container's control group, in that of its task, with the limits of both."""
+        limits = specification.isolation.limits
+        task = Group(f"/{self._parent}/{specification.task_id}")
+        container = Group(f"{task.path}/{specification.name}")
+        try:
+            with self._lock:
+                container.create()
+                self._groups[specification.task_id] = task
+            for limit, set_limit in (
+                (limits.task_cpu, task.limit_cpu),
+                (limits.task_memory, task.limit_memory),
+                (limits.cpu, container.share_cpu),
+                (limits.memory, container.limit_memory),
+                (limits.memory_reservation, container.reserve_memory),
+            ):
+                if limit is not None:
+                    set_limit(limit)
+            container.watch_memory()
+        except OSError as error:
+            raise APIError(f"the task's limits cannot be set: {error}") from error
+        return container
 
-    def _remove_everything(self, state_dir: str) -> None:
-        client.remove_all(state_dir)
-        with self._lock:
-            for group in self._groups.values():
-                group.remove()
+    def _remove_everything(self) -> None:
+        leftovers.remove(str(self._settings.state_dir), self._settings.endpoint_port)
