@@ -78,13 +78,15 @@ test-releases: install  ## 200 releases while DAGs run (not part of test: a quar
 	.venv/airflow/bin/python -m pytest -s tests/integration/recording
 	$(BIN)/python -m pytest -s tests/releases
 
-lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
+lint: install  ## ruff, strict mypy, cfn-lint in four regions, checkov, hadolint
+	@$(PYTHON) local/install.py checkov
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy --python-executable .venv/emulator/bin/python -p embedded_aws
 	$(BIN)/mypy --python-executable .venv/airflow/bin/python --config-file images/airflow/pyproject.toml
 	$(BIN)/cfn-lint --regions $(REGIONS) -- $(TEMPLATES)
+	.venv/checkov/bin/checkov --config-file .checkov.yaml
 	$(BIN)/hadolint images/airflow/Dockerfile
 
 cost: install  ## what an idle environment costs per month, from list prices (CLASS=micro, or all)
