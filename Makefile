@@ -91,13 +91,15 @@ test-mutation: install  ## plant known faults in a copy, one by one: a test has 
 test-image: install  ## the built image: every component starts in podman at its size (root; not part of test)
 	$(BIN)/python -m pytest -s tests/integration/embedded_aws/containers/test_podman.py tests/containers
 
-lint: install  ## ruff, strict mypy, cfn-lint in four regions, hadolint
+lint: install  ## ruff, strict mypy, cfn-lint in four regions, checkov, hadolint
+	@$(PYTHON) local/install.py checkov
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy --python-executable .venv/emulator/bin/python -p embedded_aws
 	$(BIN)/mypy --python-executable .venv/airflow/bin/python --config-file images/airflow/pyproject.toml
 	$(BIN)/cfn-lint --regions $(REGIONS) -- $(TEMPLATES)
+	.venv/checkov/bin/checkov --config-file .checkov.yaml
 	$(BIN)/hadolint images/airflow/Dockerfile
 
 cost: install  ## what an idle environment costs per month, from list prices (CLASS=micro, or all)

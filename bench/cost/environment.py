@@ -71,6 +71,8 @@ FREE_TYPES = {
     "AWS::Events::Rule",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
+    # Only where Options says exec; its price is in docs/operating.md.
+    "AWS::KMS::Key",
     "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",

@@ -185,6 +185,7 @@ def _fleet(
             queue,
             fleet.size,
             fleet.idle_timeout_seconds,
+            ecs_exec=settings.ecs_exec,
         ),
         current=current,
         states=S3FleetState(clients.s3(), settings.state_bucket_name, queue),

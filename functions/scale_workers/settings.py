@@ -32,6 +32,8 @@ class ScaleWorkersSettings:
     fleets: Mapping[str, FleetSettings]
     tick: TickSettings
     state_bucket_name: str
+    # Whether operators may open a shell in a worker.
+    ecs_exec: bool
 
     @classmethod
     def from_environment(cls, values: Mapping[str, str]) -> "ScaleWorkersSettings":
@@ -48,6 +50,7 @@ class ScaleWorkersSettings:
             fleets={fleet.queue: _fleet(fleet, environment) for fleet in fleets},
             tick=TickSettings.from_environment(environment),
             state_bucket_name=environment.text("STATE_BUCKET_NAME"),
+            ecs_exec=environment.optional_text("ECS_EXEC") == "true",
         )
 
 

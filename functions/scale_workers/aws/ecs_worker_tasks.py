@@ -59,6 +59,7 @@ class EcsWorkerTasks:
         size: WorkerSize | None = None,
         idle_timeout_seconds: int = 20,
         sleep: Callable[[float], None] = time.sleep,
+        ecs_exec: bool = False,
     ) -> None:
         self._client = client
         self._placement = placement
@@ -67,6 +68,7 @@ class EcsWorkerTasks:
         self._size = size
         self._idle_timeout_seconds = idle_timeout_seconds
         self._sleep = sleep
+        self._ecs_exec = ecs_exec
 
     def active(self) -> Sequence[WorkerTask]:
         return [self._worker(task) for task in self._tasks("RUNNING") if self._is_ours(task)]
@@ -111,7 +113,7 @@ class EcsWorkerTasks:
                         count=min(_TASKS_PER_LAUNCH, launch.count - first),
                         networkConfiguration=self._placement.network_configuration(),
                         propagateTags="TASK_DEFINITION",
-                        enableExecuteCommand=True,
+                        enableExecuteCommand=self._ecs_exec,
                         clientToken=f"{launch.token}-{batch}",
                         startedBy=self._queue,
                         **self._how(launch),

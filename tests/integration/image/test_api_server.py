@@ -175,3 +175,40 @@ def test_cookie_with_the_key_of_sessions_signs_in(server: Server) -> None:
 def remembered(user_id: str, key: str) -> str:
     digest = hmac.new(key.encode(), user_id.encode(), hashlib.sha512).hexdigest()
     return f"remember_token={user_id}|{digest}"
+
+
+def test_wrong_passwords_are_limited_by_address(server: Server) -> None:
+    """Two processes answer, and each has its own count."""
+
+    def sign_in(forwarded: str, password: str) -> int:
+        headers = {**FORWARDED, "Content-Type": "application/json", "X-Forwarded-For": forwarded}
+        body = json.dumps({"username": "admin", "password": password})
+        return server.send("POST /auth/token", headers, body)[0]
+
+    # The attacker claims another address each time.
+    statuses = [sign_in(f"192.0.2.{number}, 203.0.113.66", "wrong") for number in range(60)]
+    assert statuses.count(401) <= 20
+    assert statuses[-1] == 429
+    assert sign_in("203.0.113.66", "first") == 429
+    assert sign_in("198.51.100.7", "first") == 201
+
+
+def test_sign_in_form_is_limited_by_address(server: Server) -> None:
+    headers = {**FORWARDED, "X-Forwarded-For": "192.0.2.1, 203.0.113.67"}
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    body = "username=admin&password=wrong"
+    statuses = [server.send("POST /auth/login/", {**headers, **form}, body)[0] for _ in range(30)]
+    assert 429 in statuses
+    assert statuses[-1] == 429
+    assert server.ask("/auth/login/", FORWARDED)[0] == 200
+
+
+def test_answers_protect_the_browser(server: Server) -> None:
+    _, headers = server.ask("/auth/login/", FORWARDED)
+    assert "strict-transport-security: max-age=31536000" in headers
+    assert "x-frame-options: SAMEORIGIN" in headers
+
+
+@pytest.mark.parametrize("target", ["/openapi.json", "/docs", "/redoc", "/auth/openapi.json"])
+def test_description_of_the_api_is_not_public(server: Server, target: str) -> None:
+    assert server.ask(target, FORWARDED)[0] == 404

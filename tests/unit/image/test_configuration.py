@@ -51,7 +51,8 @@ def test_every_setting_is_an_option_of_this_airflow() -> None:
         "AIRFLOW__FAB__ENABLE_PROXY_FIX": "True",
         "AIRFLOW__FAB__PROXY_FIX_X_HOST": "0",
         "AIRFLOW__FAB__PROXY_FIX_X_PREFIX": "0",
-        "FORWARDED_ALLOW_IPS": "*",
+        "AIRFLOW__FAB__PROXY_FIX_X_FOR": "1",
+        "AIRFLOW__API__ENABLE_SWAGGER_UI": "False",
     }.items(),
 )
 def test_setting_has_its_value(name: str, value: str) -> None:

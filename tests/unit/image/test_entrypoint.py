@@ -32,7 +32,7 @@ def became(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         (["celery", "worker"], ["airflow", "celery", "worker"]),
         (["db", "check"], ["airflow", "db", "check"]),
         (["scheduler"], ["airflow_on_fargate.component", "scheduler"]),
-        (["api-server"], ["airflow_on_fargate.component", "api-server", "--proxy-headers"]),
+        (["api-server"], ["airflow_on_fargate.component", "api-server"]),
         (["dag-processor"], ["airflow_on_fargate.component", "dag-processor"]),
         (["triggerer"], ["airflow_on_fargate.component", "triggerer"]),
     ],

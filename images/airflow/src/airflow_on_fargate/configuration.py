@@ -69,9 +69,10 @@ DEFAULTS: Final[Mapping[str, str]] = {
     # --- api-server ---
     # The secret differs between stacks, so one issuer for all of them is enough.
     "AIRFLOW__API_AUTH__JWT_ISSUER": "airflow-on-fargate",
-    # Only the load balancer reaches port 8080 from outside (security group), so its headers are
-    # trusted.
-    "FORWARDED_ALLOW_IPS": "*",
+    # The description of the API, /docs and /openapi.json, is public where this is on.
+    "AIRFLOW__API__ENABLE_SWAGGER_UI": "False",
+    # api_server.load_balancer leaves one address in X-Forwarded-For. Airflow's own default.
+    "AIRFLOW__FAB__PROXY_FIX_X_FOR": "1",
     "AIRFLOW__FAB__ENABLE_PROXY_FIX": "True",
     # An ALB sends neither header, so a browser could set them.
     "AIRFLOW__FAB__PROXY_FIX_X_HOST": "0",

@@ -62,9 +62,6 @@ def main(arguments: list[str]) -> None:
 def airflow_command(arguments: list[str]) -> list[str]:
     """The module to run and its arguments."""
     command = arguments[0]
-    if command == "api-server" and "--proxy-headers" not in arguments:
-        # It is always behind a load balancer; FORWARDED_ALLOW_IPS says whose headers to trust.
-        arguments = [*arguments, "--proxy-headers"]
     if command in {"api-server", "scheduler"} | heartbeat.MIRRORED:
         return ["airflow_on_fargate.component", *arguments]
     return ["airflow", *arguments]

@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 
 from airflow_on_fargate import patches
-from airflow_on_fargate.api_server.load_balancer import LoadBalancerMiddleware, is_refused
+from airflow_on_fargate.api_server.load_balancer import (
+    LoadBalancerMiddleware,
+    client_address,
+    is_refused,
+)
 
 FORWARDED = [(b"x-forwarded-for", b"203.0.113.9"), (b"x-forwarded-proto", b"http")]
 # As an attacker writes them in the request line.
@@ -179,3 +183,53 @@ def test_websocket_is_closed() -> None:
     ]
     ask(app, "/ui/x", FORWARDED, "websocket")
     assert echo.scopes[0]["scheme"] == "wss"
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "hops", "client"),
+    [
+        (["203.0.113.9"], 1, "203.0.113.9"),
+        # What the client sent itself comes first.
+        (["10.0.0.1, 203.0.113.9"], 1, "203.0.113.9"),
+        (["10.0.0.1", "203.0.113.9"], 1, "203.0.113.9"),
+        (["10.0.0.1,,203.0.113.9"], 1, "203.0.113.9"),
+        # CloudFront adds the user's address, the load balancer that of CloudFront.
+        (["203.0.113.9, 10.0.0.4"], 2, "203.0.113.9"),
+        (["10.0.0.1, 10.0.0.2, 203.0.113.9, 10.0.0.4"], 2, "203.0.113.9"),
+        (["10.0.0.1"], 2, "10.0.0.1"),
+    ],
+)
+def test_client_cannot_choose_its_address(forwarded: list[str], hops: int, client: str) -> None:
+    headers = [(b"X-Forwarded-For", each.encode()) for each in forwarded]
+    assert client_address(headers, hops) == client
+    echo = Echo()
+    ask(LoadBalancerMiddleware(echo, "https://airflow.example.com", hops), "/x", headers)
+    [scope] = echo.scopes
+    assert scope["client"][0] == client
+    assert [value for name, value in scope["headers"] if name == b"x-forwarded-for"] == [
+        client.encode()
+    ]
+
+
+@pytest.mark.parametrize(("url", "hsts"), [("https://example.com", True), ("http://a", False)])
+def test_answers_protect_the_browser(url: str, hsts: bool) -> None:
+    app = LoadBalancerMiddleware(Echo(), url)
+    for target in ("/ui/config", "/execution/health"):
+        headers = dict(ask(app, target, FORWARDED)[0]["headers"])
+        assert headers[b"x-frame-options"] == b"SAMEORIGIN"
+        assert headers[b"x-content-type-options"] == b"nosniff"
+        assert (b"strict-transport-security" in headers) == hsts
+
+
+@pytest.mark.parametrize("base", ["", "/airflow"])
+@pytest.mark.parametrize("target", ["/openapi.json", "/docs", "/redoc", "/auth/openapi.json"])
+def test_descriptions_of_the_api_are_not_public(base: str, target: str) -> None:
+    url = f"https://example.com{base}"
+    assert status(LoadBalancerMiddleware(Echo(), url), base + target, FORWARDED) == 404
+    offered = LoadBalancerMiddleware(Echo(), url, with_descriptions=True)
+    assert status(offered, base + target, FORWARDED) == 200
+
+
+@pytest.mark.parametrize("target", ["/dags/docs", "/api/v2/dags/openapi.json", "/auth/login/docs"])
+def test_names_of_dags_are_not_taken_for_descriptions(target: str) -> None:
+    assert status(LoadBalancerMiddleware(Echo(), "https://a"), target, FORWARDED) == 200

@@ -80,12 +80,31 @@ def test_writes_nothing_when_the_user_is_as_described() -> None:
     assert manager.writes == []
 
 
-def test_sets_the_password_when_the_secret_has_another() -> None:
+def test_password_that_was_changed_in_the_ui_survives_a_deployment() -> None:
+    user = as_described()
+    user.password = generate_password_hash("chosen by a person")
+    before = user.password
+    manager = InMemorySecurityManager(user)
+    assert ensure(manager) == "The user 'admin' is up to date."
+    assert (user.password, manager.writes) == (before, [])
+
+
+def test_rotation_sets_the_password() -> None:
     user = as_described()
     user.password = generate_password_hash("old")
     manager = InMemorySecurityManager(user)
-    assert ensure(manager) == "Updated the user 'admin': password."
-    assert ensure(manager) == "The user 'admin' is up to date."
+
+    def rotate() -> str:
+        return admin.ensure(manager, "admin", "admin@example.com", PASSWORD, reset_password=True)
+
+    assert rotate() == "Updated the user 'admin': password."
+    assert rotate() == "The user 'admin' is up to date."
+
+
+def test_user_without_a_password_gets_one() -> None:
+    user = as_described()
+    user.password = ""
+    assert ensure(InMemorySecurityManager(user)) == "Updated the user 'admin': password."
 
 
 def test_restores_the_role_and_keeps_others() -> None:

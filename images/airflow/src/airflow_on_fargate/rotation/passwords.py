@@ -67,7 +67,7 @@ def rotate_admin_password(context: RotationContext, _wait_seconds: float | None)
     password = random_text(24)
     context.secrets["admin-password"].put(password)
     os.environ["ADMIN_PASSWORD"] = password
-    if admin.main():
+    if admin.main(reset_password=True):
         raise RotationError("Airflow does not have the new password yet")
 
 

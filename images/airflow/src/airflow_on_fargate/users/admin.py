@@ -1,8 +1,9 @@
 """`ensure-admin-user [EMAIL]`: the FAB user with ADMIN_USERNAME and ADMIN_PASSWORD.
 
-Creates the user or updates it: role Admin (besides roles that people added), active, that password
-and, where one is given, that e-mail address. It runs with every deployment and changes nothing when
-nothing differs, so that no session ends.
+Creates the user with that password, or updates it: role Admin (besides roles that people added),
+active and, where one is given, that e-mail address. It runs with every deployment and changes
+nothing when nothing differs, so that no session ends. A password that was changed in the UI stays:
+only a rotation of the secret sets it (`reset_password`).
 """
 
 import argparse
@@ -20,7 +21,7 @@ class MissingSettingError(Exception):
     """The task definition does not set a variable that it should."""
 
 
-def main(*arguments: str) -> int:
+def main(*arguments: str, reset_password: bool = False) -> int:
     """Exit code 0 when the user is as described."""
     from airflow_on_fargate.schema import alembic_heads
 
@@ -36,11 +37,17 @@ def main(*arguments: str) -> int:
         from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 
         with get_application_builder() as builder:
-            print(ensure(builder.sm, username, email, password))
+            print(ensure(builder.sm, username, email, password, reset_password))
     return 0
 
 
-def ensure(security_manager: Any, username: str, email: str | None, password: str) -> str:
+def ensure(
+    security_manager: Any,
+    username: str,
+    email: str | None,
+    password: str,
+    reset_password: bool = False,
+) -> str:
     """Create or update the user; returns a sentence about what was done."""
     role = security_manager.find_role(ROLE)
     if role is None:
@@ -59,7 +66,7 @@ def ensure(security_manager: Any, username: str, email: str | None, password: st
     changed = _correct(user, username, email or user.email, role)
     if changed and not security_manager.update_user(user):
         raise RuntimeError(f"the user {username!r} could not be updated")
-    if not _has_password(user, password):
+    if not user.password or (reset_password and not _has_password(user, password)):
         if not security_manager.reset_password(user.id, password):
             raise RuntimeError(f"the password of {username!r} could not be set")
         changed.append("password")
@@ -83,7 +90,7 @@ def _correct(user: Any, username: str, email: str, role: Any) -> list[str]:
 def _has_password(user: Any, password: str) -> bool:
     from werkzeug.security import check_password_hash
 
-    return bool(user.password) and check_password_hash(user.password, password)
+    return check_password_hash(user.password, password)
 
 
 @contextmanager

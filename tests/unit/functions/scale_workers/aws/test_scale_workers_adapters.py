@@ -91,7 +91,7 @@ def stub_listing(stubber, desired_status, *pages):
             )
 
 
-def stub_launch(stubber, count, token, response):
+def stub_launch(stubber, count, token, response, ecs_exec=False):
     stubber.add_response(
         "run_task",
         response,
@@ -102,7 +102,7 @@ def stub_launch(stubber, count, token, response):
             "count": count,
             "networkConfiguration": ANY,
             "propagateTags": "TASK_DEFINITION",
-            "enableExecuteCommand": True,
+            "enableExecuteCommand": ecs_exec,
             "clientToken": token,
             "startedBy": "default",
             "overrides": IDLE,
@@ -197,6 +197,15 @@ def test_repeats_a_launch_while_the_roles_cannot_be_assumed(stub):
     assert waits == [5]
 
 
+def test_starts_workers_with_a_shell_only_where_it_is_allowed(stub):
+    client, stubber = stub("ecs")
+    placement = TaskPlacement("cluster", ("subnet-1",), ("sg-1",), "ENABLED")
+    definition = f"{DEFINITIONS}airflow-worker:7"
+    workers = EcsWorkerTasks(client, placement, definition, ecs_exec=True)
+    stub_launch(stubber, 1, "token-0", {"tasks": [{"taskArn": "a"}]}, ecs_exec=True)
+    assert workers.launch(Launch("token", 1, at=0.0), "airflow-worker:7").started == ["a"]
+
+
 def test_gives_up_a_launch_after_half_a_minute_when_it_is_denied(stub):
     client, stubber = stub("ecs")
     placement = TaskPlacement("cluster", ("subnet-1",), ("sg-1",), "ENABLED")
@@ -228,7 +237,7 @@ def test_uses_only_spot_when_a_launch_is_on_spot(ecs):
             "taskDefinition": "airflow-worker:7",
             "count": 2,
             "propagateTags": "TASK_DEFINITION",
-            "enableExecuteCommand": True,
+            "enableExecuteCommand": False,
             "startedBy": "default",
             "capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}],
             "overrides": IDLE,
