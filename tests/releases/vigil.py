@@ -54,8 +54,11 @@ class Vigil(threading.Thread):
         while not self._done.wait(1):
             try:
                 self._look_at_ecs()
-                self._look_at_airflow()
                 self._look_at_processes()
+                self._look_at_airflow()
+            except requests.RequestException:
+                # The API may be too busy to answer; its health is not the subject.
+                continue
             except Exception as error:
                 self.seen.failures.append(repr(error))
 
