@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from waiting import eventually, slowness
+from waiting import slowness
 
 from tests.integration.embedded_aws.conftest import eventually
 from tests.integration.run_airflow_command.conftest import Harness
