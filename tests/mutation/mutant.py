@@ -46,7 +46,10 @@ class Mutant:
 
     def runs(self) -> list[tuple[str, tuple[str, ...]]]:
         """The runs of pytest, the cheapest first: the environment and pytest's arguments."""
-        return [*_usual_runs(PurePosixPath(self.path)), *map(_run, self.tests)]
+        path = PurePosixPath(self.path)
+        # The linters take longer than any of the tests, and see the least.
+        last = [LINT_TESTS] if path.suffix == ".yaml" else []
+        return [*_usual_runs(path), *map(_run, (*self.tests, *last))]
 
 
 def _run(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
@@ -57,7 +60,7 @@ def _run(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
 def _usual_runs(path: PurePosixPath) -> list[tuple[str, tuple[str, ...]]]:
     """The tests of a file's own area."""
     if path.suffix == ".yaml":
-        return [_run(TEMPLATE_TESTS), _run(LINT_TESTS)]
+        return [_run(TEMPLATE_TESTS)]
     if path.parts[0] == "functions":
         return [_run((f"tests/unit/functions/{path.parts[1]}",))]
     if path.name == "Dockerfile":

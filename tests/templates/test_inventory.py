@@ -3,6 +3,7 @@
 The inventory of each class is listed in expected/; a choice is told by what it adds and removes.
 """
 
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -241,15 +242,35 @@ def test_every_queue_has_its_alarm() -> None:
 
 def test_queues_and_their_alarms_are_alike() -> None:
     stack = deploy(WorkerQueueNames="a,b,c,d,e,f,g,h")
-    names = ["default", *"abcdefgh"]
-    for child, resource, own in (
-        ("QueuesStack", "WorkerQueue", ("QueueName",)),
-        ("FleetStack", "QueuedAlarm", ("AlarmName", "Dimensions")),
-    ):
-        found = [stack.child(child).properties(f"{resource}{number or ''}") for number in range(9)]
-        for name, properties in zip(names, found, strict=True):
-            assert all(str(properties.pop(key)).rstrip("'}]").endswith(name) for key in own)
-        assert all(each == found[0] for each in found)
+    queues, alarms = (
+        [stack.child(child).properties(f"{resource}{number or ''}") for number in range(9)]
+        for child, resource in (("QueuesStack", "WorkerQueue"), ("FleetStack", "QueuedAlarm"))
+    )
+
+    for name, queue, alarm in zip(["default", *"abcdefgh"], queues, alarms, strict=True):
+        # Roles name all queues, and one permission all alarms, by these beginnings.
+        assert queue.pop("QueueName") == f"airflow-queue-{name}"
+        assert alarm.pop("AlarmName") == f"airflow-queued-{name}"
+        assert alarm.pop("Dimensions") == [{"Name": "QueueName", "Value": f"airflow-queue-{name}"}]
+    assert all(each == queues[0] for each in queues)
+    assert all(each == alarms[0] for each in alarms)
+
+
+def test_scheduler_and_workers_may_use_every_queue_by_its_name() -> None:
+    stack = deploy(EnvironmentClass="small", WorkerQueueNames="heavy")
+    queues = stack.child("QueuesStack")
+    names = [queues.properties(name)["QueueName"] for name in ("WorkerQueue", "WorkerQueue1")]
+
+    for child in ("SchedulerStack", "WorkerStack", "FleetStack"):
+        role = "ScaleWorkersRole" if child == "FleetStack" else "TaskRole"
+        patterns = {
+            statement["Resource"].rpartition(":")[2]
+            for policy in stack.child(child).properties(role)["Policies"]
+            for statement in policy["PolicyDocument"]["Statement"]
+            if "sqs:GetQueueAttributes" in statement["Action"]
+        }
+        (pattern,) = patterns
+        assert all(fnmatch(name, pattern) for name in names)
 
 
 def test_no_fernet_key_is_generated_when_one_is_restored() -> None:

@@ -158,7 +158,8 @@ class StackDriver:
                 "Handler": handler,
                 "Role": {"Fn::GetAtt": ["Role", "Arn"]},
                 "Code": {"S3Bucket": BUCKET, "S3Key": key},
-                "Timeout": 10,
+                # A busy machine needs long for the first call of a function.
+                "Timeout": 120,
                 **more,
             },
         }

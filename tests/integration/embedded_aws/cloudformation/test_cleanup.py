@@ -69,7 +69,7 @@ def middle(stacks: StackDriver) -> dict[str, Any]:
                 "Type": "Custom::Migration",
                 "Properties": {
                     "ServiceToken": {"Fn::GetAtt": ["Witness", "Arn"]},
-                    "ServiceTimeout": 30,
+                    "ServiceTimeout": 300,
                     "Name": {"Ref": "Name"},
                     "Definition": {"Fn::GetAtt": ["Component", "Outputs.Definition"]},
                 },

@@ -111,7 +111,7 @@ def test_deletion_retries_what_the_rollback_could_not_delete(
     }
     filling = {
         "ServiceToken": {"Fn::GetAtt": ["Filler", "Arn"]},
-        "ServiceTimeout": 15,
+        "ServiceTimeout": 300,
         "Bucket": {"Fn::GetAtt": ["Child", "Outputs.Name"]},
     }
     stack = stacks.create(

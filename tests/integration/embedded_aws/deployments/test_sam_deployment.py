@@ -60,6 +60,7 @@ Resources:
     Properties:
       Runtime: python3.13
       Handler: greet.handler
+      Timeout: 120
       CodeUri: ../functions/
       LoggingConfig: {LogGroup: !Ref LogGroup}
       Policies:
@@ -69,7 +70,7 @@ Resources:
     Type: Custom::Greeting
     Properties:
       ServiceToken: !GetAtt Function.Arn
-      ServiceTimeout: 30
+      ServiceTimeout: 300
       QueueUrl: !Ref QueueUrl
       Answer: !Ref Answer
 Outputs:

@@ -6,7 +6,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from waiting import PATIENCE_SECONDS
+from waiting import PATIENCE_SECONDS, slowness
 
 from ..conftest import eventually, running_embedded_aws
 from ..stack_driver import BUCKET, EXECUTION_ROLE, StackDriver, seconds_of
@@ -56,7 +56,7 @@ def template(stacks: StackDriver, answer: str, **properties: Any) -> dict[str, A
         "Type": "Custom::Thing",
         "Properties": {
             "ServiceToken": {"Fn::GetAtt": ["Provider", "Arn"]},
-            "ServiceTimeout": 20,
+            "ServiceTimeout": 300,
             "Answer": answer,
             **properties,
         },
@@ -145,13 +145,14 @@ def test_old_properties_are_sent_again_when_an_update_failed(stacks: StackDriver
 def test_create_fails_without_an_answer_within_the_service_timeout(
     stacks: StackDriver,
 ) -> None:
+    patience = round(6 * slowness())
     started = time.monotonic()
 
-    stack = stacks.create(template(stacks, "never", ServiceTimeout=6))
+    stack = stacks.create(template(stacks, "never", ServiceTimeout=patience))
 
     assert stack.status == "ROLLBACK_COMPLETE"
     assert "did not receive a response" in stacks.failures(stack)["Thing"]
-    assert 6 <= seconds_of(started) < 60
+    assert patience <= seconds_of(started) < 10 * patience
 
 
 def test_create_fails_when_the_answer_is_longer_than_4096_bytes(stacks: StackDriver) -> None:
