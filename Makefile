@@ -3,9 +3,9 @@
 # make test    every test, the end-to-end deployment included
 #
 # Everything installs what it needs into .venv/. Settings: PYTHON (an interpreter, 3.11 to 3.13),
-# LOCAL_AWS_PORT, LOCAL_UI_PORT, LOCAL_HTTPS_PORT, LOCAL_DATABASE_PORT (for up; the others find them), LOCAL_STATE_DIR
-# (for every command), CHROME (the UI test's browser), LOCAL_BRIDGE_ADDRESS (this machine as containers see it, for
-# local-env).
+# RUNTIME (podman: tasks are containers of the built image; for root), LOCAL_AWS_PORT, LOCAL_UI_PORT, LOCAL_HTTPS_PORT,
+# LOCAL_DATABASE_PORT (for up; the others find them), LOCAL_STATE_DIR (for every command), CHROME (the UI test's
+# browser), LOCAL_BRIDGE_ADDRESS (this machine as containers see it, for local-env).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
