@@ -3,10 +3,10 @@
 # make test    every test, the end-to-end deployment included
 #
 # Everything installs what it needs into .venv/. Settings: PYTHON (an interpreter, 3.11 to 3.13),
-# LOCAL_AWS_PORT, LOCAL_UI_PORT, LOCAL_HTTPS_PORT, LOCAL_DATABASE_PORT (for up; the others find them), LOCAL_STATE_DIR
-# (for every command), LOCAL_IAM=record (for up: what IAM refuses is recorded, and served nevertheless), CHROME (the
-# UI test's browser), LOCAL_BRIDGE_ADDRESS (this machine as containers see it, for local-env), LOCAL_DEBUG=1 (shows the
-# traceback of an error).
+# RUNTIME (podman: tasks are containers of the built image; for root), LOCAL_AWS_PORT, LOCAL_UI_PORT, LOCAL_HTTPS_PORT,
+# LOCAL_DATABASE_PORT (for up; the others find them), LOCAL_STATE_DIR (for every command), LOCAL_IAM=record (for up: what
+# IAM refuses is recorded, and served nevertheless), CHROME (the UI test's browser), LOCAL_BRIDGE_ADDRESS (this machine
+# as containers see it, for local-env), LOCAL_DEBUG=1 (shows the traceback of an error).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3

@@ -74,6 +74,8 @@ class _RunningProcess:
 
 
 class ProcessRuntime:
+    checks_eagerly = True
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 

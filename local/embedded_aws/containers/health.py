@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Until the first success the check also runs this often, so that a task that is up need not wait
-# for a whole interval. The failure of such an extra run is not counted.
+# Until the first success an eager check also runs this often, so that a task that is up need not
+# wait for a whole interval. The failure of such an extra run is not counted.
 _EAGER_INTERVAL_SECONDS = 2.0
 
 
@@ -47,12 +47,14 @@ class HealthMonitor(threading.Thread):
         check: HealthCheck,
         *,
         succeeds: Callable[[Sequence[str], float], bool],
+        eagerly: bool,
         is_running: Callable[[], bool],
         on_change: Callable[[str], None],
     ) -> None:
         super().__init__(name="embedded-aws-health", daemon=True)
         self._check = check
         self._check_succeeds = succeeds
+        self._eagerly = eagerly
         self._is_running = is_running
         self._on_change = on_change
         self._status = "UNKNOWN"
@@ -62,7 +64,7 @@ class HealthMonitor(threading.Thread):
         failures = 0
         started = last_regular = time.monotonic()
         while self._is_running():
-            eager = self._status == "UNKNOWN"
+            eager = self._eagerly and self._status == "UNKNOWN"
             time.sleep(min(_EAGER_INTERVAL_SECONDS, check.interval) if eager else check.interval)
             if not self._is_running():
                 return

@@ -132,7 +132,13 @@ class Running(Protocol):
 
 
 class Runtime(Protocol):
-    """A way to run containers."""
+    """A way to run containers.
+
+    Where ``checks_eagerly`` is true, health checks also run between their intervals until the first
+    success. A check in a container uses the CPU of its task, so there it would delay the start.
+    """
+
+    checks_eagerly: bool
 
     def start(self, specification: Specification) -> Running:
         """Return when the container has started.

@@ -224,6 +224,7 @@ class Containers:
         HealthMonitor(
             check,
             succeeds=running.check,
+            eagerly=self._runtime.checks_eagerly,
             is_running=lambda: running.is_running,
             on_change=report,
         ).start()

@@ -134,6 +134,8 @@ class _PodmanContainer:
 
 
 class PodmanRuntime:
+    checks_eagerly = False
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
