@@ -137,7 +137,7 @@ class SmallFleet:
             "WorkerAheadMaxCount": "0",
             "WorkerQueueNames": "",
             "WorkerFleets": self.worker_fleets(fleets),
-            "ExecKeyArn": "",
+            "Options": "",
             "LogDays": "14",
             **parameters,
         }
