@@ -72,6 +72,7 @@ FREE_TYPES = {
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     # Only where Options says exec; its price is in docs/operating.md.
+    "AWS::KMS::Alias",
     "AWS::KMS::Key",
     "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::Permission",

@@ -138,7 +138,7 @@ class SmallFleet:
             "WorkerAheadMaxCount": "0",
             "WorkerQueueNames": "",
             "WorkerFleets": self.worker_fleets(fleets),
-            "ExecKeyArn": "",
+            "Options": "",
             "LogDays": "14",
             **parameters,
         }

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from waiting import PATIENCE_SECONDS
@@ -42,6 +44,12 @@ class Server:
     def send(
         self, method_and_target: str, headers: dict[str, str], body: str = ""
     ) -> tuple[int, list[str]]:
+        status, received, _ = self.exchange(method_and_target, headers, body)
+        return status, received
+
+    def exchange(
+        self, method_and_target: str, headers: dict[str, str], body: str = ""
+    ) -> tuple[int, list[str], str]:
         lines = [f"{method_and_target} HTTP/1.1", "Host: airflow.example.com", "Connection: close"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         lines += [f"Content-Length: {len(body)}"] if body else []
@@ -52,8 +60,9 @@ class Server:
             answer = b""
             while block := connection.recv(65536):
                 answer += block
-        head = answer.partition(b"\r\n\r\n")[0].decode("latin1").split("\r\n")
-        return int(head[0].split()[1]), head[1:]
+        written, _, content = answer.partition(b"\r\n\r\n")
+        head = written.decode("latin1").split("\r\n")
+        return int(head[0].split()[1]), head[1:], content.decode(errors="replace")
 
 
 @pytest.fixture(scope="module")
@@ -194,13 +203,27 @@ def test_wrong_passwords_are_limited_by_address(server: Server) -> None:
 
 
 def test_sign_in_form_is_limited_by_address(server: Server) -> None:
-    headers = {**FORWARDED, "X-Forwarded-For": "192.0.2.1, 203.0.113.67"}
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
-    body = "username=admin&password=wrong"
-    statuses = [server.send("POST /auth/login/", {**headers, **form}, body)[0] for _ in range(30)]
-    assert 429 in statuses
+    """By Airflow itself, with the address that the load balancer saw."""
+    _, headers, page = server.exchange("GET /auth/login/", FORWARDED)
+    (cookie,) = [each for each in headers if each.startswith("set-cookie: session=")]
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+    assert token, page
+    form = urlencode({"csrf_token": token[1], "username": "admin", "password": "wrong"})
+
+    def sign_in(forwarded: str) -> int:
+        sent = {
+            **FORWARDED,
+            "X-Forwarded-For": forwarded,
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Cookie": cookie.removeprefix("set-cookie: ").partition(";")[0],
+            "Referer": "https://airflow.example.com/auth/login/",
+        }
+        return server.send("POST /auth/login/", sent, form)[0]
+
+    statuses = [sign_in(f"192.0.2.{number}, 203.0.113.67") for number in range(20)]
+    assert statuses[0] in (200, 302)
     assert statuses[-1] == 429
-    assert server.ask("/auth/login/", FORWARDED)[0] == 200
+    assert sign_in("198.51.100.8") in (200, 302)
 
 
 def test_answers_protect_the_browser(server: Server) -> None:

@@ -24,7 +24,7 @@ def parameters(harness: Harness, history_days: str = "365") -> dict[str, str]:
     return {
         "RootStackName": "schedules",
         "TaskSubnetIds": "subnet-1,subnet-2",
-        "DatabaseClientSecurityGroupId": "sg-1",
+        "DatabaseClientGroupId": "sg-1",
         "AssignPublicIp": "DISABLED",
         "StateBucketName": harness.outputs["State"],
         "CommandTaskDefinitionArn": harness.outputs["Good"],

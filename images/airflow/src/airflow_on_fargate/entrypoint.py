@@ -10,7 +10,7 @@ import sys
 
 from airflow_on_fargate import configuration, heartbeat
 from airflow_on_fargate.contracts import airflow_cli
-from airflow_on_fargate.database import turn
+from airflow_on_fargate.database import tls, turn
 from airflow_on_fargate.rotation import token_keys
 
 # These use the metadata database and exit when its schema is not the one they need. They wait
@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> None:
     except configuration.ConfigurationError as error:
         sys.exit(str(error))
     token_keys.apply()
+    tls.apply(os.environ)
     command = arguments[0]
     if command in OWN_COMMANDS:
         module, _, function = OWN_COMMANDS[command].partition(":")

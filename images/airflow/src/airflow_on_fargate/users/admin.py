@@ -90,7 +90,7 @@ def _correct(user: Any, username: str, email: str, role: Any) -> list[str]:
 def _has_password(user: Any, password: str) -> bool:
     from werkzeug.security import check_password_hash
 
-    return check_password_hash(user.password, password)
+    return bool(check_password_hash(user.password, password))
 
 
 @contextmanager
