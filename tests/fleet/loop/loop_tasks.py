@@ -19,8 +19,8 @@ if "LOOP_WITHOUT_LIFE_CYCLE" in os.environ:
     from airflow_on_fargate import patches
 
     celeryd_init.disconnect(worker._attach)
-    patches.apply("failed_polls")
-    patches.apply("request_limits")
+    patches.apply("worker.failed_polls")
+    patches.apply("worker.request_limits")
 
 
 @shared_task(name="loop.work", ignore_result=True)

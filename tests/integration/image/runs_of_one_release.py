@@ -68,7 +68,7 @@ def main() -> None:
     """Two runs: of a DAG whose version has no run yet and is overwritten, and of one that has."""
     initdb()
     if "patched" in sys.argv:
-        patches.apply("run_creation")
+        patches.apply("api_server.run_creation")
     with create_session() as session:
         session.add(DagBundleModel(name="releases"))
     printed = []

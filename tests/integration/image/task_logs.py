@@ -86,7 +86,7 @@ def main() -> None:
     with create_session() as session:
         send(session)
     if "patched" in sys.argv:
-        from airflow_on_fargate.patches.task_logs import unsent_tasks
+        from airflow_on_fargate.patches.scheduler import unsent_tasks
 
         unsent_tasks.writer.flush()
     with create_session() as session:

@@ -28,7 +28,7 @@ DAG_IDS = ("first", "second", "third")
 
 def make(folder: Path) -> None:
     """Create runs of random DAGs; after the first one, create FOLDER/ready."""
-    patches.apply("run_creation")
+    patches.apply("api_server.run_creation")
     chance, bag, number = random.Random(7), DBDagBag(), 0
     while not (folder / "stop").exists():
         with create_session() as session:

@@ -116,7 +116,7 @@ def airflow_app() -> Iterator[Any]:
     from airflow.api_fastapi import app
 
     original = app.create_app
-    patches.apply("load_balancer_requests")
+    patches.apply("api_server.load_balancer_requests")
     yield app.create_app(apps="execution")
     app.create_app = original
 

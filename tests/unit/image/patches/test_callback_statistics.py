@@ -20,7 +20,7 @@ def test_only_statistics_of_callbacks_are_removed(
         self._file_stats[file] = "statistics"
 
     monkeypatch.setattr(DagFileProcessorManager, "handle_parsing_result", as_in_airflow)
-    patches.apply("callback_statistics")
+    patches.apply("dag_processor.callback_statistics")
     file = SimpleNamespace(bundle_version=release)
     manager = SimpleNamespace(_file_stats=defaultdict(str))
     key = _Hashable(file.bundle_version)

@@ -13,5 +13,5 @@ def test_failed_poll_counts_as_empty(monkeypatch: pytest.MonkeyPatch, failed: An
     monkeypatch.setattr(Channel, "_on_messages_ready", Channel._on_messages_ready)
     with pytest.raises(AttributeError):
         Channel._on_messages_ready(object(), "url", "default", failed)
-    patches.apply("failed_polls")
+    patches.apply("worker.failed_polls")
     assert Channel._on_messages_ready(object(), "url", "default", failed) == 0

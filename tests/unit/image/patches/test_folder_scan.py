@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_on_fargate import patches
-from airflow_on_fargate.patches import folder_scan
+from airflow_on_fargate.patches.dag_processor import folder_scan
 
 
 def test_other_files_are_listed_when_an_archive_cannot_be_read() -> None:
@@ -42,7 +42,7 @@ def test_invalid_lines_of_an_ignore_file_are_skipped(
 
     with pytest.raises(UnicodeDecodeError):
         list(file_discovery.find_path_from_directory(tmp_path, ".airflowignore"))
-    patches.apply("folder_scan")
+    patches.apply("dag_processor.folder_scan")
     found = list(file_discovery.find_path_from_directory(tmp_path, ".airflowignore"))
     assert found == [str(tmp_path / "kept.py")]
 
@@ -56,7 +56,7 @@ def test_pattern_with_many_wildcards_does_not_stop_the_scan(
     rule = file_discovery._GlobIgnoreRule
     monkeypatch.setattr(rule, "compile", staticmethod(rule.compile))
     monkeypatch.setattr(file_discovery, "open", open, raising=False)
-    patches.apply("folder_scan")
+    patches.apply("dag_processor.folder_scan")
     # Airflow alone takes hours for it.
     (tmp_path / ".airflowignore").write_text("*a*a*a*a*a*a*b\n")
     name = "a" * 240 + ".py"

@@ -21,7 +21,7 @@ def test_upload_keeps_the_log_of_the_next_try(
 
     monkeypatch.setattr(S3RemoteLogIO, "upload", S3RemoteLogIO.upload)
     monkeypatch.setattr(S3RemoteLogIO, "write", write)
-    patches.apply("log_upload")
+    patches.apply("worker.log_upload")
     for name in ("attempt=1.log", "attempt=2.log"):
         (tmp_path / "task").mkdir(exist_ok=True)
         (tmp_path / "task" / name).write_text(name)

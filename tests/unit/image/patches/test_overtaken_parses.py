@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from airflow_on_fargate import patches
-from airflow_on_fargate.patches import overtaken_parses
+from airflow_on_fargate.patches.dag_processor import overtaken_parses
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_parse_is_repeated_when_the_release_changed_meanwhile(
         manager._bundle_versions["releases"] = served
 
     monkeypatch.setattr(DagFileProcessorManager, "_refresh_dag_bundles", refresh)
-    patches.apply("overtaken_parses")
+    patches.apply("dag_processor.overtaken_parses")
     manager = DagFileProcessorManager(max_runs=1)
     manager._bundle_versions["releases"] = "old"
     file = DagFileInfo(rel_path=Path("a.py"), bundle_name="releases", bundle_version=release)
@@ -59,7 +59,7 @@ def test_next_release_waits_until_repeated_parses_are_done(
         manager._bundle_versions["releases"] += 1
 
     monkeypatch.setattr(DagFileProcessorManager, "_refresh_dag_bundles", refresh)
-    patches.apply("overtaken_parses")
+    patches.apply("dag_processor.overtaken_parses")
     manager = DagFileProcessorManager(max_runs=1)
     versions: Any = manager._bundle_versions
     versions["releases"] = 1

@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from airflow_on_fargate import import_error_rows
-from airflow_on_fargate.patches import parse_failures
+from airflow_on_fargate.patches.dag_processor import parse_failures
 from airflow_on_fargate.releases.watch import failure
 
 Records = list[tuple[str, str, bool]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_on_fargate.patches import parse_logs
+from airflow_on_fargate.patches.dag_processor import parse_logs
 
 
 def log_of(target: str, monkeypatch: pytest.MonkeyPatch) -> Any:

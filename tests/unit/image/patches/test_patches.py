@@ -87,8 +87,8 @@ def test_missing_function_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from kombu.transport.SQS import Channel
 
     monkeypatch.delattr(Channel, "_on_messages_ready")
-    with pytest.raises(patches.PatchError, match=r"'failed_polls'.*_on_messages_ready"):
-        patches.apply("failed_polls")
+    with pytest.raises(patches.PatchError, match=r"'worker\.failed_polls'.*_on_messages_ready"):
+        patches.apply("worker.failed_polls")
 
 
 def test_function_is_replaced_once() -> None:
@@ -124,7 +124,10 @@ def test_build_fails_with_each_patch_that_does_not_know_a_version(tmp_path: Path
     )
     assert done.returncode == 1
     sentences = [line for line in done.stderr.splitlines() if "cannot be applied" in line]
-    assert [line.split("'")[1] for line in sentences] == ["failed_polls", "request_limits"]
+    assert [line.split("'")[1] for line in sentences] == [
+        "worker.failed_polls",
+        "worker.request_limits",
+    ]
     assert all("kombu 99.0 is installed" in line for line in sentences)
 
 

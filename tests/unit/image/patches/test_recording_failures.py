@@ -9,7 +9,7 @@ from sqlalchemy.exc import DataError, IntegrityError, OperationalError, PendingR
 from sqlalchemy.orm import Session
 
 from airflow_on_fargate import import_error_rows
-from airflow_on_fargate.patches import recording_failures
+from airflow_on_fargate.patches.dag_processor import recording_failures
 from airflow_on_fargate.releases.watch import failure
 
 Records = list[tuple[dict[str, str], bool]]

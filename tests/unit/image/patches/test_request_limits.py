@@ -11,7 +11,7 @@ from airflow_on_fargate import patches
 
 def test_requests_have_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AsyncHTTPSConnection, "getrequest", AsyncHTTPSConnection.getrequest)
-    patches.apply("request_limits")
+    patches.apply("worker.request_limits")
     connection = AsyncHTTPSConnection(http_client=object())
     connection.request("GET", "http://127.0.0.1/")
     options: dict[int, int] = {}

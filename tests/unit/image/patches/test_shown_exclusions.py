@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from airflow_on_fargate.import_error_rows import LEFT_OUT
-from airflow_on_fargate.patches import shown_exclusions
+from airflow_on_fargate.patches.dag_processor import shown_exclusions
 
 Rows = Callable[[], dict[str | None, str | None]]
 BOTH = f"Traceback\n\n{LEFT_OUT}bad"

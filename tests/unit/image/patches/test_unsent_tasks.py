@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_on_fargate import patches
-from airflow_on_fargate.patches.task_logs import unsent_tasks
+from airflow_on_fargate.patches.scheduler import unsent_tasks
 
 
 class RemoteLog:
@@ -60,7 +60,7 @@ def send(executor: Any, monkeypatch: pytest.MonkeyPatch, queue: str, fault: Base
         return item[0], item[1], utils.ExceptionWithTraceback(fault, "traceback")
 
     monkeypatch.setattr(utils, "send_workload_to_executor", failing)
-    patches.apply("task_logs.unsent_tasks")
+    patches.apply("scheduler.unsent_tasks")
     workload = SimpleNamespace(log_path="dag_id=a/attempt=1.log")
     executor._send_workloads([("key", workload, queue, None)])
     unsent_tasks.writer.flush()

@@ -1,6 +1,9 @@
 """PostgreSQL's users: connections, passwords and what exists."""
 
-from typing import Any
+from typing import Any, Final
+
+# The user that RDS creates: it creates the others and sets their passwords.
+MASTER: Final = "airflow"
 
 
 class RoleError(Exception):

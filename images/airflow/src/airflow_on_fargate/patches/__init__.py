@@ -16,20 +16,24 @@ from typing import Any, Final
 
 # Component -> the modules of this package that it applies before it starts.
 BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
-    "api-server": ("run_creation", "load_balancer_requests", "task_logs.large_logs"),
+    "api-server": (
+        "api_server.run_creation",
+        "api_server.load_balancer_requests",
+        "api_server.large_logs",
+    ),
     "dag-processor": (
-        "callback_statistics",
-        "overtaken_parses",
-        "recording_failures",
-        "parse_failures",
-        "parse_logs",
-        "folder_scan",
-        "parse_dags_folder",
-        "shown_exclusions",
+        "dag_processor.callback_statistics",
+        "dag_processor.overtaken_parses",
+        "dag_processor.recording_failures",
+        "dag_processor.parse_failures",
+        "dag_processor.parse_logs",
+        "dag_processor.folder_scan",
+        "dag_processor.parse_dags_folder",
+        "dag_processor.shown_exclusions",
     ),
     "triggerer": ("triggerer.classes",),
-    "scheduler": ("task_logs.unsent_tasks",),
-    "worker": ("failed_polls", "request_limits", "log_upload"),
+    "scheduler": ("scheduler.unsent_tasks",),
+    "worker": ("worker.failed_polls", "worker.request_limits", "worker.log_upload"),
 }
 
 

@@ -1,1 +1,0 @@
-"""Patches of how logs of tasks are written and read."""
