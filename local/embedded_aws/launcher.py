@@ -59,7 +59,6 @@ SUBJECTS = (
     "cloudformation.stacks",
     "cloudformation.change_sets",
     "cloudformation.validation",
-    "lambda_functions.asynchronous_events",
     "cloudformation.limits",
     "cloudformation.unique_names",
     "lambda_functions.custom_resources",
