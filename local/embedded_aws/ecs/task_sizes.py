@@ -1,7 +1,8 @@
-"""What RegisterTaskDefinition and RunTask refuse about containers, ports and sizes.
+"""What RegisterTaskDefinition and RunTask refuse about containers, ports, volumes and sizes.
 
-ministack 1.5.33 takes any size, two containers with one name, and containers that do not fit into
-their task. On AWS each of these fails a deployment or, with overrides, every start of a task.
+ministack 1.5.33 takes any size, two containers with one name, mounts of volumes that do not exist,
+and containers that do not fit into their task. On AWS each of these fails a deployment or, with
+overrides, every start of a task.
 """
 
 import re
@@ -52,6 +53,7 @@ def problem_of(definition: Definition) -> str | None:
         return "At least one container of a task definition must be essential."
     return (
         _problem_of_ports(containers)
+        or _problem_of_volumes(definition, containers)
         or _problem_of_times(containers)
         or (_problem_of_fargate(definition) if _is_fargate(definition) else None)
         or problem_of_size(definition, definition.get("cpu"), definition.get("memory"))
@@ -93,6 +95,27 @@ def _problem_of_fargate(definition: Definition) -> str | None:
             return f"Fargate requires that '{name}' be defined at the task level."
     if definition.get("networkMode") != "awsvpc":
         return "Fargate only supports network mode 'awsvpc'."
+    for container in definition["containerDefinitions"]:
+        added = _capabilities(container).get("add") or []
+        if refused := [name for name in added if name != "SYS_PTRACE"]:
+            return f"Fargate does not support adding the Linux capability {refused[0]}."
+    return None
+
+
+def _capabilities(container: dict[str, Any]) -> dict[str, Any]:
+    parameters = container.get("linuxParameters") or {}
+    return parameters.get("capabilities") or {}
+
+
+def _problem_of_volumes(definition: Definition, containers: list[dict[str, Any]]) -> str | None:
+    volumes = Counter(volume.get("name") for volume in definition.get("volumes") or [])
+    repeated = [name for name, count in volumes.items() if count > 1]
+    if repeated:
+        return f"Volume names must be unique within a task definition: {repeated[0]}"
+    for container in containers:
+        for mount in container.get("mountPoints") or []:
+            if mount.get("sourceVolume") not in volumes:
+                return f"Unknown volume '{mount.get('sourceVolume')}'."
     return None
 
 

@@ -34,8 +34,8 @@ SESSION_KEY = "f" * 64
 
 
 class Server:
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, log: Path) -> None:
+        self.port, self.log = port, log
 
     def ask(self, target: str, headers: dict[str, str]) -> tuple[int, list[str]]:
         """One request, exactly as written; the status and the headers of the answer."""
@@ -103,7 +103,7 @@ def server(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             [*program, "api-server"], env=environment, stdout=log, stderr=subprocess.STDOUT
         )
     try:
-        found = Server(port)
+        found = Server(port, home / "log")
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not answers(found):
             assert process.poll() is None, (home / "log").read_text()
@@ -200,6 +200,15 @@ def test_wrong_passwords_are_limited_by_address(server: Server) -> None:
     assert statuses[-1] == 429
     assert sign_in("203.0.113.66", "first") == 429
     assert sign_in("198.51.100.7", "first") == 201
+
+
+def test_log_has_the_address_that_the_load_balancer_saw(server: Server) -> None:
+    server.ask("/api/v2/version?seen", {**FORWARDED, "X-Forwarded-For": "192.0.2.99, 203.0.113.42"})
+    deadline = time.monotonic() + 60
+    while "203.0.113.42" not in (text := server.log.read_text()):
+        assert time.monotonic() < deadline, text[-2000:]
+        time.sleep(0.2)
+    assert "192.0.2.99" not in text
 
 
 def test_sign_in_form_is_limited_by_address(server: Server) -> None:

@@ -216,6 +216,17 @@ def test_service_is_steady_only_when_all_containers_are_healthy(
         ([{"healthCheck": {"command": ["true"], "interval": 4}}], {}, "interval of the health"),
         ([{"stopTimeout": 121}], {}, "longer than 120"),
         ([{}], {"networkMode": "bridge"}, "network mode 'awsvpc'"),
+        (
+            [{"mountPoints": [{"sourceVolume": "tmp", "containerPath": "/tmp"}]}],
+            {"volumes": [{"name": "home"}]},
+            "Unknown volume 'tmp'",
+        ),
+        ([{}], {"volumes": [{"name": "home"}, {"name": "home"}]}, "Volume names must be unique"),
+        (
+            [{"linuxParameters": {"capabilities": {"add": ["SYS_ADMIN"]}}}],
+            {},
+            "does not support adding the Linux capability SYS_ADMIN",
+        ),
     ],
 )
 def test_task_definition_is_refused_with_a_reason(
@@ -236,6 +247,22 @@ def test_task_definition_is_refused_with_a_reason(
         ecs.api.register_task_definition(**request)
 
     assert reason in str(refusal.value)
+
+
+def test_hardened_container_runs(ecs: Ecs) -> None:
+    definition = register(
+        ecs,
+        container(
+            "a",
+            "echo runs",
+            readonlyRootFilesystem=True,
+            linuxParameters={"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
+            mountPoints=[{"sourceVolume": "tmp", "containerPath": "/tmp"}],
+        ),
+        volumes=[{"name": "tmp"}],
+    )
+
+    assert output(ecs, ecs.finished(definition), "a") == ["runs"]
 
 
 @pytest.mark.parametrize(
