@@ -5,6 +5,7 @@ cluster silently, and runs a task whose override names an unknown container.
 """
 
 import json
+import re
 from typing import Any
 
 from embedded_aws.ecs import engine as ecs
@@ -12,6 +13,9 @@ from embedded_aws.ecs import task_sizes
 from embedded_aws.settings import Settings
 
 _MAX_COUNT = 10
+# ECS: RunTask and TaskOverride; the limit counts the JSON of the overrides.
+_MAX_OVERRIDES = 8192
+_STARTED_BY = re.compile(r"[A-Za-z0-9_/.-]{0,128}")
 _MAX_TOKEN_LENGTH = 64
 
 # By client token: the request and the response.
@@ -66,6 +70,11 @@ def _refusal(data: dict[str, Any]) -> ecs.Response | None:
         return _invalid(f"Count must be from 1 to {_MAX_COUNT}.")
     if len(data.get("clientToken") or "") > _MAX_TOKEN_LENGTH:
         return _invalid(f"Client token must be at most {_MAX_TOKEN_LENGTH} characters long.")
+    if not _STARTED_BY.fullmatch(data.get("startedBy") or ""):
+        return _invalid(f"startedBy must match {_STARTED_BY.pattern}.")
+    size = len(json.dumps(data.get("overrides") or {}, separators=(",", ":")))
+    if size > _MAX_OVERRIDES:
+        return _invalid(f"Container Overrides length must be at most {_MAX_OVERRIDES}")
     definition = ecs.stock._task_defs.get(ecs.stock._resolve_td_key(data.get("taskDefinition")))
     if definition is None:
         return ecs.error("ClientException", "TaskDefinition not found.")

@@ -1,4 +1,4 @@
-"""When the deletion of a cluster is refused."""
+"""When the deletion of a cluster is refused, and that a service needs its cluster."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -32,3 +32,11 @@ def test_deletion_of_a_stack_fails_while_a_task_runs_in_its_cluster(
     ecs.api.stop_task(cluster=ecs.name, task=arn)
     ecs.reached(arn, "STOPPED")
     assert stacks.delete(stack).status == "DELETE_COMPLETE"
+
+
+def test_service_is_refused_before_its_cluster_exists(ecs: Ecs) -> None:
+    with pytest.raises(ClientError, match="ClusterNotFoundException"):
+        ecs.api.create_service(
+            cluster="not-yet-there", serviceName="service", taskDefinition=ecs.register("sleep 60")
+        )
+    assert "not-yet-there" not in str(ecs.api.list_clusters()["clusterArns"])

@@ -203,6 +203,11 @@ def test_run_task_refuses_impossible_requests(ecs: Ecs) -> None:
         ecs.api.run_task(cluster="no-such-cluster", taskDefinition=definition)
     with pytest.raises(ClientError, match="Network Configuration must be provided"):
         ecs.api.run_task(cluster=ecs.name, taskDefinition=definition)
+    long = {"containerOverrides": [{"name": "main", "command": ["x" * 8192]}]}
+    with pytest.raises(ClientError, match="length must be at most 8192"):
+        ecs.run(definition, overrides=long)
+    with pytest.raises(ClientError, match="startedBy must match"):
+        ecs.run(definition, startedBy="a b")
     ecs.api.deregister_task_definition(taskDefinition=definition)
     with pytest.raises(ClientError, match="inactive"):
         ecs.run(definition)
