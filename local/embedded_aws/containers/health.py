@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from embedded_aws.busy import stretched
+
 # Until the first success the check also runs this often, so that a task that is up need not wait
 # for a whole interval. The failure of such an extra run is not counted.
 _EAGER_INTERVAL_SECONDS = 2.0
@@ -79,7 +81,9 @@ class HealthMonitor(threading.Thread):
             if succeeded:
                 failures = 0
                 self._set("HEALTHY")
-            elif regular and (now - started > check.start_period or self._status == "HEALTHY"):
+            elif regular and (
+                now - started > stretched(check.start_period) or self._status == "HEALTHY"
+            ):
                 failures += 1
                 if failures >= check.retries:
                     self._set("UNHEALTHY")
@@ -103,7 +107,7 @@ class HealthMonitor(threading.Thread):
         except OSError:
             return False
         try:
-            return process.wait(self._check.timeout) == 0
+            return process.wait(stretched(self._check.timeout)) == 0
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
