@@ -15,13 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.mutation.faults import FAULTS
 from tests.mutation.mutant import Mutant, MutantError
+
+# Every kind of mutant. Another kind, such as the removal of each IAM statement, is a line here.
+KINDS: dict[str, Sequence[Mutant]] = {"faults": FAULTS}
 
 ROOT = Path(__file__).resolve().parents[2]
 # A mutant may make a test wait for ever.
@@ -101,11 +104,12 @@ def judge(mutant: Mutant, tree: Path, most_runs: int | None = None) -> Result:
 
 def chosen(names: list[str], part: str) -> list[Mutant]:
     """The mutants to run: those named, or one slice of all."""
-    unknown = set(names) - {each.name for each in FAULTS}
+    every = [mutant for kind in KINDS.values() for mutant in kind]
+    unknown = set(names) - {each.name for each in every}
     if unknown:
         raise MutantError(f"There is no mutant {', '.join(sorted(unknown))}")
     number, of = (int(each) for each in part.split("/"))
-    wanted = [each for each in FAULTS if not names or each.name in names]
+    wanted = [each for each in every if not names or each.name in names]
     return wanted[number - 1 :: of]
 
 

@@ -188,6 +188,43 @@ def test_distribution_caches_nothing_and_speaks_only_https_to_users() -> None:
     assert origin["VpcOriginConfig"]["OriginKeepaliveTimeout"] < idle
 
 
+BALANCER_OF = "<airflow/IngressStack/{}LoadBalancerStack/LoadBalancer.{}>"
+
+
+@pytest.mark.parametrize(
+    ("partition", "parameters", "name", "zone"),
+    [
+        # The zones of CloudFront are the same for everybody.
+        ("aws", CERTIFICATE, "<airflow/IngressStack/Distribution.DomainName>", "Z2FDTNDATAQYW2"),
+        ("aws-cn", CERTIFICATE, "<airflow/IngressStack/Distribution.DomainName>", "Z3RFFRIM2A3IF5"),
+        (
+            "aws",
+            {"IngressMode": "load-balancer"} | CIDR,
+            BALANCER_OF.format("Public", "DNSName"),
+            BALANCER_OF.format("Public", "CanonicalHostedZoneID"),
+        ),
+        (
+            "aws",
+            {"IngressMode": "internal"} | CIDR,
+            BALANCER_OF.format("Internal", "DNSName"),
+            BALANCER_OF.format("Internal", "CanonicalHostedZoneID"),
+        ),
+    ],
+)
+def test_record_points_to_what_serves_and_names_its_zone(
+    partition: str,
+    parameters: dict[str, str],
+    name: str,
+    zone: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(PSEUDO_PARAMETERS, "AWS::Partition", partition)
+    record = deploy(**(DOMAIN | parameters)).child("IngressStack").properties("DomainRecord")
+
+    assert record["AliasTarget"] == {"DNSName": name, "HostedZoneId": zone}
+    assert (record["Name"], record["HostedZoneId"]) == ("airflow.example.com", "Z0123456789")
+
+
 @pytest.mark.parametrize(
     ("parameters", "scheme", "listener"),
     [
@@ -254,6 +291,8 @@ def test_queues_and_their_alarms_are_alike() -> None:
         assert alarm.pop("Dimensions") == [{"Name": "QueueName", "Value": f"airflow-queue-{name}"}]
     assert all(each == queues[0] for each in queues)
     assert all(each == alarms[0] for each in alarms)
+    # A single task is enough.
+    assert (alarms[0]["ComparisonOperator"], alarms[0]["Threshold"]) == ("GreaterThanThreshold", 0)
 
 
 def test_scheduler_and_workers_may_use_every_queue_by_its_name() -> None:

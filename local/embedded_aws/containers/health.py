@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from embedded_aws.busy import stretched
+
 # Until the first success an eager check also runs this often, so that a task that is up need not
 # wait for a whole interval. The failure of such an extra run is not counted.
 _EAGER_INTERVAL_SECONDS = 2.0
@@ -68,14 +70,16 @@ class HealthMonitor(threading.Thread):
             time.sleep(min(_EAGER_INTERVAL_SECONDS, check.interval) if eager else check.interval)
             if not self._is_running():
                 return
-            succeeded = self._check_succeeds(check.argv, check.timeout)
+            succeeded = self._check_succeeds(check.argv, stretched(check.timeout))
             now = time.monotonic()
             regular = now - last_regular >= check.interval
             last_regular = now if regular else last_regular
             if succeeded:
                 failures = 0
                 self._set("HEALTHY")
-            elif regular and (now - started > check.start_period or self._status == "HEALTHY"):
+            elif regular and (
+                now - started > stretched(check.start_period) or self._status == "HEALTHY"
+            ):
                 failures += 1
                 if failures >= check.retries:
                     self._set("UNHEALTHY")

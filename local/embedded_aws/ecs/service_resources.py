@@ -11,6 +11,7 @@ from typing import Any
 from ministack.services.cloudformation import provisioners, stacks
 
 from embedded_aws.api_members import request_members, request_shape
+from embedded_aws.busy import stretched
 from embedded_aws.cloudformation.engine import Created, FailedCreateError, Properties
 from embedded_aws.ecs import engine as ecs
 from embedded_aws.settings import Settings
@@ -100,7 +101,7 @@ def _wait_until_steady(arn: str, timeout: float) -> None:
     key = "/".join(arn.split("/")[-2:])
     service = ecs.stock._services[key]
     expected = ecs.stock._primary_deployment(service)
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     while not _is_steady(service, expected):
         if expected["rolloutState"] == "FAILED":
             raise ServiceNotSteadyError(
@@ -108,7 +109,7 @@ def _wait_until_steady(arn: str, timeout: float) -> None:
             )
         if service["status"] != "ACTIVE":
             raise ServiceNotSteadyError("The service was deleted while its deployment went on.")
-        if time.monotonic() > deadline:
+        if time.monotonic() - began > stretched(timeout):
             raise ServiceNotSteadyError(
                 f"The service did not become steady within {timeout:g} seconds: "
                 f"{service['runningCount']} of {service['desiredCount']} tasks run. "

@@ -10,6 +10,7 @@ from typing import Any
 from ministack.services import alb
 
 from embedded_aws.account_scope import account_scope
+from embedded_aws.busy import stretched
 from embedded_aws.ecs import engine as ecs
 from embedded_aws.ecs import services
 from embedded_aws.settings import Settings
@@ -145,7 +146,7 @@ def _answers(key: TargetKey, group: dict[str, Any]) -> bool:
     if group["HealthCheckPort"] != "traffic-port":
         port = int(group["HealthCheckPort"])
     connection = http.client.HTTPConnection(
-        address, port, timeout=group["HealthCheckTimeoutSeconds"]
+        address, port, timeout=stretched(group["HealthCheckTimeoutSeconds"])
     )
     try:
         connection.request(
@@ -184,7 +185,7 @@ def _inform_service(key: TargetKey, state: str) -> None:
 
 def _grace_is_over(service: ecs.Service, task: ecs.Task) -> bool:
     started = float(ecs.stock._ts_to_epoch(task["startedAt"]))
-    return time.time() - started > (service.get("healthCheckGracePeriodSeconds") or 0)
+    return time.time() - started > stretched(service.get("healthCheckGracePeriodSeconds") or 0)
 
 
 def _describe(params: dict[str, Any]) -> ecs.Response:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from embedded_aws.busy import stretched
 from embedded_aws.processes import ManagedProcess, registry
 
 # What RDS gives a db.t4g.micro: LEAST({DBInstanceClassMemory/9531392}, 5000).
@@ -88,7 +89,7 @@ class PostgresServer:
             stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown, which disconnects the clients
             stop_last=True,
         )
-        self._wait_until_it_answers(self._process, timeout)
+        self._wait_until_it_answers(self._process, stretched(timeout))
 
     def stop(self) -> None:
         if self._process is not None:

@@ -2,8 +2,6 @@
 
 from tests.mutation.mutant import Mutant
 
-_DEPLOYMENTS = "tests/integration/embedded_aws/deployments"
-
 FAULTS = (
     # ---- Values that only a service's API restricts ----
     Mutant(
@@ -346,7 +344,6 @@ FAULTS = (
         "EventBridgeEnabled: true",
         "EventBridgeEnabled: false",
         "uploads publish nothing until the next reconciliation",
-        tests=((f"{_DEPLOYMENTS}/test_dag_delivery_template.py",),),
     ),
     Mutant(
         "deletions-unnoticed",
@@ -354,7 +351,6 @@ FAULTS = (
         "detail-type: [Object Created, Object Deleted]",
         "detail-type: [Object Created]",
         "a deleted DAG stays until the next reconciliation",
-        tests=((f"{_DEPLOYMENTS}/test_dag_delivery_template.py",),),
     ),
     Mutant(
         "prefix-of-dags",
@@ -362,7 +358,6 @@ FAULTS = (
         "              - {prefix: dags/}\n",
         "              - {prefix: dag/}\n",
         "uploads publish nothing until the next reconciliation",
-        tests=((f"{_DEPLOYMENTS}/test_dag_delivery_template.py",),),
     ),
     Mutant(
         "unknown-reconciliation",
@@ -370,7 +365,6 @@ FAULTS = (
         """Input: '{"source": "reconciliation"}'""",
         """Input: '{"source": "reconcile"}'""",
         "the function refuses the event: lost uploads are never found",
-        tests=((f"{_DEPLOYMENTS}/test_dag_delivery_template.py",),),
     ),
     Mutant(
         "unknown-hourly-check",
