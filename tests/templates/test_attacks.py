@@ -111,7 +111,7 @@ def test_no_task_and_no_database_is_reached_from_an_address() -> None:
 def test_database_connects_to_nothing() -> None:
     group = deploy().child("DatabaseStack").properties("DatabaseSecurityGroup")
     (rule,) = group["SecurityGroupEgress"]
-    assert rule["CidrIp"] == "127.0.0.1/32"
+    assert (rule["CidrIp"], rule["IpProtocol"]) == ("255.255.255.255/32", "icmp")
 
 
 def test_load_balancer_connects_only_to_the_port_of_the_api_server() -> None:
