@@ -131,10 +131,14 @@ def _opening(rule: dict[str, Any]) -> tuple[str, str, int]:
 
 
 INSIDE = {
-    ("LoadBalancerSecurityGroup", "TaskSecurityGroup", 8080),
-    ("TaskSecurityGroup", "TaskSecurityGroup", 8080),
-    ("TaskSecurityGroup", "TaskSecurityGroup", 8793),
-    ("TaskSecurityGroup", "TaskSecurityGroup", 8794),
+    ("LoadBalancerSecurityGroup", "ApiServerSecurityGroup", 8080),
+    # The execution API.
+    ("TaskSecurityGroup", "ApiServerSecurityGroup", 8080),
+    # Logs of what runs.
+    ("ApiServerSecurityGroup", "TaskSecurityGroup", 8793),
+    ("ApiServerSecurityGroup", "TriggererSecurityGroup", 8794),
+    ("DatabaseClientSecurityGroup", "DatabaseSecurityGroup", 5432),
+    # Workers write the results of Celery.
     ("TaskSecurityGroup", "DatabaseSecurityGroup", 5432),
 }
 

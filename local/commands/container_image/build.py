@@ -16,7 +16,12 @@ from commands.workspace import ROOT, CommandError, Workspace
 
 REPOSITORY = "localhost/airflow-on-fargate"
 # What .dockerignore sends to the builder.
-_SOURCES = ("images/airflow/requirements.lock", "images/airflow/src", "functions/contracts")
+_SOURCES = (
+    "images/airflow/requirements.lock",
+    "images/airflow/src",
+    "functions/contracts",
+    "local/environments/uv.lock",
+)
 _LABEL = "org.opencontainers.image"
 _DESCRIPTION = "|".join(
     ["{{.Architecture}}"]

@@ -210,9 +210,9 @@ FAULTS = (
     ),
     Mutant(
         "publishes-its-own-releases",
-        "functions/publish_dags/handler.py",
-        "if not key.startswith(SOURCE_PREFIX) and not in_inbox:",
-        "if False and not in_inbox:",
+        "functions/publish_dags/bucket_changes.py",
+        "    return key.startswith(SOURCE_PREFIX) or (",
+        "    return True or (",
         "every release publishes again, without end",
     ),
     Mutant(

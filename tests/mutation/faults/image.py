@@ -28,11 +28,11 @@ FAULTS = (
         "during an upgrade the triggerer exits again and again",
     ),
     Mutant(
-        "no-proxy-headers",
-        f"{_SOURCE}/entrypoint.py",
-        '        arguments = [*arguments, "--proxy-headers"]\n',
-        "        arguments = [*arguments]\n",
-        "links and redirects name the address of the container",
+        "claimed-address",
+        f"{_SOURCE}/api_server/load_balancer.py",
+        "addresses[-min(hops, len(addresses))]",
+        "addresses[0]",
+        "a client chooses the address that is logged and limited",
     ),
     Mutant(
         "acknowledged-early",
@@ -114,8 +114,8 @@ FAULTS = (
     Mutant(
         "writable-release",
         f"{_SOURCE}/releases/cache.py",
-        "os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444",
-        "os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644",
+        "_READ_ONLY = 0o444",
+        "_READ_ONLY = 0o644",
         "a DAG that writes into its folder changes other releases",
     ),
     Mutant(

@@ -114,8 +114,8 @@ FAULTS = (
     Mutant(
         "permission-of-another-rule",
         "nested/delivery.yaml",
-        "      SourceArn: !GetAtt DagsChangedRule.Arn",
-        "      SourceArn: !GetAtt ReconciliationSchedule.Arn",
+        "aws:SourceArn: !GetAtt DagsChangedRule.Arn",
+        "aws:SourceArn: !GetAtt ReconciliationSchedule.Arn",
         "uploads publish nothing until the next reconciliation",
     ),
     Mutant(
@@ -164,18 +164,20 @@ FAULTS = (
     Mutant(
         "swapped-security-groups",
         "nested/load-balancer.yaml",
-        "      GroupId: !Ref TaskSecurityGroupId\n"
+        "      GroupId: !Ref ApiServerGroupId\n"
         "      SourceSecurityGroupId: !GetAtt LoadBalancerSecurityGroup.GroupId\n",
         "      GroupId: !GetAtt LoadBalancerSecurityGroup.GroupId\n"
-        "      SourceSecurityGroupId: !Ref TaskSecurityGroupId\n",
+        "      SourceSecurityGroupId: !Ref ApiServerGroupId\n",
         "the load balancer does not reach the API servers",
     ),
     Mutant(
         "database-port",
         "nested/database.yaml",
+        "!Ref DatabaseClientGroupId\n          IpProtocol: tcp\n"
         "          FromPort: 5432\n          ToPort: 5432",
+        "!Ref DatabaseClientGroupId\n          IpProtocol: tcp\n"
         "          FromPort: 5433\n          ToPort: 5433",
-        "no task reaches the database",
+        "no component but the workers reaches the database",
     ),
     Mutant(
         "log-server-port",

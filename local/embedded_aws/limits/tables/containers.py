@@ -80,6 +80,8 @@ _CONTAINER: Final[Mapping[str, Rule]] = {
     "Secrets[].Name": _VARIABLE,
     "Secrets[].ValueFrom": Text("ECS: Secret.valueFrom", r"arn:.+|[A-Za-z0-9_./-]+"),
     "DependsOn[].ContainerName": NAME,
+    # Fargate drops every capability, and adds SYS_PTRACE only.
+    "LinuxParameters.Capabilities.Drop[]": Text("ECS: KernelCapabilities", r"ALL|[A-Z]+(_[A-Z]+)*"),
     "MountPoints[].SourceVolume": NAME,
     "MountPoints[].ContainerPath": Text("ECS: MountPoint", r"/.*"),
 }
