@@ -8,6 +8,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from airflow_on_fargate.celery import result_backend
 from airflow_on_fargate.celery.result_backend import ResultBackendError, ensure
 from airflow_on_fargate.celery.results import url_for
+from airflow_on_fargate.database import owner
 from airflow_on_fargate.database.roles import RoleError, connected, set_password
 
 
@@ -61,16 +62,15 @@ def text(url: Any, **changes: str) -> str:
 
 
 @pytest.mark.parametrize("user", result_backend.USERS)
-def test_result_user_cannot_connect_to_the_metadata_database(
-    metadata: Any, results: Any, user: str
-) -> None:
+def test_result_user_cannot_connect_to_the_metadata_database(metadata: Any, user: str) -> None:
     # Before, it can connect: that is PostgreSQL's default for every user.
     with connected(metadata) as connection:
         set_password(connection, user, "second")
     inside = metadata.set(username=user, password="second")
     connected(inside).close()
 
-    ensure(metadata, results)
+    owner.ensure(metadata, metadata.set(username="airflow_app", password="third"))
+    ensure(metadata, inside.set(database="result_backend"))
 
     with pytest.raises(OperationalError, match="permission denied for database"):
         connected(inside)
