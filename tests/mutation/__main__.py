@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -102,6 +103,15 @@ def judge(mutant: Mutant, tree: Path, most_runs: int | None = None) -> Result:
     return Result(mutant.name, noticed, time.monotonic() - started, mutant.survives)
 
 
+def check_without_mutants(mutants: list[Mutant], tree: Path, most_runs: int | None) -> None:
+    """Refuse to start when a test fails anyway: it would seem to notice every mutant."""
+    runs = dict.fromkeys(run for mutant in mutants for run in mutant.runs()[:most_runs])
+    for number, (environment, arguments) in enumerate(runs, 1):
+        print(f"Without a mutant [{number}/{len(runs)}]: {' '.join(arguments)}", flush=True)
+        if failed := first_failure(tree, environment, arguments):
+            raise MutantError(f"{failed} fails without any mutant: correct it first")
+
+
 def chosen(names: list[str], part: str) -> list[Mutant]:
     """The mutants to run: those named, or one slice of all."""
     every = [mutant for kind in KINDS.values() for mutant in kind]
@@ -114,19 +124,25 @@ def chosen(names: list[str], part: str) -> list[Mutant]:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutation", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--slice", default="1/1", help="1/4 runs the first of four parts")
     parser.add_argument("--cheapest", action="store_true", help="only the first run of each mutant")
     parser.add_argument("--report", type=Path, help="JSON with every result")
     given = parser.parse_args(arguments)
+    # So that the worktree is removed then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Terminated"))
+    most_runs = 1 if given.cheapest else None
     results: list[Result] = []
     try:
         mutants = chosen(given.names, given.slice)
         with copied_tree() as tree:
+            check_without_mutants(mutants, tree, most_runs)
             for number, mutant in enumerate(mutants, 1):
                 print(f"[{number}/{len(mutants)}] {mutant.name}: {mutant.breaks}", flush=True)
-                result = judge(mutant, tree, 1 if given.cheapest else None)
+                result = judge(mutant, tree, most_runs)
                 results.append(result)
                 seen = f"noticed by {result.noticed_by}" if result.noticed_by else "SURVIVED"
                 print(f"    {seen} ({result.seconds:.0f} s)", flush=True)
