@@ -29,7 +29,9 @@ FAULTS = (
         "comment-of-distribution-too-long",
         "nested/ingress.yaml",
         "Comment: !Sub Airflow of stack ${RootStackName}",
-        f"Comment: !Sub {'Airflow ' * 17}of stack ${{RootStackName}}",
+        "Comment: !Sub >-\n"
+        + 2 * f"          {'Airflow ' * 9}\n"
+        + "          of stack ${RootStackName}",
         "CloudFront accepts 128 characters",
     ),
     # ---- Order ----
