@@ -26,9 +26,10 @@ def alarms_template(function: dict[str, Any]) -> dict[str, Any]:
         if name.startswith("Queued")
     }
     names = ("RootStackName", "WorkerQueueNames")
+    conditions = fleet["Conditions"]
     return {
         "Parameters": {name: fleet["Parameters"][name] for name in names},
-        "Conditions": fleet["Conditions"],
+        "Conditions": {name: conditions[name] for name in conditions if "Queue" in name},
         "Resources": {**wanted, "Role": EXECUTION_ROLE, "ScaleWorkersFunction": function},
         "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["ScaleWorkersFunction", "Arn"]}}},
     }
