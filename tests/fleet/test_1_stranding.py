@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from plain_workers import WorkerSettings
-from stranding_loop import Plan, StrandingLoop
+from stranding_loop import Outcome, Plan, StrandingLoop
 
 from commands.workspace import Workspace
 
@@ -13,6 +13,7 @@ PLAN = Plan(
     settings=WorkerSettings(concurrency=2, idle_seconds=1.5, poll_seconds=3),
     stop_every=20, deploy_every=20, long_every=20,
 )  # fmt: skip
+MOST_ROUNDS = 4
 # Celery's own shutdown, to show that the loop detects stranded messages. There is one worker, its
 # tasks are short and its polls long: it has an open poll when it is stopped, and a message that
 # arrives before it has exited is stranded.
@@ -26,16 +27,27 @@ WITHOUT = replace(
 def test_every_message_runs_once_when_workers_retire_and_drain(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    outcome = StrandingLoop(workspace, tmp_path, PLAN).run()
-    print(outcome.table())
+    outcomes: list[Outcome] = []
+    # On a slow machine fewer workers retire at the moment a message comes.
+    while not _saw_enough(outcomes) and len(outcomes) < MOST_ROUNDS:
+        plan = replace(PLAN, seed=PLAN.seed + len(outcomes))
+        outcome = StrandingLoop(workspace, tmp_path, plan).run()
+        print(outcome.table())
+        assert (outcome.stranded, outcome.lost, outcome.twice) == (0, 0, 0)
+        assert len(outcome.sent) == plan.messages
+        assert set(outcome.exit_codes) == {0}
+        outcomes.append(outcome)
+    assert _saw_enough(outcomes)
 
-    assert (outcome.stranded, outcome.lost, outcome.twice) == (0, 0, 0)
-    assert len(outcome.sent) == PLAN.messages
-    assert set(outcome.exit_codes) == {0}
-    assert outcome.left() >= 20
-    assert outcome.reopened >= 5
-    assert outcome.left("drain") >= 2
-    assert outcome.left("termination") >= 2
+
+def _saw_enough(outcomes: list[Outcome]) -> bool:
+    """Whether the rounds together had enough of each way to exit."""
+    return (
+        sum(each.left() for each in outcomes) >= 20
+        and sum(each.reopened for each in outcomes) >= 5
+        and sum(each.left("drain") for each in outcomes) >= 2
+        and sum(each.left("termination") for each in outcomes) >= 2
+    )
 
 
 def test_messages_are_stranded_when_workers_exit_without_the_life_cycle(
