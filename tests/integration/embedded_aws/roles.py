@@ -80,5 +80,20 @@ def put_policy(aws: EmbeddedAws, role_arn: str, *statements: dict[str, Any]) -> 
     )
 
 
+def let_send(aws: EmbeddedAws, service: str, queue_url: str) -> str:
+    """Let a service send messages to a queue; returns the queue's ARN."""
+    sqs = aws.client("sqs")
+    found = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
+    arn: str = found["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": document_of(statement)})
+    return arn
+
+
 def document_of(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})

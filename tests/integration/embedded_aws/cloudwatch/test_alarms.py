@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ..conftest import eventually
-from ..roles import document_of
+from ..roles import let_send
 from ..stack_driver import EXECUTION_ROLE, Stack, StackDriver
 
 RECORDER = """
@@ -72,16 +72,6 @@ def deploy(stacks: StackDriver, made: dict[str, Any]) -> Stack:
     stack = stacks.create(made)
     assert stack.status == "CREATE_COMPLETE", stacks.failures(stack)
     return stack
-
-
-def allow_topic(sqs: Any, url: str, queue_arn: str) -> None:
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": queue_arn,
-    }
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": document_of(statement)})
 
 
 def put(stacks: StackDriver, value: float, queue: str = "mine") -> None:
@@ -228,9 +218,8 @@ def test_alarm_publishes_to_its_topic(stacks: StackDriver) -> None:
     name = f"alarms-{uuid.uuid4().hex[:8]}"
     topic = sns.create_topic(Name=name)["TopicArn"]
     queue = sqs.create_queue(QueueName=name)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
-    allow_topic(sqs, queue, arn["QueueArn"])
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
+    arn = let_send(stacks.aws, "sns.amazonaws.com", queue)
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     stack = deploy(stacks, template(stacks, AlarmActions=[topic]))
 
     put(stacks, 1)

@@ -8,6 +8,7 @@ import pytest
 
 from ..conftest import EmbeddedAws, eventually
 from ..ecs_tasks import Ecs
+from ..roles import let_send
 
 
 class Events:
@@ -16,12 +17,10 @@ class Events:
     def __init__(self, emulator: EmbeddedAws, name: str, pattern: dict[str, Any]) -> None:
         self._sqs = emulator.client("sqs")
         self.url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
-        attributes = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
+        arn = let_send(emulator, "events.amazonaws.com", self.url)
         rules = emulator.client("events")
         rules.put_rule(Name=name, EventPattern=json.dumps(pattern))
-        rules.put_targets(
-            Rule=name, Targets=[{"Id": "1", "Arn": attributes["Attributes"]["QueueArn"]}]
-        )
+        rules.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn}])
         self.received: list[dict[str, Any]] = []
 
     def until_stopped(self) -> list[dict[str, Any]]:
