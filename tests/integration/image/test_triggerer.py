@@ -1,5 +1,6 @@
 """The triggerer as a container runs it, with the secrets of its container, on a real PostgreSQL."""
 
+import contextlib
 import json
 import os
 import signal
@@ -50,7 +51,9 @@ class Triggerer:
 
     def end(self) -> None:
         if self.process:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            # An attack may have ended it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(30)
 
     def ask(self, *words: str) -> dict[str, list[str]]:
