@@ -21,7 +21,6 @@ from typing import Any, Final
 
 from airflow_on_fargate.database.roles import RoleError, connected, exists, quoted, set_password
 
-MASTER: Final = "airflow"
 OWNER: Final = "airflow_owner"
 USERS: Final = ("airflow_app", "airflow_app_2")
 # PostgreSQL lets every user connect to these, and create temporary tables there.

@@ -1,6 +1,9 @@
 """PostgreSQL's users: connections, passwords and what exists."""
 
-from typing import Any
+from typing import Any, Final
+
+# As the template names it; a change would replace the database.
+MASTER: Final = "airflow"
 
 
 class RoleError(Exception):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_on_fargate.database import turn
-from airflow_on_fargate.database.owner import MASTER
+from airflow_on_fargate.database.roles import MASTER
 from airflow_on_fargate.rotation.errors import RotationError
 from airflow_on_fargate.rotation.services import Services
 from airflow_on_fargate.rotation.workers import Workers
