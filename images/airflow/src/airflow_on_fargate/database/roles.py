@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-# The user that RDS creates: it creates the others and sets their passwords.
+# The user that RDS creates: it creates the others and sets their passwords. The name is
+# the template's; a change would replace the database.
 MASTER: Final = "airflow"
 
 
