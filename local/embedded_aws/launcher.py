@@ -77,7 +77,6 @@ SUBJECTS = (
     "lambda_functions.concurrency",
     "cloudwatch.queue_metrics",
     "events.targets",
-    "events.queue_targets",
     "events.disorder",
     "s3.object_events",
     "cloudwatch.alarms",

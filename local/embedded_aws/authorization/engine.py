@@ -142,7 +142,10 @@ def context_of(
         resource_arn=resource,
         region=region or get_region(),
         secure_transport=True,
-        service_context={key.lower(): value for key, value in context.items()},
+        service_context={
+            "aws:principalisawsservice": str(":assumed-role/" not in principal).lower(),
+            **{key.lower(): value for key, value in context.items()},
+        },
     )
 
 

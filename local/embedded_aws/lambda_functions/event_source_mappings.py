@@ -13,10 +13,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ministack.core.iam_evaluator import EvalContext, _gather_role_policies, evaluate
-from ministack.core.responses import get_account_id, get_region
 from ministack.services import lambda_svc, sqs
 
+from embedded_aws.authorization import engine, record
 from embedded_aws.cloudformation.engine import Created, Properties, handlers_of
 from embedded_aws.lambda_functions.invocation import function_record
 from embedded_aws.settings import Settings
@@ -103,17 +102,7 @@ def _check(properties: Mapping[str, Any], mapping_id: str = "") -> None:
 
 
 def _may(role_arn: str, action: str, resource: str) -> bool:
-    role = role_arn.rpartition("/")[2]
-    account = get_account_id()
-    context = EvalContext(
-        principal_arn=f"arn:aws:sts::{account}:assumed-role/{role}/lambda",
-        principal_type="AssumedRole",
-        principal_account=account,
-        action=action,
-        resource_arn=resource,
-        region=get_region(),
-    )
-    return bool(evaluate(context, _gather_role_policies(role, account)).decision == "Allow")
+    return record.is_allowed(engine.decide_for_role(role_arn, "lambda", action, resource))
 
 
 def _receive(queue_url: str, batch_size: int) -> list[dict[str, Any]]:

@@ -102,8 +102,10 @@ class PolicyDocument:
         size = policy_size(value)
         if size > self.most:
             yield f"has {size} characters, allowed are {self.most} ({self.source})"
-        if value.get("Version") not in ("2012-10-17", "2008-10-17"):
-            yield f"has the version {value.get('Version')!r} ({self.source})"
+        # A policy without a version has the older one.
+        version = value.get("Version", "2008-10-17")
+        if version not in ("2012-10-17", "2008-10-17"):
+            yield f"has the version {version!r} ({self.source})"
         statements = value.get("Statement", [])
         statements = [statements] if isinstance(statements, Mapping) else statements
         sids = [one["Sid"] for one in statements if "Sid" in one]

@@ -115,7 +115,9 @@ def _decide() -> None:
         else:
             permissions = needed.permissions
         for permission in permissions:
-            context = {**(service_context or {}), **permission.context}
+            # Who signs a request is a user or a role.
+            own = {"aws:principalisawsservice": "false"}
+            context = {**own, **(service_context or {}), **permission.context}
             result = stock(
                 access_key_id, permission.action, service, region, permission.resource, context
             )

@@ -32,7 +32,7 @@ def role(*actions: str) -> dict[str, Any]:
 def resources(stacks: StackDriver, **mapping: Any) -> dict[str, Any]:
     return {
         "Role": role(*READING),
-        "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 60}},
+        "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 720}},
         "Function": stacks.function(SOURCE),
         "Mapping": {
             "Type": "AWS::Lambda::EventSourceMapping",
