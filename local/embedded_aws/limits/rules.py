@@ -102,7 +102,8 @@ class PolicyDocument:
         size = policy_size(value)
         if size > self.most:
             yield f"has {size} characters, allowed are {self.most} ({self.source})"
-        if value.get("Version") not in ("2012-10-17", "2008-10-17"):
+        # Without one it is the older.
+        if value.get("Version", "2008-10-17") not in ("2012-10-17", "2008-10-17"):
             yield f"has the version {value.get('Version')!r} ({self.source})"
         statements = value.get("Statement", [])
         statements = [statements] if isinstance(statements, Mapping) else statements
