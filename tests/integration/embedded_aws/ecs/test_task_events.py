@@ -17,6 +17,14 @@ class Events:
         self._sqs = emulator.client("sqs")
         self.url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
         attributes = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
+        allowed = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": attributes["Attributes"]["QueueArn"],
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        self._sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": policy})
         rules = emulator.client("events")
         rules.put_rule(Name=name, EventPattern=json.dumps(pattern))
         rules.put_targets(
