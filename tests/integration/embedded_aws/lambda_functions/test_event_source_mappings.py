@@ -82,7 +82,8 @@ def test_batches_hold_many_messages_and_no_more_than_the_bound_run_at_once(
     found = batches(stacks, stack, 500)
 
     assert sorted(int(body) for each in found for body in each["bodies"]) == list(range(500))
-    assert max(len(each["bodies"]) for each in found) == 100
+    # More than one receive request takes; how many, depends on when they were sent.
+    assert 10 < max(len(each["bodies"]) for each in found) <= 100
     assert most_at_once(found) == 2
 
 
