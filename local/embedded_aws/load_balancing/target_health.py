@@ -185,7 +185,7 @@ def _inform_service(key: TargetKey, state: str) -> None:
 
 def _grace_is_over(service: ecs.Service, task: ecs.Task) -> bool:
     started = float(ecs.stock._ts_to_epoch(task["startedAt"]))
-    return time.time() - started > stretched(service.get("healthCheckGracePeriodSeconds") or 0)
+    return time.time() - started > (service.get("healthCheckGracePeriodSeconds") or 0)
 
 
 def _describe(params: dict[str, Any]) -> ecs.Response:
