@@ -19,7 +19,6 @@ from ..ecs_tasks import NETWORK, Ecs
 
 pytestmark = needs_podman
 
-IMAGE = "localhost/embedded-aws-test:1"
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 SECRET = "first line\nsecond 'line' \"quoted\" $HOME"
 
@@ -27,7 +26,7 @@ SECRET = "first line\nsecond 'line' \"quoted\" $HOME"
 @contextmanager
 def emulator_with_podman(state_dir: Path, **settings: Any) -> Iterator[EmbeddedAws]:
     images = {
-        "local/sh:1": {"reference": IMAGE},
+        "local/sh:1": {"reference": small_image.build()},
         "local/processes-only:1": {"entrypoint": ["/bin/sh", "-c"]},
     }
     settings = {"images": images, "runtime": "podman", **settings}
@@ -37,7 +36,6 @@ def emulator_with_podman(state_dir: Path, **settings: Any) -> Iterator[EmbeddedA
 
 @pytest.fixture(scope="module")
 def podman_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
-    small_image.build(IMAGE)
     with emulator_with_podman(tmp_path_factory.mktemp("podman")) as running:
         yield running
 
