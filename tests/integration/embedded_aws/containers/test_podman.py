@@ -15,7 +15,7 @@ import small_image
 from podman import needs_podman
 
 from ..conftest import REPOSITORY, EmbeddedAws, eventually, running_embedded_aws
-from ..ecs_tasks import NETWORK, Ecs
+from ..ecs_tasks import Ecs
 
 pytestmark = needs_podman
 
@@ -148,7 +148,7 @@ class TestVolumes:
         shared = {"readonlyRootFilesystem": True, "mountPoints": mount}
         definition = register(
             ecs,
-            {"name": "writer", "command": [write], "essential": False, **shared},
+            {"name": "writer", "command": [write], "essential": False, "stopTimeout": 2, **shared},
             {"command": [read], **shared},
             volumes=[{"name": "scratch"}],
         )
@@ -312,7 +312,7 @@ class TestInside:
         )
 
     def test_tasks_of_a_service_are_replaced(self, ecs: Ecs) -> None:
-        ecs.create_service("web", ecs.register("sleep 60"), count=2)
+        ecs.create_service("web", ecs.register("sleep 60", stopTimeout=2), count=2)
         eventually(lambda: ecs.running("web", 2), timeout=60)
         first = ecs.tasks_of("web")[0]["taskArn"]
         ecs.api.stop_task(cluster=ecs.name, task=first)
@@ -322,4 +322,3 @@ class TestInside:
             ),
             timeout=60,
         )
-        assert NETWORK
