@@ -1,5 +1,6 @@
 """A small container image made of this machine's own programs, without a registry."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -14,8 +15,19 @@ USER = 50000
 VOLUME = "/scratch"
 
 
-def build(name: str) -> None:
-    """Make the image, which runs as a user without rights, like the project's own image."""
+def name() -> str:
+    """The image's name, another one for each version of this file."""
+    digest = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    return f"localhost/embedded-aws-test:{digest}"
+
+
+def build() -> str:
+    """Make the image unless podman has it, and return its name.
+
+    It runs as a user without rights, like the project's own image.
+    """
+    if subprocess.run(["podman", "image", "exists", name()]).returncode == 0:
+        return name()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "root"
         for place in ("bin", "etc", "tmp", VOLUME.lstrip("/")):
@@ -41,9 +53,10 @@ def build(name: str) -> None:
         )
         options = [word for change in changes for word in ("--change", change)]
         subprocess.run(
-            ["podman", "import", "--quiet", *options, str(archive), name],
+            ["podman", "import", "--quiet", *options, str(archive), name()],
             check=True, capture_output=True,
         )  # fmt: skip
+    return name()
 
 
 def _libraries(program: str) -> list[str]:

@@ -15,11 +15,10 @@ import small_image
 from podman import needs_podman
 
 from ..conftest import REPOSITORY, EmbeddedAws, eventually, running_embedded_aws
-from ..ecs_tasks import NETWORK, Ecs
+from ..ecs_tasks import Ecs
 
 pytestmark = needs_podman
 
-IMAGE = "localhost/embedded-aws-test:1"
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 SECRET = "first line\nsecond 'line' \"quoted\" $HOME"
 
@@ -27,7 +26,7 @@ SECRET = "first line\nsecond 'line' \"quoted\" $HOME"
 @contextmanager
 def emulator_with_podman(state_dir: Path, **settings: Any) -> Iterator[EmbeddedAws]:
     images = {
-        "local/sh:1": {"reference": IMAGE},
+        "local/sh:1": {"reference": small_image.build()},
         "local/processes-only:1": {"entrypoint": ["/bin/sh", "-c"]},
     }
     settings = {"images": images, "runtime": "podman", **settings}
@@ -37,7 +36,6 @@ def emulator_with_podman(state_dir: Path, **settings: Any) -> Iterator[EmbeddedA
 
 @pytest.fixture(scope="module")
 def podman_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
-    small_image.build(IMAGE)
     with emulator_with_podman(tmp_path_factory.mktemp("podman")) as running:
         yield running
 
@@ -150,7 +148,7 @@ class TestVolumes:
         shared = {"readonlyRootFilesystem": True, "mountPoints": mount}
         definition = register(
             ecs,
-            {"name": "writer", "command": [write], "essential": False, **shared},
+            {"name": "writer", "command": [write], "essential": False, "stopTimeout": 2, **shared},
             {"command": [read], **shared},
             volumes=[{"name": "scratch"}],
         )
@@ -314,7 +312,7 @@ class TestInside:
         )
 
     def test_tasks_of_a_service_are_replaced(self, ecs: Ecs) -> None:
-        ecs.create_service("web", ecs.register("sleep 60"), count=2)
+        ecs.create_service("web", ecs.register("sleep 60", stopTimeout=2), count=2)
         eventually(lambda: ecs.running("web", 2), timeout=60)
         first = ecs.tasks_of("web")[0]["taskArn"]
         ecs.api.stop_task(cluster=ecs.name, task=first)
@@ -324,4 +322,3 @@ class TestInside:
             ),
             timeout=60,
         )
-        assert NETWORK
