@@ -22,8 +22,10 @@ READING = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
 
 
 def role(*actions: str) -> dict[str, Any]:
-    statement = {"Effect": "Allow", "Action": list(actions) or ["logs:*"], "Resource": QUEUE}
-    document = {"Version": "2012-10-17", "Statement": [statement]}
+    statements: list[dict[str, Any]] = [{"Effect": "Allow", "Action": "logs:*", "Resource": "*"}]
+    if actions:
+        statements += [{"Effect": "Allow", "Action": list(actions), "Resource": QUEUE}]
+    document = {"Version": "2012-10-17", "Statement": statements}
     properties: Any = EXECUTION_ROLE["Properties"]
     policies = [{"PolicyName": "read", "PolicyDocument": document}]
     return {"Type": "AWS::IAM::Role", "Properties": {**properties, "Policies": policies}}
