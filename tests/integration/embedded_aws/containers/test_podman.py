@@ -58,6 +58,7 @@ def register(ecs: Ecs, *containers: dict[str, Any], **definition: Any) -> str:
     answer = ecs.api.register_task_definition(
         **{
             "family": ecs.name,
+            "executionRoleArn": ecs.execution_role,
             "networkMode": "awsvpc",
             "requiresCompatibilities": ["FARGATE"],
             "cpu": "256",

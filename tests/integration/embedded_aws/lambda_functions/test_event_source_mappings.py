@@ -120,8 +120,8 @@ def test_messages_are_gone_when_the_function_has_taken_them(stacks: StackDriver)
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 9}}},
-         "Queue visibility timeout: 9 seconds is less than Function timeout: 10 seconds"),
+        ({"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 119}}},
+         "Queue visibility timeout: 119 seconds is less than Function timeout: 120 seconds"),
         ({"Role": role("sqs:DeleteMessage", "sqs:GetQueueAttributes")},
          "does not have permissions to call ReceiveMessage on SQS"),
         ({"Role": role("sqs:ReceiveMessage", "sqs:GetQueueAttributes")},
