@@ -11,7 +11,8 @@ from commands.workspace import Workspace
 from tests.fleet.measures import percentile
 from tests.fleet.small_fleet import SmallFleet
 
-SAMPLES = 25
+SAMPLES = 30
+MOST_SKIPPED = 10
 SECONDS_BETWEEN = 5
 
 
@@ -33,7 +34,9 @@ def test_message_causes_run_task_within_a_second(workspace: Workspace, tmp_path:
 
         launch = wait_until(launched, PATIENCE_SECONDS, "a launch", interval=0.1)
         assert isinstance(launch, float)
-        samples.append(launch - sent)
+        # On a busy machine the program before may still be listed, and then no worker is missing.
+        if not _worker_was_there(fleet, sent):
+            samples.append(launch - sent)
         # Remove the message that was not taken, and what the scaler remembers of it, before and
         # after the call at the end of that program.
         fleet.plain.client("sqs").purge_queue(QueueUrl=fleet.plain.queue_url)
@@ -42,10 +45,19 @@ def test_message_causes_run_task_within_a_second(workspace: Workspace, tmp_path:
             time.sleep(SECONDS_BETWEEN / 3)
         fleet.forget_announcements()
     publisher.wait()
+    assert len(samples) >= SAMPLES - MOST_SKIPPED
     p50, p95 = percentile(samples, 0.5), percentile(samples, 0.95)
     print(
-        f"\nsent → RunTask, {SAMPLES} samples: p50 {p50:.2f} s, p95 {p95:.2f} s, "
+        f"\nsent → RunTask, {len(samples)} samples: p50 {p50:.2f} s, p95 {p95:.2f} s, "
         f"longest {max(samples):.2f} s; in their order "
         + " ".join(f"{sample:.2f}" for sample in samples)
     )
     assert p95 <= 1.0 * slowness()
+
+
+def _worker_was_there(fleet: SmallFleet, moment: float) -> bool:
+    return any(
+        task["createdAt"].timestamp() < moment
+        and ("stoppedAt" not in task or task["stoppedAt"].timestamp() >= moment)
+        for task in fleet.plain.tasks()
+    )
