@@ -178,10 +178,7 @@ def _name_what_is_missing() -> None:
 
 
 def _treat_this_machine_as_encrypted() -> None:
-    """The local endpoint stands for AWS's HTTPS endpoints, so `aws:SecureTransport` is true.
-
-    A request that says `X-Forwarded-Proto: http` is not secure; with it a test can be refused.
-    """
+    """The local endpoint stands for AWS's HTTPS endpoints, so `aws:SecureTransport` is true."""
     stock = app.pin_request_origin
 
     def pin(source_ip: str, secure_transport: bool) -> None:
