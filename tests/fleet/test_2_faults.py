@@ -220,8 +220,8 @@ def test_old_worker_finishes_and_a_new_one_serves_when_a_revision_is_deployed(
 ) -> None:
     found = facts("deployment")
     assert found["old exit code"] == 0
-    # One worker serves; the first message's announcement, if no check has seen its worker yet, starts
-    # another, which exits idle.
+    # One worker serves. The announcement of the first message, if no check has seen its worker yet,
+    # starts another, which exits idle.
     assert found["new revisions"] in ([True], [True, True])
     assert found["seconds until RunTask"] < 5 * slowness()
     assert_nothing_wrong(found)
