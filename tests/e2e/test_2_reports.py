@@ -24,10 +24,19 @@ def notifications(deployed: Deployed) -> Iterator["Notifications"]:
     """The messages of the topic."""
     sqs, sns = deployed.workspace.client("sqs"), deployed.workspace.client("sns")
     url = sqs.create_queue(QueueName="notifications")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    arn = found["Attributes"]["QueueArn"]
     topic = deployed.outputs["NotificationTopicArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     subscription = sns.subscribe(
-        TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"], ReturnSubscriptionArn=True
+        TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True
     )
     yield Notifications(sqs, url)
     sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
