@@ -149,7 +149,7 @@ def test_new_stack_only_creates_the_check_when_parameters_are_illegal(deployed: 
     template = client.get_template(StackName=stack_name())["TemplateBody"]
     parameters = {**stack_parameters(deployed), **MORE_THAN_MAXIMUM}
     client.create_stack(
-        StackName="illegal", TemplateBody=_text(template), Capabilities=CAPABILITIES,
+        StackName="illegal", TemplateURL=_uploaded(deployed, template), Capabilities=CAPABILITIES,
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
     )  # fmt: skip
     with pytest.raises(WaiterError):
@@ -181,7 +181,8 @@ def test_rules_refuse_a_load_balancer_without_a_domain_before_anything_is_create
     template = client.get_template(StackName=stack_name())["TemplateBody"]
     with pytest.raises(ClientError, match="Set DomainName with HostedZoneId"):
         client.create_stack(
-            StackName="illegal-ingress", TemplateBody=_text(template), Capabilities=CAPABILITIES,
+            StackName="illegal-ingress", TemplateURL=_uploaded(deployed, template),
+            Capabilities=CAPABILITIES,
             Parameters=[
                 {"ParameterKey": "AirflowImageUri", "ParameterValue": "local/airflow:x"},
                 {"ParameterKey": "IngressMode", "ParameterValue": "load-balancer"},
@@ -189,8 +190,14 @@ def test_rules_refuse_a_load_balancer_without_a_domain_before_anything_is_create
         )  # fmt: skip
 
 
-def _text(template: Any) -> str:
-    return template if isinstance(template, str) else json.dumps(template)
+def _uploaded(deployed: Deployed, template: Any) -> str:
+    """The URL of a template that is too long for TemplateBody, as the console and SAM upload it."""
+    text = template if isinstance(template, str) else json.dumps(template)
+    bucket, key = "templates-of-a-test", "root.template"
+    s3 = deployed.workspace.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key=key, Body=text.encode())
+    return f"{deployed.workspace.endpoint}/{bucket}/{key}"
 
 
 def _event_ids(deployed: Deployed) -> set[str]:
