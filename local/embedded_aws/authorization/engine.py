@@ -150,7 +150,7 @@ def context_of(
 
 
 def statements_that_apply(policies: Policies, evaluation: Any) -> tuple[str, ...]:
-    """The Allow statements that match, whoever the statement names as principal."""
+    """The Allow statements that match, whatever principal the statement names."""
     return tuple(
         f"{name}#{index}"
         for name, document in policies.documents.items()

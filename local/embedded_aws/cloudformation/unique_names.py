@@ -1,8 +1,8 @@
 """A resource whose name another one has is refused, in the scope in which the name is unique.
 
 ministack 1.5.33 makes most resources a second time: two stacks then share one, and deleting either
-takes it from both. On AWS the second creation fails, whoever made the first. Names that
-CloudFormation generates are not looked at; queues and load balancers have checks of their own.
+takes it from both. On AWS the second creation fails, also when another stack made the first. Names
+that CloudFormation generates are not looked at; queues and load balancers have checks of their own.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""iam:PassRole: whoever hands a role to a service needs the permission, with `iam:PassedToService`.
+"""iam:PassRole: a caller that hands over a role needs it, with `iam:PassedToService`.
 
 AWS checks it in RunTask and RegisterTaskDefinition, in UpdateService with a task definition (not
 for another count: keidarcy/e1s#429), in CreateSchedule and in CreateFunction. ministack 1.5.33 does
