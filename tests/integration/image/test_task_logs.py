@@ -33,7 +33,7 @@ MIB = 1024 * 1024
 # A server on a machine with much other work has taken six minutes to start.
 START_SECONDS = 900
 # A real log of 100 MB has lines of this length.
-LINE = '{{"timestamp":"2026-01-01T00:00:{:02d}Z","level":"info","event":"line {:08d} {}"}}\n'
+LINE = '{{"timestamp":"2026-01-01T00:{:02d}:{:02d}Z","level":"info","event":"line {:08d} {}"}}\n'
 
 
 with socket.socket() as _probe:
@@ -177,8 +177,12 @@ def patched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def large_log(size: int) -> tuple[bytes, int]:
     """A log of about this size and its number of lines."""
-    count = size // len(LINE.format(0, 0, "x" * 100))
-    return "".join(LINE.format(n % 60, n, "x" * 100) for n in range(count)).encode(), count
+    text = "x" * 100
+    count = size // len(LINE.format(0, 0, 0, text))
+    # Airflow sorts by time, so the times are in the order of the lines, within one hour.
+    seconds = [3600 * number // count for number in range(count)]
+    lines = [LINE.format(*divmod(at, 60), n, text) for n, at in enumerate(seconds)]
+    return "".join(lines).encode(), count
 
 
 @pytest.mark.timeout(3 * START_SECONDS)
