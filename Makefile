@@ -74,14 +74,14 @@ test-e2e: install browser  ## the real thing: deploy, run DAGs, update, delete
 test-rotation: install  ## every secret replaced while a task runs through it (not part of test: a quarter of an hour)
 	$(BIN)/python -m pytest tests/rotation
 
-test-upgrade: install  ## an older Airflow upgraded, failing, rolled back, deleted (not part of test: twenty minutes)
+test-upgrade: install  ## an older Airflow upgraded, failing, rolled back, deleted (not part of test: half an hour)
 	@$(PYTHON) local/install.py airflow-previous
 	$(BIN)/python -m pytest tests/upgrade
 
 test-fleet: install  ## the worker fleet on real parts: stranding, drains, interruption, faults (not part of test)
 	$(BIN)/python -m pytest -s tests/fleet
 
-test-releases: install  ## 200 releases in each mode while DAGs run, 500 files with 40 faults (not part of test: half an hour)
+test-releases: install  ## 200 releases in each mode while DAGs run, 500 files with 40 faults (not part of test)
 	.venv/airflow/bin/python -m pytest -s tests/integration/recording
 	$(BIN)/python -m pytest -s tests/releases
 
