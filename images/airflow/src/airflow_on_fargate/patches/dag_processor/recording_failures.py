@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _OF_THE_DATABASE: Final = ("08", "40", "53", "55", "57", "58", "25006")
 # A constraint may be violated by the file, or by another dag-processor at the same moment.
 _CONSTRAINT: Final = "23"
+# Data exceptions: the value is the reason, whoever handled the failure.
+_OF_THE_VALUE: Final = "22"
 _INTEGER_LIMIT: Final = 2**31
 _KEPT: Final = "Nothing of this parse is recorded. What was recorded of the file before remains."
 
@@ -52,6 +54,8 @@ def _surviving(original: Any) -> Any:
         **named: Any,
     ) -> None:
         errors = {key: import_error_rows.storable(text) for key, text in import_errors.items()}
+        # Airflow adds what it finds while it records.
+        parsed_with = dict(errors)
         with _failed_statements(session) as failed:
             try:
                 original(
@@ -61,6 +65,10 @@ def _surviving(original: Any) -> Any:
                     session=session,
                     **named,
                 )
+                if refused := _refused_value(failed):
+                    # FAB writes permissions in this session, and rolls back what it could not
+                    # flush: half of the parse would be committed.
+                    raise refused
                 if failed:
                     # Airflow may have logged the failure only. PostgreSQL would then turn the
                     # commit into a rollback without an error: ask it now.
@@ -77,7 +85,7 @@ def _surviving(original: Any) -> Any:
             log.error("Could not record the parse of %s", path, exc_info=failure)
             return
         log.warning("The parse of %s cannot be recorded", path, exc_info=failure)
-        texts = {key[1]: text for key, text in errors.items()}
+        texts = {key[1]: text for key, text in parsed_with.items()}
         texts[path] = "\n\n".join(filter(None, (texts.get(path), _text(failure, failed))))
         stale = not (code or "").startswith(_CONSTRAINT)
         import_error_rows.record(bundle_name, texts, stale=stale, session=session)
@@ -100,6 +108,15 @@ def _failed_statements(session: Any) -> Iterator[list[Any]]:
         yield failed
     finally:
         event.remove(engine, "handle_error", note)
+
+
+def _refused_value(failed: list[Any]) -> Exception | None:
+    """The failure of a statement for a value that its column cannot hold."""
+    for context in failed:
+        failure: Exception | None = context.sqlalchemy_exception
+        if failure and (_code(failure) or "").startswith(_OF_THE_VALUE):
+            return failure
+    return None
 
 
 def _path(files_parsed: set[tuple[str, str]] | None, errors: Mapping[Any, str]) -> str | None:
