@@ -146,6 +146,21 @@ def test_output_that_cannot_be_read_is_ignored(kind: str, more: bool) -> None:
             assert not safe(ours)
 
 
+def test_process_learns_that_its_requests_are_no_longer_read() -> None:
+    """Processes forked meanwhile have a copy of the manager's end, so closing it ends nothing."""
+    ours, theirs = socket.socketpair()
+
+    def reader(sock: socket.socket) -> bool:
+        raise KeyError(sock.recv(1))
+
+    with ours, theirs, ours.dup():
+        theirs.sendall(b"?")
+        assert not parse_failures._SafeReader(reader, "requests")(ours)
+        ours.close()
+        theirs.settimeout(30)
+        assert theirs.recv(1) == b""
+
+
 def test_errors_of_a_socket_are_left_to_airflow() -> None:
     def reader(_: object) -> bool:
         raise BrokenPipeError

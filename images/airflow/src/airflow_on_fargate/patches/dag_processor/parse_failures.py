@@ -11,11 +11,13 @@ be sent.
 No upstream report is known. The text of one is docs/upstream/starting-a-parse.md.
 """
 
+import contextlib
 import errno
 import logging
 import os
 import selectors
 import signal
+import socket
 import traceback
 from typing import Any, Final
 
@@ -189,7 +191,12 @@ class _SafeReader:
         except Exception:
             log.exception("Could not read the %s of a parse process", self._kind)
             self._reader = _discard
-            return self._kind != "requests"
+            if self._kind != "requests":
+                return True
+            # To close it is not enough: processes forked meanwhile have this end, too.
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            return False
         return more
 
 
