@@ -429,7 +429,9 @@ class _Replaced:
 
 def install(settings: Settings) -> None:
     seed()  # in the log before the first deployment
+    # For what is left to ministack: imports, and ContinueUpdateRollback.
     stacks.run_reentrant = take_turn
+    stacks._runs_on_worker_thread = lambda resource_type: True
     for module in (stacks, handlers, changesets):
         module._deploy_stack_async = deploy
     for module in (stacks, handlers):

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from ..conftest import EmbeddedAws, eventually
+from ..ecs.test_service_resources import service, task_definition
+from ..ecs_tasks import Ecs
 from ..stack_driver import EXECUTION_ROLE, Event, Stack, StackDriver, deploy
 
 # Logs each request. Answers those that the property Held does not name, so the test has the others.
@@ -350,3 +352,61 @@ def test_other_branches_go_on_without_rollback(stacks: StackDriver, provider: Pr
     assert stacks.wait(stack.id).status == "ROLLBACK_COMPLETE"
     deleted = {e.logical_id for e in stacks.events(stack) if e.status == "DELETE_COMPLETE"}
     assert deleted == {"Failing", "Waiting", "AfterWaiting"}
+
+
+def test_failed_update_cancels_a_nested_stack_and_sends_it_back(
+    stacks: StackDriver, provider: Provider
+) -> None:
+    def resources(held: str, delay: int) -> dict[str, Any]:
+        queue = {**QUEUE, "Properties": {"DelaySeconds": delay}}
+        inside = {"Queue": queue, "Inside": provider.resource(held, DependsOn="Queue")}
+        return {"Failing": provider.resource(held), "Waiting": nested(stacks, inside)}
+
+    stack = deploy(stacks, resources("", 1))
+    child = stacks.describe(stacks.physical_id(stack, "Waiting"))
+
+    begin_update(stacks, stack, resources("Update", 2))
+    provider.requests("Update", child.id, "Inside")
+    provider.answer(*provider.requests("Update", stack.id, "Failing"), status="FAILED")
+
+    assert stacks.wait(stack.id).status == "UPDATE_ROLLBACK_COMPLETE"
+    assert stacks.failures(stack)["Waiting"] == "Resource update cancelled"
+    assert stacks.describe(child.id).status == "UPDATE_ROLLBACK_COMPLETE"
+    answer = stacks.aws.client("sqs").get_queue_attributes(
+        QueueUrl=stacks.physical_id(child, "Queue"), AttributeNames=["DelaySeconds"]
+    )
+    assert answer["Attributes"]["DelaySeconds"] == "1"
+
+
+def test_service_that_is_not_steady_yet_is_cancelled(
+    stacks: StackDriver, provider: Provider, ecs: Ecs
+) -> None:
+    never_healthy = {"Command": ["CMD-SHELL", "false"], "StartPeriod": 300}
+    definition = task_definition("sleep 1000", HealthCheck=never_healthy)
+    resources = {
+        "Failing": provider.resource("Create"), "Definition": definition, "Service": service(ecs)
+    }  # fmt: skip
+    stack = begin_creation(stacks, "cancels-a-service", resources)
+    eventually(lambda: "Service" in {event.logical_id for event in stacks.events(stack)})
+
+    provider.answer(*provider.requests("Create", stack.id, "Failing"), status="FAILED")
+
+    assert stacks.wait(stack.id).status == "ROLLBACK_COMPLETE"
+    assert stacks.failures(stack)["Service"] == CANCELLED_CREATION
+    assert ecs.api.list_services(cluster=ecs.name)["serviceArns"] == []
+    assert ecs.api.list_tasks(cluster=ecs.name, desiredStatus="RUNNING")["taskArns"] == []
+
+
+def test_change_set_is_executed_side_by_side(stacks: StackDriver, provider: Provider) -> None:
+    cloudformation = stacks.aws.client("cloudformation")
+    resources = {one: provider.resource("Create") for one in ("One", "Two")}
+    names = {"StackName": "changes-together", "ChangeSetName": "first"}
+    created = cloudformation.create_change_set(
+        **names, ChangeSetType="CREATE", **stacks.request({"Resources": resources}, {})
+    )
+    cloudformation.execute_change_set(**names)
+
+    requests = provider.requests("Create", created["StackId"], "One", "Two")
+    provider.answer(*requests)
+
+    assert stacks.wait(created["StackId"]).status == "CREATE_COMPLETE"
