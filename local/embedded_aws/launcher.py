@@ -78,6 +78,7 @@ SUBJECTS = (
     "events.disorder",
     "s3.object_events",
     "cloudwatch.alarms",
+    "request_limits",
 )
 
 logger = logging.getLogger("embedded_aws")
