@@ -22,6 +22,8 @@ from commands.workspace import (
 
 SOURCES = ("template.yaml", "samconfig.toml", "nested", "functions")
 FINISHED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+# Not a reason: another resource failed meanwhile.
+_CANCELLED = ("Resource creation cancelled", "Resource update cancelled")
 
 
 def build(workspace: Workspace) -> None:
@@ -110,7 +112,7 @@ def failure_reasons(workspace: Workspace, since: datetime) -> list[str]:
         for event in client.describe_stack_events(StackName=stack)["StackEvents"]:
             reason = event.get("ResourceStatusReason", "")
             failed = event["ResourceStatus"].endswith("FAILED")
-            if failed and reason and event["Timestamp"] >= since:
+            if failed and reason and reason not in _CANCELLED and event["Timestamp"] >= since:
                 reasons.append((event["Timestamp"], f"{event['LogicalResourceId']}: {reason}"))
     return list(dict.fromkeys(text for _, text in sorted(reasons)))[:12]
 

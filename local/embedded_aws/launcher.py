@@ -54,7 +54,7 @@ SUBJECTS = (
     "iam.resource_policies",
     "events.schedules",
     "cloudformation.conditions",
-    "cloudformation.order",
+    "cloudformation.operations.deploy",
     "cloudformation.inert",
     "cloudformation.stacks",
     "cloudformation.change_sets",
@@ -62,8 +62,6 @@ SUBJECTS = (
     "cloudformation.limits",
     "cloudformation.unique_names",
     "lambda_functions.custom_resources",
-    "cloudformation.unchanged",
-    "cloudformation.rollback",
     "cloudformation.cleanup",
     "s3.buckets",
     "sqs.queues",
@@ -80,6 +78,7 @@ SUBJECTS = (
     "events.disorder",
     "s3.object_events",
     "cloudwatch.alarms",
+    "request_limits",
 )
 
 logger = logging.getLogger("embedded_aws")

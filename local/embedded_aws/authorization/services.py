@@ -6,7 +6,7 @@ nothing happens. Here nothing happens either, and the log and the record say why
 checks none of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ministack.core.responses import get_region
@@ -23,11 +23,19 @@ INVOKE = "lambda:InvokeFunction"
 def may_invoke(function_arn: str, service: str, source_arn: str) -> bool:
     """Whether the policy of a function lets a service invoke it for one of its resources."""
     found = lambda_svc.function_policy_for_arn(function_arn)
-    context = {"aws:SourceArn": source_arn, "aws:SourceAccount": ACCOUNT_ID}
     policies = function_policies(function_arn, found[0] if found else {})
-    return record.is_allowed(
-        engine.decide_by_resource(policies, service, INVOKE, function_arn, context)
-    )
+    return _may(policies, service, INVOKE, function_arn, source_arn)
+
+
+def may_publish(topic_arn: str, service: str, source_arn: str) -> bool:
+    """Whether the policy of a topic lets a service publish to it."""
+    owner = {"aws:SourceOwner": ACCOUNT_ID}
+    return _may(topic_policies(topic_arn), service, "sns:Publish", topic_arn, source_arn, **owner)
+
+
+def may_send(queue_arn: str, service: str, source_arn: str) -> bool:
+    """Whether the policy of a queue lets a service send messages to it."""
+    return _may(queue_policies(queue_arn), service, "sqs:SendMessage", queue_arn, source_arn)
 
 
 def function_policies(function_arn: str, policy: Mapping[str, Any]) -> engine.Policies:
@@ -36,42 +44,26 @@ def function_policies(function_arn: str, policy: Mapping[str, Any]) -> engine.Po
     return engine.policies_of(f"function/{name}", {"policy": dict(policy)})
 
 
-def may_publish(topic_arn: str, service: str, source_arn: str) -> bool:
-    """Whether the policy of a topic lets a service publish to it."""
-    context = {
-        "aws:SourceArn": source_arn,
-        "aws:SourceAccount": ACCOUNT_ID,
-        "aws:SourceOwner": ACCOUNT_ID,
-    }
-    return record.is_allowed(
-        engine.decide_by_resource(
-            topic_policies(topic_arn), service, "sns:Publish", topic_arn, context
-        )
-    )
-
-
 def topic_policies(topic_arn: str) -> engine.Policies:
-    """The policy of a topic."""
-    found = sns.topic_policy_for_arn(topic_arn)
-    name = topic_arn.rsplit(":", 1)[-1]
-    return engine.policies_of(f"topic/{name}", {"policy": (found and found[0]) or "{}"})
-
-
-def may_send(queue_arn: str, service: str, source_arn: str) -> bool:
-    """Whether the policy of a queue lets a service send messages to it."""
-    context = {"aws:SourceArn": source_arn, "aws:SourceAccount": ACCOUNT_ID}
-    return record.is_allowed(
-        engine.decide_by_resource(
-            queue_policies(queue_arn), service, "sqs:SendMessage", queue_arn, context
-        )
-    )
+    return _policies("topic", topic_arn, sns.topic_policy_for_arn(topic_arn))
 
 
 def queue_policies(queue_arn: str) -> engine.Policies:
-    """The policy of a queue."""
-    found = sqs.queue_policy_for_arn(queue_arn)
-    name = queue_arn.rsplit(":", 1)[-1]
-    return engine.policies_of(f"queue/{name}", {"policy": (found and found[0]) or "{}"})
+    return _policies("queue", queue_arn, sqs.queue_policy_for_arn(queue_arn))
+
+
+def _policies(kind: str, arn: str, found: Sequence[Any] | None) -> engine.Policies:
+    """The one policy of a topic or a queue, as ministack has found it."""
+    name = arn.rsplit(":", 1)[-1]
+    return engine.policies_of(f"{kind}/{name}", {"policy": (found and found[0]) or "{}"})
+
+
+def _may(
+    policies: engine.Policies, service: str, action: str, arn: str, source_arn: str, **more: str
+) -> bool:
+    """Whether the policies of a resource let a service do something to it for another resource."""
+    context = {"aws:SourceArn": source_arn, "aws:SourceAccount": ACCOUNT_ID, **more}
+    return record.is_allowed(engine.decide_by_resource(policies, service, action, arn, context))
 
 
 def may_call_for_schedule(role_arn: str, schedule_arn: str, function_arn: str) -> bool:

@@ -18,6 +18,8 @@ from typing import Any
 from ministack.services.cloudformation import changesets, handlers, stacks
 
 from embedded_aws.cloudformation.engine import Properties, stack_named
+from embedded_aws.cloudformation.operations import roll_back
+from embedded_aws.cloudformation.operations.turns import others_meanwhile, take_turn
 from embedded_aws.settings import Settings
 
 _CLEANING_UP = "_CLEANUP_IN_PROGRESS"
@@ -90,7 +92,7 @@ def install(settings: Settings) -> None:
         root["StackStatus"] = status + _CLEANING_UP
         for leftover in leftovers:
             try:
-                await stacks.run_reentrant(delete, *leftover.delete_arguments)
+                await take_turn(delete, *leftover.delete_arguments)
             except Exception:
                 # As on AWS, what the clean-up cannot delete does not fail the operation.
                 logger.exception("The clean-up could not delete %s", leftover.delete_arguments[1])
@@ -112,11 +114,12 @@ def roll_back_nested_stack(child: Stack) -> None:
     # What the update replaced is needed again.
     kept = [one for one in _leftovers.get(child["RootId"], []) if one.stack_id != child["StackId"]]
     _leftovers[child["RootId"]] = kept
-    asyncio.run(
-        stacks._roll_back_operation(
-            child["StackName"], child["StackId"], child, operation, "Initiated by parent stack"
+    with others_meanwhile():
+        asyncio.run(
+            stacks._roll_back_operation(
+                child["StackName"], child["StackId"], child, operation, "Initiated by parent stack"
+            )
         )
-    )
 
 
 def _waits_for_its_root(stack: Stack) -> bool:
@@ -128,13 +131,11 @@ def _operation(
     stack: Stack, template: dict[str, Any], values: dict[str, Any], previous: Stack
 ) -> dict[str, Any]:
     """The completed update as ministack describes one that failed, to roll it back later."""
-    conditions = stacks._evaluate_conditions(template, values)
-    ordered = stacks._topological_sort(template.get("Resources", {}), conditions)
-    operation: dict[str, Any] = stacks._failed_operation(
-        True, previous, [one for one in ordered if one in stack["_resources"]], None, None, [],
-        False, template, values, False, stack.get("Tags"), previous.get("Tags"),
+    return roll_back.operation(
+        is_update=True, previous_stack=previous, created=list(stack["_resources"]),
+        template=template, param_values=values, stack_tags=stack.get("Tags"),
+        previous_tags=previous.get("Tags"),
     )  # fmt: skip
-    return operation
 
 
 def _is_below(stack_id: str, root_id: str) -> bool:

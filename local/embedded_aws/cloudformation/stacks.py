@@ -5,16 +5,11 @@ no dynamic references, no rollback, and failures of deletes are ignored. On AWS 
 like any other. So the handlers here call CreateStack, UpdateStack and
 DeleteStack themselves, in the worker thread of the parent's operation, and wait for the end.
 
-This module also provisions every resource outside the event loop, because most of our handlers call
-the emulator's API or wait for a process, and adds ParentId and RootId to DescribeStacks and
-ListStacks.
+This module also adds ParentId and RootId to DescribeStacks and ListStacks.
 """
 
 import asyncio
-import contextlib
-import contextvars
 import re
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -31,6 +26,7 @@ from embedded_aws.cloudformation.engine import (
     stack_events,
     stack_named,
 )
+from embedded_aws.cloudformation.operations.turns import others_meanwhile
 from embedded_aws.settings import Settings
 
 NESTED_STACK = "AWS::CloudFormation::Stack"
@@ -42,8 +38,6 @@ Response = tuple[int, dict[str, str], bytes]
 
 
 def install(settings: Settings) -> None:
-    stacks._runs_on_worker_thread = lambda resource_type: True
-    stacks.run_reentrant = _run_in_a_thread
     handlers_of(NESTED_STACK).update(
         create=create_nested_stack,
         update=update_nested_stack,
@@ -71,8 +65,7 @@ def create_nested_stack(logical_id: str, properties: Properties, parent_name: st
         # Clients that watch the parent find the child's events through this one.
         stacks._add_event(
             parent["StackId"], parent["StackName"], logical_id, NESTED_STACK,
-            "CREATE_IN_PROGRESS" if "CREATE" in parent["StackStatus"] else "UPDATE_IN_PROGRESS",
-            "Resource creation Initiated", child_id,
+            "CREATE_IN_PROGRESS", "Resource creation Initiated", child_id,
         )  # fmt: skip
 
     _run(handlers._create_stack, request, adopt)
@@ -138,38 +131,8 @@ def _run(
         this_task = asyncio.current_task()
         await asyncio.gather(*(task for task in asyncio.all_tasks() if task is not this_task))
 
-    asyncio.run(operation())
-
-
-async def _run_in_a_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a blocking call, such as the wait for a custom resource's answer.
-
-    ministack waits for the thread even when the call is cancelled, so the emulator could not end
-    before the answer arrives. This version does not wait.
-    """
-    loop = asyncio.get_running_loop()
-    finished: asyncio.Future[Any] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def deliver(result: Any, error: BaseException | None) -> None:
-        if finished.done():
-            return
-        if error is None:
-            finished.set_result(result)
-        else:
-            finished.set_exception(error)
-
-    def work() -> None:
-        result, error = None, None
-        try:
-            result = context.run(function, *arguments)
-        except BaseException as raised:  # raised again where the result is awaited
-            error = raised
-        with contextlib.suppress(RuntimeError):  # the loop is closed, so nothing awaits the result
-            loop.call_soon_threadsafe(deliver, result, error)
-
-    threading.Thread(target=work, name="embedded-aws-cloudformation", daemon=True).start()
-    return await finished
+    with others_meanwhile():
+        asyncio.run(operation())
 
 
 def _request(stack: str, properties: Properties, parent: dict[str, Any]) -> Request:

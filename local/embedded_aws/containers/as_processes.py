@@ -13,34 +13,20 @@ from pathlib import Path
 from embedded_aws import processes
 from embedded_aws.containers import images
 from embedded_aws.containers.interface import Running, Specification
+from embedded_aws.containers.main_process import MainProcess
 from embedded_aws.settings import Settings
 
 
-class _RunningProcess:
+class _RunningProcess(MainProcess):
     out_of_memory = False  # nothing limits its memory
 
     def __init__(
         self, process: processes.ManagedProcess, launch: images.Launch, directory: Path, mark: str
     ) -> None:
-        self._process = process
+        super().__init__(process)
         self._launch = launch
         self._directory = directory
         self._mark = mark
-
-    @property
-    def log_file(self) -> Path:
-        return self._process.log_file
-
-    @property
-    def is_running(self) -> bool:
-        return self._process.is_running
-
-    @property
-    def exit_code(self) -> int | None:
-        return self._process.exit_code
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        return self._process.wait(timeout)
 
     def stop(self, timeout: float) -> None:
         self._process.stop(timeout)

@@ -13,6 +13,7 @@ from ministack.services.cloudformation import provisioners, stacks
 from embedded_aws.api_members import request_members, request_shape
 from embedded_aws.busy import stretched
 from embedded_aws.cloudformation.engine import Created, FailedCreateError, Properties
+from embedded_aws.cloudformation.operations.turns import current_turn, others_meanwhile
 from embedded_aws.ecs import engine as ecs
 from embedded_aws.settings import Settings
 
@@ -73,7 +74,8 @@ def install(settings: Settings) -> None:
         while any(task["lastStatus"] != "STOPPED" for task in ecs.tasks_of_service(service)):
             if time.monotonic() > deadline:
                 raise ServiceNotSteadyError(f"The tasks of service {name} do not stop.")
-            time.sleep(_POLL_SECONDS)
+            with others_meanwhile():
+                time.sleep(_POLL_SECONDS)
 
     provisioners._RESOURCE_HANDLERS["AWS::ECS::Service"].update(
         create=create, update=update, delete=delete
@@ -102,7 +104,10 @@ def _wait_until_steady(arn: str, timeout: float) -> None:
     service = ecs.stock._services[key]
     expected = ecs.stock._primary_deployment(service)
     began = time.monotonic()
+    turn = current_turn()
     while not _is_steady(service, expected):
+        if turn.cancelled:
+            raise ServiceNotSteadyError("The stack's operation was cancelled.")
         if expected["rolloutState"] == "FAILED":
             raise ServiceNotSteadyError(
                 f"ECS Deployment Circuit Breaker was triggered. {_last_failure(service)}"
@@ -115,7 +120,8 @@ def _wait_until_steady(arn: str, timeout: float) -> None:
                 f"{service['runningCount']} of {service['desiredCount']} tasks run. "
                 f"{_last_failure(service)}"
             )
-        time.sleep(_POLL_SECONDS)
+        with others_meanwhile():
+            time.sleep(_POLL_SECONDS)
 
 
 def _is_steady(service: ecs.Service, deployment: dict[str, Any]) -> bool:

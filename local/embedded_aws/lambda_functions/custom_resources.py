@@ -14,6 +14,7 @@ from ministack.services import lambda_svc
 from ministack.services.cloudformation import custom_resource
 
 from embedded_aws.cloudformation.engine import Attributes, Created, FailedCreateError, Properties
+from embedded_aws.cloudformation.operations.turns import current_turn, others_meanwhile
 from embedded_aws.lambda_functions.invocation import function_record
 from embedded_aws.settings import Settings
 
@@ -62,8 +63,11 @@ def invoke_custom_resource(
     provisional_id = physical_id or f"{stack_name}-{logical_id}-{uuid.uuid4().hex[:12].upper()}"
     answered = custom_resource.register_token(token)
     try:
+        timeout = _service_timeout(props)
         lambda_svc.invoke_async_with_retry(function, event)
-        answered.wait(timeout=_service_timeout(props))
+        current_turn().when_cancelled(answered.set)
+        with others_meanwhile():
+            answered.wait(timeout)
     finally:
         answer = custom_resource._pending.pop(token)["result"]
     try:

@@ -29,6 +29,7 @@ from ministack.services import cloudwatch_logs, lambda_svc
 
 from embedded_aws.authorization import services, sessions
 from embedded_aws.cloudformation.engine import Created, Properties, handlers_of
+from embedded_aws.cloudformation.operations.turns import others_meanwhile
 from embedded_aws.processes import STATE_DIR_MARK
 from embedded_aws.settings import Settings
 
@@ -151,7 +152,8 @@ def _end_processes_with_their_function() -> None:
 
     def delete(name: str, properties: Properties) -> None:
         delete_function(name, properties)
-        lambda_runtime.invalidate_worker(name, account=get_account_id(), region=get_region())
+        with others_meanwhile():
+            lambda_runtime.invalidate_worker(name, account=get_account_id(), region=get_region())
 
     handlers["delete"] = delete
 

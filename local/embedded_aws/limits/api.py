@@ -91,11 +91,31 @@ def value_problems(value: Any, shape: Shape) -> Iterator[str]:
             yield f"is {text!r}: {_FAILED} be a boolean"
         return
     yield from _range_problems(f"{len(text)} characters", len(text), shape, "length")
+    shown = "a secret" if shape.metadata.get("sensitive") else repr(text)
     pattern, words = shape.metadata.get("pattern"), shape.metadata.get("enum")
-    if pattern and not re.fullmatch(pattern, text, re.DOTALL):
-        yield f"is {text!r}: {_FAILED} satisfy regular expression pattern: {pattern}"
+    if pattern and not _matches(pattern, text):
+        yield f"is {shown}: {_FAILED} satisfy regular expression pattern: {pattern}"
     if words and text not in words:
-        yield f"is {text!r}: {_FAILED} satisfy enum value set: {sorted(words)}"
+        yield f"is {shown}: {_FAILED} satisfy enum value set: {sorted(words)}"
+
+
+# Classes of Java's regular expressions that Python does not have.
+_CLASSES = {r"\p{L}": r"\w", r"\p{N}": r"\d", r"\p{Z}": r"\s"}
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    for java, python in _CLASSES.items():
+        pattern = pattern.replace(java, python)
+    try:
+        return re.compile(pattern, re.DOTALL)
+    except re.error:
+        return None  # has other constructs of Java's
+
+
+def _matches(pattern: str, text: str) -> bool:
+    compiled = _compiled(pattern)
+    return compiled is None or compiled.fullmatch(text) is not None
 
 
 def _range_problems(what: str, measure: float, shape: Shape, name: str) -> Iterator[str]:

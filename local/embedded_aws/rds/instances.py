@@ -20,6 +20,7 @@ from ministack.services import rds
 from ministack.services.cloudformation import provisioners
 
 from embedded_aws.cloudformation.engine import Created, Properties, handlers_of, stack_named
+from embedded_aws.cloudformation.operations.turns import others_meanwhile
 from embedded_aws.rds.identifiers import problem_of
 from embedded_aws.rds.postgres_server import (
     PostgresServer,
@@ -76,15 +77,19 @@ class DatabaseInstances:
         server = PostgresServer(
             self._directory / instance_id, self._settings.postgres_bin, self._settings.database_port
         )
+        instance = rds._instances[instance_id]
+        self._servers[instance_id] = server  # a second one is refused from now on
         try:
             _refuse_what_is_not_emulated(properties, server.major_version)
-            self._start(server, properties)
+            status, instance["DBInstanceStatus"] = instance["DBInstanceStatus"], "creating"
+            with others_meanwhile():
+                self._start(server, properties)
+            instance["DBInstanceStatus"] = status
         except Exception:
+            del self._servers[instance_id]
             server.destroy()
             self._stock["delete"](instance_id, properties)
             raise
-        self._servers[instance_id] = server
-        instance = rds._instances[instance_id]
         instance["Endpoint"].update(Address="127.0.0.1", Port=self._settings.database_port)
         return instance_id, provisioners._rds_db_instance_attrs(instance)
 
@@ -121,7 +126,8 @@ class DatabaseInstances:
             )
         server = self._servers.pop(instance_id, None)
         if server is not None:
-            server.destroy()
+            with others_meanwhile():
+                server.destroy()
         self._stock["delete"](instance_id, properties)
 
     def snapshot(self, instance_id: str, properties: Properties) -> None:
@@ -129,9 +135,10 @@ class DatabaseInstances:
         server = self._servers.get(instance_id)
         if server is None:
             return
-        server.stop()
         target = snapshot_directory(self._settings, provisioners._snapshot_id(instance_id))
-        copy_files(server.directory, target)
+        with others_meanwhile():
+            server.stop()
+            copy_files(server.directory, target)
         self._stock["snapshot"](instance_id, properties)
 
     def _start(self, server: PostgresServer, properties: Properties) -> None:

@@ -156,7 +156,7 @@ def test_status_lists_the_containers_of_a_task_with_their_health():
     ]
 
 
-def test_reasons_of_a_failed_deployment_leave_out_earlier_ones():
+def test_reasons_of_a_failed_deployment_leave_out_earlier_and_cancelled_ones():
     begun = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
 
     def event(seconds: float, status: str, reason: str) -> dict[str, object]:
@@ -170,6 +170,8 @@ def test_reasons_of_a_failed_deployment_leave_out_earlier_ones():
     events = [
         event(20, "UPDATE_FAILED", "second"),
         event(10, "UPDATE_IN_PROGRESS", "no failure"),
+        event(20, "UPDATE_FAILED", "Resource update cancelled"),
+        event(20, "CREATE_FAILED", "Resource creation cancelled"),
         # Stamped with the second in which the deployment began.
         event(-0.6, "UPDATE_FAILED", "first"),
         *(event(-60 - number, "UPDATE_FAILED", f"earlier {number}") for number in range(20)),

@@ -1,9 +1,11 @@
 """Two stacks on one machine: every command means the stack of its own state folder."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,8 +38,12 @@ Start = Callable[[str], Workspace]
 
 
 def new_workspace(folder: Path) -> Workspace:
-    """A folder with ports that are free."""
-    return ports.with_free_ports(Workspace(folder, 21000, 22000, 23000, 24000))
+    """A folder with ports that are free, and that no other pytest process looks for."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(4)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return Workspace(folder, *(probe.getsockname()[1] for probe in probes))
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 from embedded_aws import processes
 from embedded_aws.containers import images
 from embedded_aws.containers.interface import APIError, Running, Specification
+from embedded_aws.containers.main_process import MainProcess
 from embedded_aws.containers.podman import client, leftovers, options
 from embedded_aws.containers.podman.cgroups import Group
 from embedded_aws.containers.podman.volumes import Volumes
@@ -30,7 +31,7 @@ _POLL_SECONDS = 0.05
 _LAST_LINES = 3
 
 
-class _PodmanContainer:
+class _PodmanContainer(MainProcess):
     def __init__(
         self,
         process: processes.ManagedProcess,
@@ -39,24 +40,12 @@ class _PodmanContainer:
         pid_file: Path,
         group: Group,
     ) -> None:
-        self._process = process
+        super().__init__(process)
         self._name = name
         self._pid_file = pid_file
         self._group = group
         self._killed_here = False
         self._out_of_memory: bool | None = None
-
-    @property
-    def log_file(self) -> Path:
-        return self._process.log_file
-
-    @property
-    def is_running(self) -> bool:
-        return self._process.is_running
-
-    @property
-    def exit_code(self) -> int | None:
-        return self._process.exit_code
 
     @property
     def out_of_memory(self) -> bool:
@@ -65,9 +54,6 @@ class _PodmanContainer:
                 return False
             self._out_of_memory = self._group.ran_out_of_memory()
         return self._out_of_memory
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        return self._process.wait(timeout)
 
     def stop(self, timeout: float) -> None:
         self._signal(signal.SIGTERM)

@@ -132,6 +132,21 @@ def test_second_instance_is_refused(stacks: StackDriver) -> None:
     assert query(stacks, "SELECT 1") == "1"
 
 
+def test_second_instance_is_refused_while_the_first_one_starts(stacks: StackDriver) -> None:
+    both = template()
+    both["Resources"]["Another"] = both["Resources"]["Database"]
+
+    stack = stacks.create(both)
+
+    assert stack.status == "ROLLBACK_COMPLETE"
+    refused = [
+        reason for reason in stacks.failures(stack).values() if "one database port" in reason
+    ]
+    assert len(refused) == 1
+    assert not listens(stacks)
+    assert stacks.aws.client("rds").describe_db_instances()["DBInstances"] == []
+
+
 @pytest.mark.parametrize(
     ("properties", "reason"),
     [
