@@ -20,11 +20,7 @@ _QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:airflow-queue-default"
 _SERVICE = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/airflow/api-server"
 _TASK = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/airflow/ID"
 _VARIABLE = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:airflow/variables/name-ID"
-
-
-def _tick(stack: str) -> str:
-    group = f"<airflow/{stack}/ScheduleGroup>"
-    return f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/{group}/tick"
+_TICK = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/<airflow/CommandsStack/ScheduleGroup>/tick"
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ RARE = (
         "CommandsStack/RunAirflowCommandRole",
         "run-airflow-command",
         "the answer for a command that failed has its log's last lines "
-        "(aws/cloudwatch_command_logs.py): tests/upgrade",
+        "(aws/cloudwatch_command_logs.py): tests/integration/run_airflow_command",
         {
             f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:<airflow/CommandStack/LogGroup>"
             ":log-stream:command/command/ID": ("logs:GetLogEvents",)
@@ -114,28 +110,17 @@ RARE = (
     Written(
         "CommandsStack/RunAirflowCommandRole",
         "run-airflow-command",
-        "a command that takes too long is stopped (aws/ecs_task_runner.py): tests/upgrade",
+        "a command that takes too long is stopped (aws/ecs_task_runner.py): "
+        "tests/integration/run_airflow_command",
         {_TASK: ("ecs:StopTask",)},
         _CLUSTER,
     ),
     Written(
         "CommandsStack/RunAirflowCommandRole",
         "run-airflow-command",
-        "a tick that has fired and is not deleted yet is moved (shared/aws/eventbridge_tick.py)",
-        {_tick("CommandsStack"): ("scheduler:UpdateSchedule",)},
-    ),
-    Written(
-        "FleetStack/ScaleWorkersRole",
-        "scale-workers",
-        "a tick that has fired and is not deleted yet is moved (shared/aws/eventbridge_tick.py)",
-        {_tick("FleetStack"): ("scheduler:UpdateSchedule",)},
-    ),
-    Written(
-        "FleetStack/ScaleWorkersRole",
-        "scale-workers",
-        "a worker that hangs is stopped (aws/ecs_worker_tasks.py): tests/fleet",
-        {_TASK: ("ecs:StopTask",)},
-        _CLUSTER,
+        "a tick that has fired and is not deleted yet is moved (shared/aws/eventbridge_tick.py): "
+        "tests/integration/run_airflow_command",
+        {_TICK: ("scheduler:UpdateSchedule",)},
     ),
     Written(
         "CommandsStack/RotationTaskRole",
@@ -183,25 +168,17 @@ RARE = (
     Written(
         "DeliveryStack/PublishDagsRole",
         "publish-dags",
-        "a release without problems withdraws the refusal, and old releases are removed "
-        "(aws/s3_release_store.py, aws/s3_release_shelf.py): tests/releases",
+        "old releases are removed (aws/s3_release_shelf.py): tests/releases",
         {
-            f"{_DAGS}/releases/refused.json": ("s3:DeleteObject",),
             f"{_DAGS}/releases/20260101T000000-ID.json": ("s3:DeleteObject",),
             f"{_DAGS}/releases/archives/20260101T000000-ID.zip": ("s3:DeleteObject",),
         },
     ),
     Written(
-        "PreflightStack/PreflightRole",
-        "preflight",
-        "IngressMode cloudfront: the addresses of CloudFront (aws/ec2_prefix_lists.py)",
-        {"*": ("ec2:DescribeManagedPrefixLists",)},
-    ),
-    Written(
         "WorkerStack/TaskRole",
         "run",
         "a worker that stops gives back what it has received and not begun: kombu's "
-        "transport/SQS, _release_messages and redelivery",
+        "transport/SQS, _release_messages: tests/fleet, whose workers have another role",
         {_QUEUE: ("sqs:ChangeMessageVisibility",)},
     ),
     Written(
