@@ -12,7 +12,7 @@ import pytest
 from calls import CLASSES, Call, deployments, questions, recorded, wrong
 from policies import policies_of
 from recorded_calls import calls_of, one_for_each_pattern
-from written_calls import CALLS
+from written_calls import CALLS, RARE
 
 
 @pytest.mark.parametrize("environment_class", CLASSES)
@@ -27,6 +27,12 @@ def test_every_call_of_rare_paths_and_of_services_gets_its_answer(environment_cl
     deployment = deployments()[environment_class]
 
     assert wrong(questions(CALLS, policies_of(deployment), deployment)) == []
+
+
+def test_call_is_not_written_by_hand_when_a_recorded_run_makes_it() -> None:
+    rare = {call for written in RARE for call in written.calls()}
+
+    assert rare - one_for_each_pattern([*recorded(), *sorted(rare)]) == set()
 
 
 @pytest.mark.parametrize("sid", ["ReadReleases", "TakeTasks"])

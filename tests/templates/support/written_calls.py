@@ -20,7 +20,6 @@ _QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:airflow-queue-default"
 _SERVICE = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/airflow/api-server"
 _TASK = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/airflow/ID"
 _VARIABLE = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:airflow/variables/name-ID"
-_TICK = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/<airflow/CommandsStack/ScheduleGroup>/tick"
 
 
 @dataclass(frozen=True)
@@ -100,27 +99,10 @@ RARE = (
     Written(
         "CommandsStack/RunAirflowCommandRole",
         "run-airflow-command",
-        "the answer for a command that failed has its log's last lines "
-        "(aws/cloudwatch_command_logs.py): tests/integration/run_airflow_command",
-        {
-            f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:<airflow/CommandStack/LogGroup>"
-            ":log-stream:command/command/ID": ("logs:GetLogEvents",)
-        },
-    ),
-    Written(
-        "CommandsStack/RunAirflowCommandRole",
-        "run-airflow-command",
         "a command that takes too long is stopped (aws/ecs_task_runner.py): "
         "tests/integration/run_airflow_command",
         {_TASK: ("ecs:StopTask",)},
         _CLUSTER,
-    ),
-    Written(
-        "CommandsStack/RunAirflowCommandRole",
-        "run-airflow-command",
-        "a tick that has fired and is not deleted yet is moved (shared/aws/eventbridge_tick.py): "
-        "tests/integration/run_airflow_command",
-        {_TICK: ("scheduler:UpdateSchedule",)},
     ),
     Written(
         "CommandsStack/RotationTaskRole",
@@ -173,13 +155,6 @@ RARE = (
             f"{_DAGS}/releases/20260101T000000-ID.json": ("s3:DeleteObject",),
             f"{_DAGS}/releases/archives/20260101T000000-ID.zip": ("s3:DeleteObject",),
         },
-    ),
-    Written(
-        "WorkerStack/TaskRole",
-        "run",
-        "a worker that stops gives back what it has received and not begun: kombu's "
-        "transport/SQS, _release_messages: tests/fleet, whose workers have another role",
-        {_QUEUE: ("sqs:ChangeMessageVisibility",)},
     ),
     Written(
         "DeliveryStack/ReconciliationRole",
