@@ -22,10 +22,12 @@ class StatementMutant(Mutant):
     Args:
         line: the line in which the statement begins, counted from 0.
         action: the action that is removed; empty when the whole statement is.
+        chosen: whether the statement is a choice of Fn::If, which nothing then replaces.
     """
 
     line: int = 0
     action: str = ""
+    chosen: bool = False
 
     def apply(self, root: Path) -> None:
         file = root / self.path
@@ -37,6 +39,8 @@ class StatementMutant(Mutant):
         end = _end(lines, self.line)
         if not self.action:
             before = lines[: self.line]
+            if self.chosen:
+                before.append(" " * _indent(lines[self.line]) + "- !Ref AWS::NoValue\n")
             if before[-1].strip() == "Statement:" and not _is_item(lines, end, self.line):
                 before[-1] = before[-1].rstrip() + " []\n"
             return "".join([*before, *lines[end:]])
@@ -92,19 +96,19 @@ def _mutants() -> Iterator[Mutant]:
                 line = name.start_mark.line
                 yield _mutant(where, relative, line, f"{resource['Properties']['Principal']}")
                 continue
-            for policy, statement in _statements(resource.get("Properties", {}), ""):
+            for policy, statement, chosen in _statements(resource.get("Properties", {}), ""):
                 label = "-".join(filter(None, (where, policy, statement.get("Sid", ""))))
                 actions = statement["Action"]
                 several = actions if isinstance(actions, list) else []
                 line = statement.start_mark.line
                 text = ", ".join(several) or actions
-                yield _mutant(label, relative, line, text)
+                yield replace(_mutant(label, relative, line, text), chosen=chosen)
                 for action in several:
                     short = action.partition(":")[2]
                     yield _mutant(f"{label}-{short}", relative, line, action, str(action))
 
 
-def _mutant(name: str, path: str, line: int, what: str, action: str = "") -> Mutant:
+def _mutant(name: str, path: str, line: int, what: str, action: str = "") -> StatementMutant:
     return StatementMutant(
         name=name,
         path=path,
@@ -116,18 +120,18 @@ def _mutant(name: str, path: str, line: int, what: str, action: str = "") -> Mut
     )
 
 
-def _statements(node: Any, policy: str) -> Iterator[tuple[str, Any]]:
-    """Each statement below a node, with the name of its policy."""
+def _statements(node: Any, policy: str, chosen: bool = False) -> Iterator[tuple[str, Any, bool]]:
+    """Each statement below a node, with its policy's name, and whether Fn::If chooses it."""
     if isinstance(node, list):
         for each in node:
-            yield from _statements(each, policy)
+            yield from _statements(each, policy, chosen)
     elif isinstance(node, dict):
         if "Effect" in node and "Action" in node:
-            yield policy, node
+            yield policy, node, chosen
             return
         for key, each in node.items():
             name = {"AssumeRolePolicyDocument": "trust"}.get(key, policy)
-            yield from _statements(each, node.get("PolicyName", name))
+            yield from _statements(each, node.get("PolicyName", name), key == "Fn::If")
 
 
 def _with_reason(mutant: Mutant) -> Mutant:

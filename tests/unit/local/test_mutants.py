@@ -8,6 +8,7 @@ import pytest
 from tests.mutation.faults import FAULTS
 from tests.mutation.iam import IAM
 from tests.mutation.iam.reasons import SURVIVORS
+from tests.mutation.iam.statements import StatementMutant
 from tests.mutation.mutant import Mutant, MutantError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -58,6 +59,22 @@ def test_removed_statement_is_the_only_difference(tmp_path: Path) -> None:
     assert before.count("sts:AssumeRole") == after.count("sts:AssumeRole") + 1
     assert "Statement: []" in after
     assert before.count("\n") - after.count("\n") == 4
+
+
+def test_statement_that_a_condition_chooses_is_replaced_by_nothing() -> None:
+    lines = [
+        "Statement:",
+        "  - !If",
+        "    - HasIt",
+        "    - Sid: It",
+        "      Effect: Allow",
+        "    - !Ref AWS::NoValue",
+    ]
+    mutant = StatementMutant("it", "a.yaml", "", "", "it", line=3, chosen=True)
+
+    assert mutant.changed("\n".join(lines)).splitlines() == [
+        *lines[:3], "    - !Ref AWS::NoValue", "    - !Ref AWS::NoValue",
+    ]  # fmt: skip
 
 
 def test_reasons_belong_to_mutants() -> None:
