@@ -19,7 +19,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status iam-report env local-env browser image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases test-mutation lint format cost bench-scaling bench-dags
+.PHONY: help install up down status iam-report iam-calls env local-env browser image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases test-mutation lint format cost bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ status: install  ## what runs, stack by stack and task by task
 
 iam-report: install  ## the IAM statements that nothing used since up, and what was refused
 	@$(LOCAL) iam-report
+
+iam-calls: install  ## add the calls of a run (RECORD=its iam-decisions.jsonl) to those that the template tests decide on
+	@test -n "$(RECORD)" || { echo "Name a record: make iam-calls RECORD=.local/iam-decisions.jsonl"; exit 1; }
+	@$(BIN)/python tests/templates/support/recorded_calls.py $(RECORD)
 
 env: install  ## print shell exports: endpoint, credentials, stack outputs, UI (eval "$$(make -s env)")
 	@$(LOCAL) env
@@ -113,6 +117,6 @@ bench-dags: install  ## DAG delivery: releases, S3DagBundle and a sync side by s
 	PYTHONPATH=.:functions:images/airflow/src .venv/airflow/bin/python local/plain_errors.py bench.dags --files $(FILES) \
 		--json build/bench-dags.json --svg build/bench-dags.svg --table build/bench-dags.md
 
-format: install  ## mend what ruff can mend
+format: install  ## fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

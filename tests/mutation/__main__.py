@@ -1,10 +1,11 @@
 """`make test-mutation`: plant each fault in a copy of the tree and see whether a test notices it.
 
-    python -m tests.mutation [--slice 1/4] [--cheapest] [--report build/mutation.json] [NAME ...]
+    python -m tests.mutation [--kind iam] [--slice 1/4] [--cheapest] [--report FILE] [NAME ...]
 
 Every mutant gets the tree as it is now, uncommitted changes included, in one git worktree that is
-reset in between. The tests run in the order of their cost and stop at the first failure. Ends with
-exit code 1 when a mutant survives without a reason in its entry, or is noticed in spite of one.
+reset in between. The tests run in the order of their cost and stop at the first failure. What a
+kind can judge without a run of pytest is judged first. Ends with exit code 1 when a mutant survives
+without a reason in its entry, or is noticed in spite of one.
 """
 
 import argparse
@@ -16,16 +17,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.mutation.faults import FAULTS
+from tests.mutation.iam import IAM, noticed_by_calls
 from tests.mutation.mutant import Mutant, MutantError
 
-# Every kind of mutant. Another kind, such as the removal of each IAM statement, is a line here.
-KINDS: dict[str, Sequence[Mutant]] = {"faults": FAULTS}
+# Every kind of mutant.
+KINDS: dict[str, Sequence[Mutant]] = {"faults": FAULTS, "iam": IAM}
+# Kinds that are judged together, in one process: mutant → what notices it. The rest gets its runs.
+TOGETHER: dict[str, Callable[[Sequence[Mutant]], dict[str, str]]] = {"iam": noticed_by_calls}
 
 ROOT = Path(__file__).resolve().parents[2]
 # A mutant may make a test wait for ever.
@@ -103,6 +107,26 @@ def judge(mutant: Mutant, tree: Path, most_runs: int | None = None) -> Result:
     return Result(mutant.name, noticed, time.monotonic() - started, mutant.survives)
 
 
+def judged_together(mutants: list[Mutant]) -> list[Result]:
+    """The mutants that are noticed without a run of pytest."""
+    found: list[Result] = []
+    for kind, judge_all in TOGETHER.items():
+        of_kind = [each for each in mutants if each in KINDS[kind]]
+        if not of_kind:
+            continue
+        print(f"{len(of_kind)} mutants of {kind} together", flush=True)
+        started = time.monotonic()
+        noticed = judge_all(of_kind)
+        seconds = (time.monotonic() - started) / len(of_kind)
+        found += [
+            Result(each.name, noticed[each.name], seconds, each.survives)
+            for each in of_kind
+            if each.name in noticed
+        ]
+        print(f"    {len(found)} noticed", flush=True)
+    return found
+
+
 def check_without_mutants(mutants: list[Mutant], tree: Path, most_runs: int | None) -> None:
     """Refuse to start when a test fails anyway: it would seem to notice every mutant."""
     runs = dict.fromkeys(run for mutant in mutants for run in mutant.runs()[:most_runs])
@@ -112,9 +136,9 @@ def check_without_mutants(mutants: list[Mutant], tree: Path, most_runs: int | No
             raise MutantError(f"{failed} fails without any mutant: correct it first")
 
 
-def chosen(names: list[str], part: str) -> list[Mutant]:
-    """The mutants to run: those named, or one slice of all."""
-    every = [mutant for kind in KINDS.values() for mutant in kind]
+def chosen(names: list[str], part: str, kinds: Sequence[str]) -> list[Mutant]:
+    """The mutants to run: those named, or one slice of all of some kinds."""
+    every = [mutant for kind in kinds for mutant in KINDS[kind]]
     unknown = set(names) - {each.name for each in every}
     if unknown:
         raise MutantError(f"There is no mutant {', '.join(sorted(unknown))}")
@@ -128,6 +152,7 @@ def main(arguments: list[str]) -> int:
         prog="python -m tests.mutation", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--kind", choices=KINDS, help="only the mutants of this kind")
     parser.add_argument("--slice", default="1/1", help="1/4 runs the first of four parts")
     parser.add_argument("--cheapest", action="store_true", help="only the first run of each mutant")
     parser.add_argument("--report", type=Path, help="JSON with every result")
@@ -137,7 +162,10 @@ def main(arguments: list[str]) -> int:
     most_runs = 1 if given.cheapest else None
     results: list[Result] = []
     try:
-        mutants = chosen(given.names, given.slice)
+        mutants = chosen(given.names, given.slice, [given.kind] if given.kind else list(KINDS))
+        results += judged_together(mutants)
+        judged = {each.name for each in results}
+        mutants = [each for each in mutants if each.name not in judged]
         with copied_tree() as tree:
             check_without_mutants(mutants, tree, most_runs)
             for number, mutant in enumerate(mutants, 1):

@@ -64,7 +64,7 @@ def _usual_runs(path: PurePosixPath) -> list[tuple[str, tuple[str, ...]]]:
     if path.parts[0] == "functions":
         return [_run((f"tests/unit/functions/{path.parts[1]}",))]
     if path.name == "Dockerfile":
-        return [_run(("tests/unit/local/test_airflow_image.py",))]
+        return [_run(("tests/unit/local/test_dockerfile.py",))]
     package = path.relative_to("images/airflow/src/airflow_on_fargate").parts[0]
     name = package.removesuffix(".py")
     test = f"test_{name}.py" if package.endswith(".py") else name

@@ -3,7 +3,6 @@
 from tests.mutation.mutant import Mutant
 
 _SOURCE = "images/airflow/src/airflow_on_fargate"
-_BUILT = "only a built image shows it, and these runs build none"
 
 FAULTS = (
     Mutant(
@@ -171,7 +170,6 @@ FAULTS = (
         "USER 50000:50000\n",
         "",
         "DAGs run as root",
-        survives=_BUILT,
     ),
     Mutant(
         "links-into-nothing",
@@ -179,7 +177,6 @@ FAULTS = (
         "cp --recursive --dereference",
         "cp --recursive",
         "the shared formats are links to files that the image does not have",
-        survives=_BUILT,
     ),
     Mutant(
         "not-compiled",
@@ -187,6 +184,5 @@ FAULTS = (
         "--compile-bytecode --no-build",
         "--no-build",
         "the first task of every worker waits three seconds longer",
-        survives=_BUILT,
     ),
 )

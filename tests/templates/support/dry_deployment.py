@@ -20,6 +20,7 @@ PSEUDO_PARAMETERS = {
     "AWS::Region": "<region>",
     "AWS::AccountId": "<account>",
     "AWS::Partition": "<partition>",
+    "AWS::URLSuffix": "<url-suffix>",
     "AWS::StackId": "<stack-id>",
 }
 

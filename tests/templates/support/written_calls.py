@@ -1,0 +1,288 @@
+"""Calls that no recorded run makes, each group with the reason why somebody makes them.
+
+Three kinds. `RARE`: the product makes them on paths that the recorded suite does not take; the
+reason names the code, or the suite that takes the path. `BY_AWS`: a service of AWS makes them that
+the embedded AWS does not have; the reason is AWS's documentation. `REFUSED`: calls that a policy
+has to refuse whatever another policy allows.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from calls import Call
+from policies import ACCOUNT, REGION, RESOURCE
+
+_CLUSTER = {"ecs:cluster": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/airflow"}
+_DAGS = "arn:aws:s3:::<airflow/StorageStack/DagBucket>"
+_LOGS = "arn:aws:s3:::<airflow/StorageStack/LogBucket>"
+_STATE = "arn:aws:s3:::<airflow/StorageStack/StateBucket>"
+_QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:airflow-queue-default"
+_SERVICE = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/airflow/api-server"
+_TASK = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/airflow/ID"
+_VARIABLE = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:airflow/variables/name-ID"
+
+
+@dataclass(frozen=True)
+class Written:
+    """Calls of one subject, and why it makes them."""
+
+    subject: str
+    policy: str
+    because: str
+    # The resource → the permissions for it.
+    permissions: Mapping[str, tuple[str, ...]]
+    context: Mapping[str, str] = field(default_factory=dict)
+    principal: str = ""
+    wanted: str = "Allow"
+
+    def calls(self) -> Iterator[Call]:
+        context = tuple(sorted(self.context.items()))
+        for resource, actions in self.permissions.items():
+            for action in actions:
+                yield Call(
+                    self.subject, self.policy, action, resource, context, self.principal,
+                    self.wanted,
+                )  # fmt: skip
+
+
+RARE = (
+    Written(
+        "CommandStack/TaskRole",
+        "run",
+        "`variables get`, `connections test`, and every command that imports DAG files which read "
+        "a variable: [secrets] backend of the image's configuration",
+        {_VARIABLE: ("secretsmanager:GetSecretValue",)},
+    ),
+    Written(
+        "CommandStack/TaskRole",
+        "run",
+        "`dags list`, `dags test` and other commands that import DAG files (releases/store.py); "
+        "before the first release there is no pointer, and only who may list is told so",
+        {_DAGS: ("s3:ListBucket",), f"{_DAGS}/releases/current.json": ("s3:GetObject",)},
+    ),
+    Written(
+        "CommandStack/TaskRole",
+        "run",
+        "upgrade-schema stops the services and waits for their tasks (schema/quiescence.py): "
+        "tests/upgrade",
+        {
+            "*": ("ecs:ListServices", "ecs:ListTasks"),
+            _SERVICE: ("ecs:DescribeServices", "ecs:UpdateService"),
+            _TASK: ("ecs:DescribeTasks",),
+        },
+        _CLUSTER,
+    ),
+    Written(
+        "CommandStack/TaskRole",
+        "run",
+        "upgrade-schema takes a snapshot and notes the schema's heads (database/snapshot.py, "
+        "schema/upgrade_state.py): tests/upgrade. A missing note is told to who may list",
+        {
+            _STATE: ("s3:ListBucket",),
+            f"{_STATE}/upgrades/quiesced.json": ("s3:GetObject", "s3:PutObject"),
+            f"arn:aws:rds:{REGION}:{ACCOUNT}:db:<airflow/DatabaseStack/Database>": (
+                "rds:CreateDBSnapshot",
+            ),
+            f"arn:aws:rds:{REGION}:{ACCOUNT}:snapshot:airflow-before-upgrade-airflow-ID": (
+                "rds:CreateDBSnapshot",
+                "rds:DescribeDBSnapshots",
+            ),
+        },
+    ),
+    Written(
+        "CommandsStack/RunAirflowCommandRole",
+        "run-airflow-command",
+        "the counts of the services are restored after a schema change: tests/upgrade",
+        {_SERVICE: ("ecs:DescribeServices", "ecs:UpdateService")},
+        _CLUSTER,
+    ),
+    Written(
+        "CommandsStack/RunAirflowCommandRole",
+        "run-airflow-command",
+        "a command that takes too long is stopped (aws/ecs_task_runner.py): "
+        "tests/integration/run_airflow_command",
+        {_TASK: ("ecs:StopTask",)},
+        _CLUSTER,
+    ),
+    Written(
+        "CommandsStack/RotationTaskRole",
+        "rotate-secret",
+        "rotate-secret replaces the values: tests/rotation",
+        {"<airflow/SecretsStack/FernetKeySecret>": ("secretsmanager:PutSecretValue",)},
+    ),
+    Written(
+        "CommandsStack/RotationTaskRole",
+        "rotate-secret",
+        "rotate-secret restarts the services and waits for workers of the former secret "
+        "(rotation/services.py, rotation/workers.py): tests/rotation",
+        {
+            "*": ("ecs:ListServices", "ecs:ListTasks"),
+            _SERVICE: ("ecs:DescribeServices", "ecs:UpdateService"),
+            _TASK: ("ecs:DescribeTasks",),
+        },
+        _CLUSTER,
+    ),
+    Written(
+        "ControlPlaneStack/TaskRole",
+        "run",
+        "DAG files may read variables when they are parsed, and triggers read connections: "
+        "[secrets] backend of the image's configuration",
+        {_VARIABLE: ("secretsmanager:GetSecretValue",)},
+    ),
+    Written(
+        "ControlPlaneStack/TaskRole",
+        "schedule",
+        "a task that could not be queued gets the reason (patches/scheduler/unsent_tasks.py)",
+        {f"{_LOGS}/logs/dag_id=d/run_id=r/task_id=t/1.log.scheduler.log": ("s3:PutObject",)},
+    ),
+    Written(
+        "SchedulerStack/TaskRole",
+        "publish-forecast",
+        "the forecast, in classes that start workers ahead (forecast/publisher.py)",
+        {f"{_STATE}/fleet/forecast.json": ("s3:PutObject",)},
+    ),
+    Written(
+        "DeliveryStack/PublishDagsRole",
+        "publish-dags",
+        "a zip that cannot be a release (publish_dags/aws/s3_inbox.py): tests/releases",
+        {f"{_DAGS}/inbox/dags.zip.refused.json": ("s3:PutObject",)},
+    ),
+    Written(
+        "DeliveryStack/PublishDagsRole",
+        "publish-dags",
+        "old releases are removed (aws/s3_release_shelf.py): tests/releases",
+        {
+            f"{_DAGS}/releases/20260101T000000-ID.json": ("s3:DeleteObject",),
+            f"{_DAGS}/releases/archives/20260101T000000-ID.zip": ("s3:DeleteObject",),
+        },
+    ),
+    Written(
+        "DeliveryStack/ReconciliationRole",
+        "call-function",
+        "EventBridge Scheduler calls the function every 15 minutes; a run is shorter",
+        {"<airflow/DeliveryStack/PublishDagsFunction.Arn>": ("lambda:InvokeFunction",)},
+    ),
+)
+
+_EXEC = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html"
+_EXEC_LOG = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:airflow-ClusterStack-ID-ExecLogGroup-ID"
+_EXEC_ROLES = ("ApiServerStack", "ControlPlaneStack", "WorkerStack")
+_OPEN_SHELL = "open-shell-for-operators"
+
+BY_AWS = (
+    *(
+        Written(
+            f"{stack}/TaskRole",
+            _OPEN_SHELL,
+            f"the agent of ECS Exec opens the session with the task's role: {_EXEC}",
+            {
+                "*": (
+                    "ssmmessages:CreateControlChannel",
+                    "ssmmessages:CreateDataChannel",
+                    "ssmmessages:OpenControlChannel",
+                    "ssmmessages:OpenDataChannel",
+                )
+            },
+        )
+        for stack in _EXEC_ROLES
+    ),
+    *(
+        Written(
+            f"{stack}/TaskRole",
+            _OPEN_SHELL,
+            f"ECS Exec with a key of the account decrypts with the task's role: {_EXEC}",
+            {f"arn:aws:kms:{REGION}:{ACCOUNT}:key/ID": ("kms:Decrypt",)},
+            {"kms:resourcealiases": "alias/airflow-exec"},
+        )
+        for stack in _EXEC_ROLES
+    ),
+    *(
+        Written(
+            f"{stack}/TaskRole",
+            _OPEN_SHELL,
+            f"ECS Exec writes what was typed and shown to the cluster's log group: {_EXEC}",
+            {
+                f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:*": ("logs:DescribeLogGroups",),
+                f"{_EXEC_LOG}:log-stream:": ("logs:DescribeLogStreams",),
+                f"{_EXEC_LOG}:log-stream:ecs-execute-command-ID": (
+                    "logs:CreateLogStream",
+                    "logs:PutLogEvents",
+                ),
+            },
+        )
+        for stack in _EXEC_ROLES
+    ),
+    Written(
+        "ClusterStack/ExecKey",
+        RESOURCE,
+        "CloudWatch Logs encrypts and decrypts the session's log with the key of its group: "
+        "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html",
+        {
+            f"arn:aws:kms:{REGION}:{ACCOUNT}:key/ID": (
+                "kms:Decrypt",
+                "kms:DescribeKey",
+                "kms:Encrypt",
+                "kms:GenerateDataKey",
+                "kms:ReEncryptFrom",
+            )
+        },
+        {"kms:encryptioncontext:aws:logs:arn": _EXEC_LOG},
+        f"logs.{REGION}.amazonaws.com",
+    ),
+    Written(
+        "ClusterStack/ExecKey",
+        RESOURCE,
+        "without this statement nobody can change the key, and policies of roles do not count: "
+        "https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html",
+        {f"arn:aws:kms:{REGION}:{ACCOUNT}:key/ID": ("kms:Decrypt", "kms:PutKeyPolicy")},
+        {},
+        f"arn:aws:iam::{ACCOUNT}:root",
+    ),
+)
+
+_PLAIN = {"aws:securetransport": "false"}
+_CALLER = f"arn:aws:sts::{ACCOUNT}:assumed-role/caller/session"
+_OTHER_ACCOUNT = "111111111111"
+
+REFUSED = (
+    *(
+        Written(
+            f"StorageStack/{bucket}",
+            RESOURCE,
+            "nothing is read or written without TLS",
+            {f"<airflow/StorageStack/{bucket}.Arn>/key": ("s3:GetObject", "s3:PutObject")},
+            _PLAIN,
+            _CALLER,
+            "Deny",
+        )
+        for bucket in ("DagBucket", "LogBucket", "StateBucket")
+    ),
+    *(
+        Written(
+            f"QueuesStack/{queue}",
+            RESOURCE,
+            "nothing is queued without TLS",
+            {_QUEUE: ("sqs:SendMessage", "sqs:ReceiveMessage")},
+            _PLAIN,
+            _CALLER,
+            "Deny",
+        )
+        for queue in ("WorkerQueue", "WorkerQueue1", "WorkerDeadLetterQueue")
+    ),
+    *(
+        Written(
+            f"QueuesStack/{queue}",
+            RESOURCE,
+            "a message is code that a worker runs: none comes from another account",
+            {_QUEUE: ("sqs:SendMessage", "sqs:ReceiveMessage")},
+            {"aws:principalaccount": _OTHER_ACCOUNT, "aws:principalisawsservice": "false"},
+            f"arn:aws:sts::{_OTHER_ACCOUNT}:assumed-role/caller/session",
+            "Deny",
+        )
+        for queue in ("WorkerQueue", "WorkerQueue1", "WorkerDeadLetterQueue")
+    ),
+)
+
+CALLS: tuple[Call, ...] = tuple(
+    call for written in (*RARE, *BY_AWS, *REFUSED) for call in written.calls()
+)
