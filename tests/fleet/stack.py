@@ -107,6 +107,15 @@ class Stack:
         lines = self.runs_file.read_text().splitlines() if self.runs_file.exists() else []
         return [record for record in map(json.loads, lines) if record["run"] == run_id]
 
+    def first_try(self, run_id: str) -> dict[str, Any]:
+        """The record of the first try. The task writes it some time after its state is running."""
+        tries = wait_until(
+            lambda: self.tries(run_id), PATIENCE_SECONDS, f"the first try of {run_id}"
+        )
+        assert isinstance(tries, list)
+        first: dict[str, Any] = tries[0]
+        return first
+
     # --- workers ---
 
     def workers(self, status: str = "RUNNING") -> list[dict[str, Any]]:
@@ -163,7 +172,7 @@ class Stack:
         found = ecs.describe_task_definition(taskDefinition=FAMILY)["taskDefinition"]
         (described,) = found["containerDefinitions"]
         names = ("family", "taskRoleArn", "executionRoleArn", "networkMode", "cpu", "memory",
-                 "requiresCompatibilities", "runtimePlatform")  # fmt: skip
+                 "requiresCompatibilities", "runtimePlatform", "volumes")  # fmt: skip
         given = {name: found[name] for name in names if name in found}
         answer = ecs.register_task_definition(
             **given, containerDefinitions=[{**described, **container}]

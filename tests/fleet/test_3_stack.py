@@ -116,7 +116,7 @@ def test_task_is_retried_soon_when_its_worker_is_interrupted(stack: Stack) -> No
     short_run, long_run = stack.start(60), stack.start(600, 1)
     stack.wait_for(short_run, {"running"}, 120)
     stack.wait_for(long_run, {"running"}, 60)
-    workers = {stack.tries(run_id)[0]["worker"] for run_id in (short_run, long_run)}
+    workers = {stack.first_try(run_id)["worker"] for run_id in (short_run, long_run)}
     assert len(workers) == 1
     (worker,) = stack.workers()
 
