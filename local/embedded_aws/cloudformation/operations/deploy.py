@@ -28,8 +28,9 @@ from embedded_aws.cloudformation.operations.records import (
     Scope,
     record,
 )
-from embedded_aws.cloudformation.operations.steps import Steps, needs_of, reversed_needs
+from embedded_aws.cloudformation.operations.steps import Steps, needs_of
 from embedded_aws.cloudformation.operations.turns import Turn, call_soon, current_turn, take_turn
+from embedded_aws.cloudformation.operations.unneeded import Replaced, Unneeded
 from embedded_aws.seed import seed
 from embedded_aws.settings import Settings
 
@@ -90,7 +91,7 @@ class Deployment:
         self._verb = "UPDATE" if is_update else "CREATE"
         self._previous = previous or {}
         self._old: dict[str, Record] = self._previous.get("_resources", {})
-        self._old_scope = Scope.of(
+        old_scope = Scope.of(
             scope.name, scope.id, self._previous.get("_template"),
             self._previous.get("_resolved_params", {}),
         )  # fmt: skip
@@ -98,7 +99,7 @@ class Deployment:
         self._resources: dict[str, Record] = stack.setdefault("_resources", {})
         self._tags = stack.get("Tags") or []
         self._old_tags = self._previous.get("Tags") or []
-        self._replaced: dict[str, _Replaced] = {}
+        self._unneeded = Unneeded(scope, old_scope, self._resources, self._old)
         self._operation = roll_back.operation(
             is_update=is_update, previous_stack=previous, template=scope.template,
             param_values=scope.values, retain_except_on_create=retain_except_on_create,
@@ -143,7 +144,7 @@ class Deployment:
             scope.stack_event(f"{self._verb}_FAILED", str(error))
             await self._fail(str(error))
             return
-        await self._delete_what_is_not_needed()
+        await self._unneeded.delete()
         self._stack.update(
             _resources=self._resources, _template=scope.template, _resolved_params=scope.values,
             Outputs=outputs, StackStatus=f"{self._verb}_COMPLETE",
@@ -230,7 +231,7 @@ class Deployment:
             logical_id, record.get("Attributes", {}), turn=turn,
         )  # fmt: skip
         if attempt.new_id != attempt.old_id or pending_deletes:
-            self._replaced[logical_id] = _Replaced(record, attempt.new_id, pending_deletes)
+            self._unneeded.replaced[logical_id] = Replaced(attempt.new_id, pending_deletes)
             self._operation["replaced_ids"].append(logical_id)
 
     def _resolve(self, attempt: "_Attempt", definition: Any) -> None:
@@ -332,74 +333,6 @@ class Deployment:
         )  # fmt: skip
         return resolved
 
-    async def _delete_what_is_not_needed(self) -> None:
-        """What the update has replaced or removed, each after what depends on it."""
-        removed = set(self._old) - set(self._scope.definitions)
-        unneeded = removed | set(self._replaced)
-
-        async def delete(logical_id: str, turn: Turn) -> bool:
-            if logical_id in removed:
-                await self._delete_removed(logical_id, turn)
-            else:
-                await self._delete_replaced(logical_id, turn)
-            return True
-
-        needs = needs_of(self._old_scope.definitions, unneeded)
-        await Steps(reversed_needs(needs), delete).run()
-
-    async def _delete_replaced(self, logical_id: str, turn: Turn) -> None:
-        replaced, scope = self._replaced[logical_id], self._scope
-        old, old_id = replaced.record, replaced.record["PhysicalResourceId"]
-        resource_type = self._resources[logical_id]["ResourceType"]
-        policy = scope.policy(logical_id, "UpdateReplacePolicy", self._resources)
-        if policy in stacks._RETAINING_POLICIES:
-            if replaced.new_id != old_id:
-                scope.event(logical_id, resource_type, "DELETE_SKIPPED", physical=old_id)
-            return
-
-        def delete() -> None:
-            for handler, arguments, keywords in replaced.pending_deletes:
-                handler(*arguments, **keywords)
-            if replaced.new_id != old_id:
-                stacks._delete_resource(
-                    resource_type, old_id, old["Properties"], scope.name, logical_id
-                )
-
-        try:
-            await take_turn(delete, turn=turn)
-        except Exception as error:
-            logger.error("The replaced %s (%s) is not deleted: %s", logical_id, old_id, error)
-            scope.event(logical_id, resource_type, "DELETE_FAILED", str(error), old_id)
-
-    async def _delete_removed(self, logical_id: str, turn: Turn) -> None:
-        scope, old = self._scope, self._old[logical_id]
-        resource_type, old_id = old["ResourceType"], old["PhysicalResourceId"]
-        policy = self._old_scope.policy(logical_id, "DeletionPolicy", self._old)
-        if policy in stacks._RETAINING_POLICIES:
-            scope.event(logical_id, resource_type, "DELETE_SKIPPED", physical=old_id)
-            self._resources.pop(logical_id, None)
-            return
-
-        def delete() -> None:
-            if policy == "Snapshot":
-                stacks._snapshot_resource(resource_type, old_id, old["Properties"])
-            stacks._delete_resource(
-                resource_type, old_id, old["Properties"], scope.name, logical_id
-            )
-
-        try:
-            await take_turn(delete, turn=turn)
-        except Exception as error:
-            # The update succeeds. The resource stays in the stack, and the next operation retries.
-            logger.error("The removed %s (%s) is not deleted: %s", logical_id, old_id, error)
-            scope.event(logical_id, resource_type, "DELETE_FAILED", str(error), old_id)
-            if logical_id in self._resources:
-                self._resources[logical_id].update(
-                    ResourceStatus="DELETE_FAILED", ResourceStatusReason=str(error)
-                )
-            return
-        self._resources.pop(logical_id, None)
-
 
 class _Attempt:
     """What is known of a resource while its step runs."""
@@ -417,14 +350,6 @@ class _Attempt:
         self.name_seed = ""
         # For an update in place: type, id, properties sent, properties before, attributes.
         self.sent: list[Any] | None = None
-
-
-class _Replaced:
-    def __init__(self, record: Record, new_id: str, pending_deletes: list[Any]) -> None:
-        self.record = record
-        self.new_id = new_id
-        # Deletions that the type's handler has left for the end.
-        self.pending_deletes = pending_deletes
 
 
 def install(settings: Settings) -> None:
