@@ -7,7 +7,6 @@ import pytest
 
 from tests.mutation.faults import FAULTS
 from tests.mutation.iam import IAM
-from tests.mutation.iam.reasons import SURVIVORS
 from tests.mutation.iam.statements import StatementMutant
 from tests.mutation.mutant import Mutant, MutantError
 
@@ -75,10 +74,6 @@ def test_statement_that_a_condition_chooses_is_replaced_by_nothing() -> None:
     assert mutant.changed("\n".join(lines)).splitlines() == [
         *lines[:3], "    - !Ref AWS::NoValue", "    - !Ref AWS::NoValue",
     ]  # fmt: skip
-
-
-def test_reasons_belong_to_mutants() -> None:
-    assert set(SURVIVORS) <= {each.name for each in IAM}
 
 
 def test_entry_that_fits_no_longer_is_an_error(tmp_path: Path) -> None:
