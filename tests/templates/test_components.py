@@ -212,7 +212,7 @@ def test_result_backend_is_another_database_of_another_user() -> None:
 
     host = "@<airflow/DatabaseStack/Database.Endpoint.Address>:"
     user, _, place = results.partition(host)
-    assert user.startswith("db+postgresql+psycopg2://result_writer:{{resolve:secretsmanager:")
+    assert user.startswith("db+postgresql+psycopg2://result_backend:{{resolve:secretsmanager:")
     assert "/ResultBackendPasswordSecret>}}" in user
     assert place.endswith("/result_backend")
     assert metadata.endswith("/airflow")

@@ -79,6 +79,18 @@ def test_generated_secrets_keep_their_blocks() -> None:
     assert found == GENERATED
 
 
+def test_workers_of_a_former_version_can_report_results_during_an_update() -> None:
+    """They read this secret when they start, which may be while the stack is updated: with the URL
+    of a user that their version does not know, they would lose the tasks that they take."""
+    secret = nested("database").resources["ResultBackendSecret"]["Properties"]["SecretString"]
+
+    assert secret == {
+        "Fn::Sub": "db+postgresql+psycopg2://result_backend:"
+        "{{resolve:secretsmanager:${ResultBackendPasswordSecret}}}@"
+        "${Database.Endpoint.Address}:${Database.Endpoint.Port}/result_backend"
+    }
+
+
 def test_database_keeps_its_identity() -> None:
     properties = nested("database").resources["Database"]["Properties"]
 

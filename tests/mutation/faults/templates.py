@@ -34,6 +34,14 @@ FAULTS = (
         + "          of stack ${RootStackName}",
         "CloudFront accepts 128 characters",
     ),
+    # ---- What tasks of a former version read during an update ----
+    Mutant(
+        "other-user-of-results",
+        "nested/database.yaml",
+        "db+postgresql+psycopg2://result_backend:",
+        "db+postgresql+psycopg2://result_writer:",
+        "a worker that is started during the update loses its task for an hour",
+    ),
     # ---- Order ----
     Mutant(
         "users-before-result-backend",
