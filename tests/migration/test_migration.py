@@ -242,12 +242,6 @@ def test_no_component_has_the_master_password_after_the_update(stack: Deployment
         for variable, value in values.items()
         if password in value
     ] == []
-    (url,) = (
-        value
-        for name, value in secrets["worker"].items()
-        if name == "AIRFLOW__CELERY__RESULT_BACKEND"
-    )
-    assert "//result_backend:" in url
 
 
 def test_sessions_end_and_tokens_stay_valid_with_the_update(
