@@ -19,7 +19,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status iam-report iam-calls env local-env browser image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-fleet test-releases test-mutation lint format cost bench-scaling bench-dags
+.PHONY: help install up down status iam-report iam-calls env local-env browser image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-fleet test-releases test-mutation lint format cost bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,7 +62,8 @@ test-unit: install  ## functions, in-image package, local commands
 	$(BIN)/python -m pytest tests/unit/functions tests/unit/local tests/unit/bench
 	.venv/airflow/bin/python -m pytest tests/unit/image tests/unit/dags
 	@# The long suites are not run here, but they must not rot unseen.
-	$(BIN)/python -m pytest --collect-only --quiet tests/containers tests/fleet tests/releases tests/rotation tests/upgrade
+	$(BIN)/python -m pytest --collect-only --quiet tests/containers tests/fleet tests/migration tests/releases tests/rotation \
+		tests/upgrade
 
 test-templates: install  ## cfn-lint, sam validate, the templates' interface and inventory
 	$(BIN)/python -m pytest tests/templates
@@ -81,6 +82,9 @@ test-rotation: install  ## every secret replaced while a task runs through it (n
 test-upgrade: install  ## an older Airflow upgraded, failing, rolled back, deleted (not part of test: half an hour)
 	@$(PYTHON) local/install.py airflow-previous
 	$(BIN)/python -m pytest tests/upgrade
+
+test-migration: install  ## the former version of this stack becomes this one in one update (not part of test)
+	$(BIN)/python -m pytest -s tests/migration
 
 test-fleet: install  ## the worker fleet on real parts: stranding, drains, interruption, faults (not part of test)
 	$(BIN)/python -m pytest -s tests/fleet

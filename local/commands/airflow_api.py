@@ -67,11 +67,12 @@ class AirflowApi:
         errors: list[dict[str, Any]] = self.get("importErrors")["import_errors"]
         return errors
 
-    def trigger(self, dag_id: str) -> str:
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         """Unpause a DAG and start a run of it; returns the run's id."""
         url = f"{self.base_url}/api/v2/dags/{dag_id}"
         self.session.patch(url, json={"is_paused": False}, timeout=SECONDS).raise_for_status()
-        answer = self.session.post(f"{url}/dagRuns", json={"logical_date": None}, timeout=SECONDS)
+        run = {"logical_date": None, "conf": conf or {}}
+        answer = self.session.post(f"{url}/dagRuns", json=run, timeout=SECONDS)
         answer.raise_for_status()
         return str(answer.json()["dag_run_id"])
 

@@ -21,26 +21,33 @@ from commands.steps import Steps
 from commands.workspace import ROOT, CommandError, Workspace, venv_python
 
 LOCK = ROOT / "images" / "airflow" / "requirements.lock"
-SOURCE = ROOT / "images" / "airflow" / "src"
 
 
 @dataclass(frozen=True)
 class Edition:
-    """One of several images of the same in-image package.
+    """One of several images.
 
     Args:
         environment: the installed environment that it runs in.
         lock: the lock file of that environment.
         program: Python to run instead of the package's entrypoint, for tests that need an image
             which fails.
+        root: the checkout that has the in-image package, and the templates to deploy it with.
     """
 
     environment: str
     lock: Path
     program: str = ""
+    root: Path = ROOT
+
+    @property
+    def source(self) -> Path:
+        """The folder of the in-image package."""
+        return self.root / "images" / "airflow" / "src"
 
 
 CURRENT = Edition("airflow", LOCK)
+SOURCE = CURRENT.source
 # The Airflow from which the upgrade test starts; installed by `make test-upgrade` only.
 PREVIOUS = Edition("airflow-previous", ROOT / "local" / "environments" / "airflow-previous.lock")
 
@@ -49,8 +56,8 @@ def tag(edition: Edition = CURRENT) -> str:
     """The digest of an image's sources."""
     sha = hashlib.sha256(edition.lock.read_bytes())
     sha.update(edition.program.encode())
-    for path in sorted(SOURCE.rglob("*.py")):
-        sha.update(path.relative_to(SOURCE).as_posix().encode())
+    for path in sorted(edition.source.rglob("*.py")):
+        sha.update(path.relative_to(edition.source).as_posix().encode())
         sha.update(path.read_bytes())
     return sha.hexdigest()[:12]
 
@@ -78,7 +85,7 @@ def build(workspace: Workspace, edition: Edition = CURRENT) -> dict[str, Any]:
         staging = package.with_suffix(".partial")
         shutil.rmtree(staging, ignore_errors=True)
         ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(SOURCE, staging, symlinks=False, ignore=ignored)
+        shutil.copytree(edition.source, staging, symlinks=False, ignore=ignored)
         compileall.compile_dir(staging, quiet=1)
         staging.rename(package)
     program = (

@@ -26,28 +26,37 @@ FINISHED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 _CANCELLED = ("Resource creation cancelled", "Resource update cancelled")
 
 
-def build(workspace: Workspace) -> None:
+def build(workspace: Workspace, root: Path = ROOT) -> None:
     """Push the local image and run `sam build`, which is skipped if no source has changed.
+
+    Args:
+        root: the checkout whose templates and functions are built.
 
     Raises:
         CommandError: with SAM's output.
     """
     airflow_image.push(workspace)
-    target = _build_dir(workspace)
-    stamp = workspace.state_dir / "built"
-    fingerprint = source_fingerprint()
+    target = _build_dir(workspace, root)
+    stamp = target.with_suffix(".fingerprint")
+    fingerprint = source_fingerprint(root)
     if stamp.exists() and stamp.read_text() == fingerprint and target.exists():
         return
     stamp.unlink(missing_ok=True)
-    _sam(workspace, "build", "--build-dir", str(target))
+    _sam(workspace, root, "build", "--build-dir", str(target))
     stamp.write_text(fingerprint)
 
 
-def deploy(workspace: Workspace, steps: Steps, overrides: dict[str, str] | None = None) -> None:
+def deploy(
+    workspace: Workspace,
+    steps: Steps,
+    overrides: dict[str, str] | None = None,
+    root: Path = ROOT,
+) -> None:
     """`sam deploy` with the `local` profile, which prints nested stacks as they complete.
 
     Args:
         overrides: root parameters that replace the profile's.
+        root: the checkout whose templates were built.
 
     Raises:
         CommandError: with the reasons of the resources that failed.
@@ -60,8 +69,8 @@ def deploy(workspace: Workspace, steps: Steps, overrides: dict[str, str] | None 
     watcher.start()
     try:
         _sam(
-            workspace, "deploy",
-            "--template-file", str(_build_dir(workspace) / "template.yaml"),
+            workspace, root, "deploy",
+            "--template-file", str(_build_dir(workspace, root) / "template.yaml"),
             "--parameter-overrides", *pairs,
         )  # fmt: skip
     except CommandError as error:
@@ -144,21 +153,22 @@ def delete(workspace: Workspace) -> set[str]:
     }
 
 
-def source_fingerprint() -> str:
+def source_fingerprint(root: Path = ROOT) -> str:
     """A digest of everything that `sam build` reads."""
     sha = hashlib.sha256()
     for name in SOURCES:
-        path = ROOT / name
+        path = root / name
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in files:
             if file.is_file() and "__pycache__" not in file.parts:
-                sha.update(str(file.relative_to(ROOT)).encode())
+                sha.update(str(file.relative_to(root)).encode())
                 sha.update(file.read_bytes())
     return sha.hexdigest()
 
 
-def _build_dir(workspace: Workspace) -> Path:
-    return workspace.state_dir / "build"
+def _build_dir(workspace: Workspace, root: Path) -> Path:
+    name = "build" if root == ROOT else f"build-{root.name}"
+    return workspace.state_dir / name
 
 
 def _profile_parameters(workspace: Workspace) -> dict[str, str]:
@@ -173,7 +183,7 @@ def quoted(value: str) -> str:
     return f"'{value}'" if '"' in value and not value.startswith("'") else value
 
 
-def _sam(workspace: Workspace, *arguments: str) -> None:
+def _sam(workspace: Workspace, root: Path, *arguments: str) -> None:
     """Run the SAM CLI; its output is written to a log, and its last lines to the error."""
     environment = {
         **workspace.environment(),
@@ -189,9 +199,9 @@ def _sam(workspace: Workspace, *arguments: str) -> None:
             [
                 venv_python("tools").parent / "sam", *arguments,
                 # Given here because sam looks for it beside the template, which may be a built one.
-                "--config-file", ROOT / "samconfig.toml", "--config-env", "local",
+                "--config-file", root / "samconfig.toml", "--config-env", "local",
             ],
-            cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT,
+            cwd=root, env=environment, stdout=stream, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
     if done.returncode:

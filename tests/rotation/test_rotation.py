@@ -25,7 +25,7 @@ ROTATIONS = {
     "api-secret-key": ["ApiSecretKeySecret"],
     "jwt-key": ["JwtSecret"],
     "session-key": ["SessionKeySecret"],
-    "database-password": ["AirflowPasswordSecret", "SqlAlchemyConnSecret"],
+    "database-password": ["AirflowPasswordSecret", "AirflowUrlSecret"],
     "database-master-password": ["DatabasePasswordSecret"],
     "result-backend-password": ["ResultBackendPasswordSecret", "ResultBackendSecret"],
 }

@@ -27,11 +27,18 @@ EVERYWHERE = {
 }
 DATABASE = {
     "AIRFLOW__CORE__FERNET_KEY": "FernetKeySecret",
-    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "SqlAlchemyConnSecret",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "AirflowUrlSecret",
 }
 TOKENS = {"AIRFLOW__API_AUTH__JWT_SECRET": "JwtSecret"}
 LOG_REQUESTS = {"AIRFLOW__API__SECRET_KEY": "ApiSecretKeySecret"}
 SESSIONS = {"FLASK_SECRET_KEY": "SessionKeySecret"}
+# What tasks of the former version get besides.
+_FORMER_URLS = {"SqlAlchemyConnSecret", "ResultBackendSecret"}
+FORMER = {
+    "api-server": _FORMER_URLS,
+    "command": _FORMER_URLS,
+    **dict.fromkeys(CONTROL_PLANE, _FORMER_URLS | {"JwtSecret", "ApiSecretKeySecret"}),
+}
 RESULT_BACKEND = {"AIRFLOW__CELERY__RESULT_BACKEND": "ResultBackendSecret"}
 
 
@@ -166,13 +173,20 @@ def test_secrets_are_only_those_that_the_component_needs(
     component: str, expected: dict[str, str]
 ) -> None:
     assert secrets(component) == expected
-    # Its execution role may read these and no others.
-    (readable,) = (
-        each["Resource"]
+    # Its execution role may read these, and those with which the former version's task starts.
+    assert readable(component, "InjectSecrets") == set(expected.values())
+    former = readable(component, "InjectSecretsOfFormerVersion")
+    assert former == FORMER.get(component, set())
+
+
+def readable(component: str, sid: str) -> set[str]:
+    """The logical ids of the secrets that a statement lets ECS read."""
+    return {
+        arn.strip("<>").split("/")[-1]
         for each in statements(task(component), "ExecutionRole")
-        if each["Sid"] == "InjectSecrets"
-    )
-    assert {arn.strip("<>").split("/")[-1] for arn in readable} == set(expected.values())
+        if each["Sid"] == sid
+        for arn in each["Resource"]
+    }
 
 
 def test_compact_control_plane_is_one_task_of_the_three_containers() -> None:
@@ -207,12 +221,12 @@ def test_result_backend_is_another_database_of_another_user() -> None:
     database = deploy().child("DatabaseStack")
     metadata, results = (
         database.properties(name)["SecretString"]
-        for name in ("SqlAlchemyConnSecret", "ResultBackendSecret")
+        for name in ("AirflowUrlSecret", "ResultBackendSecret")
     )
 
     host = "@<airflow/DatabaseStack/Database.Endpoint.Address>:"
     user, _, place = results.partition(host)
-    assert user.startswith("db+postgresql+psycopg2://result_writer:{{resolve:secretsmanager:")
+    assert user.startswith("db+postgresql+psycopg2://result_backend:{{resolve:secretsmanager:")
     assert "/ResultBackendPasswordSecret>}}" in user
     assert place.endswith("/result_backend")
     assert metadata.endswith("/airflow")
@@ -224,9 +238,12 @@ def test_no_container_gets_the_password_of_the_master_user() -> None:
     master = "DatabasePasswordSecret"
     database = deploy().child("DatabaseStack")
     assert master in str(database.properties("Database")["MasterUserPassword"])
-    for name in ("SqlAlchemyConnSecret", "ResultBackendSecret"):
+    for name in ("AirflowUrlSecret", "ResultBackendSecret"):
         assert master not in str(database.properties(name))
-    assert master not in str([secrets(each) for each in STACKS])
+    given = str([secrets(each) for each in STACKS])
+    assert master not in given
+    # The former version's URL, which contains it.
+    assert "SqlAlchemyConnSecret" not in given
     # The role of a command's code, with which commands run that load DAG files.
     assert master not in str(statements(task("command"), "TaskRole"))
 
@@ -237,7 +254,7 @@ def test_rotation_may_write_every_secret_that_the_stack_made() -> None:
         f"<{stack.path}/{name}>"
         for stack in (separate().child("SecretsStack"), separate().child("DatabaseStack"))
         for name, resource in stack.resources.items()
-        if resource["Type"] == "AWS::SecretsManager::Secret"
+        if resource["Type"] == "AWS::SecretsManager::Secret" and name != "SqlAlchemyConnSecret"
     }
     (writable,) = (
         statement["Resource"]

@@ -19,6 +19,7 @@ STATE = {
     ("database.yaml", "DatabasePasswordSecret"): ("Delete", "Retain"),
     ("database.yaml", "AirflowPasswordSecret"): ("Delete", "Retain"),
     ("database.yaml", "ResultBackendPasswordSecret"): ("Delete", "Retain"),
+    ("database.yaml", "AirflowUrlSecret"): ("Delete", "Delete"),
     ("database.yaml", "SqlAlchemyConnSecret"): ("Delete", "Delete"),
     ("database.yaml", "ResultBackendSecret"): ("Delete", "Delete"),
     ("secrets.yaml", "FernetKeySeedSecret"): ("Delete", "Retain"),
@@ -77,6 +78,29 @@ def test_generated_secrets_keep_their_blocks() -> None:
     }
 
     assert found == GENERATED
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        (
+            "SqlAlchemyConnSecret",
+            "postgresql+psycopg2://airflow:{{resolve:secretsmanager:${DatabasePasswordSecret}}}@"
+            "${Database.Endpoint.Address}:${Database.Endpoint.Port}/airflow",
+        ),
+        (
+            "ResultBackendSecret",
+            "db+postgresql+psycopg2://result_backend:"
+            "{{resolve:secretsmanager:${ResultBackendPasswordSecret}}}@"
+            "${Database.Endpoint.Address}:${Database.Endpoint.Port}/result_backend",
+        ),
+    ],
+)
+def test_secrets_of_the_former_version_keep_their_values(name: str, url: str) -> None:
+    """Its tasks read them when they start: during an update, and when it is rolled back."""
+    secret = nested("database").resources[name]["Properties"]["SecretString"]
+
+    assert secret == {"Fn::Sub": url}
 
 
 def test_database_keeps_its_identity() -> None:

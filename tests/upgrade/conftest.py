@@ -81,7 +81,8 @@ class Stack:
             "AirflowImageUri": airflow_image.uri(edition),
             "EnvironmentClass": self.environment_class,
         }
-        deployment.deploy(self.workspace, Transcript(), parameters)  # type: ignore[arg-type]
+        transcript: Any = Transcript()
+        deployment.deploy(self.workspace, transcript, parameters, edition.root)
 
     def bring_to(self, edition: Edition, environment_class: str) -> None:
         """Deploy, unless the previous test already did."""
@@ -193,7 +194,7 @@ class Stack:
         started: dict[str, str] = json.load(answer["Payload"])
         return started
 
-    def command(self, *words: str) -> None:
+    def command(self, *words: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Run a command and wait for the end of its task."""
         request_id = self.start_command(*words)["requestId"]
         key = {"Bucket": self.outputs["StateBucketName"], "Key": f"commands/{request_id}.answered"}
@@ -206,20 +207,20 @@ class Stack:
             found: dict[str, Any] = json.loads(body)
             return found
 
-        result = wait_until(answered, PATIENCE_SECONDS, f"the end of {words[0]}")
+        result = wait_until(answered, seconds, f"the end of {words[0]}")
         assert isinstance(result, dict)
         assert result["exit_code"] == 0, result
 
-    def upload_dags(self) -> None:
+    def upload_dags(self, folder: Path = DAGS) -> None:
         s3, bucket = self.workspace.client("s3"), self.outputs["DagBucketName"]
-        for path in DAGS.glob("*.py"):
+        for path in folder.glob("*.py"):
             s3.put_object(Bucket=bucket, Key=f"dags/{path.name}", Body=path.read_bytes())
 
-    def start(self, dag_id: str) -> str:
+    def start(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         """Start a run as soon as Airflow knows the DAG."""
         api = self.api()
         wait_until(lambda: dag_id in api.dags(), PATIENCE_SECONDS, f"the DAG {dag_id}")
-        return api.trigger(dag_id)
+        return api.trigger(dag_id, conf)
 
     def wait_for_task(self, dag_id: str, run_id: str, state: str, seconds: float) -> None:
         def reached() -> bool:
@@ -249,15 +250,20 @@ class Stack:
         return instance
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The older Airflow, which serves and knows the DAGs."""
+def workspace_in(folder: Path) -> Workspace:
+    """A workspace on free ports."""
     with ExitStack() as sockets:
         probes = [sockets.enter_context(socket.socket()) for _ in range(4)]
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         ports = [probe.getsockname()[1] for probe in probes]
-    workspace = Workspace(tmp_path_factory.mktemp("upgrade"), *ports)
+    return Workspace(folder, *ports)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The older Airflow, which serves and knows the DAGs."""
+    workspace = workspace_in(tmp_path_factory.mktemp("upgrade"))
     emulator.start(workspace)
     try:
         deployment.build(workspace)

@@ -75,8 +75,8 @@ def database_of_airflow(postgres: Any) -> Iterator[Any]:
     )
     postgres.execute(
         "ALTER DATABASE postgres OWNER TO rdsadmin;\nALTER DATABASE template1 OWNER TO rdsadmin;\n"
-        "DROP ROLE IF EXISTS result_writer, result_writer_2, result_backend, result_backend_2,"
-        " airflow_app, airflow_app_2, airflow_owner;\n"
+        "DROP ROLE IF EXISTS result_backend, result_backend_2, airflow_app, airflow_app_2,"
+        " airflow_owner;\n"
         "DROP ROLE airflow;\n"
     )
 
@@ -103,23 +103,19 @@ def airflow(metadata: Any) -> Any:
 @pytest.fixture
 def results(metadata: Any, airflow: Any) -> Any:
     """URL of the result backend, as the templates compose it."""
-    return metadata.set(username="result_writer", password="second", database="result_backend")
+    return metadata.set(username="result_backend", password="second", database="result_backend")
 
 
-def make_former_backend(metadata: Any, results: Any) -> Any:
-    """The tables, users and rights of the former version; returns a worker's URL."""
+def make_former_backend(metadata: Any, results: Any) -> None:
+    """The tables and rights of the former version, whose users have the same names."""
     from celery.backends.database import models
 
-    from airflow_on_fargate.database.roles import connected, set_password
+    from airflow_on_fargate.celery.result_backend import USERS
+    from airflow_on_fargate.database.roles import connected
 
-    with connected(metadata) as owner:
-        for user in ("result_backend", "result_backend_2"):
-            set_password(owner, user, "former")
-            owner.exec_driver_sql(f"GRANT CONNECT ON DATABASE result_backend TO {user}")
-    users = "result_backend, result_backend_2"
-    with connected(metadata.set(database="result_backend")) as owner:
+    users = ", ".join(USERS)
+    with connected(metadata.set(database=results.database)) as owner:
         models.ResultModelBase.metadata.create_all(owner)
         rights = "SELECT, INSERT, UPDATE, DELETE"
         owner.exec_driver_sql(f"GRANT {rights} ON ALL TABLES IN SCHEMA public TO {users}")
         owner.exec_driver_sql(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {users}")
-    return results.set(username="result_backend", password="former")

@@ -34,7 +34,7 @@ class Image:
         self.url = master.set(username="airflow_app", password="third")
         owner.ensure(master, self.url)
         self.results = master.set(
-            username="result_writer", password="second", database="result_backend"
+            username="result_backend", password="second", database="result_backend"
         )
         self._environment = {
             "PATH": os.environ["PATH"],

@@ -35,7 +35,7 @@ OLDER = "1d6611b6ab7c"
         "CREATE ROLE friend LOGIN",
         "CREATE DATABASE mine",
         "ALTER ROLE airflow PASSWORD 'mine'",
-        "ALTER ROLE result_writer PASSWORD 'mine'",
+        "ALTER ROLE result_backend PASSWORD 'mine'",
         "SET ROLE airflow",
         "RESET ROLE; SET ROLE airflow",
         "SET SESSION AUTHORIZATION airflow",

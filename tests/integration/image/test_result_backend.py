@@ -1,5 +1,6 @@
 """The result backend's own database and user, on a real PostgreSQL."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from airflow_on_fargate.celery.result_backend import ResultBackendError, ensure
 from airflow_on_fargate.celery.results import url_for
 from airflow_on_fargate.database import owner
 from airflow_on_fargate.database.roles import RoleError, connected, set_password
+from tests.integration.image.conftest import make_former_backend
 
 
 @pytest.mark.parametrize("user", result_backend.USERS)
@@ -48,6 +50,57 @@ def test_worker_waits_when_all_connections_of_its_user_are_in_use(
     assert len(kept) < result_backend.MOST_CONNECTIONS
     for connection in kept:
         connection.close()
+
+
+def test_worker_of_the_former_version_reports_during_and_after_the_update(
+    metadata: Any, results: Any
+) -> None:
+    """It may have been started meanwhile, and neither waits for a connection nor knows a limit."""
+    ensure(metadata, results)
+    make_former_backend(metadata, results)
+    ensure(metadata, results)
+    row = (
+        "INSERT INTO celery_taskmeta (id, task_id, status)"
+        " VALUES (nextval('task_id_sequence'), %s, 'STARTED')"
+    )
+    many = [connected(results) for _ in range(result_backend.MOST_CONNECTIONS + 5)]
+    for number, connection in enumerate(many):
+        connection.exec_driver_sql(row, (str(number),))
+        connection.exec_driver_sql("UPDATE celery_taskmeta SET status = 'SUCCESS'")
+        connection.close()
+
+    with connected(metadata.set(database="result_backend")) as connection:
+        states = connection.exec_driver_sql("SELECT status FROM task_states").scalars().all()
+    assert states == ["SUCCESS"] * len(many)
+
+
+def test_worker_of_this_version_reports_while_its_rights_are_set_again(
+    metadata: Any, results: Any
+) -> None:
+    ensure(metadata, results)
+    stop, problems = threading.Event(), []
+
+    def report() -> None:
+        number = 0
+        with connected(results) as connection:
+            while not stop.is_set():
+                number += 1
+                try:
+                    connection.exec_driver_sql(
+                        "INSERT INTO task_results (task_id, status) VALUES (%s, 'SUCCESS')",
+                        (str(number),),
+                    )
+                except Exception as error:
+                    problems.append(str(error))
+
+    thread = threading.Thread(target=report)
+    thread.start()
+    for _ in range(5):
+        ensure(metadata, results)
+    stop.set()
+    thread.join()
+
+    assert problems == []
 
 
 def backend_of(environment: dict[str, str]) -> Any:
@@ -105,7 +158,7 @@ def test_only_the_user_in_the_url_gets_its_password_during_a_rotation(
     metadata: Any, results: Any
 ) -> None:
     ensure(metadata, results)
-    moved = results.set(username="result_writer_2", password="third")
+    moved = results.set(username="result_backend_2", password="third")
 
     ensure(metadata, moved)
 

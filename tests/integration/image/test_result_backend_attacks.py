@@ -147,9 +147,9 @@ def test_planted_pickle_does_not_run_in_the_scheduler(
 def test_pickle_of_a_worker_of_the_former_version_does_not_run_in_the_scheduler(
     containers: Containers, metadata: Any, tmp_path: Path
 ) -> None:
-    former = make_former_backend(metadata, containers.results)
+    make_former_backend(metadata, containers.results)
     marker = tmp_path / "ran"
-    with connected(former) as worker:
+    with connected(containers.results) as worker:
         worker.exec_driver_sql(
             "INSERT INTO celery_taskmeta (id, task_id, status, result) VALUES"
             " (nextval('task_id_sequence'), %s, 'FAILURE', %s)",
@@ -157,8 +157,9 @@ def test_pickle_of_a_worker_of_the_former_version_does_not_run_in_the_scheduler(
         )
     result_backend.ensure(metadata, containers.results)
     # As after a rollback, this user had rights to the new table too.
-    (outcome,) = attempts(former, [("SELECT * FROM task_results", ())])
-    assert "permission denied" in outcome
+    for table in ("task_results", "task_states"):
+        (outcome,) = attempts(containers.results, [(f"SELECT * FROM {table}", ())])
+        assert "permission denied" in outcome
 
     # The state counts, so that a task which an old worker has run frees its slot.
     assert containers.states(OTHERS)[0] == f"bulk {OTHERS} FAILURE"
@@ -199,7 +200,7 @@ def test_results_of_other_tasks_can_neither_be_listed_nor_changed(containers: Co
 
 def test_worker_cannot_lock_airflow_out_of_the_server(containers: Containers, airflow: Any) -> None:
     # Outside a rotation both users have the password in the URL.
-    users = ("result_writer", "result_writer_2", "result_backend", "result_backend_2")
+    users = result_backend.USERS
     taken = [each for user in users for each in open_until_refused(containers.results, user)]
 
     others = [connected(airflow) for _ in range(40)]

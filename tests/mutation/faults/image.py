@@ -6,6 +6,20 @@ _SOURCE = "images/airflow/src/airflow_on_fargate"
 
 FAULTS = (
     Mutant(
+        "limit-for-workers-that-do-not-wait",
+        f"{_SOURCE}/celery/result_backend.py",
+        "NO_LIMIT if _has_former(connection) else MOST_CONNECTIONS",
+        "MOST_CONNECTIONS",
+        "a worker of the former version loses the end states of tasks",
+    ),
+    Mutant(
+        "rights-of-results-taken-before-they-are-given",
+        f"{_SOURCE}/celery/result_backend.py",
+        "FROM {users}; GRANT INSERT",
+        'FROM {users}", f"GRANT INSERT',
+        "each deployment loses the end states that workers report at that moment",
+    ),
+    Mutant(
         "wrong-path-of-health-check",
         f"{_SOURCE}/health.py",
         "{path}/api/v2/version",

@@ -34,6 +34,28 @@ FAULTS = (
         + "          of stack ${RootStackName}",
         "CloudFront accepts 128 characters",
     ),
+    # ---- What tasks of a former version read during an update ----
+    Mutant(
+        "other-user-of-results",
+        "nested/database.yaml",
+        "db+postgresql+psycopg2://result_backend:",
+        "db+postgresql+psycopg2://result_writer:",
+        "a worker that is started during the update loses its task for an hour",
+    ),
+    Mutant(
+        "former-task-may-not-start",
+        "nested/control-plane.yaml",
+        "[!Ref FormerSecretArns, !Ref JwtSecretArn, !Ref ApiSecretKeySecretArn]",
+        "[!Ref FormerSecretArns]",
+        "an update that failed cannot be rolled back to the former version",
+    ),
+    Mutant(
+        "former-url-without-the-right-to-create-users",
+        "nested/database.yaml",
+        '"postgresql+psycopg2://airflow:{{resolve:secretsmanager:${DatabasePasswordSecret}}}',
+        '"postgresql+psycopg2://airflow_app:{{resolve:secretsmanager:${AirflowPasswordSecret}}}',
+        "the former version's commands fail in a rollback, and with them the rollback",
+    ),
     # ---- Order ----
     Mutant(
         "users-before-result-backend",

@@ -20,6 +20,18 @@ def test_editions_with_other_sources_are_other_images():
     assert len({airflow_image.uri(edition) for edition in editions}) == 3
 
 
+def test_edition_of_another_checkout_has_the_package_of_that_checkout(
+    workspace: Workspace, tmp_path: Path
+):
+    former = Edition("airflow", CURRENT.lock, root=tmp_path / "former")
+    former.source.mkdir(parents=True)
+    (former.source / "module_of_then.py").write_text("then = True\n")
+
+    assert airflow_image.uri(former) != airflow_image.uri(CURRENT)
+    package = airflow_image.build(workspace, former)["env"]["PYTHONPATH"]
+    assert [path.name for path in Path(package).glob("*.py")] == ["module_of_then.py"]
+
+
 def test_pushed_edition_runs_in_its_own_environment(workspace: Workspace):
     airflow_image.push(workspace, CURRENT)
     airflow_image.push(workspace, PREVIOUS)

@@ -24,15 +24,17 @@ from airflow_on_fargate.database.roles import (
     set_password,
 )
 
-USERS: Final = ("result_writer", "result_writer_2")
+# These are the names of an earlier version too, and a worker that was started before or during an
+# update from it reports with them.
+USERS: Final = ("result_backend", "result_backend_2")
 # Connections of each user. A worker needs one for some milliseconds at the end of a task, and waits
 # when there is none; a worker that keeps them all must not lock Airflow out of a small database,
 # which has 81.
 MOST_CONNECTIONS: Final = 10
+NO_LIMIT: Final = -1
 # An earlier version of this stack let workers read and change Celery's own tables. Its workers
 # still report there after an update; the next rotation of the password, which waits until they
-# have exited, removes these tables and users.
-FORMER_USERS: Final = ("result_backend", "result_backend_2")
+# have exited, removes these tables.
 FORMER_TABLE: Final = "celery_taskmeta"
 _FORMER_OBJECTS: Final = (
     "TABLE celery_taskmeta",
@@ -75,8 +77,6 @@ def ensure(master: Any, results: Any) -> str:
         for database in (master.database, results.database):
             connection.exec_driver_sql(f"REVOKE ALL ON DATABASE {quoted(database)} FROM PUBLIC")
         for user in USERS:
-            limit = f"ALTER ROLE {user} CONNECTION LIMIT {MOST_CONNECTIONS}"
-            connection.exec_driver_sql(limit)
             grant = f"GRANT CONNECT ON DATABASE {quoted(results.database)} TO {user}"
             connection.exec_driver_sql(grant)
         # The scheduler reads the states with Airflow's own user, and old ones are deleted.
@@ -85,6 +85,8 @@ def ensure(master: Any, results: Any) -> str:
         others = _other_databases(connection, results)
     with connected(master.set(database=results.database)) as connection:
         _make_table(connection)
+        # Workers of the former version do not wait for a connection.
+        _limit_connections(connection, NO_LIMIT if _has_former(connection) else MOST_CONNECTIONS)
     # The URL is right, and its user can do no more than it should.
     with connected(results) as connection:
         may = f"SELECT has_column_privilege('{TABLE}', 'status', 'INSERT')"
@@ -97,16 +99,10 @@ def ensure(master: Any, results: Any) -> str:
 def drop_former(master: Any, database: str) -> None:
     """Remove what workers of the former version used; nothing where it is gone."""
     with connected(master.set(database=database)) as connection:
-        _take_from_former_users(connection)
         _make_view(connection, former=False)
         for each in _FORMER_OBJECTS:
             connection.exec_driver_sql(f"DROP {each.replace(' ', ' IF EXISTS ', 1)}")
-    with administering(master) as connection:
-        for user in FORMER_USERS:
-            if exists(connection, user):
-                grant = f"REVOKE ALL ON DATABASE {quoted(database)} FROM {user}"
-                connection.exec_driver_sql(grant)
-                connection.exec_driver_sql(f"DROP ROLE {user}")
+        _limit_connections(connection, MOST_CONNECTIONS)
 
 
 def _other_databases(connection: Any, results: Any) -> list[str]:
@@ -128,23 +124,24 @@ def _make_table(connection: Any) -> None:
         f" status varchar(20) NOT NULL CHECK (status IN ({known})),"
         " date_done timestamptz NOT NULL DEFAULT now())",
         f"CREATE INDEX IF NOT EXISTS {TABLE}_date_done ON {TABLE} (date_done)",
-        # Not the date: cleaning goes by it.
-        f"GRANT INSERT (task_id, status) ON {TABLE} TO {users}",
+        # In a rollback, the former version gave its users every right to every table. Both at once,
+        # because a worker may report now. Not the date: cleaning goes by it.
+        f"REVOKE ALL ON {TABLE} FROM {users}; GRANT INSERT (task_id, status) ON {TABLE} TO {users}",
         f"GRANT SELECT, DELETE ON {TABLE} TO {OWNER}",
     ):
         connection.exec_driver_sql(statement)
-    _take_from_former_users(connection)
+    _make_view(connection, former=_has_former(connection))
+    connection.exec_driver_sql(f"REVOKE ALL ON {VIEW} FROM {users}")
+
+
+def _has_former(connection: Any) -> bool:
     query = "SELECT 1 FROM pg_tables WHERE schemaname = 'public' AND tablename = %s"
-    _make_view(connection, former=any_row(connection, query, FORMER_TABLE))
+    return any_row(connection, query, FORMER_TABLE)
 
 
-def _take_from_former_users(connection: Any) -> None:
-    """After a rollback, the former version gave its users every table of the database."""
-    for user in FORMER_USERS:
-        if exists(connection, user):
-            for each in (TABLE, VIEW):
-                if any_row(connection, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", each):
-                    connection.exec_driver_sql(f"REVOKE ALL ON {each} FROM {user}")
+def _limit_connections(connection: Any, most: int) -> None:
+    for user in USERS:
+        connection.exec_driver_sql(f"ALTER ROLE {user} CONNECTION LIMIT {most}")
 
 
 def _make_view(connection: Any, former: bool) -> None:
