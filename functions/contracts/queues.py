@@ -1,19 +1,47 @@
 """The queues of the workers: how they are listed and where they are."""
 
+from dataclasses import dataclass
 from typing import Final
 
 # Airflow's own name of the queue for tasks that name none.
 DEFAULT_QUEUE: Final = "default"
 
 
-def further_queues(text: str) -> tuple[str, ...]:
-    """The queues besides the default one. `text` is a comma-separated list.
+# Behind a name and a colon: the queue has a task role and secrets of its own.
+ISOLATED: Final = "isolated"
 
-    A place may be empty: the template creates a queue for each place, so a removed queue leaves its
-    place empty and the others keep theirs.
+
+@dataclass(frozen=True, slots=True)
+class QueuePlace:
+    """A place of the list. `name` is empty where a queue was removed."""
+
+    name: str
+    # What stands behind the colon; empty for most queues.
+    mark: str = ""
+
+    @property
+    def is_isolated(self) -> bool:
+        return self.mark == ISOLATED
+
+
+def queue_places(text: str) -> tuple[QueuePlace, ...]:
+    """The places of a list such as `heavy,,team-a:isolated`.
+
+    The template creates a queue for each place, so a removed queue leaves its place empty and the
+    others keep theirs.
     """
-    names = (name.strip() for name in text.split(","))
-    return tuple(name for name in names if name)
+    entries = (entry.strip().partition(":") for entry in text.split(","))
+    return tuple(QueuePlace(name.strip(), mark.strip()) for name, _, mark in entries)
+
+
+def further_queues(text: str) -> tuple[str, ...]:
+    """The queues besides the default one."""
+    return tuple(place.name for place in queue_places(text) if place.name)
+
+
+def secrets_prefix(stack_name: str, queue: str) -> str:
+    """Where an isolated queue has its connections and variables; only its role may read them."""
+    return f"{stack_name}/queues/{queue}"
 
 
 def queue_url(default_url: str, stack_name: str, queue: str) -> str:

@@ -185,6 +185,7 @@ def _fleet(
             queue,
             fleet.size,
             fleet.idle_timeout_seconds,
+            task_role_arn=fleet.task_role_arn,
             ecs_exec=settings.ecs_exec,
         ),
         current=current,

@@ -59,8 +59,8 @@ class WorkerSeen:
     requested_at: float
     running_since: float | None = None
     on_spot: bool = False
-    # standing: started to fill the minimum or spare slots. outdated: started with another size than
-    # the fleet has now. unhealthy: its health check fails.
+    # standing: started to fill the minimum or spare slots. outdated: started with another size or
+    # role than the fleet has now. unhealthy: its health check fails.
     standing: bool = False
     outdated: bool = False
     unhealthy: bool = False

@@ -27,8 +27,8 @@ class WorkerTask:
     requested_at: datetime
     started_at: datetime | None
     on_spot: bool = False
-    # standing: it fills the minimum or spare slots. outdated: it was started with another size than
-    # its fleet has. unhealthy: its health check fails.
+    # standing: it fills the minimum or spare slots. outdated: it was started with another size or
+    # role than its fleet has. unhealthy: its health check fails.
     standing: bool = False
     outdated: bool = False
     unhealthy: bool = False

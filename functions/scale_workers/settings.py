@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from contracts.queues import queue_url
+from contracts.queues import queue_places, queue_url
 from scale_workers.model import FleetConfig
 from shared.fargate import TaskPlacement
-from shared.settings import Environment
+from shared.settings import Environment, SettingError
 from shared.tick import TickSettings
 from shared.worker_fleets import WorkerFleet, WorkerFleetsError, WorkerSize, read_worker_fleets
 
@@ -22,6 +22,8 @@ class FleetSettings:
     config: FleetConfig
     size: WorkerSize | None
     idle_timeout_seconds: int
+    # The role of an isolated queue; None for the task definition's.
+    task_role_arn: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,44 @@ class ScaleWorkersSettings:
         )
         if problems:
             raise WorkerFleetsError(" ".join(problems))
+        placement = TaskPlacement.from_environment(environment)
+        roles = _task_roles(environment, placement)
         return cls(
-            placement=TaskPlacement.from_environment(environment),
+            placement=placement,
             task_definition_arn=environment.text("WORKER_TASK_DEFINITION_ARN"),
-            fleets={fleet.queue: _fleet(fleet, environment) for fleet in fleets},
+            fleets={
+                fleet.queue: _fleet(fleet, roles.get(fleet.queue), environment) for fleet in fleets
+            },
             tick=TickSettings.from_environment(environment),
             state_bucket_name=environment.text("STATE_BUCKET_NAME"),
             ecs_exec=environment.optional_text("ECS_EXEC") == "true",
         )
 
 
-def _fleet(fleet: WorkerFleet, environment: Environment) -> FleetSettings:
+def _task_roles(environment: Environment, placement: TaskPlacement) -> dict[str, str]:
+    """The roles of the isolated queues by queue; SettingError where one is missing.
+
+    QUEUE_ROLE_NAMES has the places of WORKER_QUEUE_NAMES. It holds names, because eight ARNs would
+    not fit into the environment of a function.
+    """
+    names = environment.optional_text("QUEUE_ROLE_NAMES").split(",")
+    roles = {}
+    for place, queue in enumerate(queue_places(environment.optional_text("WORKER_QUEUE_NAMES"))):
+        if not queue.is_isolated:
+            continue
+        name = names[place].strip() if place < len(names) else ""
+        if not name:
+            # The shared role cannot read this queue: its workers would die at their first poll.
+            raise SettingError(
+                f"The environment variable QUEUE_ROLE_NAMES has no role for {queue.name!r}"
+            )
+        roles[queue.name] = placement.role_arn(name)
+    return roles
+
+
+def _fleet(
+    fleet: WorkerFleet, task_role_arn: str | None, environment: Environment
+) -> FleetSettings:
     def number(own: int | None, name: str) -> int:
         return environment.whole_number(name) if own is None else own
 
@@ -78,4 +107,5 @@ def _fleet(fleet: WorkerFleet, environment: Environment) -> FleetSettings:
         config=config,
         size=None if size == class_size else size,
         idle_timeout_seconds=fleet.idle_timeout_seconds,
+        task_role_arn=task_role_arn,
     )

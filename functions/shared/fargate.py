@@ -28,6 +28,11 @@ class TaskPlacement:
             assign_public_ip=environment.public_ip("ASSIGN_PUBLIC_IP"),
         )
 
+    def role_arn(self, name: str) -> str:
+        """The ARN of a role of the cluster's account."""
+        _, partition, _, _, account, _ = self.cluster_arn.split(":", 5)
+        return f"arn:{partition}:iam::{account}:role/{name}"
+
     def network_configuration(self) -> "NetworkConfigurationTypeDef":
         return {
             "awsvpcConfiguration": {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from contracts.queues import DEFAULT_QUEUE, further_queues
+from contracts.queues import DEFAULT_QUEUE, ISOLATED, further_queues, queue_places
 from shared.floors import DAYS, Floor
 from shared.json_parameters import JsonParameterError, is_whole_number, read_object
 
@@ -85,12 +85,20 @@ def queue_names(text: str) -> tuple[str, ...]:
 def queue_problems(text: str) -> Iterator[str]:
     """Everything that is wrong with WorkerQueueNames."""
     names = further_queues(text)
-    places = len(text.split(","))
-    if places > MAX_FURTHER_QUEUES:
+    places = queue_places(text)
+    if len(places) > MAX_FURTHER_QUEUES:
         yield (
-            f"WorkerQueueNames has {places} places: use at most {MAX_FURTHER_QUEUES}, empty places "
-            "included."
+            f"WorkerQueueNames has {len(places)} places: use at most {MAX_FURTHER_QUEUES}, empty "
+            "places included."
         )
+    for place in places:
+        if place.mark not in ("", ISOLATED):
+            yield (
+                f"WorkerQueueNames contains {place.name + ':' + place.mark!r}: write {ISOLATED} "
+                "behind the colon, or remove both."
+            )
+        if place.mark and not place.name:
+            yield f"WorkerQueueNames contains {':' + place.mark!r} without a name: put one before."
     if DEFAULT_QUEUE in names:
         yield f"WorkerQueueNames contains {DEFAULT_QUEUE}, which always exists: remove it."
     for name in dict.fromkeys(names):
@@ -148,6 +156,11 @@ def _fleet(queue: str, described: Any) -> tuple[WorkerFleet, list[str]]:
                 size = WorkerSize.from_text(value if isinstance(value, str) else json.dumps(value))
             except WorkerFleetsError as error:
                 problems.append(f"{where}.size is {error}")
+        elif key == ISOLATED:
+            problems.append(
+                f"{where} contains {ISOLATED!r}, which belongs to the queue's name, because the "
+                f"template creates the role: write {queue}:{ISOLATED} in WorkerQueueNames."
+            )
         elif key not in _NUMBERS:
             known = ", ".join(["size", *_NUMBERS, "floors"])
             problems.append(f"{where} contains the unknown key {key!r}: choose among {known}.")

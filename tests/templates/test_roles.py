@@ -21,6 +21,8 @@ def uses(stack: DryStack) -> Iterator[tuple[str, str]]:
                 variables = properties["Environment"]["Variables"]
                 yield from ((v, SCHEDULER) for k, v in variables.items() if k == "TICK_ROLE_ARN")
                 yield from ((v, TASKS) for k, v in variables.items() if k.endswith("TASK_ROLE_ARN"))
+                names = variables.get("QUEUE_ROLE_NAMES", "").split(",")
+                yield from ((name.replace(">", ".Arn>"), TASKS) for name in names if name)
             elif resource["Type"] == "AWS::ECS::TaskDefinition":
                 yield properties["TaskRoleArn"], TASKS
                 yield properties["ExecutionRoleArn"], TASKS
@@ -43,8 +45,9 @@ def trusts(stack: DryStack) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("environment_class", ["micro", "small"])
-def test_role_is_assumed_by_exactly_those_that_use_it(environment_class: str) -> None:
-    stack = deploy(EnvironmentClass=environment_class)
+@pytest.mark.parametrize("queues", ["", "heavy,team-a:isolated,,team-b:isolated"])
+def test_role_is_assumed_by_exactly_those_that_use_it(environment_class: str, queues: str) -> None:
+    stack = deploy(EnvironmentClass=environment_class, WorkerQueueNames=queues)
     used: dict[str, set[str]] = {}
     for role, service in uses(stack):
         used.setdefault(role, set()).add(service)
@@ -73,10 +76,11 @@ def passed(stack: DryStack, role: str) -> dict[str, set[str]]:
         ("FleetStack", "ScaleWorkersRole", "WorkerStack"),
     ],
 )
+@pytest.mark.parametrize("queues", ["", "heavy,team-a:isolated,,team-b:isolated"])
 def test_function_may_pass_exactly_the_roles_with_which_it_starts_something(
-    starter: str, role: str, started: str
+    starter: str, role: str, started: str, queues: str
 ) -> None:
-    stack = deploy()
+    stack = deploy(WorkerQueueNames=queues)
     function = stack.child(starter)
     task = stack.child(started).properties("TaskDefinition")
     (variables,) = (
@@ -86,6 +90,9 @@ def test_function_may_pass_exactly_the_roles_with_which_it_starts_something(
     )
     # A command may run with another role than the definition's.
     others = {value for name, value in variables.items() if name.endswith("TASK_ROLE_ARN")}
+    # Workers of isolated queues run with the roles that the scaler knows by name.
+    names = variables.get("QUEUE_ROLE_NAMES", "").split(",")
+    others |= {name.replace(">", ".Arn>") for name in names if name}
 
     assert passed(function, role) == {
         TASKS: {task["TaskRoleArn"], task["ExecutionRoleArn"], *others},

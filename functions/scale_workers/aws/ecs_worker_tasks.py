@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from contracts.names import WORKER
 from contracts.queues import DEFAULT_QUEUE
-from contracts.worker_settings import CONCURRENCY, FIRST_TASK_SECONDS, IDLE_TIMEOUT_SECONDS
+from contracts.worker_settings import (
+    CONCURRENCY,
+    FIRST_TASK_SECONDS,
+    IDLE_TIMEOUT_SECONDS,
+    SECRETS_OF_QUEUE,
+)
 from scale_workers.fleet_state import Launch
 from scale_workers.ports import LaunchResult, WorkerTask
 from shared.aws.named_errors import named_errors
@@ -60,6 +65,7 @@ class EcsWorkerTasks:
         idle_timeout_seconds: int = 20,
         sleep: Callable[[float], None] = time.sleep,
         ecs_exec: bool = False,
+        task_role_arn: str | None = None,
     ) -> None:
         self._client = client
         self._placement = placement
@@ -69,6 +75,8 @@ class EcsWorkerTasks:
         self._idle_timeout_seconds = idle_timeout_seconds
         self._sleep = sleep
         self._ecs_exec = ecs_exec
+        # An isolated queue has a role of its own, and secrets that only this role may read.
+        self._task_role_arn = task_role_arn
 
     def active(self) -> Sequence[WorkerTask]:
         return [self._worker(task) for task in self._tasks("RUNNING") if self._is_ours(task)]
@@ -86,7 +94,8 @@ class EcsWorkerTasks:
             started_at=task.get("startedAt"),
             on_spot=task.get("capacityProviderName") == _SPOT,
             standing=environment.get(IDLE_TIMEOUT_SECONDS) == str(_STANDING_IDLE_SECONDS),
-            outdated=environment.get(_SIZE) != _label(self._size),
+            outdated=(environment.get(_SIZE), _role(task))
+            != (_label(self._size), self._task_role_arn),
             unhealthy=task.get("healthStatus") == "UNHEALTHY",
         )
 
@@ -172,6 +181,7 @@ class EcsWorkerTasks:
             ),
             CONCURRENCY: self._size.slots if self._size else None,
             _SIZE: _label(self._size),
+            SECRETS_OF_QUEUE: self._queue if self._task_role_arn else None,
         }
         container: dict[str, Any] = {}
         if self._queue != DEFAULT_QUEUE:
@@ -185,6 +195,8 @@ class EcsWorkerTasks:
         if self._size:
             overrides["cpu"] = str(self._size.cpu)
             overrides["memory"] = str(self._size.memory_mib)
+        if self._task_role_arn:
+            overrides["taskRoleArn"] = self._task_role_arn
         return {**how, "overrides": overrides}
 
 
@@ -196,6 +208,11 @@ def _environment(task: "TaskTypeDef") -> dict[str, str]:
         if container.get("name") == WORKER
         for each in container.get("environment", [])
     }
+
+
+def _role(task: "TaskTypeDef") -> str | None:
+    """The role with which the worker was started; None for the task definition's."""
+    return task.get("overrides", {}).get("taskRoleArn") or None
 
 
 def _label(size: WorkerSize | None) -> str | None:

@@ -8,6 +8,7 @@ An image that was pushed to the registry of the embedded AWS stands for one in E
 configuration file for a public one.
 """
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,10 @@ from embedded_aws.ecs import engine as ecs
 from embedded_aws.settings import ACCOUNT_ID, Settings, registry_images
 
 Definition = Mapping[str, Any]
+
+_ROLE_NAMES = ("taskRoleArn", "executionRoleArn")
+# An override names a role of this account by its ARN. RegisterTaskDefinition also takes a name.
+_ROLE = re.compile(rf"arn:aws[a-z-]*:iam::{ACCOUNT_ID}:role/([\w+=,.@-]+/)*[\w+=,.@-]{{1,64}}")
 
 # The reasons begin with this; ministack puts "unable to pull secrets" before any of them.
 _LOGGER = "ResourceInitializationError: failed to validate logger args: "
@@ -62,6 +67,9 @@ def install(settings: Settings) -> None:
         start_forwarder(container, definition, task_id)
 
     def run_if_trusted(data: dict[str, Any]) -> ecs.Response:
+        for role in _overridden_roles(data):
+            if not _ROLE.fullmatch(role):
+                return ecs.error("ClientException", "Role is not valid")
         definition = ecs.definition_named(data.get("taskDefinition", ""))
         for role in _roles(data, definition) if definition else ():
             refusal = _refusal_of_trust(role)
@@ -87,9 +95,13 @@ def _role(task: ecs.Task, definition: Definition, name: str) -> str:
     return str((task.get("overrides") or {}).get(name) or definition.get(name) or "")
 
 
+def _overridden_roles(data: ecs.Task) -> list[str]:
+    overrides = data.get("overrides") or {}
+    return [str(overrides[name]) for name in _ROLE_NAMES if overrides.get(name)]
+
+
 def _roles(data: ecs.Task, definition: Definition) -> list[str]:
-    names = ("taskRoleArn", "executionRoleArn")
-    return [role for name in names if (role := _role(data, definition, name))]
+    return [role for name in _ROLE_NAMES if (role := _role(data, definition, name))]
 
 
 def _refusal_without_role(definition: Definition) -> str:

@@ -151,9 +151,9 @@ FAULTS = (
     ),
     Mutant(
         "worker-execution-role-not-passed",
-        "nested/fleet.yaml",
-        "Resource: [!Ref WorkerTaskRoleArn, !Ref WorkerExecutionRoleArn]",
-        "Resource: [!Ref WorkerTaskRoleArn]",
+        "nested/worker.yaml",
+        "      - - !GetAtt ExecutionRole.Arn\n        - !GetAtt TaskRole.Arn",
+        "      - - !GetAtt TaskRole.Arn",
         "ECS refuses to start any worker",
     ),
     # ---- Health, network, security groups ----

@@ -115,6 +115,7 @@ def test_bundle_list_is_not_set_without_a_bucket() -> None:
         ("", {}),
         (",", {}),
         ("heavy,,gpu-1", {"heavy": "stack-queue-heavy", "gpu-1": "stack-queue-gpu-1"}),
+        (",team-a:isolated", {"team-a": "stack-queue-team-a"}),
     ],
 )
 def test_further_queues_are_named_after_the_stack(names: str, further: dict[str, str]) -> None:
@@ -157,6 +158,18 @@ def test_secrets_are_looked_up_under_the_name_of_the_stack() -> None:
     assert json.loads(settings["AIRFLOW__SECRETS__BACKEND_KWARGS"]) == {
         "connections_prefix": "my-stack/connections",
         "variables_prefix": "my-stack/variables",
+        "config_prefix": "my-stack/config",
+    }
+
+
+def test_worker_of_an_isolated_queue_looks_up_the_secrets_of_its_queue() -> None:
+    settings = configuration.settings_for(
+        {"STACK_NAME": "my-stack", "COMPONENT": "worker", "WORKER_SECRETS_OF_QUEUE": "team-a"}
+    )
+    assert json.loads(settings["AIRFLOW__SECRETS__BACKEND_KWARGS"]) == {
+        "connections_prefix": "my-stack/queues/team-a/connections",
+        "variables_prefix": "my-stack/queues/team-a/variables",
+        # Options of Airflow are the same for all workers.
         "config_prefix": "my-stack/config",
     }
 

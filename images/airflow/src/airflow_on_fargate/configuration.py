@@ -18,8 +18,19 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from airflow_on_fargate.contracts import airflow_configuration, drain_orders, forecast, names
-from airflow_on_fargate.contracts.queues import DEFAULT_QUEUE, further_queues, queue_url
+from airflow_on_fargate.contracts import (
+    airflow_configuration,
+    drain_orders,
+    forecast,
+    names,
+    worker_settings,
+)
+from airflow_on_fargate.contracts.queues import (
+    DEFAULT_QUEUE,
+    further_queues,
+    queue_url,
+    secrets_prefix,
+)
 
 DEFAULT_AIRFLOW_HOME: Final = "/opt/airflow"
 DAG_BUNDLE_NAME: Final = "releases"
@@ -161,8 +172,16 @@ def _of_the_stack(environment: Mapping[str, str]) -> dict[str, str]:
     if bucket := environment.get("LOG_BUCKET_NAME"):
         settings["AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER"] = f"s3://{bucket}/logs"
     if stack := environment.get("STACK_NAME"):
+        # Workers of an isolated queue look up their own first. Airflow then asks the api-server,
+        # which knows the shared ones.
+        isolated = environment.get(worker_settings.SECRETS_OF_QUEUE)
+        own = secrets_prefix(stack, isolated) if isolated else stack
         settings["AIRFLOW__SECRETS__BACKEND_KWARGS"] = json.dumps(
-            {f"{kind}_prefix": f"{stack}/{kind}" for kind in ("connections", "variables", "config")}
+            {
+                "connections_prefix": f"{own}/connections",
+                "variables_prefix": f"{own}/variables",
+                "config_prefix": f"{stack}/config",
+            }
         )
     if region := environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION"):
         settings["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__REGION"] = region

@@ -238,3 +238,64 @@ def test_role_may_trust_ecs_for_this_account_only(ecs: Ecs) -> None:
     role = create_role(ecs.aws, TASKS, condition=account)
 
     ecs.run(ecs.register("true", role=role))
+
+
+@pytest.mark.parametrize("name", ["taskRoleArn", "executionRoleArn"])
+@pytest.mark.parametrize(
+    "role",
+    [
+        "a-name",
+        "arn:aws:iam::000000000000:user/somebody",
+        "arn:aws:iam::000000000000:role/",
+        "arn:aws:iam::000000000000:role/with a space",
+        "arn:aws:iam::111111111111:role/of-another-account",
+        "arn:aws:sts::000000000000:assumed-role/session/name",
+    ],
+)
+def test_override_that_is_no_role_of_the_account_is_refused(ecs: Ecs, name: str, role: str) -> None:
+    definition = ecs.register("true")
+
+    with pytest.raises(ecs.api.exceptions.ClientException, match="Role is not valid"):
+        ecs.run(definition, overrides={name: role})
+
+
+@pytest.mark.parametrize("service", ["lambda.amazonaws.com", "nobody"])
+def test_overriding_role_has_to_trust_ecs_and_to_exist(ecs: Ecs, service: str) -> None:
+    own = create_role(ecs.aws, TASKS)
+    definition = ecs.register("true", role=own)
+    other = f"arn:aws:iam::{'0' * 12}:role/is-not-there"
+    if service != "nobody":
+        other = create_role(ecs.aws, service)
+
+    with pytest.raises(ecs.api.exceptions.ClientException, match="unable to assume the role"):
+        ecs.run(definition, overrides={"taskRoleArn": other})
+
+
+def test_overriding_role_is_described_and_the_definitions_is_not_assumed(ecs: Ecs) -> None:
+    """The role of the definition may be deleted: no one assumes it."""
+    own, other = create_role(ecs.aws, TASKS), create_role(ecs.aws, TASKS)
+    definition = ecs.register("sleep 60", role=own)
+    ecs.aws.client("iam").delete_role(RoleName=own.rpartition("/")[2])
+
+    task = ecs.run(definition, overrides={"taskRoleArn": other})
+
+    assert ecs.reached(task, "RUNNING")["overrides"]["taskRoleArn"] == other
+    described = ecs.api.describe_task_definition(taskDefinition=definition)["taskDefinition"]
+    assert described["taskRoleArn"] == own
+    with pytest.raises(ecs.api.exceptions.ClientException, match="unable to assume the role"):
+        ecs.run(definition)
+
+
+def test_overriding_role_does_not_read_the_secrets_that_ecs_injects(ecs: Ecs) -> None:
+    """The agent reads them with the execution role, which the override leaves as it is."""
+    name = f"{ecs.name}-injected"
+    secret = ecs.aws.client("secretsmanager").create_secret(Name=name, SecretString="hidden")["ARN"]
+    other = create_role(ecs.aws, TASKS)
+    definition = ecs.register(
+        'test "$SECRET" = hidden && echo injected',
+        secrets=[{"name": "SECRET", "valueFrom": secret}],
+    )
+
+    task = ecs.finished(definition, overrides={"taskRoleArn": other})
+
+    assert ecs.output(task) == ["injected"]

@@ -416,3 +416,27 @@ def test_fleet_takes_its_size_its_limits_and_its_idle_timeout_from_its_descripti
     assert heavy.queue_url.endswith("/airflow-queue-heavy")
     # The class's size needs no override.
     assert same.size is None
+
+
+def test_isolated_queue_has_the_role_at_its_place():
+    values = os.environ | {
+        "WORKER_QUEUE_NAMES": "heavy,,team-a:isolated",
+        "QUEUE_ROLE_NAMES": ",,role-a,,,,,",
+    }
+    fleets = ScaleWorkersSettings.from_environment(values).fleets
+    assert {queue: fleet.task_role_arn for queue, fleet in fleets.items()} == {
+        "default": None,
+        "heavy": None,
+        "team-a": "arn:aws:iam::111122223333:role/role-a",
+    }
+
+
+@pytest.mark.parametrize("names", ["", ",,", "role-b,,", "role-b"])
+def test_raises_when_an_isolated_queue_has_no_role(names):
+    """The shared role must not take its place: it would give the team everyone's secrets."""
+    values = os.environ | {
+        "WORKER_QUEUE_NAMES": "heavy,,team-a:isolated",
+        "QUEUE_ROLE_NAMES": names,
+    }
+    with pytest.raises(SettingError, match="no role for 'team-a'"):
+        ScaleWorkersSettings.from_environment(values)

@@ -76,6 +76,7 @@ def test_days_may_be_ranges_and_lists(days, expected):
         ({"haevy": {}}, "'haevy', which is not a queue (the queues are default, heavy): add it"),
         ({"heavy": 3}, "heavy is not a JSON object"),
         ({"heavy": {"memory": 3}}, "heavy contains the unknown key 'memory': choose among size, m"),
+        ({"heavy": {"isolated": True}}, "write heavy:isolated in WorkerQueueNames"),
         ({"heavy": {"size": "4096"}}, 'heavy.size is "4096": write <CPU>/<MiB>/<slots> with 1 to'),
         ({"heavy": {"size": "4096/16384/0"}}, "with 1 to 128 slots"),
         ({"heavy": {"size": "4096/16384/129"}}, "with 1 to 128 slots"),
@@ -137,6 +138,10 @@ def test_all_problems_are_reported_at_once():
         ("a" * 31, "at most 30"),
         ("gpu,,gpu", "contains 'gpu' more than once"),
         ("a,b,c,d,e,f,g,,h", "has 9 places: use at most 8, empty places included"),
+        ("team-a:private", "contains 'team-a:private': write isolated behind the colon"),
+        (":isolated", "contains ':isolated' without a name: put one before"),
+        ("a,a:isolated", "contains 'a' more than once"),
+        ("default:isolated", "contains default, which always exists"),
     ],
 )
 def test_reports_what_to_do_when_queue_names_are_wrong(names, words):
@@ -144,7 +149,8 @@ def test_reports_what_to_do_when_queue_names_are_wrong(names, words):
 
 
 @pytest.mark.parametrize(
-    "names", ["", "heavy", "heavy,gpu-1,x_y", "a" * 30, "a,,c", "big-one,big_one"]
+    "names",
+    ["", "heavy", "heavy,gpu-1,x_y", "a" * 30, "a,,c", "big-one,big_one", "a,,team-a:isolated"],
 )
 def test_accepts_valid_queue_names(names):
     assert list(queue_problems(names)) == []

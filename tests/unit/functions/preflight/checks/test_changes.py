@@ -43,7 +43,8 @@ def test_larger_storage_and_another_class_are_accepted():
     ("former", "now"),
     [
         ("", "a,b"), ("a", "a,b"), ("a,b", "a"), ("a,b", ",b"), ("a,b", "c,b"), ("a,,c", "a,b,c"),
-        ("a,b", ""), ("a,b,", "a,b"), ("none", "a"),
+        ("a,b", ""), ("a,b,", "a,b"), ("none", "a"), ("a:isolated", "a:isolated,b"),
+        ("a", "a,b:isolated"), ("a:isolated,b", ",b"),
     ],
 )  # fmt: skip
 def test_queues_that_keep_their_places_are_accepted(former, now):
@@ -58,6 +59,7 @@ def test_queues_that_keep_their_places_are_accepted(former, now):
         ("a,b,c", "a,c,d", [("c", 3, 2)], "a,d,c"),
         ("a,b", "b,a", [("b", 2, 1), ("a", 1, 2)], "a,b"),
         ("a", "x,a", [("a", 1, 2)], "a,x"),
+        ("a,b:isolated", "b:isolated", [("b", 2, 1)], ",b:isolated"),
     ],
 )
 def test_a_queue_that_moves_is_refused_with_the_value_to_set(former, now, moves, suggestion):
@@ -72,3 +74,17 @@ def test_a_queue_that_moves_is_refused_with_the_value_to_set(former, now, moves,
 def test_former_properties_of_another_version_are_not_compared():
     parameters = Parameters({**PROPERTIES, "WorkerQueueNames": "a"})
     assert list(change_problems(parameters, Parameters({"VpcId": "vpc-1"}))) == []
+
+
+@pytest.mark.parametrize(
+    ("former", "now", "words"),
+    [
+        ("x,a", "x,a:isolated", "makes the shared queue 'a' isolated"),
+        ("a:isolated", "a", "makes the isolated queue 'a' shared"),
+    ],
+)
+def test_a_queue_in_use_does_not_change_its_role(former, now, words):
+    """The role of running workers would lose it, and a worker whose poll is refused ends."""
+    (problem,) = problems({"WorkerQueueNames": former}, WorkerQueueNames=now)
+    assert words in problem
+    assert problem.endswith("remove it in one deployment and add it in the next.")

@@ -580,3 +580,47 @@ def test_forecast_is_empty_when_it_is_damaged_or_missing(damage, stub):
     stubber.add_client_error("get_object", "NoSuchKey")
     assert S3Forecasts(client, "state", "default").get() == NO_FORECAST
     assert S3Forecasts(client, "state", "default").get() == NO_FORECAST
+
+
+def test_worker_of_an_isolated_queue_gets_the_role_and_the_secrets_of_its_queue(stub):
+    client, stubber = stub("ecs")
+    placement = TaskPlacement("cluster", ("subnet-1",), ("sg-1",), "ENABLED")
+    workers = EcsWorkerTasks(
+        client, placement, f"{DEFINITIONS}airflow-worker:7", "team-a", task_role_arn="role-a"
+    )
+    expected = {
+        "cluster": "cluster", "taskDefinition": "airflow-worker:7", "launchType": "FARGATE",
+        "count": 1, "networkConfiguration": ANY, "propagateTags": "TASK_DEFINITION",
+        "enableExecuteCommand": False, "clientToken": "token-0", "startedBy": "team-a",
+        "overrides": {
+            "containerOverrides": [
+                {
+                    "name": "worker",
+                    "command": ["celery", "worker", "--queues", "team-a"],
+                    "environment": [
+                        {"name": "WORKER_IDLE_TIMEOUT_SECONDS", "value": "20"},
+                        {"name": "WORKER_SECRETS_OF_QUEUE", "value": "team-a"},
+                    ],
+                }
+            ],
+            "taskRoleArn": "role-a",
+        },
+    }  # fmt: skip
+    stubber.add_response("run_task", {"tasks": [{"taskArn": "a"}]}, expected)
+    assert workers.launch(Launch("token", 1, at=0.0), "airflow-worker:7").started == ["a"]
+
+
+@pytest.mark.parametrize("own", [None, "role-a"])
+def test_worker_with_another_role_than_its_fleets_is_outdated(stub, own):
+    client, stubber = stub("ecs")
+    placement = TaskPlacement("cluster", ("subnet-1",), ("sg-1",), "ENABLED")
+    definition = f"{DEFINITIONS}airflow-worker:7"
+    workers = EcsWorkerTasks(client, placement, definition, task_role_arn=own)
+    tasks = [
+        task("with", overrides={"taskRoleArn": "role-a"}),
+        task("without", overrides={"containerOverrides": []}),
+        task("other", overrides={"taskRoleArn": "role-b"}),
+    ]
+    stub_listing(stubber, "RUNNING", tasks)
+    current = "with" if own else "without"
+    assert {each.arn for each in workers.active() if not each.outdated} == {current}
