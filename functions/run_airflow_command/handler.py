@@ -15,7 +15,7 @@ from run_airflow_command.direct_call import DirectCall, direct_call, is_direct_c
 from run_airflow_command.maintenance import command_of
 from run_airflow_command.schema_change.planned_command import plan
 from run_airflow_command.settings import RunAirflowCommandSettings
-from run_airflow_command.stack_deletion import is_stack_deletion, stop_all
+from run_airflow_command.stack_deletion import must_stop_commands, stop_all
 from run_airflow_command.wiring import commands_from, report_maintenance, upgrade_notes
 from shared.aws.https_answer_channel import HttpsAnswerChannel
 from shared.cloudformation.custom_resource import (
@@ -61,7 +61,7 @@ def _custom_resource(
         return context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
 
     def work(request: CustomResourceRequest) -> Answer | AnswerLater:
-        if is_stack_deletion(request):
+        if must_stop_commands(request):
             settings = RunAirflowCommandSettings.from_environment(os.environ)
             commands = commands_from(settings, context, telemetry)
             stopped = stop_all(commands.runner, remaining_seconds, commands.sleep)

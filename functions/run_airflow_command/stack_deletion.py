@@ -1,4 +1,4 @@
-"""Stop all commands when the stack is deleted.
+"""Stop all commands when the stack is deleted, or its creation is rolled back.
 
 Cluster, network interfaces and roles cannot be deleted while a task runs, and no other resource of
 the stack knows about a command that a direct call has started.
@@ -16,12 +16,18 @@ class CommandsRemainError(Exception):
     """Commands did not stop in time."""
 
 
-def is_stack_deletion(request: CustomResourceRequest) -> bool:
-    """Whether the stack is deleted, and not only one command in its template.
+def must_stop_commands(request: CustomResourceRequest) -> bool:
+    """Whether no command may run any longer, so that CloudFormation can delete the rest.
 
-    The migration is created first and deleted last; only it has a CommandOnRollback.
+    Either the stack is deleted, and not only one command in its template: the migration is created
+    first and deleted last, and only it has a CommandOnRollback. Or CloudFormation deletes a command
+    that it has cancelled, because another resource failed meanwhile. It has no answer to the Create
+    then, and makes up a physical id; answers here have the logical id.
     """
-    return request.request_type == "Delete" and "CommandOnRollback" in request.properties
+    if request.request_type != "Delete":
+        return False
+    was_cancelled = request.physical_resource_id != request.logical_resource_id
+    return was_cancelled or "CommandOnRollback" in request.properties
 
 
 def stop_all(

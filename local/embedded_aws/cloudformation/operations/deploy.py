@@ -14,6 +14,7 @@ Where it matters for order, time and failure, this is what CloudFormation does:
 import asyncio
 import copy
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from ministack.services import cloudformation
@@ -39,6 +40,8 @@ _BY_USER = "User Initiated"
 
 logger = logging.getLogger("embedded_aws.cloudformation")
 _deploy_imports_too = stacks._deploy_stack_async
+# By the stack's id, for the user who cancels.
+_running: dict[str, Callable[[], None]] = {}
 
 
 async def deploy(
@@ -72,7 +75,11 @@ async def deploy(
     # A parent that fails cancels its nested stacks.
     loop = asyncio.get_running_loop()
     current_turn().when_cancelled(lambda: call_soon(loop, deployment.cancel))
-    await deployment.run()
+    _running[stack_id] = lambda: call_soon(loop, deployment.cancel, _BY_USER)
+    try:
+        await deployment.run()
+    finally:
+        del _running[stack_id]
 
 
 class Deployment:
@@ -129,11 +136,12 @@ class Deployment:
             previous_stack=self._previous if self._is_update else None,
         ):  # fmt: skip
             return
-        for request in ("_cancel_requested", "_cancel_token"):
-            self._stack.pop(request, None)
 
         await self._steps.run()
 
+        if self._stack.pop("_cancel_requested", False):
+            # The events of the rollback have the token of CancelUpdateStack.
+            stacks.CLIENT_REQUEST_TOKEN.set(self._stack.pop("_cancel_token", ""))
         if roll_back.has_failed(self._operation):
             await self._fail(roll_back.sentences(self._operation))
             return
@@ -154,12 +162,6 @@ class Deployment:
 
     async def _step(self, logical_id: str, turn: Turn) -> bool:
         """Create, update or leave one resource; whether what depends on it can follow."""
-        if self._is_update and self._stack.pop("_cancel_requested", False):
-            # The events of the rollback have the token of CancelUpdateStack.
-            stacks.CLIENT_REQUEST_TOKEN.set(self._stack.pop("_cancel_token", ""))
-            self._ended.add(logical_id)
-            self.cancel(_BY_USER)
-            return False
         definition = self._scope.definitions[logical_id]
         attempt = _Attempt(
             logical_id, definition.get("Type", _CUSTOM_RESOURCE), self._old.get(logical_id)
@@ -352,7 +354,23 @@ class _Attempt:
         self.sent: list[Any] | None = None
 
 
+def _cancel_running_update() -> None:
+    """CancelUpdateStack: ministack only notes the request, for before the next resource."""
+    note = handlers._ACTION_HANDLERS["CancelUpdateStack"]
+
+    def cancel(request: dict[str, list[str]]) -> Any:
+        response = note(request)
+        stack = stack_named(request.get("StackName", [""])[0]) or {}
+        cancel_deployment = _running.get(stack.get("StackId", ""))
+        if response[0] < 400 and cancel_deployment is not None:
+            cancel_deployment()
+        return response
+
+    handlers._ACTION_HANDLERS["CancelUpdateStack"] = cancel
+
+
 def install(settings: Settings) -> None:
+    _cancel_running_update()
     seed()  # in the log before the first deployment
     # For what is left to ministack: imports, and ContinueUpdateRollback.
     stacks.run_reentrant = take_turn

@@ -378,6 +378,22 @@ def test_failed_update_cancels_a_nested_stack_and_sends_it_back(
     assert answer["Attributes"]["DelaySeconds"] == "1"
 
 
+def test_user_cancels_an_update_in_progress(stacks: StackDriver, provider: Provider) -> None:
+    stack = deploy(stacks, {"One": provider.resource()})
+    later = {**QUEUE, "DependsOn": "One"}
+    begin_update(stacks, stack, {"One": provider.resource("Update"), "Later": later})
+    provider.requests("Update", stack.id, "One")
+
+    stacks.aws.client("cloudformation").cancel_update_stack(StackName=stack.id)
+
+    assert stacks.wait(stack.id).status == "UPDATE_ROLLBACK_COMPLETE"
+    assert stacks.failures(stack)["One"] == "Resource update cancelled"
+    events = stacks.events(stack)
+    rollback = events[place(events, stack.name, "UPDATE_ROLLBACK_IN_PROGRESS")]
+    assert rollback.reason == "User Initiated"
+    assert "Later" not in {event.logical_id for event in events}
+
+
 def test_service_that_is_not_steady_yet_is_cancelled(
     stacks: StackDriver, provider: Provider, ecs: Ecs
 ) -> None:
