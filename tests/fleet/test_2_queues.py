@@ -13,7 +13,7 @@ from plain_workers import WorkerSettings
 from waiting import PATIENCE_SECONDS
 
 from commands.steps import wait_until
-from commands.workspace import Workspace
+from commands.workspace import ROOT, Workspace
 from tests.fleet.small_fleet import SmallFleet
 
 BRISK = WorkerSettings(concurrency=2, idle_seconds=20, poll_seconds=2)
@@ -85,6 +85,63 @@ def test_worker_of_another_size_finishes_and_exits(fleet: SmallFleet) -> None:
     assert (first["cpu"], second["cpu"]) == ("1024", "2048")
     assert {each["containers"][0]["exitCode"] for each in (first, second)} == {0}
     assert fleet.counts() == {"lost": 0, "twice": 0, "stranded": 0}
+
+
+def test_worker_of_an_isolated_queue_has_the_role_and_the_secrets_of_its_queue(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    fleet = SmallFleet(workspace, tmp_path, BRISK)
+    name, role = fleet.plain.name, queue_role(fleet, "heavy")
+    own, other = (f"{name}/queues/{queue}/connections/own" for queue in ("heavy", "other"))
+    secrets = {own: "a://own", other: "b://other", f"{name}/connections/shared": "c://shared"}
+    for secret, value in secrets.items():
+        fleet.plain.client("secretsmanager").create_secret(Name=secret, SecretString=value)
+    names = json.dumps(["own", "shared", "missing", *secrets])
+    fleet.deploy(
+        {"heavy": {"maxCount": 1}},
+        WorkerTaskDefinitionArn=fleet.plain.register({"LOOP_LOOKS_UP": names}),
+        WorkerQueueNames="heavy:isolated",
+        QueueRoleNames=f"{role['TaskRoleName']},,,,,,,",
+        WorkerRoleArns=f"{fleet.plain.role},{role['TaskRoleArn']}",
+    )
+    fleet.publish((0, 1), (0, 1), queue="heavy").wait()
+    fleet.wait_for_runs(2, 120)
+    fleet.wait_for_no_worker(90)
+
+    (worker,) = fleet.plain.tasks()
+    assert worker["overrides"]["taskRoleArn"] == role["TaskRoleArn"]
+    assert worker["containers"][0]["exitCode"] == 0
+    assert fleet.counts() == {"lost": 0, "twice": 0, "stranded": 0}
+    # For "shared" Airflow asks the api-server next.
+    assert fleet.plain.found() == {
+        "own": "a://own",
+        "shared": None,
+        "missing": None,
+        own: "a://own",
+        other: "AccessDeniedException",
+        f"{name}/connections/shared": "AccessDeniedException",
+    }
+
+
+def queue_role(fleet: SmallFleet, queue: str) -> dict[str, str]:
+    """Create the role of an isolated queue by its template; returns the outputs."""
+    cloudformation, name = fleet.plain.client("cloudformation"), fleet.plain.name
+    parameters = {
+        "RootStackName": name, "QueueName": queue, "DagBucketName": name, "LogBucketName": name,
+        "StateBucketName": name, "Options": "",
+    }  # fmt: skip
+    cloudformation.create_stack(
+        StackName=f"{name}-role", Capabilities=["CAPABILITY_IAM"],
+        TemplateBody=(ROOT / "nested" / "queue-role.yaml").read_text(),
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+        ],
+    )  # fmt: skip
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName=f"{name}-role", WaiterConfig={"Delay": 1, "MaxAttempts": 90}
+    )
+    (stack,) = cloudformation.describe_stacks(StackName=f"{name}-role")["Stacks"]
+    return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
 
 def test_hanging_worker_is_stopped_and_another_serves(workspace: Workspace, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -96,7 +96,7 @@ class PlainWorkers:
 
     # --- workers ---
 
-    def register(self, **container: Any) -> str:
+    def register(self, variables: Mapping[str, str] | None = None, **container: Any) -> str:
         """Register a revision of the worker's task definition and return its ARN."""
         options = {
             "awslogs-group": self.name,
@@ -110,7 +110,8 @@ class PlainWorkers:
             "stopTimeout": 120,
             "logConfiguration": {"logDriver": "awslogs", "options": options},
             "environment": [
-                {"name": name, "value": value} for name, value in self._environment().items()
+                {"name": name, "value": value}
+                for name, value in {**self._environment(), **(variables or {})}.items()
             ],
         }
         answer = self.client("ecs").register_task_definition(
@@ -198,6 +199,11 @@ class PlainWorkers:
         """Every run of a message: its number and its start time."""
         lines: Iterable[str] = self._runs.read_text().splitlines() if self._runs.exists() else ()
         return [(int(number), float(at)) for number, at, _ in (line.split() for line in lines)]
+
+    def found(self) -> dict[str, str | None]:
+        """What the last task that looked up secrets has found."""
+        found: dict[str, str | None] = json.loads(self._runs.with_suffix(".found").read_text())
+        return found
 
     def depth(self) -> tuple[int, int]:
         """The number of visible messages and of messages in flight."""

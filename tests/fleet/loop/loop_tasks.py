@@ -3,8 +3,10 @@
 It is on PYTHONPATH beside the in-image package, so that `airflow celery worker` runs unchanged.
 """
 
+import json
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from celery import shared_task
@@ -30,4 +32,26 @@ def work(number: int, seconds: float) -> None:
     file = os.open(os.environ["LOOP_RUNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.write(file, line)
     os.close(file)
+    if names := os.environ.get("LOOP_LOOKS_UP"):
+        found = json.dumps(looked_up(json.loads(names)))
+        Path(os.environ["LOOP_RUNS"]).with_suffix(".found").write_text(found)
     time.sleep(seconds)
+
+
+def looked_up(names: list[str]) -> dict[str, str | None]:
+    """What a task reads: connections by Airflow's backend for workers, other names directly."""
+    from airflow.sdk.configuration import ensure_secrets_loaded
+    from airflow.sdk.execution_time.secrets import DEFAULT_SECRETS_SEARCH_PATH_WORKERS
+    from botocore.exceptions import ClientError
+
+    backend = ensure_secrets_loaded(DEFAULT_SECRETS_SEARCH_PATH_WORKERS)[0]
+    found: dict[str, str | None] = {}
+    for name in names:
+        try:
+            if "/" in name:
+                found[name] = backend.client.get_secret_value(SecretId=name)["SecretString"]
+            else:
+                found[name] = backend.get_conn_value(name)
+        except ClientError as error:
+            found[name] = error.response["Error"]["Code"]
+    return found
