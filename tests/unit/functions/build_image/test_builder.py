@@ -7,13 +7,14 @@ import struct
 from pathlib import Path
 
 import pytest
+from image_parts import PYTHON, tar_of
 
 from build_image.budget import MAX_CALLS, ContinueError
 from build_image.errors import BaseImageError, ImageBuildError, OutOfTimeError, PackagesError
 from build_image.image import PARTS_LABEL
 from build_image.layers.tar_layer import FIXED_TIME
 
-from .conftest import PYTHON, SITE_PACKAGES, Workshop, tar_of
+from .conftest import SITE_PACKAGES, Workshop
 
 
 def test_image_has_the_files_that_the_dockerfile_makes(workshop: Workshop) -> None:

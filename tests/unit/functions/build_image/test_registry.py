@@ -5,12 +5,13 @@ import json
 from pathlib import Path
 
 import pytest
+from image_parts import digest_of, tar_of
 
 from build_image.errors import BaseImageError
 from build_image.model import Layer
 from build_image.registry import OciRegistry, Reference
 
-from .conftest import BaseRegistry, digest_of, tar_of
+from .conftest import BaseRegistry
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
+from image_parts import tar_of
 
 from build_image.errors import BaseImageError
 from build_image.layers import system
 from build_image.layers.base_files import BaseFiles
-
-from ..conftest import tar_of
 
 
 def read(folder: Path, *layers: bytes) -> BaseFiles:

@@ -7,9 +7,9 @@ import tarfile
 import tracemalloc
 from pathlib import Path
 
-from build_image.layers.tar_layer import FIXED_TIME, file, folder, link, tree, write
+from image_parts import digest_of
 
-from ..conftest import digest_of
+from build_image.layers.tar_layer import FIXED_TIME, file, folder, link, tree, write
 
 
 def test_order_times_and_owners_of_the_builder_do_not_matter(tmp_path: Path) -> None:
