@@ -40,7 +40,7 @@ def tar_of(
     return gzip.compress(out.getvalue(), mtime=0)
 
 
-def debian_layer() -> bytes:
+def debian_layer(python: str = PYTHON) -> bytes:
     """What the Dockerfile's instructions need of Debian."""
     return tar_of(
         {
@@ -53,10 +53,10 @@ def debian_layer() -> bytes:
             "etc/skel/.profile": "# profile\n",
             "usr/bin/su": "a program",
             "usr/bin/cat": "another program",
-            f"usr/local/bin/python{PYTHON}": "an interpreter",
+            f"usr/local/bin/python{python}": "an interpreter",
         },
         modes={"usr/bin/su": 0o4755, "usr/bin/cat": 0o755, "etc/shadow": 0o640},
-        links={"usr/local/bin/python": f"python{PYTHON}"},
+        links={"usr/local/bin/python": f"python{python}"},
     )
 
 
@@ -83,6 +83,17 @@ class Wheels:
             for inner, text in files.items():
                 archive.writestr(zipfile.ZipInfo(inner), text)
         return f"{name}=={version} --hash={digest_of(path.read_bytes())}\n"
+
+    def index(self) -> str:
+        """The address of a package index with the wheels."""
+        simple = self.folder / "simple"
+        for wheel in self.folder.glob("*.whl"):
+            name = wheel.name.split("-")[0].replace("_", "-")
+            page = simple / name / "index.html"
+            page.parent.mkdir(parents=True, exist_ok=True)
+            link = f'<a href="{wheel.as_uri()}">{wheel.name}</a>\n'
+            page.write_text((page.read_text() if page.exists() else "") + link)
+        return simple.as_uri()
 
     def add_source_only(self, name: str, version: str) -> None:
         with tarfile.open(self.folder / f"{name}-{version}.tar.gz", "w:gz") as tar:

@@ -3,10 +3,10 @@
 Entries are sorted, all have one time, and owners and modes do not depend on who built the layer.
 Bytes pass through in blocks, so the memory that is needed does not depend on the layer's size.
 
-The compression is gzip with level 1. Measured with the packages of the image (445 MB): level 1 takes
-4.8 s of one core and makes 159 MB, level 6 takes 13.0 s and makes 141 MB. The layer is uploaded and
-pulled within a region, where 18 MB are a fraction of a second, and unpacks in the same time; a call
-of the function has 15 minutes. zstd is smaller and faster, but Lambda's Python 3.13 cannot write it.
+The compression is gzip with level 1. Measured with the packages of the image (445 MB): level 1
+takes 4.8 s of one core and makes 159 MB, level 6 takes 13.0 s and makes 141 MB. The layer is
+uploaded and pulled within a region, where 18 MB are a fraction of a second, and it unpacks in the
+same time. zstd is smaller and faster, but Lambda's Python 3.13 cannot write it.
 """
 
 import gzip
