@@ -42,6 +42,8 @@ class MetricName(StrEnum):
     RELEASE_EXCLUSIONS = "ReleaseExclusions"
     # Files of the current release that Airflow cannot import, emitted when the number changes.
     RELEASE_IMPORT_ERRORS = "ReleaseImportErrors"
+    IMAGES_BUILT = "ImagesBuilt"
+    IMAGE_BUILDS_FAILED = "ImageBuildsFailed"
     NOTIFICATIONS_FAILED = "NotificationsFailed"
     RELEASES_REMOVED = "ReleasesRemoved"
     # Releases are old enough to be removed, but Airflow does not report which ones its runs need.

@@ -37,6 +37,13 @@ def ec2() -> Any:
 
 
 @cache
+def ecr() -> Any:
+    # A build makes hundreds of calls in a row; ECR throttles some of them for longer.
+    patient = Config(read_timeout=60, retries={"mode": "standard", "total_max_attempts": 10})
+    return boto3.client("ecr", config=_CONFIG.merge(patient))
+
+
+@cache
 def ecs() -> "ECSClient":
     return boto3.client("ecs", config=_CONFIG)
 
@@ -44,6 +51,11 @@ def ecs() -> "ECSClient":
 @cache
 def iam() -> "IAMClient":
     return boto3.client("iam", config=_CONFIG)
+
+
+@cache
+def lambda_() -> Any:
+    return boto3.client("lambda", config=_CONFIG)
 
 
 @cache

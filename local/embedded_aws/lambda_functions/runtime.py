@@ -30,6 +30,7 @@ from ministack.services import cloudwatch_logs, lambda_svc
 from embedded_aws.authorization import services, sessions
 from embedded_aws.cloudformation.engine import Created, Properties, handlers_of
 from embedded_aws.cloudformation.operations.turns import others_meanwhile
+from embedded_aws.lambda_functions import layers
 from embedded_aws.processes import STATE_DIR_MARK
 from embedded_aws.settings import Settings
 
@@ -77,13 +78,16 @@ def function_environment(
     name = config["FunctionName"]
     logging = config.get("LoggingConfig") or {}
     level = logging.get("ApplicationLogLevel")  # Lambda accepts it with JSON logs only
-    declared = (config.get("Environment") or {}).get("Variables") or {}
+    opt = layers.folder_of(config)
+    variables = (config.get("Environment") or {}).get("Variables") or {}
+    declared = layers.environment_with(opt, variables)
     return {
         "PATH": os.defpath,
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
+        **layers.python_path(opt),
         **declared,
         "_HANDLER": config.get("Handler", ""),
         "LAMBDA_TASK_ROOT": code_dir,

@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 
 from ..conftest import EmbeddedAws, eventually, running_embedded_aws
-from ..stack_driver import EXECUTION_ROLE, Stack, StackDriver
+from ..stack_driver import BUCKET, EXECUTION_ROLE, Stack, StackDriver, zipped
 
 REPORT = """
 import json
@@ -199,3 +199,50 @@ def processes_of(aws: EmbeddedAws, stack: Stack) -> list[int]:
         if ours and name == stack.outputs["Name"] and process.pid != os.getpid():
             found.append(process.pid)
     return found
+
+
+def test_layers_of_a_function_are_in_the_folder_that_stands_for_opt(stacks: StackDriver) -> None:
+    def layer(**files: str) -> dict[str, Any]:
+        body = zipped({name.replace("__", "/"): text for name, text in files.items()})
+        key = stacks.upload(body).rsplit("/", 1)[-1]
+        content = {"S3Bucket": BUCKET, "S3Key": key}
+        return {"Type": "AWS::Lambda::LayerVersion", "Properties": {"Content": content}}
+
+    source = """
+    import os
+    from pathlib import Path
+
+
+    def handler(event, context):
+        import helper
+        folder = Path(os.environ["FOLDER"])
+        return {
+            "files": {path.name: path.read_text() for path in folder.iterdir()},
+            "helper": helper.WORD,
+            "other": os.environ["OTHER"],
+        }
+    """
+    stack = stacks.create(
+        {
+            "Resources": {
+                "Role": EXECUTION_ROLE,
+                "First": layer(data__one="1", data__two="old"),
+                "Second": layer(data__two="2", **{"python__helper.py": "WORD = 'found'\n"}),
+                "Function": stacks.function(
+                    source,
+                    Layers=[{"Ref": "First"}, {"Ref": "Second"}],
+                    Environment={"Variables": {"FOLDER": "/opt/data", "OTHER": "/tmp/data"}},
+                ),
+            },
+            "Outputs": {"Name": {"Value": {"Ref": "Function"}}},
+        }
+    )
+    assert stack.status == "CREATE_COMPLETE", stacks.failures(stack)
+
+    answer = stacks.aws.client("lambda").invoke(FunctionName=stack.outputs["Name"])
+
+    assert json.loads(answer["Payload"].read()) == {
+        "files": {"one": "1", "two": "2"},
+        "helper": "found",
+        "other": "/tmp/data",
+    }

@@ -1,0 +1,1 @@
+"""Adapters: ECR, registries of base images, and the function itself."""

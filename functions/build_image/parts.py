@@ -1,0 +1,152 @@
+"""Make the parts of the image, and store their layers."""
+
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from build_image.checks.installation import explain
+from build_image.errors import BaseImageError, ImageBuildError, PackagesError
+from build_image.image import DEFAULT_PATH, PLUGINS
+from build_image.layers import packages, system, tar_layer
+from build_image.layers.base_files import BaseFiles
+from build_image.layers.tar_layer import Entry
+from build_image.model import BaseImage, Layer, Part
+from build_image.ports import BaseImages, ImageRepository, PythonPackages
+from build_image.source import Source, files_of, normalized
+
+_LOCK = "images/airflow/requirements.lock"
+_USER = "images/airflow/user/requirements.txt"
+_CODE = "opt/airflow-on-fargate"
+_REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==")
+
+
+@dataclass(frozen=True)
+class PartMaker:
+    source: Source
+    repository: ImageRepository
+    base_images: BaseImages
+    installer: PythonPackages
+    folder: Path
+
+    def base(self, key: str, base: BaseImage) -> Part:
+        """The layers of the base image as they are, and the layer of the system."""
+        with _emptied(self.folder / "base") as folder:
+            files = BaseFiles(folder)
+            for layer in base.layers:
+                blob = folder / "layer"
+                self.base_images.fetch(self.source.base_image, layer, blob)
+                files.read_layer(blob)
+                self.repository.push_layer(blob, layer.digest)
+                blob.unlink()
+            variables = base.environment()
+            python = files.python_in(variables.get("PATH", DEFAULT_PATH))
+            wanted = f"{sys.version_info.major}.{sys.version_info.minor}"
+            if python is None or not files.has_python(python, wanted):
+                raise BaseImageError(
+                    f"The base image {self.source.base_image} has no Python {wanted} on its PATH, "
+                    "which the builder compiles for: choose a base image with this version."
+                )
+            system_layer = self._store(system.entries(files, folder))
+            facts = {"python": python, "version": variables.get("PYTHON_VERSION", wanted)}
+            return Part(key, (*base.layers, system_layer), facts)
+
+    def packages(self, key: str, seconds: float, python: str, version: str) -> Part:
+        """The packages of the lock file, installed and compiled."""
+        with _emptied(self.folder / "packages") as root:
+            environment = root / packages.ENVIRONMENT
+            self._install(environment, self.source.lock, _LOCK, seconds)
+            packages.adapt_environment(root, python, version)
+            tar_layer.set_times(environment)
+            # Some packages contain templates and tests that no Python compiles.
+            self.installer.compile_bytecode(root, packages.site_packages(root), seconds)
+            return Part(key, (self._store(tar_layer.tree(root, packages.ENVIRONMENT)),))
+
+    def code(self, key: str, seconds: float) -> Part:
+        """Our package."""
+        with _emptied(self.folder / "code") as root:
+            top = root / _CODE
+            _copy(self.source.package, top)
+            if problem := self.installer.compile_bytecode(root, top, seconds):
+                raise ImageBuildError(f"images/airflow/src cannot be compiled: {problem.strip()}")
+            return Part(key, (self._store(tar_layer.tree(root, _CODE)),))
+
+    def user(self, key: str, seconds: float, python: str, version: str) -> Part:
+        """The packages and plugins that the user added."""
+        with _emptied(self.folder / "user") as root:
+            entries: list[Entry] = []
+            if self.source.has_user_requirements():
+                entries += self._user_packages(root, seconds, python, version)
+            if self.source.has_plugins():
+                top = PLUGINS.lstrip("/")
+                _copy(self.source.plugins, root / top)
+                self.installer.compile_bytecode(root, root / top, seconds)
+                entries += [tar_layer.folder(str(Path(top).parent)), *tar_layer.tree(root, top)]
+            return Part(key, (self._store(entries),))
+
+    def _user_packages(
+        self, root: Path, seconds: float, python: str, version: str
+    ) -> Iterator[Entry]:
+        pins = self.source.pins()
+        constraints, locked = root / "constraints.txt", root / "user.lock"
+        constraints.write_text("".join(f"{name}=={pin}\n" for name, pin in pins.items()))
+        try:
+            self.installer.resolve(self.source.user_requirements, constraints, locked, seconds)
+        except PackagesError as error:
+            raise PackagesError(explain(str(error), _USER, pins)) from error
+        locked.write_text(without_packages(locked.read_text(), pins))
+        environment = root / packages.ENVIRONMENT
+        self.installer.create_environment(environment)
+        empty = packages.paths_of(root)
+        self._install(environment, locked, _USER, seconds)
+        packages.adapt_environment(root, python, version)
+        tar_layer.set_times(environment)
+        self.installer.compile_bytecode(root, packages.site_packages(root), seconds)
+        return packages.user_entries(root, empty)
+
+    def _install(self, environment: Path, requirements: Path, name: str, seconds: float) -> None:
+        if not environment.exists():
+            self.installer.create_environment(environment)
+        try:
+            self.installer.install(environment, requirements, seconds)
+        except PackagesError as error:
+            raise PackagesError(explain(str(error), name, self.source.pins())) from error
+
+    def _store(self, entries: Iterable[Entry]) -> Layer:
+        file = self.folder / "layer.tar.gz"
+        layer = tar_layer.write(file, entries)
+        self.repository.push_layer(file, layer.digest)
+        file.unlink()
+        return layer
+
+
+def without_packages(locked: str, pins: Mapping[str, str]) -> str:
+    """A lock file without the packages that another one has."""
+    kept, is_kept = [], True
+    for line in locked.splitlines():
+        if found := _REQUIREMENT.match(line):
+            is_kept = normalized(found[1]) not in pins
+        if is_kept:
+            kept.append(line)
+    return "".join(f"{line}\n" for line in kept)
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[Path]:
+    """An empty folder, removed afterwards: two parts need not fit on the disk together."""
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy files, with links replaced by what they lead to, and give them the fixed time."""
+    for name in files_of(source):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / name, target / name)
+    tar_layer.set_times(target)

@@ -1,0 +1,56 @@
+"""The permissions that the builder needs in ECR: these, for its own repository, and no others."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.errors import AccessDeniedError
+
+from ..conftest import REGION, EmbeddedAws
+from ..roles import Caller
+from .conftest import Repository
+from .test_built_image import base as base
+from .test_built_image import build
+from .test_built_image import source as source
+
+ACTIONS = (
+    "ecr:DescribeImages",
+    "ecr:BatchGetImage",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:InitiateLayerUpload",
+    "ecr:UploadLayerPart",
+    "ecr:CompleteLayerUpload",
+    "ecr:PutImage",
+)
+
+
+def arn(name: str) -> str:
+    return f"arn:aws:ecr:{REGION}:{'0' * 12}:repository/{name}"
+
+
+def test_builder_needs_these_permissions_for_its_repository_only(
+    embedded_aws: EmbeddedAws, repository: Repository, source: Path
+) -> None:
+    caller = Caller(embedded_aws, {"Action": ACTIONS, "Resource": arn(repository.name)})
+    own = Repository(caller.client("ecr"), repository.name)
+
+    build(embedded_aws, own, source)
+    (source / "src/airflow_on_fargate/__init__.py").write_text("CHANGED = True\n")
+    assert list(build(embedded_aws, own, source).made) == ["code"]
+
+    with pytest.raises(AccessDeniedError, match="repository/python"):
+        build(embedded_aws, Repository(caller.client("ecr"), "python"), source)
+
+
+@pytest.mark.parametrize("missing", ACTIONS)
+def test_build_without_one_of_them_names_it(
+    embedded_aws: EmbeddedAws, repository: Repository, source: Path, missing: str
+) -> None:
+    build(embedded_aws, repository, source)
+    (source / "src/airflow_on_fargate/__init__.py").write_text("CHANGED = True\n")
+    others = [action for action in ACTIONS if action != missing]
+    caller = Caller(embedded_aws, {"Action": others, "Resource": arn(repository.name)})
+
+    with pytest.raises(AccessDeniedError, match=missing):
+        build(embedded_aws, Repository(caller.client("ecr"), repository.name), source)
