@@ -32,8 +32,8 @@ DATABASE = {
 TOKENS = {"AIRFLOW__API_AUTH__JWT_SECRET": "JwtSecret"}
 LOG_REQUESTS = {"AIRFLOW__API__SECRET_KEY": "ApiSecretKeySecret"}
 SESSIONS = {"FLASK_SECRET_KEY": "SessionKeySecret"}
-# What ECS may read to start a task of the former version.
-_FORMER_URLS = {"AirflowUrlSecret", "SqlAlchemyConnSecret", "ResultBackendSecret"}
+# What tasks of the former version get besides.
+_FORMER_URLS = {"SqlAlchemyConnSecret", "ResultBackendSecret"}
 FORMER = {
     "api-server": _FORMER_URLS,
     "command": _FORMER_URLS,

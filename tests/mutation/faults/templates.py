@@ -45,8 +45,8 @@ FAULTS = (
     Mutant(
         "former-task-may-not-start",
         "nested/control-plane.yaml",
-        "[!Ref DatabaseSecretArns, !Ref JwtSecretArn, !Ref ApiSecretKeySecretArn]",
-        "[!Ref DatabaseSecretArns]",
+        "[!Ref FormerSecretArns, !Ref JwtSecretArn, !Ref ApiSecretKeySecretArn]",
+        "[!Ref FormerSecretArns]",
         "an update that failed cannot be rolled back to the former version",
     ),
     Mutant(
@@ -317,8 +317,7 @@ FAULTS = (
         "swapped-secrets",
         "nested/command.yaml",
         "{Name: AIRFLOW__CELERY__RESULT_BACKEND, ValueFrom: !Ref ResultBackendSecretArn}",
-        "{Name: AIRFLOW__CELERY__RESULT_BACKEND,"
-        " ValueFrom: !Select [0, !Split [',', !Ref DatabaseSecretArns]]}",
+        "{Name: AIRFLOW__CELERY__RESULT_BACKEND, ValueFrom: !Ref SqlAlchemyConnSecretArn}",
         "the result backend would be made in the metadata database",
     ),
     Mutant(
