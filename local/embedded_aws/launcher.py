@@ -66,6 +66,7 @@ SUBJECTS = (
     "cloudformation.rollback",
     "cloudformation.cleanup",
     "s3.buckets",
+    "kms.encrypted_resources",
     "sqs.queues",
     "secrets_manager.secrets",
     "rds.instances",

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from dry_deployment import PSEUDO_PARAMETERS, DryStack, ParameterError, deploy, inventory
-from template_files import NESTED_STACK, root
+from single_changes import ALL_WORDS
+from template_files import NESTED_STACK, names, root
 
 EXPECTED = Path(__file__).parent / "expected"
 CLASSES = ("micro", "small", "medium", "large")
@@ -76,6 +77,12 @@ def test_inventory_of_a_class_is_as_listed(environment_class: str) -> None:
     assert found == expected_inventory(environment_class)
 
 
+def test_inventory_with_every_word_of_options_is_as_listed() -> None:
+    found = inventory(deploy(EnvironmentClass="small", Options=ALL_WORDS))
+
+    assert found == expected_inventory("all-words")
+
+
 @pytest.mark.parametrize(
     ("parameters", "added"),
     [
@@ -95,6 +102,15 @@ def test_inventory_of_a_class_is_as_listed(environment_class: str) -> None:
             id="cloudfront-with-record",
         ),
         pytest.param({"Options": "protected,x86"}, {}, id="options"),
+        pytest.param(
+            {"Options": "customer-key"},
+            {
+                "SecretsStack/EncryptionKeyStack": NESTED_STACK,
+                "SecretsStack/EncryptionKeyStack/Key": "AWS::KMS::Key",
+                "SecretsStack/EncryptionKeyStack/KeyAlias": "AWS::KMS::Alias",
+            },
+            id="customer-key",
+        ),
         pytest.param({"Database": "db.t4g.small/30/multi-az"}, {}, id="database"),
         pytest.param({"WorkerMaxCount": "20"}, {}, id="workers"),
     ],
@@ -402,13 +418,12 @@ def test_subnets_are_in_zones_that_have_fargate(
 
 def test_everything_waits_for_the_preflight() -> None:
     stacks = root().of_type(NESTED_STACK)
-    text = {name: str(resource) for name, resource in stacks.items()}
 
     def waits(name: str) -> bool:
         resource = stacks[name]
         direct = resource.get("DependsOn") == "PreflightStack"
         # A reference to a stack that may not be created is no promise.
-        sure = [n for n in stacks if f"'{n}'" in text[name] and "Condition" not in stacks[n]]
+        sure = [n for n in stacks if names(stacks[name], n) and "Condition" not in stacks[n]]
         return direct or any(waits(each) for each in sure)
 
     assert [name for name in stacks if name != "PreflightStack" and not waits(name)] == []

@@ -19,6 +19,9 @@ STATE = {
     ("database.yaml", "DatabasePasswordSecret"): ("Delete", "Retain"),
     ("database.yaml", "AirflowPasswordSecret"): ("Delete", "Retain"),
     ("database.yaml", "ResultBackendPasswordSecret"): ("Delete", "Retain"),
+    # Without it nobody can read the snapshot and the buckets that a deletion leaves.
+    ("encryption-key.yaml", "Key"): ("RetainExceptOnCreate", "Retain"),
+    ("cluster.yaml", "ExecKey"): ("Delete", "Delete"),
     ("database.yaml", "SqlAlchemyConnSecret"): ("Delete", "Delete"),
     ("database.yaml", "ResultBackendSecret"): ("Delete", "Delete"),
     ("secrets.yaml", "FernetKeySeedSecret"): ("Delete", "Retain"),
@@ -51,6 +54,7 @@ DATABASE_IDENTITY = {
     "DBSubnetGroupName": {"Ref": "DatabaseSubnetGroup"},
 }
 STATEFUL_TYPES = (
+    "AWS::KMS::Key",
     "AWS::RDS::DBInstance",
     "AWS::S3::Bucket",
     "AWS::SecretsManager::Secret",

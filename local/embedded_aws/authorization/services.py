@@ -13,7 +13,7 @@ from ministack.core.responses import get_region
 from ministack.services import lambda_svc, sns, sqs
 
 from embedded_aws.authorization import engine, record, sessions
-from embedded_aws.authorization.requests import logs
+from embedded_aws.authorization.requests import keys, logs
 from embedded_aws.authorization.requests.pass_role import FUNCTIONS, SCHEDULES
 from embedded_aws.settings import ACCOUNT_ID
 
@@ -47,7 +47,7 @@ def may_publish(topic_arn: str, service: str, source_arn: str) -> bool:
         engine.decide_by_resource(
             topic_policies(topic_arn), service, "sns:Publish", topic_arn, context
         )
-    )
+    ) and _may_encrypt(keys.key_of_topic(topic_arn), service, context)
 
 
 def topic_policies(topic_arn: str) -> engine.Policies:
@@ -64,6 +64,17 @@ def may_send(queue_arn: str, service: str, source_arn: str) -> bool:
         engine.decide_by_resource(
             queue_policies(queue_arn), service, "sqs:SendMessage", queue_arn, context
         )
+    ) and _may_encrypt(keys.key_of_queue_arn(queue_arn), service, context)
+
+
+def _may_encrypt(key: str, service: str, context: Mapping[str, Any]) -> bool:
+    """Whether a key's policy lets a service encrypt what it sends. It needs both actions."""
+    if ":key/" not in key:
+        return True
+    policies = engine.policies_of(f"key/{key.rpartition('/')[2]}", {"policy": keys.policy_of(key)})
+    return all(
+        record.is_allowed(engine.decide_by_resource(policies, service, action, key, context))
+        for action in (keys.GENERATE, keys.DECRYPT)
     )
 
 

@@ -21,6 +21,7 @@ PSEUDO_PARAMETERS = {
     "AWS::AccountId": "<account>",
     "AWS::Partition": "<partition>",
     "AWS::StackId": "<stack-id>",
+    "AWS::URLSuffix": "amazonaws.com",
 }
 
 _NOTHING = object()

@@ -9,6 +9,7 @@ PROPERTIES = {
     "Vpc": "10.0.0.0/16",
     "Database": "db.t4g.small/20/single-az",
     "WorkerQueueNames": "",
+    "Options": "",
 }
 
 
@@ -72,3 +73,28 @@ def test_a_queue_that_moves_is_refused_with_the_value_to_set(former, now, moves,
 def test_former_properties_of_another_version_are_not_compared():
     parameters = Parameters({**PROPERTIES, "WorkerQueueNames": "a"})
     assert list(change_problems(parameters, Parameters({"VpcId": "vpc-1"}))) == []
+
+
+@pytest.mark.parametrize(
+    ("former", "now", "sentence"),
+    [
+        (
+            "x86",
+            "x86,customer-key",
+            "Options adds customer-key, which would replace the database by an empty one: leave "
+            "the word out, or deploy a new stack and restore the database there.",
+        ),
+        (
+            "customer-key,protected",
+            "protected",
+            "Options removes customer-key, which would replace the database by an empty one: keep "
+            "the word, or deploy a new stack and restore the database there.",
+        ),
+    ],
+)
+def test_another_key_of_the_database_is_refused_in_both_directions(former, now, sentence):
+    assert problems({"Options": former}, Options=now) == [sentence]
+
+
+def test_other_words_change_beside_a_customer_key():
+    assert problems({"Options": "customer-key"}, Options="protected,customer-key") == []
