@@ -9,6 +9,8 @@ from bench.cost.prices import InputError, PriceTable
 # S3 asks for the key of a bucket again and again, each time for many objects. One request a minute
 # for each bucket is more than an idle environment makes; SQS and SNS reuse a data key.
 _KEY_REQUESTS = HOURS * 60 * 3
+# A rule group of AWS costs as much as a rule: nested/web-acl.yaml.
+_WAF_RULES = 3
 
 Words = Callable[[Environment, PriceTable], Iterator[Line]]
 
@@ -35,9 +37,21 @@ def _customer_key(_environment: Environment, prices: PriceTable) -> Iterator[Lin
     )
 
 
+def _flow_logs(_environment: Environment, prices: PriceTable) -> Iterator[Line]:
+    # Internet background noise on the public addresses; with NAT gateways it is less.
+    yield Line("flow-logs: 1 GB, assumed", 1, prices.find("CloudWatch", "Logs ingest standard"))
+
+
+def _waf(_environment: Environment, prices: PriceTable) -> Iterator[Line]:
+    yield Line("waf: web ACL", 1, prices.find("WAF", "Web ACL"))
+    yield Line("waf: rules", _WAF_RULES, prices.find("WAF", "Rule"))
+
+
 WORDS: dict[str, Words] = {
     "protected": _nothing,
     "x86": _nothing,
     "exec": _exec,
     "customer-key": _customer_key,
+    "flow-logs": _flow_logs,
+    "waf": _waf,
 }

@@ -22,6 +22,7 @@ CERTIFICATE = {
     "DomainName": "airflow.example.com",
     "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1",
 }
+INTERNAL = "IngressStack/InternalLoadBalancerStack"
 BALANCER = "AWS::ElasticLoadBalancingV2::"
 # What every load balancer consists of.
 BALANCER_PARTS = {
@@ -110,6 +111,25 @@ def test_inventory_with_every_word_of_options_is_as_listed() -> None:
                 "SecretsStack/EncryptionKeyStack/KeyAlias": "AWS::KMS::Alias",
             },
             id="customer-key",
+        ),
+        pytest.param(
+            {"Options": "flow-logs"},
+            {
+                "NetworkStack/FlowLogsStack": NESTED_STACK,
+                "NetworkStack/FlowLogsStack/FlowLog": "AWS::EC2::FlowLog",
+                "NetworkStack/FlowLogsStack/FlowLogGroup": "AWS::Logs::LogGroup",
+                "NetworkStack/FlowLogsStack/FlowLogRole": "AWS::IAM::Role",
+            },
+            id="flow-logs",
+        ),
+        pytest.param(
+            {"Options": "waf"},
+            {
+                f"{INTERNAL}/WebAclStack": NESTED_STACK,
+                f"{INTERNAL}/WebAclStack/WebAcl": "AWS::WAFv2::WebACL",
+                f"{INTERNAL}/WebAclStack/WebAclAssociation": "AWS::WAFv2::WebACLAssociation",
+            },
+            id="waf",
         ),
         pytest.param({"Database": "db.t4g.small/30/multi-az"}, {}, id="database"),
         pytest.param({"WorkerMaxCount": "20"}, {}, id="workers"),

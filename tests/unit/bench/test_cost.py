@@ -278,3 +278,12 @@ def test_customer_key_costs_a_dollar_and_its_requests():
 def test_unknown_word_of_options_is_refused(capsys):
     assert main(["--options", "customerkey"]) == 2
     assert "Unknown word 'customerkey'" in capsys.readouterr().err
+
+
+def test_web_acl_costs_itself_and_its_rules():
+    prices, environment = PriceTable.load("us-east-1"), read_environment("micro")
+    rules = (ROOT / "nested" / "web-acl.yaml").read_text().count("\n        - Name: ")
+    acl, priced = option_lines(["waf"], environment, prices)
+
+    assert acl.usd == 5
+    assert priced.quantity == rules

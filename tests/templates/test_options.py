@@ -1,0 +1,146 @@
+"""The words flow-logs and waf of Options: what they create, and what AWS would refuse."""
+
+from typing import Any
+
+import pytest
+from api_limits import as_on_aws
+from dry_deployment import DryStack, deploy
+
+from embedded_aws.limits.resources import findings
+from embedded_aws.limits.tables import limits_of
+
+CIDR = {"IngressCidr": "203.0.113.0/24"}
+PLAIN = {"IngressMode": "http-without-tls", **CIDR}
+INTERNAL = {"IngressMode": "internal", **CIDR}
+
+
+def web_acl(scheme: str = "Internal", **parameters: str) -> DryStack:
+    balancer = deploy(Options="waf", **parameters).child("IngressStack")
+    return balancer.child(f"{scheme}LoadBalancerStack").child("WebAclStack")
+
+
+def rule(stack: DryStack, name: str) -> dict[str, Any]:
+    rules = stack.properties("WebAcl")["Rules"]
+    return next(each for each in rules if each["Name"] == name)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "scheme", "counted_by"),
+    [
+        # CloudFront opens every connection, so its own address is the same for everybody.
+        ({}, "Internal", "FORWARDED_IP"),
+        (INTERNAL, "Internal", "IP"),
+        (PLAIN, "Public", "IP"),
+    ],
+)
+def test_web_acl_is_on_the_load_balancer_and_counts_by_the_address_of_the_client(
+    parameters: dict[str, str], scheme: str, counted_by: str
+) -> None:
+    stack = web_acl(scheme, **parameters)
+    statement = rule(stack, "address")["Statement"]["RateBasedStatement"]
+
+    assert stack.properties("WebAcl")["Scope"] == "REGIONAL"
+    association = stack.properties("WebAclAssociation")
+    assert association["ResourceArn"] == (
+        f"<airflow/IngressStack/{scheme}LoadBalancerStack/LoadBalancer>"
+    )
+    assert statement["AggregateKeyType"] == counted_by
+    header = statement.get("ForwardedIPConfig", {}).get("HeaderName")
+    assert header == ("X-Forwarded-For" if counted_by == "FORWARDED_IP" else None)
+
+
+def test_sign_ins_are_limited_for_all_addresses_together() -> None:
+    """A client behind CloudFront can write the first address of X-Forwarded-For itself."""
+    limited = rule(web_acl(), "sign-ins")
+    statement = limited["Statement"]["RateBasedStatement"]
+    path, method = (
+        each["ByteMatchStatement"]
+        for each in statement["ScopeDownStatement"]["AndStatement"]["Statements"]
+    )
+
+    assert statement["AggregateKeyType"] == "CONSTANT"
+    # 0.145 s of CPU each, as measured: a quarter of one CPU at most.
+    assert statement["Limit"] / statement["EvaluationWindowSec"] * 0.145 < 0.25
+    assert (path["PositionalConstraint"], path["SearchString"]) == ("STARTS_WITH", "/auth/")
+    assert "URL_DECODE" in [each["Type"] for each in path["TextTransformations"]]
+    assert (method["FieldToMatch"], method["SearchString"]) == ({"Method": {}}, "POST")
+    assert limited["Action"] == {"Block": {}}
+
+
+def test_common_rules_do_not_block_what_airflow_sends() -> None:
+    group = rule(web_acl(), "common")["Statement"]["ManagedRuleGroupStatement"]
+    counted = {
+        each["Name"]
+        for each in group["RuleActionOverrides"]
+        if each["ActionToUse"] == {"Count": {}}
+    }
+
+    assert counted >= {
+        "SizeRestrictions_BODY",
+        "CrossSiteScripting_BODY",
+        "EC2MetaDataSSRF_BODY",
+        "GenericLFI_BODY",
+        "GenericRFI_BODY",
+    }
+
+
+def test_flow_log_has_the_refused_connections_of_the_network_of_the_stack() -> None:
+    stack = deploy(EnvironmentClass="small", Options="flow-logs").child("NetworkStack")
+    log = stack.child("FlowLogsStack")
+    flow_log = log.properties("FlowLog")
+
+    assert flow_log["ResourceId"] == "<airflow/NetworkStack/Vpc>"
+    assert flow_log["TrafficType"] == "REJECT"
+    assert str(log.properties("FlowLogGroup")["RetentionInDays"]) == "30"
+
+
+RATE = {"AggregateKeyType": "IP", "Limit": 100}
+
+
+def acl(statement: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"Rules": [{"Name": "a", "Priority": 0, "Statement": statement, **more}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "refusal"),
+    [
+        ("WAFv2::WebACL", acl({"RateBasedStatement": {**RATE, "Limit": 9}}, Action={}), "Limit"),
+        (
+            "WAFv2::WebACL",
+            acl({"RateBasedStatement": {**RATE, "AggregateKeyType": "CONSTANT"}}, Action={}),
+            "without ScopeDownStatement",
+        ),
+        (
+            "WAFv2::WebACL",
+            acl({"RateBasedStatement": {**RATE, "AggregateKeyType": "FORWARDED_IP"}}, Action={}),
+            "without ForwardedIPConfig",
+        ),
+        (
+            "WAFv2::WebACL",
+            acl({"RateBasedStatement": {**RATE, "EvaluationWindowSec": 90}}, Action={}),
+            "EvaluationWindowSec",
+        ),
+        (
+            "WAFv2::WebACL",
+            acl({"ManagedRuleGroupStatement": {}}, Action={}),
+            "needs OverrideAction and no Action",
+        ),
+        ("EC2::FlowLog", {"TrafficType": "NONE", "DeliverLogsPermissionArn": "x"}, "TrafficType"),
+        ("EC2::FlowLog", {"ResourceId": "vpc-1"}, "can't be empty"),
+        (
+            "EC2::FlowLog",
+            {
+                "LogDestinationType": "s3",
+                "DeliverLogsPermissionArn": "arn:aws:iam::123456789012:role/a",
+            },
+            "not applicable for s3",
+        ),
+    ],
+)
+def test_what_the_service_refuses_is_in_the_table_of_limits(
+    kind: str, properties: dict[str, Any], refusal: str
+) -> None:
+    limits = limits_of(f"AWS::{kind}")
+    assert limits is not None
+
+    assert any(refusal in str(found) for found in findings(limits, as_on_aws(properties)))
