@@ -52,6 +52,8 @@ WORDS: dict[str, Words] = {
     "x86": _nothing,
     "exec": _exec,
     "customer-key": _customer_key,
+    # Storage of 0.023 USD per GB and month.
+    "access-logs": _nothing,
     "flow-logs": _flow_logs,
     "waf": _waf,
 }

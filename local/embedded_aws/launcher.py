@@ -41,6 +41,7 @@ SUBJECTS = (
     "load_balancing.target_health",
     "load_balancing.listener",
     "load_balancing.target_groups",
+    "load_balancing.access_logs",
     "cloudfront.edge",
     "cloudfront.vpc_origins",
     "cloudfront.distributions",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from dry_deployment import DryStack, deploy
+from single_changes import ALL_WORDS
 
 KEY = "<airflow/SecretsStack/EncryptionKeyStack/Key.Arn>"
 # Type → where it names its key.
@@ -17,11 +18,12 @@ KEY_PROPERTIES = {
     "AWS::SQS::Queue": "KmsMasterKeyId",
     "AWS::SecretsManager::Secret": "KmsKeyId",
 }
-# Before the key exists, or with a key of its own: docs/decisions/0011-a-key-of-the-stack.md.
+# Before the key exists, with a key of its own, or where AWS takes no other key: decision 11.
 WITHOUT = {
     "airflow/PreflightStack/PreflightFunction",
     "airflow/PreflightStack/PreflightLogGroup",
     "airflow/ClusterStack/ExecLogGroup",
+    "airflow/IngressStack/AccessLogsStack/AccessLogBucket",
 }
 DECRYPT, GENERATE = "kms:Decrypt", "kms:GenerateDataKey"
 # What a permission is worth only with a permission for the key, too.
@@ -50,7 +52,7 @@ def encrypted(stack: DryStack) -> Iterator[tuple[str, str]]:
 
 
 def test_key_encrypts_everything_that_can_have_one() -> None:
-    found = dict(encrypted(deploy(**OPTIONS, Options="customer-key,exec")))
+    found = dict(encrypted(deploy(**OPTIONS, Options=ALL_WORDS)))
 
     assert {path for path, key in found.items() if KEY not in key} == WITHOUT
 

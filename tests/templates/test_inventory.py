@@ -113,6 +113,15 @@ def test_inventory_with_every_word_of_options_is_as_listed() -> None:
             id="customer-key",
         ),
         pytest.param(
+            {"Options": "access-logs"},
+            {
+                "IngressStack/AccessLogsStack": NESTED_STACK,
+                "IngressStack/AccessLogsStack/AccessLogBucket": "AWS::S3::Bucket",
+                "IngressStack/AccessLogsStack/AccessLogBucketPolicy": "AWS::S3::BucketPolicy",
+            },
+            id="access-logs",
+        ),
+        pytest.param(
             {"Options": "flow-logs"},
             {
                 "NetworkStack/FlowLogsStack": NESTED_STACK,

@@ -1,4 +1,4 @@
-"""The words flow-logs and waf of Options: what they create, and what AWS would refuse."""
+"""The words access-logs, flow-logs and waf: what they create, and what AWS would refuse."""
 
 from typing import Any
 
@@ -144,3 +144,33 @@ def test_what_the_service_refuses_is_in_the_table_of_limits(
     assert limits is not None
 
     assert any(refusal in str(found) for found in findings(limits, as_on_aws(properties)))
+
+
+def test_access_logs_of_load_balancer_and_cloudfront_go_to_one_bucket_and_end() -> None:
+    ingress = deploy(EnvironmentClass="small", Options="access-logs").child("IngressStack")
+    logs = ingress.child("AccessLogsStack")
+    bucket = logs.properties("AccessLogBucket")
+    balancer = ingress.child("InternalLoadBalancerStack").properties("LoadBalancer")
+    attributes = {each["Key"]: each["Value"] for each in balancer["LoadBalancerAttributes"]}
+    (_deny, allow) = logs.properties("AccessLogBucketPolicy")["PolicyDocument"]["Statement"]
+
+    assert attributes["access_logs.s3.enabled"] == "true"
+    assert attributes["access_logs.s3.bucket"] == f"<{logs.path}/AccessLogBucket>"
+    prefix = attributes["access_logs.s3.prefix"]
+    assert allow["Resource"].endswith(f".Arn>/{prefix}/AWSLogs/<account>/*")
+    distribution = ingress.properties("Distribution")["DistributionConfig"]
+    assert distribution["Logging"]["Bucket"] == f"<{logs.path}/AccessLogBucket.DomainName>"
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert str(rule["ExpirationInDays"]) == "30"
+    # Load balancers cannot write with a key of KMS, CloudFront cannot without ACLs.
+    assert "KMS" not in str(bucket)
+    assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerPreferred"}]
+
+
+def test_without_the_word_nothing_logs_access() -> None:
+    ingress = deploy().child("IngressStack")
+    balancer = ingress.child("InternalLoadBalancerStack").properties("LoadBalancer")
+
+    enabled = {"Key": "access_logs.s3.enabled", "Value": "false"}
+    assert enabled in balancer["LoadBalancerAttributes"]
+    assert "Logging" not in ingress.properties("Distribution")["DistributionConfig"]

@@ -15,6 +15,7 @@ STATE = {
     ("storage.yaml", "DagBucket"): RETAINED,
     ("storage.yaml", "LogBucket"): RETAINED,
     ("storage.yaml", "StateBucket"): RETAINED,
+    ("access-logs.yaml", "AccessLogBucket"): RETAINED,
     ("database.yaml", "Database"): ("Snapshot", "Snapshot"),
     ("database.yaml", "DatabasePasswordSecret"): ("Delete", "Retain"),
     ("database.yaml", "AirflowPasswordSecret"): ("Delete", "Retain"),

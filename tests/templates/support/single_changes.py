@@ -13,11 +13,12 @@ BEFORE: Final[Mapping[str, str]] = {"EnvironmentClass": "small"}
 WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     # Preflight refuses this one: the database would be replaced.
     "Options=customer-key": {"Options": "customer-key"},
+    "Options=access-logs": {"Options": "access-logs"},
     "Options=flow-logs": {"Options": "flow-logs"},
     "Options=waf": {"Options": "waf"},
 }
 # Every word at once, as far as a first deployment may have it.
-ALL_WORDS: Final = "x86,exec,customer-key,flow-logs,waf"
+ALL_WORDS: Final = "x86,exec,customer-key,access-logs,flow-logs,waf"
 
 # Parameter → the parameters that change with it. The first one is the one that is meant.
 AFTER: Final[Mapping[str, Mapping[str, Any]]] = {
