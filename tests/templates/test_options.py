@@ -1,5 +1,6 @@
 """The words access-logs, flow-logs and waf: what they create, and what AWS would refuse."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from dry_deployment import DryStack, deploy
 
 from embedded_aws.limits.resources import findings
 from embedded_aws.limits.tables import limits_of
+from run_airflow_command.maintenance import ROTATED_BY_SCHEDULE
 
 CIDR = {"IngressCidr": "203.0.113.0/24"}
 PLAIN = {"IngressMode": "http-without-tls", **CIDR}
@@ -174,3 +176,19 @@ def test_without_the_word_nothing_logs_access() -> None:
     enabled = {"Key": "access_logs.s3.enabled", "Value": "false"}
     assert enabled in balancer["LoadBalancerAttributes"]
     assert "Logging" not in ingress.properties("Distribution")["DistributionConfig"]
+
+
+def test_rotations_are_scheduled_hours_apart_for_what_the_function_accepts() -> None:
+    commands = deploy(Options="rotate-secrets").child("CommandsStack")
+    schedules = commands.child("RotationSchedulesStack")
+    found = [schedules.properties(name) for name in schedules.resources]
+    inputs = [json.loads(each["Target"]["Input"])["maintenance"] for each in found]
+    hours = sorted(int(each["ScheduleExpression"].split()[1]) for each in found)
+
+    assert sorted(inputs) == [f"rotate-secret {name}" for name in sorted(ROTATED_BY_SCHEDULE)]
+    # The weekly cleaning starts between three and four on Sundays.
+    assert hours[0] > 4
+    assert len(set(hours)) == len(hours)
+    assert {each["Target"]["RoleArn"] for each in found} == {"<airflow/CommandsStack/TickRole.Arn>"}
+    # The role trusts the schedules of this group only.
+    assert {each["GroupName"] for each in found} == {"<airflow/CommandsStack/ScheduleGroup>"}

@@ -16,9 +16,10 @@ WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "Options=access-logs": {"Options": "access-logs"},
     "Options=flow-logs": {"Options": "flow-logs"},
     "Options=waf": {"Options": "waf"},
+    "Options=rotate-secrets": {"Options": "rotate-secrets"},
 }
 # Every word at once, as far as a first deployment may have it.
-ALL_WORDS: Final = "x86,exec,customer-key,access-logs,flow-logs,waf"
+ALL_WORDS: Final = "x86,exec,customer-key,access-logs,flow-logs,waf,rotate-secrets"
 
 # Parameter → the parameters that change with it. The first one is the one that is meant.
 AFTER: Final[Mapping[str, Mapping[str, Any]]] = {
