@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.cost.bill import INGRESS_MODES, bill, comparisons, worker_usd_per_hour
 from bench.cost.environment import ROOT, class_names, read_environment
+from bench.cost.options import option_lines
 from bench.cost.prices import HOME_REGION, InputError, PriceTable
 from bench.cost.report import report, summary
 
@@ -20,6 +21,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--region", default=HOME_REGION, help="a region of bench/cost/prices.csv")
     add("--ingress", default=INGRESS_MODES[0], choices=INGRESS_MODES, help="the IngressMode")
     add("--x86", action="store_true", help="with the word x86 in Options; ARM otherwise")
+    add("--options", default="", metavar="WORDS", help="words of Options, with commas between")
     add("--template", type=Path, default=ROOT / "template.yaml", metavar="FILE")
     return parser
 
@@ -29,10 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         prices = PriceTable.load(options.region)
         names = class_names(options.template) if options.name == ALL else [options.name]
+        words = [word for word in options.options.split(",") if word]
         bills = []
         for name in names:
             environment = read_environment(name, options.template)
-            bills.append((environment, bill(environment, prices, options.ingress, options.x86)))
+            lines = bill(environment, prices, options.ingress, options.x86 or "x86" in words)
+            bills.append((environment, [*lines, *option_lines(words, environment, prices)]))
         if options.name == ALL:
             print(summary(bills))
         else:

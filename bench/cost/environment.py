@@ -71,7 +71,10 @@ FREE_TYPES = {
     "AWS::Events::Rule",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
-    # Only where Options says exec; its price is in docs/operating.md.
+    # Only where Options says so: bench/cost/options.py.
+    "AWS::EC2::FlowLog",
+    "AWS::WAFv2::WebACL",
+    "AWS::WAFv2::WebACLAssociation",
     "AWS::KMS::Alias",
     "AWS::KMS::Key",
     "AWS::Lambda::EventInvokeConfig",

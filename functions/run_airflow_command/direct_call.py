@@ -3,7 +3,8 @@
 {"command": ["dags", "list"]}   start it; optional "cpu" and "memory", "wait", "requestId"
 {"requestId": "…"}              its result; optional "wait"
 {"maintenance": "db-clean"}     what the weekly schedule starts; optional "retentionDays", "wait",
-                                "requestId"
+                                "requestId"; or "rotate-secret fernet-key", as the word
+                                rotate-secrets of Options schedules it
 
 A call with a "requestId" of the caller's choice may be repeated: it starts nothing twice.
 """

@@ -139,6 +139,7 @@ class SmallFleet:
             "WorkerQueueNames": "",
             "WorkerFleets": self.worker_fleets(fleets),
             "Options": "",
+            "KmsKeyArn": "",
             "LogDays": "14",
             **parameters,
         }

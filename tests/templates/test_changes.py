@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 from dry_deployment import DryStack, changes, deploy
-from single_changes import AFTER, BEFORE
+from single_changes import AFTER, BEFORE, WORDS
 from template_files import root
+
+from preflight.checks.all_checks import find_problems
 
 EXPECTED = Path(__file__).parent / "expected" / "changes.txt"
 STATEFUL = ("Database", "DagBucket", "LogBucket", "StateBucket")
@@ -25,7 +27,7 @@ def before() -> DryStack:
 
 @cache
 def changed_by(parameter: str) -> dict[str, str]:
-    return changes(before(), deploy(**{**BEFORE, **AFTER[parameter]}))
+    return changes(before(), deploy(**{**BEFORE, **{**AFTER, **WORDS}[parameter]}))
 
 
 def expected_table() -> dict[str, dict[str, str]]:
@@ -40,16 +42,17 @@ def expected_table() -> dict[str, dict[str, str]]:
 
 
 def test_table_has_every_root_parameter() -> None:
-    assert set(AFTER) == set(expected_table()) == set(root().parameters)
+    assert set(AFTER) | set(WORDS) == set(expected_table())
+    assert set(AFTER) == set(root().parameters)
     assert all(next(iter(values)) == name for name, values in AFTER.items())
 
 
-@pytest.mark.parametrize("parameter", AFTER)
+@pytest.mark.parametrize("parameter", [*AFTER, *WORDS])
 def test_parameter_changes_exactly_what_the_table_says(parameter: str) -> None:
     assert changed_by(parameter) == expected_table()[parameter]
 
 
-@pytest.mark.parametrize("parameter", AFTER)
+@pytest.mark.parametrize("parameter", [*AFTER, *(w for w in WORDS if "customer-key" not in w)])
 def test_no_parameter_replaces_the_database_a_bucket_or_a_key(parameter: str) -> None:
     lost = {
         path: action
@@ -63,6 +66,20 @@ def test_no_parameter_replaces_the_database_a_bucket_or_a_key(parameter: str) ->
         assert kept["DeletionPolicy"] == "RetainExceptOnCreate"
         lost = {path: action for path, action in lost.items() if "FernetKey" not in path}
     assert lost == {}
+
+
+def test_customer_key_would_replace_the_database_so_preflight_refuses_to_change_it() -> None:
+    without, with_key = before(), deploy(**{**BEFORE, **WORDS["Options=customer-key"]})
+
+    for older, newer in ((without, with_key), (with_key, without)):
+        assert changes(older, newer)["DatabaseStack/Database"] == "replace"
+        former, latest = (
+            {k: str(v) for k, v in each.child("PreflightStack").properties("Preflight").items()}
+            for each in (older, newer)
+        )
+        (problem,) = find_problems(latest, former)
+        assert "customer-key" in problem
+        assert find_problems(latest, None) == []
 
 
 @pytest.mark.parametrize("parameter", ["WorkerFleets", "WorkerMaxCount"])

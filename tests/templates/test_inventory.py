@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from dry_deployment import PSEUDO_PARAMETERS, DryStack, ParameterError, deploy, inventory
-from template_files import NESTED_STACK, root
+from single_changes import ALL_WORDS
+from template_files import NESTED_STACK, names, root
 
 EXPECTED = Path(__file__).parent / "expected"
 CLASSES = ("micro", "small", "medium", "large")
@@ -21,6 +22,7 @@ CERTIFICATE = {
     "DomainName": "airflow.example.com",
     "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1",
 }
+INTERNAL = "IngressStack/InternalLoadBalancerStack"
 BALANCER = "AWS::ElasticLoadBalancingV2::"
 # What every load balancer consists of.
 BALANCER_PARTS = {
@@ -76,6 +78,12 @@ def test_inventory_of_a_class_is_as_listed(environment_class: str) -> None:
     assert found == expected_inventory(environment_class)
 
 
+def test_inventory_with_every_word_of_options_is_as_listed() -> None:
+    found = inventory(deploy(EnvironmentClass="small", Options=ALL_WORDS))
+
+    assert found == expected_inventory("all-words")
+
+
 @pytest.mark.parametrize(
     ("parameters", "added"),
     [
@@ -95,6 +103,60 @@ def test_inventory_of_a_class_is_as_listed(environment_class: str) -> None:
             id="cloudfront-with-record",
         ),
         pytest.param({"Options": "protected,x86"}, {}, id="options"),
+        pytest.param(
+            {"Options": "customer-key"},
+            {
+                "SecretsStack/EncryptionKeyStack": NESTED_STACK,
+                "SecretsStack/EncryptionKeyStack/Key": "AWS::KMS::Key",
+                "SecretsStack/EncryptionKeyStack/KeyAlias": "AWS::KMS::Alias",
+            },
+            id="customer-key",
+        ),
+        pytest.param(
+            {"Options": "access-logs"},
+            {
+                "IngressStack/AccessLogsStack": NESTED_STACK,
+                "IngressStack/AccessLogsStack/AccessLogBucket": "AWS::S3::Bucket",
+                "IngressStack/AccessLogsStack/AccessLogBucketPolicy": "AWS::S3::BucketPolicy",
+            },
+            id="access-logs",
+        ),
+        pytest.param(
+            {"Options": "flow-logs"},
+            {
+                "NetworkStack/FlowLogsStack": NESTED_STACK,
+                "NetworkStack/FlowLogsStack/FlowLog": "AWS::EC2::FlowLog",
+                "NetworkStack/FlowLogsStack/FlowLogGroup": "AWS::Logs::LogGroup",
+                "NetworkStack/FlowLogsStack/FlowLogRole": "AWS::IAM::Role",
+            },
+            id="flow-logs",
+        ),
+        pytest.param(
+            {"Options": "waf"},
+            {
+                f"{INTERNAL}/WebAclStack": NESTED_STACK,
+                f"{INTERNAL}/WebAclStack/WebAcl": "AWS::WAFv2::WebACL",
+                f"{INTERNAL}/WebAclStack/WebAclAssociation": "AWS::WAFv2::WebACLAssociation",
+            },
+            id="waf",
+        ),
+        pytest.param(
+            {"Options": "rotate-secrets"},
+            {
+                "CommandsStack/RotationSchedulesStack": NESTED_STACK,
+                **{
+                    f"CommandsStack/RotationSchedulesStack/{name}Rotation": (
+                        "AWS::Scheduler::Schedule"
+                    )
+                    for name in (
+                        "DatabaseMasterPassword",
+                        "DatabasePassword",
+                        "FernetKey",
+                    )
+                },
+            },
+            id="rotate-secrets",
+        ),
         pytest.param({"Database": "db.t4g.small/30/multi-az"}, {}, id="database"),
         pytest.param({"WorkerMaxCount": "20"}, {}, id="workers"),
     ],
@@ -250,7 +312,11 @@ def test_scheme_of_a_load_balancer_never_changes_within_its_stack() -> None:
     """Its target group cannot move to the load balancer that would replace it."""
     stacks = root().children()["IngressStack"].of_type(NESTED_STACK)
 
-    schemes = {name: stack["Properties"]["Parameters"]["Scheme"] for name, stack in stacks.items()}
+    schemes = {
+        name: stack["Properties"]["Parameters"]["Scheme"]
+        for name, stack in stacks.items()
+        if stack["Properties"]["TemplateURL"] == "load-balancer.yaml"
+    }
     assert schemes == {
         "InternalLoadBalancerStack": "internal",
         "PublicLoadBalancerStack": "internet-facing",
@@ -402,13 +468,12 @@ def test_subnets_are_in_zones_that_have_fargate(
 
 def test_everything_waits_for_the_preflight() -> None:
     stacks = root().of_type(NESTED_STACK)
-    text = {name: str(resource) for name, resource in stacks.items()}
 
     def waits(name: str) -> bool:
         resource = stacks[name]
         direct = resource.get("DependsOn") == "PreflightStack"
         # A reference to a stack that may not be created is no promise.
-        sure = [n for n in stacks if f"'{n}'" in text[name] and "Condition" not in stacks[n]]
+        sure = [n for n in stacks if names(stacks[name], n) and "Condition" not in stacks[n]]
         return direct or any(waits(each) for each in sure)
 
     assert [name for name in stacks if name != "PreflightStack" and not waits(name)] == []

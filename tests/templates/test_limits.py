@@ -12,7 +12,7 @@ import pytest
 from api_limits import problems
 from dry_deployment import DryStack, changes, deploy
 from house_rules import PHYSICAL_NAMES
-from single_changes import AFTER, BEFORE, CERTIFICATE
+from single_changes import AFTER, ALL_WORDS, BEFORE, CERTIFICATE, WORDS
 from template_files import TemplateFile
 
 from preflight.checks.stack import MAX_STACK_NAME_LENGTH
@@ -26,6 +26,8 @@ BALANCER = {
 }
 CHOICES = {
     **AFTER,
+    **WORDS,
+    "all words": {"Options": ALL_WORDS},
     "own VPC": {"Vpc": "vpc-1", "PrivateSubnetIds": "subnet-3,subnet-4"},
     "every zone": {"NetworkMode": "nat-per-zone"},
     "new certificate": BALANCER,
@@ -36,6 +38,10 @@ CHOICES = {
         "AdminEmail": "team@example.com",
     },
 }
+
+
+# The changes that preflight lets pass.
+NOT_REFUSED = [name for name in (*AFTER, *WORDS) if name not in ("Vpc", "Options=customer-key")]
 
 
 @pytest.mark.parametrize("environment_class", CLASSES)
@@ -93,10 +99,10 @@ def test_refused_value_and_missing_entry_are_named(
     assert expected in found
 
 
-@pytest.mark.parametrize("choice", [name for name in AFTER if name != "Vpc"])
+@pytest.mark.parametrize("choice", NOT_REFUSED)
 def test_resource_with_a_name_of_ours_is_not_replaced_under_the_same_name(choice: str) -> None:
     """CloudFormation creates the new resource before it deletes the old one."""
-    before, after = deploy(**BEFORE), deploy(**{**BEFORE, **AFTER[choice]})
+    before, after = deploy(**BEFORE), deploy(**{**BEFORE, **{**AFTER, **WORDS}[choice]})
     replaced = [path for path, action in changes(before, after).items() if action == "replace"]
 
     assert [path for path in replaced if same_name(before, after, path)] == []

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from dry_deployment import DryStack, deploy
-from template_files import NESTED_STACK, all_templates, root
+from template_files import NESTED_STACK, all_templates, names, root
 
 _NAMED_FUNCTION = re.compile(r":function:([\w-]+)")
 
@@ -12,8 +12,7 @@ _NAMED_FUNCTION = re.compile(r":function:([\w-]+)")
 def directly_after(name: str) -> set[str]:
     """The nested stacks of the root for which one waits."""
     stacks = root().of_type(NESTED_STACK)
-    written = str(stacks[name])
-    return {each for each in stacks if each != name and f"'{each}'" in written}
+    return {each for each in stacks if each != name and names(stacks[name], each)}
 
 
 def after(name: str) -> set[str]:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from dry_deployment import DryStack, deploy
+from single_changes import ALL_WORDS
 
-LAMBDA, TASKS, SCHEDULER = (
-    f"{service}.amazonaws.com" for service in ("lambda", "ecs-tasks", "scheduler")
+LAMBDA, TASKS, SCHEDULER, FLOW_LOGS = (
+    f"{service}.amazonaws.com" for service in ("lambda", "ecs-tasks", "scheduler", "vpc-flow-logs")
 )
 
 
@@ -28,6 +29,8 @@ def uses(stack: DryStack) -> Iterator[tuple[str, str]]:
                 yield properties["ExecutionRoleArn"], TASKS
             elif resource["Type"] == "AWS::Scheduler::Schedule":
                 yield properties["Target"]["RoleArn"], SCHEDULER
+            elif resource["Type"] == "AWS::EC2::FlowLog":
+                yield properties["DeliverLogsPermissionArn"], FLOW_LOGS
 
 
 def trusts(stack: DryStack) -> dict[str, set[str]]:
@@ -47,7 +50,7 @@ def trusts(stack: DryStack) -> dict[str, set[str]]:
 @pytest.mark.parametrize("environment_class", ["micro", "small"])
 @pytest.mark.parametrize("queues", ["", "heavy,team-a:isolated,,team-b:isolated"])
 def test_role_is_assumed_by_exactly_those_that_use_it(environment_class: str, queues: str) -> None:
-    stack = deploy(EnvironmentClass=environment_class, WorkerQueueNames=queues)
+    stack = deploy(EnvironmentClass=environment_class, WorkerQueueNames=queues, Options=ALL_WORDS)
     used: dict[str, set[str]] = {}
     for role, service in uses(stack):
         used.setdefault(role, set()).add(service)

@@ -15,11 +15,15 @@ STATE = {
     ("storage.yaml", "DagBucket"): RETAINED,
     ("storage.yaml", "LogBucket"): RETAINED,
     ("storage.yaml", "StateBucket"): RETAINED,
+    ("access-logs.yaml", "AccessLogBucket"): RETAINED,
     ("database.yaml", "Database"): ("Snapshot", "Snapshot"),
     ("database.yaml", "DatabasePasswordSecret"): ("Delete", "Retain"),
     ("database.yaml", "AirflowPasswordSecret"): ("Delete", "Retain"),
     ("database.yaml", "ResultBackendPasswordSecret"): ("Delete", "Retain"),
     ("database.yaml", "AirflowUrlSecret"): ("Delete", "Delete"),
+    # Without it nobody can read the snapshot and the buckets that a deletion leaves.
+    ("encryption-key.yaml", "Key"): ("RetainExceptOnCreate", "Retain"),
+    ("cluster.yaml", "ExecKey"): ("Delete", "Delete"),
     ("database.yaml", "SqlAlchemyConnSecret"): ("Delete", "Delete"),
     ("database.yaml", "ResultBackendSecret"): ("Delete", "Delete"),
     ("secrets.yaml", "FernetKeySeedSecret"): ("Delete", "Retain"),
@@ -52,6 +56,7 @@ DATABASE_IDENTITY = {
     "DBSubnetGroupName": {"Ref": "DatabaseSubnetGroup"},
 }
 STATEFUL_TYPES = (
+    "AWS::KMS::Key",
     "AWS::RDS::DBInstance",
     "AWS::S3::Bucket",
     "AWS::SecretsManager::Secret",

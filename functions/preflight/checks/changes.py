@@ -7,10 +7,13 @@ from contracts.queues import queue_places
 from preflight.checks.database import DatabaseSize
 from preflight.parameters import Parameters
 
+_CUSTOMER_KEY = "customer-key"
+
 
 def change_problems(parameters: Parameters, former: Parameters) -> Iterator[str]:
     yield from _vpc_problems(parameters.text("Vpc"), former.optional_text("Vpc"))
     yield from _storage_problems(parameters.text("Database"), former.optional_text("Database"))
+    yield from _key_problems(parameters.items("Options"), former.optional_text("Options"))
     queues, former_queues = (
         parameters.text("WorkerQueueNames"),
         former.optional_text("WorkerQueueNames"),
@@ -34,6 +37,17 @@ def _storage_problems(text: str, former_text: str) -> Iterator[str]:
         yield (
             f"Database reduces the storage from {former.storage_gib} to {size.storage_gib} GiB, "
             f"which RDS cannot do: set Database to {kept}."
+        )
+
+
+def _key_problems(words: list[str], former_text: str) -> Iterator[str]:
+    """RDS sets the key of a database at its creation, so another key needs another database."""
+    has, had = _CUSTOMER_KEY in words, _CUSTOMER_KEY in former_text.split(",")
+    if has != had:
+        yield (
+            f"Options {'adds' if has else 'removes'} {_CUSTOMER_KEY}, which would replace the "
+            f"database by an empty one: {'leave the word out' if has else 'keep the word'}, or "
+            "deploy a new stack and restore the database there."
         )
 
 

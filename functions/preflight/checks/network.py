@@ -31,6 +31,11 @@ def network_problems(parameters: Parameters) -> Iterator[str]:
                 f"NetworkMode is {network_mode}, but it describes a VPC that the stack creates, "
                 f"and Vpc is {vpc}: set NetworkMode to class."
             )
+        if "flow-logs" in parameters.items("Options"):
+            yield (
+                f"Options contains flow-logs, but Vpc is {vpc}, which is not the stack's: create a "
+                "flow log on your VPC, and leave the word out."
+            )
         if mode in _INTERNET_FACING and not public:
             yield (
                 f"IngressMode is {mode} but PublicSubnetIds is empty: give your public subnets, or "

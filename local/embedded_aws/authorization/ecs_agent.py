@@ -16,7 +16,7 @@ from typing import Any
 from ministack.core.responses import get_region
 
 from embedded_aws.authorization import engine, record, sessions
-from embedded_aws.authorization.requests import logs
+from embedded_aws.authorization.requests import keys, logs
 from embedded_aws.authorization.requests.pass_role import TASKS
 from embedded_aws.containers.runtime import Container
 from embedded_aws.ecs import engine as ecs
@@ -173,6 +173,16 @@ def _read_secret(task: ecs.Task, definition: Definition, value_from: str) -> Non
         "unable to retrieve secret from asm",
         f"failed to fetch secret {arn} from secrets manager: ",
     )
+    for permission in keys.permissions(keys.key_of_secret(arn), "secretsmanager", keys.DECRYPT):
+        _require(
+            task,
+            definition,
+            permission.action,
+            permission.resource,
+            "unable to retrieve secret from asm",
+            f"failed to fetch secret {arn} from secrets manager: Access to KMS is not allowed: ",
+            permission.context,
+        )
 
 
 def _pull(task: ecs.Task, definition: Definition, image: str) -> None:
@@ -194,8 +204,9 @@ def _require(
     resource: str,
     what_fails: str,
     detail: str = "",
+    context: Mapping[str, Any] | None = None,
 ) -> None:
-    decision = _decide(task, definition, action, resource)
+    decision = _decide(task, definition, action, resource, context)
     if not record.is_allowed(decision):
         raise ecs.stock._SecretResolutionError(
             f"{what_fails}: service call has been retried 1 time(s): {detail}"
@@ -228,9 +239,15 @@ def _may_write(task: ecs.Task, config: Mapping[str, Any]) -> bool:
     return record.is_allowed(_decide(task, definition, "logs:PutLogEvents", arn))
 
 
-def _decide(task: ecs.Task, definition: Definition, action: str, resource: str) -> engine.Decision:
+def _decide(
+    task: ecs.Task,
+    definition: Definition,
+    action: str,
+    resource: str,
+    context: Mapping[str, Any] | None = None,
+) -> engine.Decision:
     role = _role(task, definition, "executionRoleArn")
-    return engine.decide_for_role(role, _task_id(task), action, resource)
+    return engine.decide_for_role(role, _task_id(task), action, resource, context)
 
 
 def _service_error(decision: engine.Decision) -> str:

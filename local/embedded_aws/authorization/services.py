@@ -13,7 +13,7 @@ from ministack.core.responses import get_region
 from ministack.services import lambda_svc, sns, sqs
 
 from embedded_aws.authorization import engine, record, sessions
-from embedded_aws.authorization.requests import logs
+from embedded_aws.authorization.requests import keys, logs
 from embedded_aws.authorization.requests.pass_role import FUNCTIONS, SCHEDULES
 from embedded_aws.settings import ACCOUNT_ID
 
@@ -30,12 +30,18 @@ def may_invoke(function_arn: str, service: str, source_arn: str) -> bool:
 def may_publish(topic_arn: str, service: str, source_arn: str) -> bool:
     """Whether the policy of a topic lets a service publish to it."""
     owner = {"aws:SourceOwner": ACCOUNT_ID}
-    return _may(topic_policies(topic_arn), service, "sns:Publish", topic_arn, source_arn, **owner)
+    key = keys.key_of_topic(topic_arn)
+    return _may(
+        topic_policies(topic_arn), service, "sns:Publish", topic_arn, source_arn, **owner
+    ) and _may_encrypt(key, service, source_arn, **owner)
 
 
 def may_send(queue_arn: str, service: str, source_arn: str) -> bool:
     """Whether the policy of a queue lets a service send messages to it."""
-    return _may(queue_policies(queue_arn), service, "sqs:SendMessage", queue_arn, source_arn)
+    key = keys.key_of_queue_arn(queue_arn)
+    return _may(
+        queue_policies(queue_arn), service, "sqs:SendMessage", queue_arn, source_arn
+    ) and _may_encrypt(key, service, source_arn)
 
 
 def function_policies(function_arn: str, policy: Mapping[str, Any]) -> engine.Policies:
@@ -64,6 +70,15 @@ def _may(
     """Whether the policies of a resource let a service do something to it for another resource."""
     context = {"aws:SourceArn": source_arn, "aws:SourceAccount": ACCOUNT_ID, **more}
     return record.is_allowed(engine.decide_by_resource(policies, service, action, arn, context))
+
+
+def _may_encrypt(key: str, service: str, source_arn: str, **more: str) -> bool:
+    """Whether a key's policy lets a service encrypt what it sends. It needs both actions."""
+    if ":key/" not in key:
+        return True
+    policies = engine.policies_of(f"key/{key.rpartition('/')[2]}", {"policy": keys.policy_of(key)})
+    actions = (keys.GENERATE, keys.DECRYPT)
+    return all(_may(policies, service, action, key, source_arn, **more) for action in actions)
 
 
 def may_call_for_schedule(role_arn: str, schedule_arn: str, function_arn: str) -> bool:

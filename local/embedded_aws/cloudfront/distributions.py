@@ -7,9 +7,10 @@ not exist; what the embedded AWS cannot do is refused as well, so that nothing o
 import time
 from typing import Any
 
+from botocore.exceptions import ClientError
 from ministack.services import acm, cloudfront
 
-from embedded_aws.cloudformation.engine import Created, Properties, handlers_of
+from embedded_aws.cloudformation.engine import Created, Properties, handlers_of, own_client
 from embedded_aws.cloudfront import edge
 from embedded_aws.settings import Settings
 
@@ -32,6 +33,7 @@ def install(settings: Settings) -> None:
         return distribution_id, {**attributes, "DomainName": domain_name}
 
     def create(logical_id: str, properties: Properties, stack_name: str) -> Created:
+        _check_logging(settings, properties)
         _refuse_what_does_not_work(properties)
         created = reachable(create_distribution(logical_id, properties, stack_name))
         edge.remember(created[0], time.time())
@@ -40,10 +42,34 @@ def install(settings: Settings) -> None:
     def update(
         distribution_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str
     ) -> Created:
+        _check_logging(settings, new)
         _refuse_what_does_not_work(new)
         return reachable(update_distribution(distribution_id, old, new, stack_name, logical_id))
 
     handlers.update(create=create, update=update, update_with_logical_id=True)
+
+
+def _check_logging(settings: Settings, properties: Properties) -> None:
+    """CloudFront writes its standard logs by an ACL, so the bucket must allow ACLs."""
+    logging = (properties.get("DistributionConfig") or {}).get("Logging")
+    if not logging:
+        return
+    bucket = logging["Bucket"].partition(".s3")[0]
+    s3 = own_client(settings, "s3")
+    try:
+        controls = s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]
+        ownership = controls["Rules"][0]["ObjectOwnership"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchBucket":
+            raise DistributionError(
+                f"InvalidArgument: the bucket of CloudFront's logs does not exist: {bucket}"
+            ) from error
+        ownership = "BucketOwnerEnforced"  # as for every new bucket
+    if ownership == "BucketOwnerEnforced":
+        raise DistributionError(
+            "InvalidArgument: The S3 bucket that you specified for CloudFront logs does not "
+            f"enable ACL access: {logging['Bucket']}"
+        )
 
 
 def _refuse_what_does_not_work(properties: Properties) -> None:

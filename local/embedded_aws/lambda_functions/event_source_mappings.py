@@ -16,6 +16,7 @@ from typing import Any
 from ministack.services import lambda_svc, sqs
 
 from embedded_aws.authorization import engine, record
+from embedded_aws.authorization.requests import keys
 from embedded_aws.cloudformation.engine import Created, Properties, handlers_of
 from embedded_aws.lambda_functions.invocation import function_record
 from embedded_aws.settings import Settings
@@ -99,10 +100,19 @@ def _check(properties: Mapping[str, Any], mapping_id: str = "") -> None:
                 "The provided execution role does not have permissions to call "
                 f"{action.partition(':')[2]} on SQS"
             )
+    for permission in keys.permissions(keys.key_of_queue(queue), "sqs", keys.DECRYPT):
+        role = str(config.get("Role", ""))
+        if not _may(role, permission.action, permission.resource, permission.context):
+            raise MappingError(
+                "The function execution role does not have permissions to call Decrypt on KMS for "
+                f"{source}"
+            )
 
 
-def _may(role_arn: str, action: str, resource: str) -> bool:
-    return record.is_allowed(engine.decide_for_role(role_arn, "lambda", action, resource))
+def _may(
+    role_arn: str, action: str, resource: str, context: Mapping[str, Any] | None = None
+) -> bool:
+    return record.is_allowed(engine.decide_for_role(role_arn, "lambda", action, resource, context))
 
 
 def _receive(queue_url: str, batch_size: int) -> list[dict[str, Any]]:

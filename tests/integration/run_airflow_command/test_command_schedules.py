@@ -34,6 +34,8 @@ def parameters(harness: Harness, history_days: str = "365") -> dict[str, str]:
         "RotatedSecretArns": f"{SECRET},{SECRET}-2",
         "NotificationTopicArn": ACCOUNT.format("sns") + "notifications",
         "HistoryDays": history_days,
+        "Options": "",
+        "KmsKeyArn": "",
         "LogDays": "14",
     }
 

@@ -323,15 +323,15 @@ FAULTS = (
     Mutant(
         "count-of-dag-processor",
         "template.yaml",
-        "          - '0'\n          - !GetAtt TriggererStack.Outputs.TaskCount",
-        "          - '0'\n          - !GetAtt DagProcessorStack.Outputs.TaskCount",
+        "          - '0'\n          - !Sub '${TriggererStack.Outputs.TaskCount}'",
+        "          - '0'\n          - !Sub '${DagProcessorStack.Outputs.TaskCount}'",
         "TriggererTasks has no effect on the number of triggerers",
     ),
     Mutant(
         "database-in-public-subnets",
         "template.yaml",
-        "          - !GetAtt NetworkStack.Outputs.DatabaseSubnetIds",
-        "          - !GetAtt NetworkStack.Outputs.PublicSubnetIds",
+        "          - !Sub '${NetworkStack.Outputs.DatabaseSubnetIds}'",
+        "          - !Sub '${NetworkStack.Outputs.PublicSubnetIds}'",
         "the database is placed in subnets with a way to the internet",
     ),
     # ---- Environment ----
@@ -420,11 +420,25 @@ FAULTS = (
     Mutant(
         "queue-without-encryption",
         "nested/queues.yaml",
-        "      SqsManagedSseEnabled: true\n"
+        "      SqsManagedSseEnabled: !If [HasKmsKey, false, true]\n"
         "      # A message is received again when its worker died",
         "      SqsManagedSseEnabled: false\n"
         "      # A message is received again when its worker died",
         "messages are stored without encryption",
+    ),
+    Mutant(
+        "alarms-without-customer-key",
+        "nested/encryption-key.yaml",
+        "[cloudwatch.amazonaws.com, events.amazonaws.com]",
+        "[events.amazonaws.com]",
+        "with customer-key no alarm reaches the topic, and nothing says so",
+    ),
+    Mutant(
+        "logs-without-customer-key",
+        "nested/worker.yaml",
+        "                  Condition: {StringLike: {kms:ViaService: s3.*}}",
+        "                  Condition: {StringLike: {kms:ViaService: sqs.*}}",
+        "with customer-key a worker cannot write the log of a task",
     ),
     Mutant(
         "queue-with-another-prefix",

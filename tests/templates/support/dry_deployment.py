@@ -20,8 +20,8 @@ PSEUDO_PARAMETERS = {
     "AWS::Region": "<region>",
     "AWS::AccountId": "<account>",
     "AWS::Partition": "<partition>",
-    "AWS::URLSuffix": "<url-suffix>",
     "AWS::StackId": "<stack-id>",
+    "AWS::URLSuffix": "amazonaws.com",
 }
 
 _NOTHING = object()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from template_files import NESTED_STACK, TemplateFile, walk
+from template_files import NESTED_STACK, TemplateFile, attributes, walk
 
 Rule = Callable[[TemplateFile], Iterator[str]]
 
@@ -26,6 +26,7 @@ SECTIONS = [
     "Outputs",
 ]
 STATEFUL = {
+    "AWS::KMS::Key",
     "AWS::Logs::LogGroup",
     "AWS::RDS::DBInstance",
     "AWS::S3::Bucket",
@@ -43,6 +44,7 @@ PHYSICAL_NAMES = {
     "AWS::ElasticLoadBalancingV2::TargetGroup": "Name",
     "AWS::Events::Rule": "Name",
     "AWS::IAM::Role": "RoleName",
+    "AWS::KMS::Alias": "AliasName",
     "AWS::Logs::LogGroup": "LogGroupName",
     "AWS::RDS::DBInstance": "DBInstanceIdentifier",
     "AWS::RDS::DBSubnetGroup": "DBSubnetGroupName",
@@ -172,12 +174,10 @@ def outputs_bear_their_consumers_name(template: TemplateFile) -> Iterator[str]:
         for name, value in resource["Properties"].get("Parameters", {}).items()
     }
     for where, (name, value) in given.items():
-        for node in walk(value):
-            if isinstance(node, dict) and "Fn::GetAtt" in node:
-                child, attribute = _parts(node["Fn::GetAtt"])
-                output = attribute.removeprefix("Outputs.")
-                if child in stacks and not name.endswith(output.removeprefix("Task")):
-                    yield f"{where} is {child}'s {attribute}"
+        for child, attribute in attributes(value):
+            output = attribute.removeprefix("Outputs.")
+            if child in stacks and not name.endswith(output.removeprefix("Task")):
+                yield f"{where} is {child}'s {attribute}"
 
 
 @rule
@@ -328,8 +328,3 @@ def _containers(definitions: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _parts(argument: str | list[str]) -> tuple[str, str]:
-    parts = argument.split(".", 1) if isinstance(argument, str) else argument
-    return parts[0], parts[1]

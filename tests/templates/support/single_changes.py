@@ -9,6 +9,18 @@ SECRET: Final = "arn:aws:secretsmanager:us-east-1:123456789012:secret:kept-AbCdE
 # Deployed first: with a separate control plane, in which every parameter has a meaning.
 BEFORE: Final[Mapping[str, str]] = {"EnvironmentClass": "small"}
 
+# A word of Options → the parameters that turn it on.
+WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    # Preflight refuses this one: the database would be replaced.
+    "Options=customer-key": {"Options": "customer-key"},
+    "Options=access-logs": {"Options": "access-logs"},
+    "Options=flow-logs": {"Options": "flow-logs"},
+    "Options=waf": {"Options": "waf"},
+    "Options=rotate-secrets": {"Options": "rotate-secrets"},
+}
+# Every word at once, as far as a first deployment may have it.
+ALL_WORDS: Final = "x86,exec,customer-key,access-logs,flow-logs,waf,rotate-secrets"
+
 # Parameter → the parameters that change with it. The first one is the one that is meant.
 AFTER: Final[Mapping[str, Mapping[str, Any]]] = {
     "EnvironmentClass": {"EnvironmentClass": "medium"},

@@ -1,5 +1,7 @@
 """The templates as they are written."""
 
+import re
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -11,6 +13,7 @@ from cfnlint.decode import cfn_yaml
 ROOT_DIR = Path(__file__).resolve().parents[3]
 
 NESTED_STACK = "AWS::CloudFormation::Stack"
+_ATTRIBUTE = re.compile(r"\$\{(\w+)\.([\w.]+)\}")
 
 
 @dataclass(frozen=True)
@@ -95,3 +98,22 @@ def walk(value: Any) -> Any:
     elif isinstance(value, list):
         for each in value:
             yield from walk(each)
+
+
+def attributes(value: Any) -> Iterator[tuple[str, str]]:
+    """Every attribute that a value refers to, by GetAtt or within Sub: logical id and attribute."""
+    for node in walk(value):
+        if isinstance(node, dict) and "Fn::GetAtt" in node:
+            argument = node["Fn::GetAtt"]
+            parts = argument.split(".", 1) if isinstance(argument, str) else argument
+            yield parts[0], parts[1]
+        elif isinstance(node, str):
+            yield from _ATTRIBUTE.findall(node)
+
+
+def names(resource: dict[str, Any], logical_id: str) -> bool:
+    """Whether a resource refers to another one, or names it in DependsOn."""
+    return logical_id in (
+        *(name for name, _attribute in attributes(resource)),
+        *(node for node in walk(resource) if isinstance(node, str)),
+    )

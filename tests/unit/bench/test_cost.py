@@ -16,6 +16,7 @@ from bench.cost.environment import (
     declared_types,
     read_environment,
 )
+from bench.cost.options import WORDS, option_lines
 from bench.cost.prices import InputError, PriceTable
 from bench.cost.report import class_table
 
@@ -253,3 +254,36 @@ def test_documentation_shows_the_bill_of_every_class(real_classes, prices):
 def test_every_kind_of_resource_is_priced_or_known_to_be_free():
     # A new kind has to be looked up before it can be deployed by everybody.
     assert declared_types() - PRICED_TYPES - FREE_TYPES == set()
+
+
+def test_every_word_of_options_has_its_price():
+    pattern = next(
+        line
+        for line in (ROOT / "template.yaml").read_text().splitlines()
+        if "AllowedPattern: ^((protected|" in line
+    )
+    words = pattern.partition("^((")[2].partition(")")[0].split("|")
+
+    assert list(WORDS) == words
+
+
+def test_customer_key_costs_a_dollar_and_its_requests():
+    prices, environment = PriceTable.load("us-east-1"), read_environment("micro")
+    key, requests = option_lines(["x86", "customer-key"], environment, prices)
+
+    assert key.usd == 1
+    assert 0 < requests.usd < 0.4
+
+
+def test_unknown_word_of_options_is_refused(capsys):
+    assert main(["--options", "customerkey"]) == 2
+    assert "Unknown word 'customerkey'" in capsys.readouterr().err
+
+
+def test_web_acl_costs_itself_and_its_rules():
+    prices, environment = PriceTable.load("us-east-1"), read_environment("micro")
+    rules = (ROOT / "nested" / "web-acl.yaml").read_text().count("\n        - Name: ")
+    acl, priced = option_lines(["waf"], environment, prices)
+
+    assert acl.usd == 5
+    assert priced.quantity == rules

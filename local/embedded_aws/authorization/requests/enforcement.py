@@ -19,6 +19,7 @@ from embedded_aws.authorization.requests import (
     databases,
     ecs,
     functions,
+    keys,
     logs,
     objects,
     queues,
@@ -39,6 +40,8 @@ _SERVICES: dict[str, ModuleType] = {
     "rds": databases,
     "s3": objects,
     "scheduler": schedules,
+    "secretsmanager": keys,
+    "sns": keys,
     "sqs": queues,
 }
 

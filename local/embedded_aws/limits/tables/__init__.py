@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 
 from embedded_aws.limits.resources import Resource
-from embedded_aws.limits.tables import containers, functions, network, operations, storage
+from embedded_aws.limits.tables import (
+    containers,
+    functions,
+    network,
+    operations,
+    protection,
+    storage,
+)
 
 LIMITS: Mapping[str, Resource] = {
     **network.LIMITS,
@@ -11,6 +18,7 @@ LIMITS: Mapping[str, Resource] = {
     **functions.LIMITS,
     **storage.LIMITS,
     **operations.LIMITS,
+    **protection.LIMITS,
 }
 CUSTOM = functions.CUSTOM
 

@@ -102,6 +102,7 @@ LIMITS: Final = {
             "ReservedConcurrentExecutions": Number("Lambda: PutFunctionConcurrency", 0),
             # `Code: ../functions/` is what SAM replaces.
             "Code": Unlimited("written by SAM"),
+            "KmsKeyArn": ARN,
             "Environment.Variables.*": Unlimited("Lambda: all variables have 4 KB"),
         },
         checks=(_environment,),

@@ -31,10 +31,13 @@ BALANCER_NAME: Final = Text(
     r"(?!internal-)[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?",
     most=32,
 )
-_BALANCER_ATTRIBUTES: Final = {
+_BALANCER_ATTRIBUTES: Final[Mapping[str, Rule]] = {
     "idle_timeout.timeout_seconds": Number("LoadBalancerAttribute", 1, 4000),
     "client_keep_alive.seconds": Number("LoadBalancerAttribute", 60, 604800),
     "deregistration_delay.timeout_seconds": Number("TargetGroupAttribute", 0, 3600),
+    "access_logs.s3.bucket": Text("S3: bucket naming rules", r"[a-z0-9.-]+", least=3, most=63),
+    # AWSLogs is the folder that Elastic Load Balancing adds.
+    "access_logs.s3.prefix": Text("LoadBalancerAttribute", r"(?!.*AWSLogs)[^/].*[^/]", most=1024),
     "slow_start.duration_seconds": Number("TargetGroupAttribute", 0, 900),
 }
 _SWITCH: Final = Choice("attributes of load balancers", ("true", "false"))
@@ -247,6 +250,12 @@ LIMITS: Final = {
         rules={
             "DistributionConfig.Comment": Text("CloudFront: DistributionConfig", least=0, most=128),
             "DistributionConfig.Aliases[]": DOMAIN_NAME,
+            "DistributionConfig.Logging.Bucket": Text(
+                "CloudFront: LoggingConfig", r"[a-z0-9.-]+\.s3[a-z0-9.-]*\.amazonaws\.com(\.cn)?"
+            ),
+            "DistributionConfig.Logging.Prefix": Text(
+                "CloudFront: LoggingConfig", r"[^/].*", most=256
+            ),
             "DistributionConfig.Origins[].Id": Text("CloudFront: Origin", most=128),
             "DistributionConfig.Origins[].DomainName": GIVEN_NAME,
             "DistributionConfig.Origins[].VpcOriginConfig.VpcOriginId": Text(

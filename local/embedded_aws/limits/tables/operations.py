@@ -76,6 +76,17 @@ LIMITS: Final = {
             ),
         },
     ),
+    "AWS::KMS::Key": Resource(
+        "kms:CreateKey",
+        rules={
+            "KeyPolicy": PolicyDocument("KMS quotas", 32768, sid="[A-Za-z0-9 ]*"),
+            "RotationPeriodInDays": Number("KMS: EnableKeyRotation", 90, 2560),
+        },
+    ),
+    "AWS::KMS::Alias": Resource(
+        "kms:CreateAlias",
+        rules={"AliasName": Text("KMS: CreateAlias", r"alias/(?!aws/)[a-zA-Z0-9/_-]+", most=256)},
+    ),
     "AWS::CloudWatch::Alarm": Resource(
         "cloudwatch:PutMetricAlarm",
         rules={

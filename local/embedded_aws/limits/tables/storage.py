@@ -73,6 +73,8 @@ LIMITS: Final = {
             ),
             "BucketEncryption.ServerSideEncryptionConfiguration[].ServerSideEncryptionByDefault"
             ".SSEAlgorithm": Choice("S3", ("AES256", "aws:kms", "aws:kms:dsse")),
+            "BucketEncryption.ServerSideEncryptionConfiguration[].ServerSideEncryptionByDefault"
+            ".KMSMasterKeyID": Unlimited("KMS resolves it"),
             "OwnershipControls.Rules[].ObjectOwnership": Choice(
                 "S3", ("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter")
             ),

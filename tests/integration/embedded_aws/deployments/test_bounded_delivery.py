@@ -77,6 +77,7 @@ def delivery(stacks: StackDriver, bucket: str, topic: str) -> Stack:
         DagReleases="{}",
         WorkerQueueNames="",
         NotificationTopicArn=topic,
+        KmsKeyArn="",
         LogDays="14",
     )
 

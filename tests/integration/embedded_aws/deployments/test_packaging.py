@@ -50,8 +50,9 @@ def test_templates_are_packaged_for_aws_without_local_parameters(
         "--output-template-file", str(packaged),
     )  # fmt: skip
 
-    # What CloudFormation takes in a request. Addresses in S3 are longer than these on AWS.
-    assert packaged.stat().st_size < 51_200
+    # What CloudFormation takes from S3, where SAM and the console put a template. The 51,200 bytes
+    # of a request are too few for this one.
+    assert packaged.stat().st_size < 1_000_000
     resources = yaml.load(packaged.read_text(), _Loader)["Resources"]
     urls = {
         name: resource["Properties"]["TemplateURL"]

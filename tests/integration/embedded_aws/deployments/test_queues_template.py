@@ -37,12 +37,13 @@ def alarms_template(function: dict[str, Any]) -> dict[str, Any]:
 
 def test_queues_are_created_and_deleted_by_their_places(stacks: StackDriver) -> None:
     name = "a-broker"
-    stack = stacks.create(QUEUES, RootStackName=name, WorkerQueueNames="")
+    given = {"RootStackName": name, "KmsKeyArn": ""}
+    stack = stacks.create(QUEUES, **given, WorkerQueueNames="")
     default = stack.outputs["WorkerQueueUrl"]
     assert default.endswith(f"/{name}-queue-default")
     assert queues(stacks, name) == {"default"}
 
-    stack = stacks.update(stack, QUEUES, RootStackName=name, WorkerQueueNames="heavy,gpu-1")
+    stack = stacks.update(stack, QUEUES, **given, WorkerQueueNames="heavy,gpu-1")
     assert queues(stacks, name) == {"default", "heavy", "gpu-1"}
     # Where the image and the scaler look for it.
     place = default.rpartition("/")[0]
@@ -51,7 +52,7 @@ def test_queues_are_created_and_deleted_by_their_places(stacks: StackDriver) -> 
     )["Attributes"]
     assert attributes["VisibilityTimeout"] == "43200"
 
-    stack = stacks.update(stack, QUEUES, RootStackName=name, WorkerQueueNames=",gpu-1")
+    stack = stacks.update(stack, QUEUES, **given, WorkerQueueNames=",gpu-1")
     assert queues(stacks, name) == {"default", "gpu-1"}
     assert stack.outputs["WorkerQueueUrl"] == default
 

@@ -7,7 +7,7 @@ import pytest
 from run_airflow_command.commands.airflow_cli import InvalidCommandError
 from run_airflow_command.commands.task_overrides import TaskSize
 from run_airflow_command.direct_call import DirectCall, direct_call, is_direct_call
-from run_airflow_command.maintenance import command_of
+from run_airflow_command.maintenance import ROTATED_BY_SCHEDULE, command_of
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 999, tzinfo=UTC)
 NOTHING = {
@@ -67,9 +67,15 @@ def test_cleaning_removes_what_is_older_than_the_retention():
     assert words == ["clean-database", "2025-03-01T12:00:00+00:00"]
 
 
+@pytest.mark.parametrize("secret", ROTATED_BY_SCHEDULE)
+def test_schedule_rotates_what_users_do_not_notice(secret):
+    assert command_of(f"rotate-secret {secret}", 365, NOW) == ["rotate-secret", secret]
+
+
 @pytest.mark.parametrize(
     ("name", "days", "message"),
     [
+        ("rotate-secret jwt-key", 1, "Unknown maintenance"),
         ("vacuum", 1, "Unknown maintenance; possible are: db-clean"),
         (["db-clean"], 1, "Unknown maintenance"),
         ("db-clean", 0, "days to keep history is 0"),

@@ -211,6 +211,21 @@ def test_counts_and_logs_a_failed_cleaning_of_the_database(call, wired, context,
     assert '"level":"ERROR"' in lines
 
 
+def test_counts_a_scheduled_rotation_that_fails_and_one_that_meets_another(
+    context, wired, log_lines
+):
+    event = {"maintenance": "rotate-secret fernet-key"}
+    handler(event, context)
+    ((record, _),) = wired.runner.started
+    assert record.command == ("rotate-secret", "fernet-key")
+    # Lambda repeats an asynchronous call with the same id.
+    handler(event, context)
+    assert len(wired.runner.started) == 1
+    with pytest.raises(CommandBusyError):
+        handler({"maintenance": "rotate-secret database-password", "requestId": "other"}, context)
+    assert "MaintenanceFailed" in log_lines()
+
+
 def test_returns_the_reason_when_another_command_changes_the_database(context, wired):
     handler({"command": ["db", "migrate"], "requestId": "first"}, context)
     answer = handler({"command": ["db", "migrate"], "requestId": "second"}, context)

@@ -9,6 +9,7 @@ PROPERTIES = {
     "Vpc": "10.0.0.0/16",
     "Database": "db.t4g.small/20/single-az",
     "WorkerQueueNames": "",
+    "Options": "",
 }
 
 
@@ -88,3 +89,28 @@ def test_a_queue_in_use_does_not_change_its_role(former, now, words):
     (problem,) = problems({"WorkerQueueNames": former}, WorkerQueueNames=now)
     assert words in problem
     assert problem.endswith("remove it in one deployment and add it in the next.")
+
+
+@pytest.mark.parametrize(
+    ("former", "now", "sentence"),
+    [
+        (
+            "x86",
+            "x86,customer-key",
+            "Options adds customer-key, which would replace the database by an empty one: leave "
+            "the word out, or deploy a new stack and restore the database there.",
+        ),
+        (
+            "customer-key,protected",
+            "protected",
+            "Options removes customer-key, which would replace the database by an empty one: keep "
+            "the word, or deploy a new stack and restore the database there.",
+        ),
+    ],
+)
+def test_another_key_of_the_database_is_refused_in_both_directions(former, now, sentence):
+    assert problems({"Options": former}, Options=now) == [sentence]
+
+
+def test_other_words_change_beside_a_customer_key():
+    assert problems({"Options": "customer-key"}, Options="protected,customer-key") == []

@@ -88,6 +88,11 @@ def test_nothing_is_refused_when_the_defaults_are_used(problems):
             "vpc-0a1b2c3d: set NetworkMode to class.",
         ),
         (
+            {**VPC, "Options": "x86,flow-logs"},
+            "Options contains flow-logs, but Vpc is vpc-0a1b2c3d, which is not the stack's: create "
+            "a flow log on your VPC, and leave the word out.",
+        ),
+        (
             {**VPC, "IngressMode": "load-balancer"},
             "IngressMode is load-balancer but PublicSubnetIds is empty: give your public subnets, "
             "or set IngressMode to cloudfront or internal.",

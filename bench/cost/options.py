@@ -1,0 +1,61 @@
+"""What each word of `Options` adds to the bill of an idle environment."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from bench.cost.bill import HOURS, Line
+from bench.cost.environment import Environment
+from bench.cost.prices import InputError, PriceTable
+
+# S3 asks for the key of a bucket again and again, each time for many objects. One request a minute
+# for each bucket is more than an idle environment makes; SQS and SNS reuse a data key.
+_KEY_REQUESTS = HOURS * 60 * 3
+# A rule group of AWS costs as much as a rule: nested/web-acl.yaml.
+_WAF_RULES = 3
+
+Words = Callable[[Environment, PriceTable], Iterator[Line]]
+
+
+def option_lines(words: Sequence[str], environment: Environment, prices: PriceTable) -> list[Line]:
+    """The lines of some words, in their order."""
+    if unknown := [word for word in words if word not in WORDS]:
+        raise InputError(f"Unknown word {unknown[0]!r} of Options: choose from {', '.join(WORDS)}")
+    return [line for word in words for line in WORDS[word](environment, prices)]
+
+
+def _nothing(_environment: Environment, _prices: PriceTable) -> Iterator[Line]:
+    yield from ()
+
+
+def _exec(_environment: Environment, prices: PriceTable) -> Iterator[Line]:
+    yield Line("exec: KMS key", 1, prices.find("KMS", "Customer managed key"))
+
+
+def _customer_key(_environment: Environment, prices: PriceTable) -> Iterator[Line]:
+    yield Line("customer-key: KMS key", 1, prices.find("KMS", "Customer managed key"))
+    yield Line(
+        "customer-key: KMS requests, at most", _KEY_REQUESTS / 1e4, prices.find("KMS", "Requests")
+    )
+
+
+def _flow_logs(_environment: Environment, prices: PriceTable) -> Iterator[Line]:
+    # Internet background noise on the public addresses; with NAT gateways it is less.
+    yield Line("flow-logs: 1 GB, assumed", 1, prices.find("CloudWatch", "Logs ingest standard"))
+
+
+def _waf(_environment: Environment, prices: PriceTable) -> Iterator[Line]:
+    yield Line("waf: web ACL", 1, prices.find("WAF", "Web ACL"))
+    yield Line("waf: rules", _WAF_RULES, prices.find("WAF", "Rule"))
+
+
+WORDS: dict[str, Words] = {
+    "protected": _nothing,
+    "x86": _nothing,
+    "exec": _exec,
+    "customer-key": _customer_key,
+    # Storage of 0.023 USD per GB and month.
+    "access-logs": _nothing,
+    "flow-logs": _flow_logs,
+    "waf": _waf,
+    # Each runs a command for minutes, four times a year.
+    "rotate-secrets": _nothing,
+}

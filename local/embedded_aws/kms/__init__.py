@@ -1,0 +1,1 @@
+"""KMS: resources that are encrypted with a key of the account."""
