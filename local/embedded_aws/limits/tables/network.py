@@ -81,6 +81,8 @@ def _attributes(properties: Mapping[str, Any]) -> Iterator[str]:
             if rule is None:
                 yield f"{name} has {key}, which has no entry in the table of limits"
                 continue
+            if isinstance(value, UnknownValue):
+                continue
             for problem in rule.problems(value):
                 yield f"{name} {key} {problem}"
 
