@@ -19,7 +19,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status iam-report iam-calls env local-env browser image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-fleet test-releases test-mutation lint format cost bench-scaling bench-dags
+.PHONY: help install up down status iam-report iam-calls env local-env browser image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-fleet test-releases test-mutation lint audit attack-tables format cost bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,8 +65,9 @@ test-unit: install  ## functions, in-image package, local commands
 	$(BIN)/python -m pytest --collect-only --quiet tests/containers tests/fleet tests/migration tests/releases tests/rotation \
 		tests/upgrade
 
-test-templates: install  ## cfn-lint, sam validate, the templates' interface and inventory
+test-templates: install  ## cfn-lint, sam validate, the templates' interface and inventory, the table of attackers
 	$(BIN)/python -m pytest tests/templates
+	$(BIN)/python -m pytest tests/attacks
 
 test-emulator: install  ## contracts of the embedded AWS, commands and their faults, the image and PostgreSQL
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/integration/embedded_aws \
@@ -110,6 +111,10 @@ lint: install  ## ruff, strict mypy, cfn-lint in four regions, checkov, hadolint
 	.venv/checkov/bin/checkov --config-file .checkov.yaml
 	$(BIN)/hadolint images/airflow/Dockerfile
 
+audit:  ## known vulnerabilities of every locked package, by pip-audit (asks PyPI; not part of test)
+	@$(PYTHON) local/install.py audit
+	@$(PYTHON) local/audit.py
+
 cost: install  ## what an idle environment costs per month, from list prices (CLASS=micro, or all)
 	@$(BIN)/python local/plain_errors.py bench.cost --class $(CLASS)
 
@@ -120,6 +125,9 @@ bench-dags: install  ## DAG delivery: releases, S3DagBundle and a sync side by s
 	@mkdir -p build
 	PYTHONPATH=.:functions:images/airflow/src .venv/airflow/bin/python local/plain_errors.py bench.dags --files $(FILES) \
 		--json build/bench-dags.json --svg build/bench-dags.svg --table build/bench-dags.md
+
+attack-tables: install  ## write the tables of SECURITY.md and docs/security/attacks.md
+	PYTHONPATH=.:tests/templates/support $(BIN)/python -m tests.attacks
 
 format: install  ## fix what ruff can fix
 	$(BIN)/ruff check --fix .

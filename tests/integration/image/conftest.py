@@ -57,6 +57,27 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     processes.registry().stop_all()
 
 
+@pytest.fixture(scope="session")
+def served_database(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The database of the API server. Migrating it takes longer than starting a server."""
+    import api_server_process
+
+    with api_server_process.database(postgres, tmp_path_factory.mktemp("served")):
+        yield
+
+
+@pytest.fixture(scope="module")
+def server(
+    postgres: Any, served_database: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """A running API server; see api_server_process. It ends with the module, which frees its
+    connections."""
+    import api_server_process
+
+    with api_server_process.running(postgres, tmp_path_factory.mktemp("api-server")) as found:
+        yield found
+
+
 @contextmanager
 def database_of_airflow(postgres: Any) -> Iterator[Any]:
     """URL of an empty metadata database for the master user; everything is dropped afterwards."""

@@ -3,124 +3,12 @@
 import hashlib
 import hmac
 import json
-import os
 import re
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from waiting import PATIENCE_SECONDS
-
-from airflow_on_fargate import configuration
-
-SOURCE = Path(configuration.__file__).parents[1]
-# As the load balancer behind CloudFront sends them.
-FORWARDED = {
-    "X-Forwarded-For": "203.0.113.9",
-    "X-Forwarded-Proto": "http",
-    "X-Forwarded-Port": "80",
-}
-
-
-# Every worker has this key too.
-WORKERS_KEY = "s" * 64
-SESSION_KEY = "f" * 64
-
-
-class Server:
-    def __init__(self, port: int, log: Path) -> None:
-        self.port, self.log = port, log
-
-    def ask(self, target: str, headers: dict[str, str]) -> tuple[int, list[str]]:
-        """One request, exactly as written; the status and the headers of the answer."""
-        return self.send(f"GET {target}", headers)
-
-    def send(
-        self, method_and_target: str, headers: dict[str, str], body: str = ""
-    ) -> tuple[int, list[str]]:
-        status, received, _ = self.exchange(method_and_target, headers, body)
-        return status, received
-
-    def exchange(
-        self, method_and_target: str, headers: dict[str, str], body: str = ""
-    ) -> tuple[int, list[str], str]:
-        lines = [f"{method_and_target} HTTP/1.1", "Host: airflow.example.com", "Connection: close"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        lines += [f"Content-Length: {len(body)}"] if body else []
-        with socket.create_connection(
-            ("127.0.0.1", self.port), timeout=PATIENCE_SECONDS
-        ) as connection:
-            connection.sendall(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
-            answer = b""
-            while block := connection.recv(65536):
-                answer += block
-        written, _, content = answer.partition(b"\r\n\r\n")
-        head = written.decode("latin1").split("\r\n")
-        return int(head[0].split()[1]), head[1:], content.decode(errors="replace")
-
-
-@pytest.fixture(scope="module")
-def server(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    postgres.execute(
-        "CREATE ROLE served LOGIN PASSWORD 'first';\nCREATE DATABASE served OWNER served;\n"
-    )
-    home = tmp_path_factory.mktemp("api-server")
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(SOURCE),
-        "AIRFLOW_HOME": str(home),
-        "COMPONENT": "api-server",
-        "AIRFLOW__API__BASE_URL": "https://airflow.example.com",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": (
-            f"postgresql+psycopg2://served:first@127.0.0.1:{postgres.port}/served"
-        ),
-        "AIRFLOW__API__SECRET_KEY": WORKERS_KEY,
-        "FLASK_SECRET_KEY": SESSION_KEY,
-        "AIRFLOW__API_AUTH__JWT_SECRET": "j" * 64,
-        # Each is a separate interpreter, which has to be patched too.
-        "AIRFLOW__API__WORKERS": "2",
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__SECRETS__BACKEND": "",
-        "ADMIN_USERNAME": "admin",
-        "ADMIN_PASSWORD": "first",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    program = [sys.executable, "-m", "airflow_on_fargate.entrypoint"]
-    for command in (["db", "migrate"], ["ensure-admin-user"]):
-        done = subprocess.run([*program, *command], env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(
-            [*program, "api-server"], env=environment, stdout=log, stderr=subprocess.STDOUT
-        )
-    try:
-        found = Server(port, home / "log")
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not answers(found):
-            assert process.poll() is None, (home / "log").read_text()
-            assert time.monotonic() < deadline, (home / "log").read_text()
-            time.sleep(0.5)
-        yield found
-    finally:
-        process.terminate()
-        process.wait(300)
-        postgres.execute("DROP DATABASE served WITH (FORCE);\nDROP ROLE served;\n")
-
-
-def answers(server: Server) -> bool:
-    try:
-        return server.ask("/api/v2/version", {})[0] == 200
-    except OSError:
-        return False
+from api_server_process import FORWARDED, SESSION_KEY, WORKERS_KEY, Server
 
 
 @pytest.mark.parametrize(

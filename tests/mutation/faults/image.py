@@ -48,6 +48,14 @@ FAULTS = (
         "a client chooses the address that is logged and limited",
     ),
     Mutant(
+        "any-class-is-a-trigger",
+        f"{_SOURCE}/patches/triggerer/classes.py",
+        "isinstance(found, type) and issubclass(found, BaseTrigger)",
+        "isinstance(found, type)",
+        "a task runs a class such as Popen in the triggerer",
+        tests=(("tests/unit/image/patches/test_trigger_classes.py",),),
+    ),
+    Mutant(
         "acknowledged-early",
         f"{_SOURCE}/configuration.py",
         '"AIRFLOW__CELERY__TASK_ACKS_LATE": "True"',

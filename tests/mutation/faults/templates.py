@@ -156,6 +156,14 @@ FAULTS = (
         "      - - !GetAtt TaskRole.Arn",
         "ECS refuses to start any worker",
     ),
+    Mutant(
+        "worker-reads-every-secret",
+        "nested/worker.yaml",
+        '                  ${RootStackName}/*"\n',
+        '                  *"\n',
+        "a task reads the keys of the stack and the connections of others",
+        tests=(("tests/attacks/test_roles_of_code.py",),),
+    ),
     # ---- Health, network, security groups ----
     Mutant(
         "wrong-health-path",
