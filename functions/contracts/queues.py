@@ -1,6 +1,7 @@
 """The queues of the workers: how they are listed and where they are."""
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final
 
 # Airflow's own name of the queue for tasks that name none.
@@ -42,6 +43,16 @@ def further_queues(text: str) -> tuple[str, ...]:
 def secrets_prefix(stack_name: str, queue: str) -> str:
     """Where an isolated queue has its connections and variables; only its role may read them."""
     return f"{stack_name}/queues/{queue}"
+
+
+def lies_in_folder_of(queue: str, path: str) -> bool:
+    """Whether a path, relative to the folder of DAG files, is a file of this queue.
+
+    The queue `team-a` has the folder `team-a/`. No part of the path may be `..`: what it leads to
+    is not visible here.
+    """
+    parts = PurePosixPath(path).parts
+    return len(parts) > 1 and parts[0] == queue and ".." not in parts
 
 
 def queue_url(default_url: str, stack_name: str, queue: str) -> str:

@@ -73,6 +73,7 @@ class _Call:
             now=lambda: datetime.now(UTC),
             strict=settings.strict,
             queues=settings.queues,
+            isolated_queues=settings.isolated_queues,
             out_of_time=lambda: context.get_remaining_time_in_millis() < _MILLISECONDS_TO_REPORT,
         )
 

@@ -21,7 +21,7 @@ from publish_dags.checks.examination import Examination, examine
 from publish_dags.checks.imports import imported_at_parsing, missing, modules_of, unresolved
 from publish_dags.checks.limits import Limits
 from publish_dags.checks.problems import Problem, RefusedError
-from publish_dags.checks.queues import unknown_queues
+from publish_dags.checks.queues import foreign_queues, unknown_queues
 from publish_dags.ports import (
     ConcurrentReleaseError,
     CurrentPointer,
@@ -111,7 +111,7 @@ class Sight:
 
 @dataclass(frozen=True)
 class Publisher:
-    """`queues` are those of the stack."""
+    """`queues` are those of the stack, `isolated_queues` a part of them."""
 
     source: DagSource
     inbox: Inbox
@@ -120,6 +120,7 @@ class Publisher:
     now: Callable[[], datetime]
     strict: bool = False
     queues: tuple[str, ...] = (DEFAULT_QUEUE,)
+    isolated_queues: tuple[str, ...] = ()
     # Whether the call must come to an end, with the time left that a report needs.
     out_of_time: Callable[[], bool] = lambda: False
 
@@ -259,6 +260,11 @@ class Publisher:
             if path in found.parsed or not imported.isdisjoint(modules_of(path))
         }
         found.warnings += unknown_queues(asked, self.queues)
+        # A module may be meant for the DAG files that import it.
+        found.warnings += foreign_queues(
+            {path: names for path, names in asked.items() if path in found.parsed},
+            self.isolated_queues,
+        )
         return found
 
     def _missing(self, found: Examination, reached: Set[str]) -> list[Problem]:

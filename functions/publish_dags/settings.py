@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from contracts.queues import queue_places
 from publish_dags.checks.limits import Limits
 from shared.dag_releases import read_dag_releases
 from shared.settings import Environment, SettingError
@@ -19,6 +20,7 @@ class PublishDagsSettings:
     release_days: int
     notification_topic_arn: str
     queues: tuple[str, ...]
+    isolated_queues: tuple[str, ...]
 
     @classmethod
     def from_environment(cls, values: Mapping[str, str]) -> "PublishDagsSettings":
@@ -26,6 +28,7 @@ class PublishDagsSettings:
         described, problems = read_dag_releases(environment.text("DAG_RELEASES"))
         if problems:
             raise SettingError(" ".join(problems))
+        listed = environment.optional_text("WORKER_QUEUE_NAMES")
         return cls(
             stack_name=environment.text("STACK_NAME"),
             bucket_name=environment.text("DAG_BUCKET_NAME"),
@@ -34,5 +37,6 @@ class PublishDagsSettings:
             releases_kept=described.kept,
             release_days=described.kept_days,
             notification_topic_arn=environment.text("NOTIFICATION_TOPIC_ARN"),
-            queues=queue_names(environment.optional_text("WORKER_QUEUE_NAMES")),
+            queues=queue_names(listed),
+            isolated_queues=tuple(each.name for each in queue_places(listed) if each.is_isolated),
         )

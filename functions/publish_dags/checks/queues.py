@@ -1,16 +1,17 @@
-"""Which queues the tasks of a file certainly ask for, and which of them the stack does not have.
+"""Which queues the tasks of a file certainly ask for, and which of them cannot be used there.
 
 Only literals count: `queue="gpu"` of an operator or sensor of Airflow (also of its `partial`), of
 `@task` and its variants, of `override` on a function that `@task` decorates, and in the literal
 `default_args` of a DAG or task group. Airflow, not a name alone, decides what an operator is: calls
 of other packages (pika, celery, a module of the release) may have a `queue` of their own. So may
 operators in `_OWN_MEANING`. Code behind a condition or in a `try` is not looked at, as it may be
-meant for another environment. An unknown queue is a warning: the other tasks of the file run.
+meant for another environment. Both are warnings: the other tasks of the file run.
 """
 
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from contracts.queues import lies_in_folder_of
 from publish_dags.checks.problems import Problem
 
 _TASK_DECORATORS = frozenset(
@@ -59,6 +60,21 @@ def unknown_queues(
                     path,
                     f"uses the queue {shown!r}, which the stack does not have (the queues are "
                     f"{known})",
+                    line,
+                )
+
+
+def foreign_queues(
+    asked: Mapping[str, Mapping[str, int]], isolated: Sequence[str]
+) -> Iterator[Problem]:
+    """A warning for each isolated queue that a DAG file outside its folder asks for."""
+    for path, names in sorted(asked.items()):
+        for name, line in sorted(names.items(), key=lambda each: each[1]):
+            if name in isolated and not lies_in_folder_of(name, path):
+                yield Problem(
+                    path,
+                    f"uses the isolated queue {name!r}, whose workers run only the DAG files in "
+                    f"{name}/: these tasks will fail",
                     line,
                 )
 

@@ -2,7 +2,14 @@
 
 import pytest
 
-from contracts.queues import QueuePlace, further_queues, queue_places, queue_url, secrets_prefix
+from contracts.queues import (
+    QueuePlace,
+    further_queues,
+    lies_in_folder_of,
+    queue_places,
+    queue_url,
+    secrets_prefix,
+)
 
 DEFAULT_URL = "https://sqs.us-east-1.amazonaws.com/111122223333/airflow-queue-default"
 
@@ -38,3 +45,30 @@ def test_secrets_of_a_queue_are_beside_the_shared_ones(queue):
     prefix = secrets_prefix("airflow", queue)
     assert prefix == f"airflow/queues/{queue}"
     assert not prefix.startswith(("airflow/connections", "airflow/variables", "airflow/config"))
+
+
+@pytest.mark.parametrize(
+    "path", ["team-a/x.py", "team-a/deep/er/x.py", "./team-a/x.py", "team-a//x.py", "team-a/x.zip"]
+)
+def test_file_below_the_folder_of_the_queue_is_in_it(path):
+    assert lies_in_folder_of("team-a", path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "team-b/x.py", "x.py", "common/team-a/x.py",
+        # The folder itself: Airflow would load every file that it finds there.
+        "team-a", "team-a/", "team-a/.", "", ".", "/", "..",
+        # Out of the folder again, or back into it.
+        "team-a/../x.py", "team-a/../team-b/x.py", "team-a/..", "team-b/../team-a/x.py",
+        "../dags/team-a/x.py", "team-a/deep/../../x.py",
+        "/team-a/x.py", "//team-a/x.py", "/opt/airflow/dags/team-a/x.py",
+        # Names that only begin alike.
+        "team-a.zip", "team-a.zip/x.py", "team-a.py", "team-ab/x.py", "team-a /x.py",
+        " team-a/x.py", "Team-A/x.py", "TEAM-A/x.py", "team\u2010a/x.py", "team-a\\x.py", "team_a/x.py",
+        "team-a\x00/x.py", "~team-a/x.py", "%74eam-a/x.py", "*/x.py",
+    ],
+)  # fmt: skip
+def test_other_path_is_not_in_the_folder_of_the_queue(path):
+    assert not lies_in_folder_of("team-a", path)

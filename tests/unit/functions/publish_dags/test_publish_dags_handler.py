@@ -351,3 +351,21 @@ def test_warns_of_a_queue_that_the_stack_does_not_have(call, folder, monkeypatch
     assert call({})["warnings"] == [warning]
     [(_, text)] = folder.topic.messages
     assert warning in text
+
+
+def test_warns_of_an_isolated_queue_outside_its_folder(call, folder, monkeypatch):
+    monkeypatch.setenv("WORKER_QUEUE_NAMES", "team-a:isolated,,heavy")
+    tasks = "@task(queue='team-a')\ndef f(): ...\n@task(queue='heavy')\ndef g(): ..."
+    source = f"from airflow.sdk import task\n{tasks}"
+    # Which file's tasks run is decided by the DAG file, not by a module that it imports.
+    folder.change(
+        {
+            "team-a/a.py": dag("a", "import steps"),
+            "team-b/b.py": dag("b", source),
+            "steps.py": source.encode(),
+        }
+    )
+    assert call({})["warnings"] == [
+        "team-b/b.py, line 3: uses the isolated queue 'team-a', whose workers run only the DAG "
+        "files in team-a/: these tasks will fail"
+    ]

@@ -5,7 +5,7 @@ import ast
 import pytest
 from dag_folder import DagFolder, dag
 
-from publish_dags.checks.queues import literal_queues, unknown_queues
+from publish_dags.checks.queues import foreign_queues, literal_queues, unknown_queues
 from publish_dags.publisher import Outcome
 
 IMPORTS = """\
@@ -178,3 +178,14 @@ def test_says_nothing_of_a_file_that_airflow_does_not_parse():
     script = "from airflow.sdk import task\n@task(queue='gpu')\ndef f(): ..."
     files = {"a.py": queued("a"), ".airflowignore": "a.py", "jobs/b.py": script}
     assert folder.publish(files).warnings == ()
+
+
+def test_reports_an_isolated_queue_outside_its_folder():
+    names = {"team-a": 7, "heavy": 2}
+    asked = {"team-b/x.py": names, "team-a/x.py": names, "team-a.py": {"team-a": 1}}
+    assert [str(each) for each in foreign_queues(asked, ("team-a", "team-b"))] == [
+        "team-a.py, line 1: uses the isolated queue 'team-a', whose workers run only the DAG files "
+        "in team-a/: these tasks will fail",
+        "team-b/x.py, line 7: uses the isolated queue 'team-a', whose workers run only the DAG "
+        "files in team-a/: these tasks will fail",
+    ]
