@@ -69,6 +69,15 @@ ATTACKER = Attacker(
             "tests/unit/functions/publish_dags/test_forgiving.py::test_the_copy_that_was_live_wins",
         ),
         refused(
+            "run code with the role of another team, by naming its isolated queue",
+            "tests/unit/image/patches/test_folder_of_queue.py::test_other_task_fails_before_it_starts",
+            "a DAG file elsewhere that names the queue of another team fails before it is loaded",
+        ),
+        refused(
+            "do so with a path that leads out of the folder of that team, or looks like it",
+            "tests/unit/functions/contracts/test_queues.py::test_other_path_is_not_in_the_folder_of_the_queue",
+        ),
+        refused(
             "make the dag-processor fail on 40 kinds of faulty files",
             "tests/integration/image/test_parsing_of_any_file.py::test_each_fault_is_an_import_error_and_healthy_files_run",
         ),

@@ -33,7 +33,12 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
     ),
     "triggerer": ("triggerer.classes",),
     "scheduler": ("scheduler.unsent_tasks",),
-    "worker": ("worker.failed_polls", "worker.request_limits", "worker.log_upload"),
+    "worker": (
+        "worker.failed_polls",
+        "worker.request_limits",
+        "worker.log_upload",
+        "worker.folder_of_queue",
+    ),
 }
 
 
