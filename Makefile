@@ -42,7 +42,7 @@ iam-report: install  ## the IAM statements that nothing used since up, and what 
 
 iam-calls: install  ## add the calls of a run (RECORD=its iam-decisions.jsonl) to those that the template tests decide on
 	@test -n "$(RECORD)" || { echo "Name a record: make iam-calls RECORD=.local/iam-decisions.jsonl"; exit 1; }
-	@$(BIN)/python tests/templates/support/recorded_calls.py $(RECORD)
+	@PYTHONPATH=.:tests/templates/support $(BIN)/python local/plain_errors.py recorded_calls $(RECORD)
 
 env: install  ## print shell exports: endpoint, credentials, stack outputs, UI (eval "$$(make -s env)")
 	@$(LOCAL) env
@@ -127,7 +127,7 @@ bench-dags: install  ## DAG delivery: releases, S3DagBundle and a sync side by s
 		--json build/bench-dags.json --svg build/bench-dags.svg --table build/bench-dags.md
 
 attack-tables: install  ## write the tables of SECURITY.md and docs/security/attacks.md
-	PYTHONPATH=.:tests/templates/support $(BIN)/python -m tests.attacks
+	PYTHONPATH=.:tests/templates/support $(BIN)/python local/plain_errors.py tests.attacks
 
 format: install  ## fix what ruff can fix
 	$(BIN)/ruff check --fix .

@@ -18,7 +18,7 @@ SECRETS = {
     "SessionKeySecret": "key of sessions",
     "AdminPasswordSecret": "first user's password",
 }
-DATABASE_URL, RESULTS_URL = "SqlAlchemyConnSecret", "ResultBackendSecret"
+DATABASE_URL, RESULTS_URL = "AirflowUrlSecret", "ResultBackendSecret"
 MASTER_PASSWORD = "DatabasePasswordSecret"
 BUCKETS = {"DagBucket": "DAG bucket", "LogBucket": "log bucket", "StateBucket": "state bucket"}
 _OBJECT_ACTIONS = {
@@ -92,12 +92,13 @@ def injected(component: Component) -> set[str]:
     }
 
 
-def permissions(component: Component) -> Iterator[tuple[str, str]]:
-    """Action and resource of each permission of the role."""
+def permissions(component: Component, effect: str = "Allow") -> Iterator[tuple[str, str]]:
+    """Action and resource of each permission of the role, or of what it is denied."""
     nested, role = component.role.split("/")
     for policy in deployed(component.environment_class).child(nested).properties(role)["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
-            assert statement["Effect"] == "Allow"
+            if statement["Effect"] != effect:
+                continue
             for action in _listed(statement["Action"]):
                 for resource in _listed(statement["Resource"]):
                     yield action, resource
@@ -151,6 +152,9 @@ def resource_cells(component: Component) -> list[str]:
             queues.add(_QUEUE_ACTIONS[action])
         if action == "secretsmanager:GetSecretValue" and resource.endswith(":secret:airflow/*"):
             prefixes.add("`STACK/*`")
+    for action, resource in permissions(component, "Deny"):
+        if action == "secretsmanager:GetSecretValue" and resource.endswith("airflow/queues/*"):
+            prefixes.add("not `STACK/queues/*`")
     cells = [
         "; ".join(f"{verb} {', '.join(keys)}" for verb, keys in verbs.items())
         for verbs in buckets.values()

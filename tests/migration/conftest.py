@@ -75,11 +75,10 @@ class Deployment(Stack):
         """Container → the users of its connections to PostgreSQL, at this moment."""
         users = {int(port): str(user) for user, port in self.ask(CLIENTS)}
         found: dict[str, set[str]] = {}
-        for connection in psutil.net_connections("tcp"):
-            if connection.pid and connection.laddr and connection.laddr.port in users:
-                found.setdefault(_container(connection.pid), set()).add(
-                    users[connection.laddr.port]
-                )
+        for each in psutil.net_connections("tcp"):
+            to_database = each.raddr and each.raddr.port == self.workspace.database_port
+            if each.pid and to_database and each.laddr.port in users:
+                found.setdefault(_container(each.pid), set()).add(users[each.laddr.port])
         return found
 
     def secrets_of_components(self) -> dict[str, dict[str, str]]:

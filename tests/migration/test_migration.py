@@ -270,17 +270,15 @@ def test_second_update_changes_nothing(stack: Deployment) -> None:
 
 
 def test_rotation_removes_what_workers_of_the_former_version_used(stack: Deployment) -> None:
-    former_users = (
-        "SELECT rolname FROM pg_roles WHERE starts_with(rolname, 'result_backend') ORDER BY 1"
-    )
-    former_tables = "SELECT tablename FROM pg_tables WHERE starts_with(tablename, 'celery_')"
-    assert stack.ask(former_users) == [["result_backend"], ["result_backend_2"]]
-    assert ["celery_taskmeta"] in stack.ask(former_tables, "result_backend")
+    tables = "SELECT tablename FROM pg_tables WHERE starts_with(tablename, 'celery_')"
+    limits = "SELECT DISTINCT rolconnlimit FROM pg_roles WHERE starts_with(rolname, 'result_')"
+    assert ["celery_taskmeta"] in stack.ask(tables, "result_backend")
+    assert stack.ask(limits) == [[-1]]
 
     stack.command("rotate-secret", "result-backend-password", seconds=ROTATION_SECONDS)
 
-    assert stack.ask(former_users) == []
-    assert stack.ask(former_tables, "result_backend") == []
+    assert stack.ask(tables, "result_backend") == []
+    assert stack.ask(limits) == [[10]]
     smoke.wait_healthy(stack.outputs)
     stack.run("smoke_classic")
 

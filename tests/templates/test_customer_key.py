@@ -18,7 +18,7 @@ KEY_PROPERTIES = {
     "AWS::SQS::Queue": "KmsMasterKeyId",
     "AWS::SecretsManager::Secret": "KmsKeyId",
 }
-# Before the key exists, with a key of its own, or where AWS takes no other key: decision 11.
+# Before the key exists, with a key of its own, or where AWS takes no other key: decision 12.
 WITHOUT = {
     "airflow/PreflightStack/PreflightFunction",
     "airflow/PreflightStack/PreflightLogGroup",

@@ -106,7 +106,20 @@ class Stack:
         return deployment.stack_status(self.workspace)
 
     def api(self) -> AirflowApi:
-        return smoke.sign_in(self.workspace, self.outputs)
+        """Signed in, as soon as the API server answers: it may be away for a moment."""
+        problem = ""
+
+        def signed_in() -> AirflowApi | None:
+            nonlocal problem
+            try:
+                return smoke.sign_in(self.workspace, self.outputs)
+            except CommandError as error:
+                problem = str(error)
+                return None
+
+        api = wait_until(signed_in, PATIENCE_SECONDS, "a sign-in", 1, now=lambda: problem)
+        assert isinstance(api, AirflowApi)
+        return api
 
     def version(self) -> str:
         return str(self.api().get("version")["version"])

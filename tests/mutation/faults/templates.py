@@ -331,15 +331,15 @@ FAULTS = (
     Mutant(
         "count-of-dag-processor",
         "template.yaml",
-        "          - '0'\n          - !Sub '${TriggererStack.Outputs.TaskCount}'",
-        "          - '0'\n          - !Sub '${DagProcessorStack.Outputs.TaskCount}'",
+        "          - '0'\n          - !GetAtt TriggererStack.Outputs.TaskCount",
+        "          - '0'\n          - !GetAtt DagProcessorStack.Outputs.TaskCount",
         "TriggererTasks has no effect on the number of triggerers",
     ),
     Mutant(
         "database-in-public-subnets",
         "template.yaml",
-        "          - !Sub '${NetworkStack.Outputs.DatabaseSubnetIds}'",
-        "          - !Sub '${NetworkStack.Outputs.PublicSubnetIds}'",
+        "          - !GetAtt NetworkStack.Outputs.DatabaseSubnetIds",
+        "          - !GetAtt NetworkStack.Outputs.PublicSubnetIds",
         "the database is placed in subnets with a way to the internet",
     ),
     # ---- Environment ----

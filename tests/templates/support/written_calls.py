@@ -156,12 +156,6 @@ RARE = (
             f"{_DAGS}/releases/archives/20260101T000000-ID.zip": ("s3:DeleteObject",),
         },
     ),
-    Written(
-        "DeliveryStack/ReconciliationRole",
-        "call-function",
-        "EventBridge Scheduler calls the function every 15 minutes; a run is shorter",
-        {"<airflow/DeliveryStack/PublishDagsFunction.Arn>": ("lambda:InvokeFunction",)},
-    ),
 )
 
 _EXEC = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html"
