@@ -20,6 +20,13 @@ FAULTS = (
         "each deployment loses the end states that workers report at that moment",
     ),
     Mutant(
+        "isolated-queue-runs-any-file",
+        f"{_SOURCE}/patches/worker/folder_of_queue.py",
+        "return _fail(reason, **named) if reason else original(**named)",
+        "return original(**named)",
+        "a DAG file of another team runs with the role of an isolated queue",
+    ),
+    Mutant(
         "wrong-path-of-health-check",
         f"{_SOURCE}/health.py",
         "{path}/api/v2/version",

@@ -46,7 +46,8 @@ def api() -> Api:
         "dag_run": {
             "dag_id": "planted", "run_id": "run", "run_after": "2026-01-01T00:00:00Z",
             "start_date": "2026-01-01T00:00:00Z", "run_type": "manual", "state": "running",
-            "consumed_asset_events": [],
+            "consumed_asset_events": [], "logical_date": None, "data_interval_start": None,
+            "data_interval_end": None, "end_date": None, "partition_key": None,
         },
         "task_reschedule_count": 0, "max_tries": 3, "should_retry": True,
     }  # fmt: skip
