@@ -128,7 +128,7 @@ def queue_role(fleet: SmallFleet, queue: str) -> dict[str, str]:
     cloudformation, name = fleet.plain.client("cloudformation"), fleet.plain.name
     parameters = {
         "RootStackName": name, "QueueName": queue, "DagBucketName": name, "LogBucketName": name,
-        "StateBucketName": name, "Options": "",
+        "StateBucketName": name, "Options": "", "KmsKeyArn": "",
     }  # fmt: skip
     cloudformation.create_stack(
         StackName=f"{name}-role", Capabilities=["CAPABILITY_IAM"],

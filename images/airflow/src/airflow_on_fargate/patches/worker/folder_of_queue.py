@@ -5,8 +5,8 @@ who may write any DAG file could send code to `team-a`, where it runs with the r
 of `team-a`. With it, that worker runs a task only if its DAG file lies in the folder `team-a/`.
 
 The supervisor decides, from the same path with which the task's process then loads the file. It
-decides before that process exists, so no code of the file is run. The task fails without a retry,
-and its own log says why. What the database says about a DAG does not matter: a DAG that is not in
+decides before that process exists, so no code of the file runs. The task fails without a retry, and
+its own log says why. What the database says about a DAG does not matter: a DAG that is not in
 the named file is not found there.
 
 A callback or the test of a connection names no file whose place could be checked: the callback of
