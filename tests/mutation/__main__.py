@@ -1,6 +1,7 @@
 """`make test-mutation`: plant each fault in a copy of the tree and see whether a test notices it.
 
-    python -m tests.mutation [--kind iam] [--slice 1/4] [--cheapest] [--report FILE] [NAME ...]
+    python -m tests.mutation [--kind iam] [--slice 1/4] [--cheapest] [--previous FILE]
+                             [--report FILE] [NAME ...]
 
 Every mutant gets the tree as it is now, uncommitted changes included, in one git worktree that is
 reset in between. The tests run in the order of their cost and stop at the first failure. What a
@@ -17,14 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.mutation.faults import FAULTS
 from tests.mutation.iam import IAM, noticed_by_calls
-from tests.mutation.mutant import Mutant, MutantError
+from tests.mutation.mutant import Mutant, MutantError, run_of
 
 # Every kind of mutant.
 KINDS: dict[str, Sequence[Mutant]] = {"faults": FAULTS, "iam": IAM}
@@ -34,6 +35,8 @@ TOGETHER: dict[str, Callable[[Sequence[Mutant]], dict[str, str]]] = {"iam": noti
 ROOT = Path(__file__).resolve().parents[2]
 # A mutant may make a test wait for ever.
 RUN_SECONDS = 1800
+# The environment and pytest's arguments.
+Run = tuple[str, tuple[str, ...]]
 _NOTICED = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.MULTILINE)
 
 
@@ -91,13 +94,20 @@ def first_failure(tree: Path, environment: str, arguments: tuple[str, ...]) -> s
     return found.group(1) if found else f"{arguments[0]} (exit code {done.returncode})"
 
 
-def judge(mutant: Mutant, tree: Path, most_runs: int | None = None) -> Result:
+def runs_of(mutant: Mutant, most_runs: int | None, before: Mapping[str, str]) -> list[Run]:
+    """The runs of a mutant; first the test that noticed it in an earlier report, if any."""
+    runs = mutant.runs()[:most_runs]
+    known = before.get(mutant.name, "")
+    return [run_of(known), *runs] if known else runs
+
+
+def judge(mutant: Mutant, tree: Path, most_runs: int | None, before: Mapping[str, str]) -> Result:
     """Plant one fault, run its tests, take it out."""
     started = time.monotonic()
     mutant.apply(tree)
     noticed = ""
     try:
-        for environment, arguments in mutant.runs()[:most_runs]:
+        for environment, arguments in runs_of(mutant, most_runs, before):
             noticed = first_failure(tree, environment, arguments)
             if noticed:
                 break
@@ -127,9 +137,16 @@ def judged_together(mutants: list[Mutant]) -> list[Result]:
     return found
 
 
-def check_without_mutants(mutants: list[Mutant], tree: Path, most_runs: int | None) -> None:
+def check_without_mutants(
+    mutants: list[Mutant], tree: Path, most_runs: int | None, before: Mapping[str, str]
+) -> None:
     """Refuse to start when a test fails anyway: it would seem to notice every mutant."""
-    runs = dict.fromkeys(run for mutant in mutants for run in mutant.runs()[:most_runs])
+    runs = dict.fromkeys(run for mutant in mutants for run in runs_of(mutant, most_runs, {}))
+    for mutant in mutants:
+        known = before.get(mutant.name, "")
+        # Otherwise it is one of the tests above.
+        if known and not known.startswith(tuple(arguments[0] for _environment, arguments in runs)):
+            runs[run_of(known)] = None
     for number, (environment, arguments) in enumerate(runs, 1):
         print(f"Without a mutant [{number}/{len(runs)}]: {' '.join(arguments)}", flush=True)
         if failed := first_failure(tree, environment, arguments):
@@ -155,11 +172,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--kind", choices=KINDS, help="only the mutants of this kind")
     parser.add_argument("--slice", default="1/1", help="1/4 runs the first of four parts")
     parser.add_argument("--cheapest", action="store_true", help="only the first run of each mutant")
+    parser.add_argument(
+        "--previous", type=Path, help="an earlier report: what noticed a mutant then runs first"
+    )
     parser.add_argument("--report", type=Path, help="JSON with every result")
     given = parser.parse_args(arguments)
     # So that the worktree is removed then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Terminated"))
     most_runs = 1 if given.cheapest else None
+    before = _noticed_in(given.previous) if given.previous else {}
     results: list[Result] = []
     try:
         mutants = chosen(given.names, given.slice, [given.kind] if given.kind else list(KINDS))
@@ -167,10 +188,10 @@ def main(arguments: list[str]) -> int:
         judged = {each.name for each in results}
         mutants = [each for each in mutants if each.name not in judged]
         with copied_tree() as tree:
-            check_without_mutants(mutants, tree, most_runs)
+            check_without_mutants(mutants, tree, most_runs, before)
             for number, mutant in enumerate(mutants, 1):
                 print(f"[{number}/{len(mutants)}] {mutant.name}: {mutant.breaks}", flush=True)
-                result = judge(mutant, tree, most_runs)
+                result = judge(mutant, tree, most_runs, before)
                 results.append(result)
                 seen = f"noticed by {result.noticed_by}" if result.noticed_by else "SURVIVED"
                 print(f"    {seen} ({result.seconds:.0f} s)", flush=True)
@@ -182,6 +203,15 @@ def main(arguments: list[str]) -> int:
             given.report.write_text(json.dumps([asdict(each) for each in results], indent=2))
     print_table(results)
     return 0 if all(each.is_as_expected for each in results) else 1
+
+
+def _noticed_in(report: Path) -> dict[str, str]:
+    """The test that noticed each mutant of a report, where it was a single test."""
+    return {
+        each["name"]: each["noticed_by"]
+        for each in json.loads(report.read_text())
+        if "::" in each["noticed_by"]
+    }
 
 
 def print_table(results: list[Result]) -> None:

@@ -49,10 +49,11 @@ class Mutant:
         path = PurePosixPath(self.path)
         # The linters take longer than any of the tests, and see the least.
         last = [LINT_TESTS] if path.suffix == ".yaml" else []
-        return [*_usual_runs(path), *map(_run, (*self.tests, *last))]
+        return [*_usual_runs(path), *(run_of(*each) for each in (*self.tests, *last))]
 
 
-def _run(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+def run_of(*arguments: str) -> tuple[str, tuple[str, ...]]:
+    """The run of pytest with these arguments, in the environment that its tests need."""
     in_image = arguments[0].startswith(("tests/unit/image", "tests/integration/image"))
     return "airflow" if in_image else "tools", arguments
 
@@ -60,12 +61,12 @@ def _run(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
 def _usual_runs(path: PurePosixPath) -> list[tuple[str, tuple[str, ...]]]:
     """The tests of a file's own area."""
     if path.suffix == ".yaml":
-        return [_run(TEMPLATE_TESTS)]
+        return [run_of(*TEMPLATE_TESTS)]
     if path.parts[0] == "functions":
-        return [_run((f"tests/unit/functions/{path.parts[1]}",))]
+        return [run_of(f"tests/unit/functions/{path.parts[1]}")]
     if path.name == "Dockerfile":
-        return [_run(("tests/unit/local/test_dockerfile.py",))]
+        return [run_of("tests/unit/local/test_dockerfile.py")]
     package = path.relative_to("images/airflow/src/airflow_on_fargate").parts[0]
     name = package.removesuffix(".py")
     test = f"test_{name}.py" if package.endswith(".py") else name
-    return [_run((f"tests/unit/image/{test}",))]
+    return [run_of(f"tests/unit/image/{test}")]
