@@ -7,6 +7,7 @@ environment.
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +32,7 @@ _COMPONENT_OF_POLICY = {
     "process-dags": ("DagProcessorStack",),
     "run-triggers": ("TriggererStack",),
 }
+_WORKER = "WorkerStack"
 _COMPONENTS = ("SchedulerStack", "DagProcessorStack", "TriggererStack")
 
 
@@ -89,7 +91,7 @@ def deployment_of(environment_class: str, template: TemplateFile) -> DryStack:
         "AirflowImageUri": "example/airflow:1",
         "EnvironmentClass": environment_class,
         "Options": "exec",
-        "WorkerQueueNames": "heavy",
+        "WorkerQueueNames": "heavy,team:isolated",
     }
     return DryStack(STACK_NAME, template, parameters)
 
@@ -100,7 +102,9 @@ def in_deployment(calls: Iterable[Call], deployment: DryStack) -> list[Call]:
 
 
 def _in_deployment(call: Call, deployment: DryStack) -> list[Call]:
-    stack, _slash, _name = call.subject.partition("/")
+    stack, _slash, name = call.subject.partition("/")
+    if stack == _WORKER and name == "TaskRole":
+        return [call, *_of_isolated_queues(call, deployment.child(_WORKER))]
     if stack in deployment.children:
         return [call]
     if stack == _CONTROL_PLANE:
@@ -111,6 +115,26 @@ def _in_deployment(call: Call, deployment: DryStack) -> list[Call]:
         moved = [_moved(call, _CONTROL_PLANE)]
         return [each for each in moved if _is_made(each, deployment)]
     raise ValueError(f"{call.subject} is in no deployment of class {deployment.parameters}")
+
+
+def _of_isolated_queues(call: Call, worker: DryStack) -> list[Call]:
+    """The same call by a worker of each queue that has a task role of its own.
+
+    It takes from its own queue, and reads its own secrets. What the shared role is refused is no
+    call of theirs.
+    """
+    found = []
+    for name, stack in worker.children.items():
+        if call.wanted != "Allow":
+            break
+        subject = f"{_WORKER}/{name}/TaskRole"
+        queue = stack.parameters["QueueName"]
+        resource = re.sub(r"airflow-queue-[\w-]+$", f"airflow-queue-{queue}", call.resource)
+        resource = re.sub(r":secret:airflow/", f":secret:airflow/queues/{queue}/", resource)
+        if call.policy == TRUST:
+            resource = subject
+        found.append(replace(call, subject=subject, resource=resource))
+    return found
 
 
 def _moved(call: Call, stack: str) -> Call:

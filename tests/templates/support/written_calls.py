@@ -47,6 +47,16 @@ class Written:
 
 RARE = (
     Written(
+        "WorkerStack/QueueRole2Stack/TaskRole",
+        "run",
+        "an option of Airflow whose value is a secret, such as smtp_password_secret",
+        {
+            f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:airflow/config/smtp_password": (
+                "secretsmanager:GetSecretValue",
+            )
+        },
+    ),
+    Written(
         "CommandStack/TaskRole",
         "run",
         "`variables get`, `connections test`, and every command that imports DAG files which read "
@@ -234,11 +244,36 @@ BY_AWS = (
     ),
 )
 
+_OF_TEAM = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:airflow/queues/team/name-ID"
 _PLAIN = {"aws:securetransport": "false"}
 _CALLER = f"arn:aws:sts::{ACCOUNT}:assumed-role/caller/session"
 _OTHER_ACCOUNT = "111111111111"
 
 REFUSED = (
+    *(
+        Written(
+            f"{stack}/TaskRole",
+            "run",
+            "the secrets of an isolated queue are read with its own role only",
+            {_OF_TEAM: ("secretsmanager:GetSecretValue",)},
+            wanted="Deny",
+        )
+        for stack in ("ApiServerStack", "CommandStack", "ControlPlaneStack", "WorkerStack")
+    ),
+    Written(
+        "WorkerStack/TaskRole",
+        "run",
+        "the messages of an isolated queue are taken with its own role only",
+        {
+            f"arn:aws:sqs:{REGION}:{ACCOUNT}:airflow-queue-team": (
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ReceiveMessage",
+            )
+        },
+        wanted="Deny",
+    ),
     *(
         Written(
             f"StorageStack/{bucket}",
