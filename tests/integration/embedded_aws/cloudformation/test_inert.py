@@ -4,14 +4,18 @@ from ..stack_driver import StackDriver
 
 
 def test_inert_resource_keeps_its_generated_id(stacks: StackDriver) -> None:
-    log = {"Type": "AWS::EC2::FlowLog", "Properties": {"TrafficType": "ALL"}}
+    properties = {
+        "ResourceId": "vpc-0123456789abcdef0", "ResourceType": "VPC", "LogGroupName": "refused",
+        "DeliverLogsPermissionArn": "arn:aws:iam::000000000000:role/flow-logs",
+    }  # fmt: skip
+    log = {"Type": "AWS::EC2::FlowLog", "Properties": {**properties, "TrafficType": "ALL"}}
     template = {
         "Resources": {"FlowLog": log},
         "Outputs": {"Id": {"Value": {"Fn::GetAtt": ["FlowLog", "Id"]}}},
     }
     stack = stacks.create(template)
     assert stack.outputs["Id"].startswith("fl-")
-    log["Properties"] = {"TrafficType": "REJECT"}
+    log["Properties"] = {**properties, "TrafficType": "REJECT"}
 
     updated = stacks.update(stack, template)
 
