@@ -12,11 +12,15 @@ import jwt
 import pytest
 from api_server_process import FORWARDED, TOKEN_KEY, WORKERS_KEY, Server
 
+from airflow_on_fargate.rotation.token_keys import key_id
+
 # Another address than that of the tests of wrong passwords.
 OUTSIDE = {**FORWARDED, "X-Forwarded-For": "198.51.100.20"}
 # From inside the network no proxy adds a header.
 INSIDE: dict[str, str] = {}
 ISSUER = "airflow-on-fargate"
+# Every token names the key of the server: without it none would get as far as its signature.
+KEY_ID = key_id(TOKEN_KEY)
 # What Airflow shows to everyone: its version, its health, and what the sign-in page needs.
 PUBLIC = frozenset(
     {
@@ -87,14 +91,14 @@ def test_every_path_of_the_api_asks_for_an_account(server: Server) -> None:
 def forged(claims: dict[str, Any], key: str | None, algorithm: str = "HS512") -> str:
     now = int(time.time())
     given = {"iat": now, "nbf": now, "exp": now + 600, "jti": uuid.uuid4().hex, **claims}
-    return jwt.encode(given, key, algorithm=algorithm)
+    return jwt.encode(given, key, algorithm=algorithm, headers={"kid": KEY_ID})
 
 
 def signed_with_nothing(claims: dict[str, Any]) -> str:
     """By hand, because the library refuses an empty key."""
     parts = [
         base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=")
-        for each in ({"alg": "HS512", "typ": "JWT"}, claims)
+        for each in ({"alg": "HS512", "typ": "JWT", "kid": KEY_ID}, claims)
     ]
     digest = hmac.new(b"", b".".join(parts), hashlib.sha512).digest()
     return b".".join([*parts, base64.urlsafe_b64encode(digest).rstrip(b"=")]).decode()
@@ -311,6 +315,6 @@ def test_limit_task_reads_every_connection_and_variable(server: Server, stored: 
     """Over the execution API, with nothing but its own token."""
     token = bearer(of_a_task(OWN), INSIDE)
     status, answer = server.ask_json("GET /execution/connections/one", token)
-    assert (status, answer["password"]) == (200, "hidden-password")
+    assert (status, answer.get("password")) == (200, "hidden-password"), answer
     status, answer = server.ask_json("GET /execution/variables/one", token)
     assert (status, answer["value"]) == (200, "a value")
