@@ -59,7 +59,7 @@ image: install  ## build images/airflow/Dockerfile with docker or podman, for th
 test: lint test-unit test-templates test-emulator test-e2e  ## every test of CI, from lint to the end-to-end deployment
 
 test-unit: install  ## functions, in-image package, local commands
-	$(BIN)/python -m pytest tests/unit/functions tests/unit/local tests/unit/bench
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit/functions tests/unit/local tests/unit/bench
 	.venv/airflow/bin/python -m pytest tests/unit/image tests/unit/dags
 	@# The long suites are not run here, but they must not rot unseen.
 	$(BIN)/python -m pytest --collect-only --quiet tests/containers tests/fleet tests/migration tests/releases tests/rotation \
