@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _OF_THE_DATABASE: Final = ("08", "40", "53", "55", "57", "58", "25006")
 # A constraint may be violated by the file, or by another dag-processor at the same moment.
 _CONSTRAINT: Final = "23"
-# Data exceptions: the value is the reason, whoever handled the failure.
+# Data exceptions: the value is the reason, wherever the failure was handled.
 _OF_THE_VALUE: Final = "22"
 _INTEGER_LIMIT: Final = 2**31
 _KEPT: Final = "Nothing of this parse is recorded. What was recorded of the file before remains."
