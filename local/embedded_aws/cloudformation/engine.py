@@ -55,6 +55,24 @@ def handlers_of(resource_type: str) -> dict[str, Any]:
     return handlers
 
 
+def after_each_deployment(resource_type: str, act: Callable[[str, Properties], None]) -> None:
+    """Call `act` with id and properties when a stack has created or updated such a resource."""
+    handlers = handlers_of(resource_type)
+    create, update = handlers["create"], handlers["update"]
+
+    def create_and_act(logical_id: str, properties: Properties, stack_name: str) -> Created:
+        created: Created = create(logical_id, properties, stack_name)
+        act(created[0], properties)
+        return created
+
+    def update_and_act(name: str, old: Properties, new: Properties, *more: Any) -> Created:
+        updated: Created = update(name, old, new, *more)
+        act(updated[0], new)
+        return updated
+
+    handlers.update(create=create_and_act, update=update_and_act)
+
+
 def stacks() -> Any:
     """All stacks by name, of the account and region of the current request."""
     return cloudformation._stacks

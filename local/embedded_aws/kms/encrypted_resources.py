@@ -6,15 +6,13 @@ service with the group's ARN in the encryption context.
 """
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 from ministack.core.responses import get_region
 from ministack.services import kms, sns
 
 from embedded_aws.authorization import engine
 from embedded_aws.authorization.requests import keys
-from embedded_aws.cloudformation.engine import Created, Properties, handlers_of, own_client
+from embedded_aws.cloudformation.engine import Properties, after_each_deployment, own_client
 from embedded_aws.settings import ACCOUNT_ID, Settings
 
 _LOGS_ACTIONS = ("kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey")
@@ -40,26 +38,9 @@ def install(settings: Settings) -> None:
             rules.append({**encryption, "BucketKeyEnabled": has_bucket_key})
         s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
 
-    _after("AWS::S3::Bucket", encrypt_bucket)
-    _after("AWS::SNS::Topic", _encrypt_topic)
-    _after("AWS::Logs::LogGroup", _check_log_group)
-
-
-def _after(resource_type: str, act: Callable[[str, Properties], None]) -> None:
-    handlers = handlers_of(resource_type)
-    create, update = handlers["create"], handlers["update"]
-
-    def create_encrypted(logical_id: str, properties: Properties, stack_name: str) -> Created:
-        created: Created = create(logical_id, properties, stack_name)
-        act(created[0], properties)
-        return created
-
-    def update_encrypted(name: str, old: Properties, new: Properties, *more: Any) -> Created:
-        updated: Created = update(name, old, new, *more)
-        act(updated[0], new)
-        return updated
-
-    handlers.update(create=create_encrypted, update=update_encrypted)
+    after_each_deployment("AWS::S3::Bucket", encrypt_bucket)
+    after_each_deployment("AWS::SNS::Topic", _encrypt_topic)
+    after_each_deployment("AWS::Logs::LogGroup", _check_log_group)
 
 
 def _encrypt_topic(topic: str, properties: Properties) -> None:

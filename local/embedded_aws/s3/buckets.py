@@ -4,9 +4,12 @@ ministack 1.5.33 empties a bucket silently, so a template could pass here and fa
 OwnershipControls out, on which depends whether CloudFront may write logs.
 """
 
-from typing import Any
-
-from embedded_aws.cloudformation.engine import Created, Properties, handlers_of, own_client
+from embedded_aws.cloudformation.engine import (
+    Properties,
+    after_each_deployment,
+    handlers_of,
+    own_client,
+)
 from embedded_aws.settings import Settings
 
 
@@ -34,16 +37,5 @@ def install(settings: Settings) -> None:
                 Bucket=bucket, OwnershipControls={"Rules": controls["Rules"]}
             )
 
-    create_bucket, update_bucket = handlers["create"], handlers["update"]
-
-    def create(logical_id: str, properties: Properties, stack_name: str) -> Created:
-        created: Created = create_bucket(logical_id, properties, stack_name)
-        own(created[0], properties)
-        return created
-
-    def update(name: str, old: Properties, new: Properties, *more: Any) -> Created:
-        updated: Created = update_bucket(name, old, new, *more)
-        own(updated[0], new)
-        return updated
-
-    handlers.update(create=create, update=update, delete=delete)
+    handlers.update(delete=delete)
+    after_each_deployment("AWS::S3::Bucket", own)
