@@ -179,7 +179,9 @@ def _profile_parameters(workspace: Workspace) -> dict[str, str]:
 
 
 def quoted(value: str) -> str:
-    """Quoted for SAM: without outer quotes, quotes inside a value would end it."""
+    """Quoted for SAM: it refuses an empty value, and quotes inside a value would end it."""
+    if not value:
+        return "''"
     return f"'{value}'" if '"' in value and not value.startswith("'") else value
 
 
