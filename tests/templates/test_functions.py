@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from dry_deployment import DryStack, deploy
 from template_files import ROOT_DIR, all_templates, root
 
+from build_image.settings import BuildImageSettings
 from contracts.names import scaler_function
 from publish_dags.settings import PublishDagsSettings
 from run_airflow_command.settings import RunAirflowCommandSettings
@@ -21,6 +22,7 @@ FUNCTIONS = {
     "CommandsStack": "RunAirflowCommandFunction",
     "FleetStack": "ScaleWorkersFunction",
     "DeliveryStack": "PublishDagsFunction",
+    "ImageStack": "BuildImageFunction",
 }
 STANDARD = {
     "POWERTOOLS_METRICS_NAMESPACE",
@@ -61,6 +63,7 @@ def environment(stack: str) -> dict[str, str]:
         ("CommandsStack", RunAirflowCommandSettings),
         ("FleetStack", ScaleWorkersSettings),
         ("DeliveryStack", PublishDagsSettings),
+        ("ImageStack", BuildImageSettings),
     ],
 )
 def test_environment_is_exactly_what_the_settings_read_when_a_function_starts(
