@@ -4,7 +4,7 @@ import json
 import signal
 from types import FrameType
 
-from commands import airflow_image, deployment, emulator, smoke
+from commands import deployment, emulator, smoke
 from commands.container_image import build as container_image
 from commands.container_image import engines
 from commands.steps import Steps
@@ -49,9 +49,7 @@ def up(workspace: Workspace) -> None:
 def _deploy(workspace: Workspace, steps: Steps) -> None:
     """Build and deploy, unless the deployed stack has the same sources."""
     stamp = workspace.state_dir / "deployed"
-    fingerprint = json.dumps(
-        [deployment.source_fingerprint(), airflow_image.uri(), workspace.endpoint]
-    )
+    fingerprint = json.dumps([deployment.source_fingerprint(), workspace.endpoint])
     deployed = stamp.read_text() if stamp.exists() else ""
     if deployed == fingerprint and deployment.stack_status(workspace) in deployment.FINISHED:
         with steps.step(f"The stack {stack_name()} is already deployed from these sources"):
