@@ -6,7 +6,6 @@ from types import FrameType
 
 from commands import deployment, emulator, smoke
 from commands.container_image import build as container_image
-from commands.container_image import engines
 from commands.steps import Steps
 from commands.workspace import CommandError, Workspace, stack_name
 
@@ -25,7 +24,6 @@ def up(workspace: Workspace) -> None:
     try:
         if emulator.runtime(workspace) == "podman":
             container_image.check_runtime()
-            container_image.build(workspace, steps, engines.PODMAN)
         if started_here:
             with steps.step("Start the embedded AWS", "its first answer"):
                 emulator.start(workspace)

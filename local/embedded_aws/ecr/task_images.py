@@ -33,6 +33,7 @@ _NAME = re.compile(
 _TOP = "opt"
 _INTERPRETER = "python"
 _SITE_PACKAGES = "opt/venv/lib/python3*/site-packages"
+_PULL_SECONDS = 900
 _lock = threading.Lock()
 
 
@@ -69,7 +70,9 @@ def _pulled_by_podman(settings: Settings, repository: str, stored: Mapping[str, 
     reference = f"{registry}/{repository}@{stored['imageDigest']}"
     with _lock:
         if client.call("image", "exists", reference).returncode:
-            pulled = client.call("pull", "--quiet", "--tls-verify=false", reference)
+            pulled = client.call(
+                "pull", "--quiet", "--tls-verify=false", reference, timeout=_PULL_SECONDS
+            )
             if pulled.returncode:
                 raise APIError(f"podman: {pulled.stderr.strip()}")
     return Image(env=settings.image_env, reference=reference)
