@@ -31,6 +31,8 @@ TASK_ADDRESSES = {
     "AIRFLOW__API__HOST": "{task_ip}",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "{task_ip}",
 }
+# The image's code names this path, which local processes have elsewhere.
+_PLUGINS = {"AIRFLOW__CORE__PLUGINS_FOLDER": "{image_dir}/opt/airflow-user/plugins"}
 # The settings in which the embedded AWS gets its ports, by the variables that set them.
 _PORT_SETTINGS = {
     "LOCAL_AWS_PORT": "endpoint_port",
@@ -206,7 +208,7 @@ def _write_config(workspace: Workspace) -> None:
         "runtime": tasks,
         "images": {},  # the stack builds its image, or a test pushes one to the registry
         "image_python": str(venv_python("airflow")),
-        "image_env": TASK_ADDRESSES,
+        "image_env": {**TASK_ADDRESSES, **(_PLUGINS if tasks == "processes" else {})},
         "function_env": builder_inputs.function_environment(workspace, tasks),
         "enforce_iam": os.environ.get("LOCAL_IAM") != "record",
     }

@@ -65,7 +65,8 @@ class Settings:
     # Runs images of ECR as local processes, in the place of the interpreter and the packages that
     # they contain. Without it there are no such images.
     image_python: Path | None = None
-    # What images of ECR have in their environment on this machine; see Image.env.
+    # What images of ECR have in their environment on this machine; see Image.env. For a local
+    # process a value may also hold ``{image_dir}``, the folder with the files of the image.
     image_env: Mapping[str, str] = field(default_factory=dict)
     # What functions have in their environment on this machine, such as the address of a registry
     # in the place of one on the internet. A function's own variables come first.

@@ -97,7 +97,10 @@ def _as_process(settings: Settings, repository: str, stored: Mapping[str, Any]) 
     env["PYTHONPATH"] = ":".join([*filter(None, [env.get("PYTHONPATH")]), *packages])
     # The programs of the image are those of this machine.
     env["PATH"] = f"{python.parent}:{os.environ.get('PATH', os.defpath)}"
-    env |= {"HOME": "{container_dir}", "LANG": "C.UTF-8", **settings.image_env}
+    local = {
+        name: value.replace("{image_dir}", str(root)) for name, value in settings.image_env.items()
+    }
+    env |= {"HOME": "{container_dir}", "LANG": "C.UTF-8", **local}
     words = [str(python) if word == _INTERPRETER else word for word in config["Entrypoint"]]
     return Image(tuple(words), tuple(config.get("Cmd") or ()), env)
 

@@ -47,7 +47,7 @@ def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedA
     with running_embedded_aws(
         tmp_path_factory.mktemp("task-images"),
         image_python=str(EMULATOR_PYTHON),
-        image_env={"EVERYWHERE": "{task_ip}"},
+        image_env={"EVERYWHERE": "{task_ip} {image_dir}/opt/app"},
     ) as running:
         yield running
 
@@ -76,6 +76,7 @@ def test_task_runs_the_files_and_the_environment_of_its_image(
     assert Path(home).is_relative_to(embedded_aws.state_dir / "tasks")
     assert plugins == "plugins"
     assert address.startswith("127.")
+    assert (Path(address.split()[1]) / "program.py").read_text() == PROGRAM
     assert not list(embedded_aws.state_dir.glob("images/*/etc"))
 
 
