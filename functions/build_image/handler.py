@@ -13,11 +13,15 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from build_image.aws.codebuild_builds import CodeBuildBuilds
 from build_image.aws.ecr_repository import EcrRepository
 from build_image.aws.ecr_scans import EcrScans
 from build_image.aws.lambda_continuation import LambdaContinuation
+from build_image.aws.s3_source_store import S3SourceStore
 from build_image.budget import Budget, ContinueError
 from build_image.builder import Builder, BuiltImage
+from build_image.codebuild.builder import AwaitBuildError, CodeBuildBuilder
+from build_image.codebuild.user_files import check_without_codebuild
 from build_image.findings.gate import AwaitScanError, Gate, ImageRefusedError, Verdict
 from build_image.model import Part
 from build_image.registry import OciRegistry
@@ -40,6 +44,8 @@ from shared.cloudformation.deadline import within
 from shared.observability import Event, MetricName, Telemetry, UnknownEventError, observed
 
 CONTINUATION = "continueImageBuild"
+# The CodeBuild project that builds the image in the place of this function; empty without one.
+PROJECT = "CodeBuildProject"
 # What is kept for the answer, with one repetition when CloudFormation's bucket is slow.
 _ANSWER_SECONDS = 22
 _WORK_FOLDER = "airflow-image"
@@ -54,17 +60,21 @@ class Progress:
     parts: Mapping[str, Part] = field(default_factory=dict)
     # When the waiting for the scan ends, if it has begun.
     scan_until: float | None = None
+    # The build in CodeBuild, if one has been started.
+    build: str = ""
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Progress":
         parts = {key: Part.from_json(part) for key, part in document["parts"].items()}
-        return cls(int(document["call"]), parts, document.get("scanUntil"))
+        build = str(document.get("build", ""))
+        return cls(int(document["call"]), parts, document.get("scanUntil"), build)
 
     def to_json(self) -> dict[str, Any]:
         return {
             "call": self.call,
             "parts": {key: part.to_json() for key, part in self.parts.items()},
             "scanUntil": self.scan_until,
+            "build": self.build,
         }
 
 
@@ -98,7 +108,12 @@ def _provide(
     settings = BuildImageSettings.from_environment(os.environ)
     source = Source(settings.source_folder, settings.architecture, settings.base_image)
     budget = Budget(lambda: _seconds(context) - _ANSWER_SECONDS, progress.call)
-    builder = _builder(settings, source, budget, progress)
+    project = str(request.properties.get(PROJECT, ""))
+    builder: Builder | CodeBuildBuilder
+    if project:
+        builder = _codebuild(settings, source, budget, progress, project, request.request_id)
+    else:
+        builder = _builder(settings, source, budget, progress)
     gate = Gate(
         scans=EcrScans(clients.ecr(), settings.repository_name),
         stacks=CloudFormationStacks(clients.cloudformation(), telemetry.logger),
@@ -108,6 +123,8 @@ def _provide(
     )
     try:
         policy = gate.policy(request)
+        if not project:
+            check_without_codebuild(source.folder / "user")
         built = builder.build()
         _log_built(built, telemetry)
         verdict = gate.check(built.digest, policy, progress.scan_until)
@@ -116,7 +133,8 @@ def _provide(
             "Another call continues", next_step=str(error), call=progress.call + 1
         )
         until = error.until if isinstance(error, AwaitScanError) else None
-        following = Progress(progress.call + 1, builder.parts, until)
+        build = error.build if isinstance(error, AwaitBuildError) else progress.build
+        following = Progress(progress.call + 1, builder.parts, until, build)
         LambdaContinuation(clients.lambda_(), context.function_name).call(
             {CONTINUATION: {**following.to_json(), "request": request.to_event()}}
         )
@@ -151,6 +169,28 @@ def _builder(
         folder=folder,
         budget=budget,
         parts=dict(progress.parts),
+    )
+
+
+def _codebuild(
+    settings: BuildImageSettings,
+    source: Source,
+    budget: Budget,
+    progress: Progress,
+    project: str,
+    token: str,
+) -> CodeBuildBuilder:
+    return CodeBuildBuilder(
+        source=source,
+        repository=EcrRepository(clients.ecr(), settings.repository_name),
+        base_images=OciRegistry(settings.base_mirror),
+        builds=CodeBuildBuilds(clients.codebuild(), clients.logs(), project),
+        store=S3SourceStore(clients.s3(), settings.source_bucket),
+        repository_uri=settings.repository_uri,
+        folder=Path(tempfile.gettempdir()) / _WORK_FOLDER,
+        budget=budget,
+        token=token,
+        running=progress.build,
     )
 
 

@@ -2,6 +2,7 @@
 
 Dockerfile           names the base image
 requirements.lock    the packages, with hashes
+uv.lock              the installer, for CodeBuild
 src/                 our package, its link to the contracts replaced by the files
 user/                optional: requirements.txt, plugins/ and accepted-findings.toml
 labels.json          commit, time and build number, written by `sam build`

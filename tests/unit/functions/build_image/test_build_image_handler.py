@@ -12,6 +12,7 @@ from build_image import handler as module
 from build_image.aws.ecr_scans import EcrScans
 from build_image.budget import ContinueError
 from build_image.builder import Builder, BuiltImage
+from build_image.codebuild.builder import AwaitBuildError, CodeBuildBuilder
 from build_image.errors import PackagesError
 from build_image.findings import gate
 from build_image.findings.model import Finding, Scan
@@ -257,3 +258,66 @@ def test_waiting_for_the_scan_is_continued_by_another_call(
 
     assert channel.answer["Status"] == "SUCCESS"
     assert channel.answer["Data"]["Findings"] == "none"
+
+
+def test_codebuild_builds_where_the_request_names_a_project(
+    monkeypatch: pytest.MonkeyPatch, context: Any, channel: Any, calls: list[Any]
+) -> None:
+    builds(monkeypatch, lambda _: pytest.fail("built by the function"))
+
+    def first(builder: CodeBuildBuilder) -> BuiltImage:
+        assert (builder.token, builder.running) == ("1", "")
+        raise AwaitBuildError("project:1")
+
+    monkeypatch.setattr(CodeBuildBuilder, "build", first)
+    handler(request(CodeBuildProject="project"), context)
+
+    assert channel.bodies == []
+    event = json.loads(calls[0]["Payload"])
+    assert event[CONTINUATION]["build"] == "project:1"
+
+    def second(builder: CodeBuildBuilder) -> BuiltImage:
+        assert (builder.running, builder.budget.call) == ("project:1", 2)
+        return BuiltImage("sha256:abc", "codebuild-1", {"project:1": 0})
+
+    monkeypatch.setattr(CodeBuildBuilder, "build", second)
+    handler(event, context)
+
+    assert channel.answer["Status"] == "SUCCESS"
+    assert channel.answer["Data"]["Digest"] == "sha256:abc"
+
+
+def test_scan_judges_the_image_of_codebuild(
+    monkeypatch: pytest.MonkeyPatch, context: Any, channel: Any, scans: list[Scan]
+) -> None:
+    built = BuiltImage("sha256:abc", "codebuild-1")
+    monkeypatch.setattr(CodeBuildBuilder, "build", lambda _: built)
+    scans[:] = [Scan("COMPLETE", findings=(CRITICAL,))]
+
+    handler(request(CodeBuildProject="project", RefusedFindings="CRITICAL"), context)
+
+    assert channel.answer["Status"] == "FAILED"
+    assert channel.answer["Reason"].startswith("The image codebuild-1 is refused.")
+
+
+def test_deletion_starts_no_build(
+    monkeypatch: pytest.MonkeyPatch, context: Any, channel: Any
+) -> None:
+    monkeypatch.setattr(CodeBuildBuilder, "build", lambda _: pytest.fail("built"))
+
+    handler(request("Delete", CodeBuildProject="project"), context)
+
+    assert channel.answer["Status"] == "SUCCESS"
+
+
+def test_debian_packages_without_codebuild_fail_before_the_build(
+    monkeypatch: pytest.MonkeyPatch, context: Any, channel: Any, tmp_path: Path
+) -> None:
+    builds(monkeypatch, lambda _: pytest.fail("built"))
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user/packages.txt").write_text("unixodbc\n")
+
+    handler(request(), context)
+
+    assert channel.answer["Status"] == "FAILED"
+    assert "add the word codebuild to Options" in channel.answer["Reason"]

@@ -41,7 +41,7 @@ def test_source_is_complete_and_its_labels_name_the_commit(tmp_path: Path) -> No
 def test_source_without_a_git_repository_is_complete(tmp_path: Path) -> None:
     """A downloaded archive of the repository has no commits."""
     copy = tmp_path / "copy"
-    for name in ("functions/contracts", "images/airflow"):
+    for name in ("functions/contracts", "images/airflow", "local/environments"):
         shutil.copytree(
             REPOSITORY / name, copy / name, symlinks=True,
             ignore=shutil.ignore_patterns("__pycache__"),
