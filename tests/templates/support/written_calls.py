@@ -186,6 +186,7 @@ RARE = (
                 "ecr:BatchCheckLayerAvailability",
                 "ecr:BatchGetImage",
                 "ecr:CompleteLayerUpload",
+                "ecr:DescribeImageScanFindings",
                 "ecr:DescribeImages",
                 "ecr:GetDownloadUrlForLayer",
                 "ecr:InitiateLayerUpload",
@@ -204,6 +205,13 @@ RARE = (
                 "lambda:InvokeFunction",
             )
         },
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "build-image",
+        "a rollback is never refused by a scan (shared/aws/cloudformation_stacks.py); "
+        f"{_GIVEN_IMAGE}",
+        {"<stack-id>": ("cloudformation:DescribeStacks",)},
     ),
     Written(
         "ImageStack/BuildImageRole",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from build_image.aws.ecr_scans import EcrScans
 from shared.errors import AccessDeniedError
 
 from ..conftest import REGION, EmbeddedAws
@@ -54,3 +55,19 @@ def test_build_without_one_of_them_names_it(
 
     with pytest.raises(AccessDeniedError, match=missing):
         build(embedded_aws, Repository(caller.client("ecr"), repository.name), source)
+
+
+def test_scans_are_read_with_one_permission_for_its_repository_only(
+    embedded_aws: EmbeddedAws, repository: Repository, source: Path
+) -> None:
+    digest = repository.push("one")
+    action = "ecr:DescribeImageScanFindings"
+    ecr = Caller(embedded_aws, {"Action": action, "Resource": arn(repository.name)}).client("ecr")
+
+    assert EcrScans(ecr, repository.name).scan_of(digest).status in ("IN_PROGRESS", "COMPLETE")
+    with pytest.raises(AccessDeniedError, match=f"{action}.*repository/python"):
+        EcrScans(ecr, "python").scan_of(digest)
+    # The permissions of the build are not enough.
+    others = Caller(embedded_aws, {"Action": ACTIONS, "Resource": arn(repository.name)})
+    with pytest.raises(AccessDeniedError, match=action):
+        EcrScans(others.client("ecr"), repository.name).scan_of(digest)
