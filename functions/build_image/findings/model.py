@@ -12,10 +12,9 @@ SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL")
 NOT_FOUND = "NOT_FOUND"
 UNREADABLE = "UNREADABLE"
 
-_COMPLETE = "COMPLETE"
-# Inspector scans continuously. The first result has a time of completion; before that there is this
-# status already, with no findings.
-_CONTINUOUS = "ACTIVE"
+# Of basic scanning, and of Inspector where it scans on push or continuously. Both of Inspector's
+# statuses come before the first result, with an empty list and no time of completion.
+_WITH_RESULT = ("COMPLETE", "ACTIVE")
 _UNFINISHED = ("PENDING", "IN_PROGRESS", NOT_FOUND, UNREADABLE)
 
 
@@ -52,6 +51,7 @@ class Scan:
     # ECR's word, or one of the two above.
     status: str
     description: str = ""
+    # Whether it names a time of completion.
     has_result: bool = False
     findings: tuple[Finding, ...] = ()
     # ECR's own number of findings by severity.
@@ -60,14 +60,12 @@ class Scan:
     @property
     def is_finished(self) -> bool:
         """Whether the findings are those of a whole scan."""
-        return self.status == _COMPLETE or (
-            self.status == _CONTINUOUS and (self.has_result or bool(self.findings))
-        )
+        return self.status in _WITH_RESULT and (self.has_result or bool(self.findings))
 
     @property
     def may_finish(self) -> bool:
         """Whether waiting can help."""
-        return not self.is_finished and self.status in (*_UNFINISHED, _CONTINUOUS)
+        return not self.is_finished and self.status in (*_UNFINISHED, *_WITH_RESULT)
 
     def of_at_least(self, severity: str) -> tuple[Finding, ...]:
         return tuple(one for one in self.findings if _rank(one.severity) <= _rank(severity))

@@ -7,7 +7,9 @@ counts at once, also for images that were scanned before:
 {"*": {"findings": [...], "enhancedFindings": [...], "status": "FAILED", "description": "...",
        "seconds": 60, "enhanced": true}}
 
-`enhanced` stands for enhanced scanning by Inspector, which has another status and other findings.
+`enhanced` stands for enhanced scanning by Inspector, which has other findings, and another status:
+ACTIVE where it scans continuously, and COMPLETE where it scans on push, both from the beginning
+(github.com/aws/aws-cli/issues/6759 and github.com/aws/aws-sdk/issues/289).
 ministack 1.5.33 has no scans.
 """
 
@@ -81,7 +83,7 @@ def scan_on_push(name: str, digest: str) -> None:
 def details_of(name: str, digest: str) -> Data:
     """What DescribeImages says about an image's scan: nothing about one by Inspector."""
     scan = _scans.get((get_account_id(), name, digest))
-    if scan is None or _planted(name).get("enhanced"):
+    if scan is None or is_enhanced(name):
         return {}
     status = _status(scan, _planted(name))
     details: Data = {"imageScanStatus": status}
@@ -98,6 +100,11 @@ def details_of(name: str, digest: str) -> Data:
     return details
 
 
+def is_enhanced(name: str) -> bool:
+    """Whether Inspector scans the repository."""
+    return bool(_planted(name).get("enhanced"))
+
+
 def _begin(name: str, digest: str) -> None:
     _scans[get_account_id(), name, digest] = _Scan(time.monotonic(), time.time())
 
@@ -107,7 +114,7 @@ def _start(data: Data) -> Any:
     if image is None:
         return _not_found(data)
     name, digest = data["repositoryName"], image["imageDigest"]
-    if _planted(name).get("enhanced"):
+    if is_enhanced(name):
         return _refused("ValidationException", "This feature is disabled")
     kind = image.get("imageManifestMediaType")
     if kind not in _IMAGE_TYPES:

@@ -120,20 +120,22 @@ def test_findings_come_in_pages(repository: Repository, planted: PlantedScans) -
     assert len(scan.findings) == 1205
 
 
-def test_continuous_scan_is_active_before_it_has_a_result(
-    repository: Repository, planted: PlantedScans
+@pytest.mark.parametrize("state", ["ACTIVE", "COMPLETE"])
+def test_scan_by_inspector_has_its_status_before_it_has_a_result(
+    repository: Repository, planted: PlantedScans, state: str
 ) -> None:
     findings = [enhanced("CVE-2026-1", "CRITICAL", "openssl")]
-    planted.put(repository.name, enhanced=True, seconds=3600, enhancedFindings=findings)
+    scan_of = {"enhanced": True, "status": state, "enhancedFindings": findings}
+    planted.put(repository.name, seconds=3600, **scan_of)
     digest = repository.push("one")
 
     before = describe(repository, digest)
-    assert before["imageScanStatus"]["status"] == "ACTIVE"
+    assert before["imageScanStatus"]["status"] == state
     assert before["imageScanFindings"] == {"findings": []}
     scans = EcrScans(repository.ecr, repository.name)
     assert not scans.scan_of(digest).is_finished
 
-    planted.put(repository.name, enhanced=True, seconds=0, enhancedFindings=findings)
+    planted.put(repository.name, seconds=0, **scan_of)
     after = describe(repository, digest)["imageScanFindings"]
     assert after["findingSeverityCounts"] == {"CRITICAL": 1}
     assert "imageScanCompletedAt" in after

@@ -52,7 +52,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 @pytest.fixture(autouse=True)
 def scans(monkeypatch: pytest.MonkeyPatch) -> list[Scan]:
     """The scans of the image, one after the other; the last one stays."""
-    following = [Scan("COMPLETE")]
+    following = [Scan("COMPLETE", has_result=True)]
 
     def scan_of(_: EcrScans, digest: str) -> Scan:
         assert digest == "sha256:abc"
@@ -154,7 +154,12 @@ def test_call_that_hangs_is_answered_before_it_ends(
     monkeypatch: pytest.MonkeyPatch, context: Any, channel: Any
 ) -> None:
     hanging = threading.Event()
-    builds(monkeypatch, lambda _: BuiltImage(str(hanging.wait(60)), ""))
+
+    def hang(_: Builder) -> BuiltImage:
+        hanging.wait(60)
+        raise PackagesError("too late")
+
+    builds(monkeypatch, hang)
     context.remaining_milliseconds = 22_200
 
     handler(request(), context)
@@ -168,7 +173,9 @@ def test_findings_are_an_attribute_and_in_the_log(
     monkeypatch: pytest.MonkeyPatch, context: Any, channel: Any, scans: list[Scan], log_lines: Any
 ) -> None:
     builds(monkeypatch, lambda _: BuiltImage("sha256:abc", "content-1"))
-    scans[:] = [Scan("COMPLETE", findings=(CRITICAL, Finding("CVE-2026-2", "LOW")))]
+    scans[:] = [
+        Scan("COMPLETE", has_result=True, findings=(CRITICAL, Finding("CVE-2026-2", "LOW")))
+    ]
 
     handler(request(), context)
 
@@ -185,7 +192,7 @@ def test_image_with_refused_findings_fails_with_the_list(
 ) -> None:
     builds(monkeypatch, lambda _: BuiltImage("sha256:abc", "content-1"))
     many = tuple(Finding(f"CVE-2026-{number:05}", "CRITICAL") for number in range(400))
-    scans[:] = [Scan("COMPLETE", findings=many)]
+    scans[:] = [Scan("COMPLETE", has_result=True, findings=many)]
 
     handler(request(RefusedFindings="CRITICAL"), context)
 
@@ -210,7 +217,7 @@ def test_rollback_to_an_image_with_refused_findings_succeeds(
     rolling_back: list[bool],
 ) -> None:
     builds(monkeypatch, lambda _: BuiltImage("sha256:abc", "content-1"))
-    scans[:] = [Scan("COMPLETE", findings=(CRITICAL,))]
+    scans[:] = [Scan("COMPLETE", has_result=True, findings=(CRITICAL,))]
 
     rolling_back[:] = [True]
     handler(request("Update", RefusedFindings="CRITICAL"), context)
@@ -253,7 +260,7 @@ def test_waiting_for_the_scan_is_continued_by_another_call(
     handler(event, context)
     assert json.loads(calls[1]["Payload"])[CONTINUATION]["scanUntil"] == until
 
-    scans[:] = [Scan("COMPLETE")]
+    scans[:] = [Scan("COMPLETE", has_result=True)]
     handler(json.loads(calls[1]["Payload"]), context)
 
     assert channel.answer["Status"] == "SUCCESS"

@@ -141,8 +141,11 @@ def test_finding_that_names_no_package_has_a_name(ecr: Stubber, scans: EcrScans)
     assert names == {"A title (HIGH)", "a finding without a name (HIGH)"}
 
 
-def test_continuous_scan_without_a_result_is_not_finished(ecr: Stubber, scans: EcrScans) -> None:
-    ecr.add_response("describe_image_scan_findings", answer("ACTIVE", {"findings": []}), REQUEST)
+@pytest.mark.parametrize("status", ["ACTIVE", "COMPLETE"])
+def test_scan_by_inspector_without_a_result_is_not_finished(
+    ecr: Stubber, scans: EcrScans, status: str
+) -> None:
+    ecr.add_response("describe_image_scan_findings", answer(status, {"findings": []}), REQUEST)
 
     scan = scans.scan_of(DIGEST)
 

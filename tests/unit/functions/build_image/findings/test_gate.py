@@ -210,11 +210,15 @@ def test_scan_is_awaited(world: World, status: str, refused: str) -> None:
     assert world.passed == 6
 
 
-def test_continuous_scan_counts_once_it_has_a_result(world: World) -> None:
-    """Its status is ACTIVE from the beginning, with an empty list of findings."""
-    world.scans = [Scan("ACTIVE"), Scan("ACTIVE", has_result=True)]
+@pytest.mark.parametrize("status", ["ACTIVE", "COMPLETE"])
+def test_scan_counts_once_it_has_a_result(world: World, status: str) -> None:
+    """Inspector has this status from the beginning, with an empty list of findings."""
+    world.scans = [Scan(status), Scan(status), Scan(status, has_result=True)]
 
     assert world.verdict("CRITICAL") == Verdict("none")
+    assert world.passed == 6
+    world.scans = [Scan(status)]
+    assert "has no result" in world.verdict("CRITICAL").refusal
 
 
 def test_scan_that_does_not_end_refuses_the_image_or_is_a_warning(world: World) -> None:
