@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build_image.checks.installation import explain
+from build_image.checks.user_folder import REQUIREMENTS
 from build_image.errors import BaseImageError, ImageBuildError, PackagesError
-from build_image.image import DEFAULT_PATH, PLUGINS
+from build_image.image import DEFAULT_PATH
 from build_image.layers import packages, system, tar_layer
 from build_image.layers.base_files import BaseFiles
 from build_image.layers.tar_layer import Entry
@@ -19,7 +20,6 @@ from build_image.ports import BaseImages, ImageRepository, PythonPackages
 from build_image.source import Source, files_of, normalized
 
 _LOCK = "images/airflow/requirements.lock"
-_USER = "images/airflow/user/requirements.txt"
 _CODE = "opt/airflow-on-fargate"
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==")
 
@@ -81,10 +81,9 @@ class PartMaker:
             if self.source.has_user_requirements():
                 entries += self._user_packages(root, seconds, python, version)
             if self.source.has_plugins():
-                top = PLUGINS.lstrip("/")
-                _copy(self.source.plugins, root / top)
-                self.installer.compile_bytecode(root, root / top, seconds)
-                entries += [tar_layer.folder(str(Path(top).parent)), *tar_layer.tree(root, top)]
+                _copy(self.source.plugins, root / system.PLUGINS)
+                self.installer.compile_bytecode(root, root / system.PLUGINS, seconds)
+                entries += tar_layer.tree(root, system.PLUGINS)
             return Part(key, (self._store(entries),))
 
     def _user_packages(
@@ -96,12 +95,12 @@ class PartMaker:
         try:
             self.installer.resolve(self.source.user_requirements, constraints, locked, seconds)
         except PackagesError as error:
-            raise PackagesError(explain(str(error), _USER, pins)) from error
+            raise PackagesError(explain(str(error), REQUIREMENTS, pins)) from error
         locked.write_text(without_packages(locked.read_text(), pins))
         environment = root / packages.ENVIRONMENT
         self.installer.create_environment(environment)
         empty = packages.paths_of(root)
-        self._install(environment, locked, _USER, seconds)
+        self._install(environment, locked, REQUIREMENTS, seconds)
         packages.adapt_environment(root, python, version)
         tar_layer.set_times(environment)
         self.installer.compile_bytecode(root, packages.site_packages(root), seconds)

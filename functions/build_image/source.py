@@ -44,12 +44,16 @@ class Source:
         return self.folder / "src"
 
     @property
+    def user(self) -> Path:
+        return self.folder / "user"
+
+    @property
     def user_requirements(self) -> Path:
-        return self.folder / "user" / "requirements.txt"
+        return self.user / "requirements.txt"
 
     @property
     def plugins(self) -> Path:
-        return self.folder / "user" / "plugins"
+        return self.user / "plugins"
 
     @property
     def base_image(self) -> str:
@@ -98,7 +102,8 @@ class Source:
             "user",
             self.architecture,
             *facts,
-            _file_digest(self.lock) if self.has_user_requirements() else "",
+            # What plugins import is looked up in the packages of the lock file.
+            _file_digest(self.lock) if self.has_user_requirements() or self.has_plugins() else "",
             _file_digest(self.user_requirements) if self.has_user_requirements() else "",
             self._tree("plugins", self.plugins),
         )

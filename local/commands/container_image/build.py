@@ -19,7 +19,10 @@ REPOSITORY = "localhost/airflow-on-fargate"
 _SOURCES = (
     "images/airflow/requirements.lock",
     "images/airflow/src",
+    "images/airflow/user",
+    "functions/build_image",
     "functions/contracts",
+    "functions/shared",
     "local/environments/uv.lock",
 )
 _LABEL = "org.opencontainers.image"

@@ -92,10 +92,13 @@ def test_the_same_content_builds_nothing(machine, workspace, capsys):
     assert "already built" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("changed", ["Dockerfile", "requirements.lock", "src/new.py"])
+@pytest.mark.parametrize(
+    "changed", ["Dockerfile", "requirements.lock", "src/new.py", "user/plugins/new.py"]
+)
 def test_other_content_is_another_image(monkeypatch, tmp_path, changed):
     folder = tmp_path / "images" / "airflow"
     (folder / "src").mkdir(parents=True)
+    (folder / "user" / "plugins").mkdir(parents=True)
     (tmp_path / "functions" / "contracts").mkdir(parents=True)
     for name in ("Dockerfile", "requirements.lock"):
         (folder / name).write_text("before")

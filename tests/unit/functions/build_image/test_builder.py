@@ -166,12 +166,37 @@ def test_users_package_and_plugin_are_in_the_image(workshop: Workshop) -> None:
     assert "opt/venv/bin/extra" in files
     assert "opt/airflow-user/plugins/own.py" in files
     config = workshop.repository.config_of(built.digest)
-    assert "AIRFLOW__CORE__PLUGINS_FOLDER=/opt/airflow-user/plugins" in config["config"]["Env"]
     # The layer adds to the environment and replaces nothing of it.
     parts = json.loads(config["config"]["Labels"][PARTS_LABEL])
     assert list(parts) == ["base", "packages", "code", "user"]
     assert len(parts["user"]["layers"]) == 1
     assert files["opt/venv/pyvenv.cfg"].mtime == FIXED_TIME
+
+
+def test_image_without_plugins_has_their_folder(workshop: Workshop) -> None:
+    """The setting plugins_folder names it, and the Dockerfile creates it."""
+    folder = workshop.repository.files_of(workshop.build())["opt/airflow-user/plugins"]
+
+    assert (folder.isdir(), folder.uid, folder.mode) == (True, 0, 0o755)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("packages.txt", "libpq5\n", r"apt-get could run.* set AirflowImageUri"),
+        ("requirments.txt", "extra\n", r"user/requirments\.txt is not used.* Rename"),
+        ("requirements.txt", "extra\n-e .\n", r"requirements\.txt, line 2: '-e \.' cannot be"),
+    ],
+)
+def test_users_file_that_cannot_be_used_is_refused_before_anything_is_downloaded(
+    workshop: Workshop, name: str, text: str, reason: str
+) -> None:
+    workshop.write(f"user/{name}", text)
+
+    with pytest.raises(ImageBuildError, match=reason):
+        workshop.build()
+
+    assert (workshop.registry.requests, workshop.repository.uploads) == ([], [])
 
 
 def test_comments_alone_are_no_requirements(workshop: Workshop) -> None:

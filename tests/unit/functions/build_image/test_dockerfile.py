@@ -55,8 +55,10 @@ def test_dockerfile_has_no_instruction_that_the_builder_does_not_know() -> None:
     assert instructions("COPY") == [
         "--from=build /opt/venv /opt/venv",
         "--from=build /opt/airflow-on-fargate /opt/airflow-on-fargate",
+        "--from=build /opt/airflow-user /opt/airflow-user",
     ]
     assert (system.USER_ID, f"/{system.HOME}") == (50000, "/opt/airflow")
+    assert system.PLUGINS == "opt/airflow-user/plugins"
 
 
 def test_base_image_is_that_of_the_dockerfile() -> None:
