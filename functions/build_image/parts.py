@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build_image.checks.installation import explain
+from build_image.checks.requirements_file import (
+    Line,
+    lines,
+    normalized,
+    pinned_versions,
+    with_own_hashes,
+)
 from build_image.checks.user_folder import REQUIREMENTS
 from build_image.errors import BaseImageError, ImageBuildError, PackagesError
 from build_image.image import DEFAULT_PATH
@@ -17,11 +24,11 @@ from build_image.layers.base_files import BaseFiles
 from build_image.layers.tar_layer import Entry
 from build_image.model import BaseImage, Layer, Part
 from build_image.ports import BaseImages, ImageRepository, PythonPackages
-from build_image.source import Source, files_of, normalized
+from build_image.source import Source, files_of
 
 _LOCK = "images/airflow/requirements.lock"
 _CODE = "opt/airflow-on-fargate"
-_REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==")
+_REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:==| @ )")
 
 
 @dataclass(frozen=True)
@@ -89,14 +96,10 @@ class PartMaker:
     def _user_packages(
         self, root: Path, seconds: float, python: str, version: str
     ) -> Iterator[Entry]:
-        pins = self.source.pins()
-        constraints, locked = root / "constraints.txt", root / "user.lock"
-        constraints.write_text("".join(f"{name}=={pin}\n" for name, pin in pins.items()))
-        try:
-            self.installer.resolve(self.source.user_requirements, constraints, locked, seconds)
-        except PackagesError as error:
-            raise PackagesError(explain(str(error), REQUIREMENTS, pins)) from error
-        locked.write_text(without_packages(locked.read_text(), pins))
+        pins, own = self.source.pins(), lines(self.source.user_requirements.read_text())
+        self._check_hashes(own, pins)
+        locked = self._resolve(root, pins, seconds)
+        locked.write_text(with_own_hashes(without_packages(locked.read_text(), pins), own))
         environment = root / packages.ENVIRONMENT
         self.installer.create_environment(environment)
         empty = packages.paths_of(root)
@@ -105,6 +108,41 @@ class PartMaker:
         tar_layer.set_times(environment)
         self.installer.compile_bytecode(root, packages.site_packages(root), seconds)
         return packages.user_entries(root, empty)
+
+    def _resolve(self, root: Path, pins: Mapping[str, str], seconds: float) -> Path:
+        """The lock file of the user's packages and of all that they need."""
+        requirements, locked = self.source.user_requirements, root / "user.lock"
+        constraints = root / "constraints.txt"
+        constraints.write_text("".join(f"{name}=={pin}\n" for name, pin in pins.items()))
+
+        def versions() -> Mapping[str, str]:
+            """The versions without the lock file: they make the reason of a conflict concrete."""
+            constraints.write_text("")
+            try:
+                self.installer.resolve(requirements, constraints, locked, seconds)
+            except ImageBuildError:
+                return {}
+            return pinned_versions(locked.read_text())
+
+        try:
+            self.installer.resolve(requirements, constraints, locked, seconds)
+        except PackagesError as error:
+            raise PackagesError(explain(str(error), REQUIREMENTS, pins, versions)) from error
+        return locked
+
+    def _check_hashes(self, own: Iterable[Line], pins: Mapping[str, str]) -> None:
+        """A package of the lock file is not installed again, so its hash is compared here."""
+        locked = {
+            normalized(line.name): line.hashes for line in lines(self.source.lock.read_text())
+        }
+        for line in own:
+            name = normalized(line.name)
+            if name in pins and line.hashes and not set(line.hashes) & set(locked[name]):
+                raise PackagesError(
+                    f"{REQUIREMENTS}, line {line.number}, names {name} with a hash that "
+                    f"images/airflow/requirements.lock does not have for {name} {pins[name]}, "
+                    "which the image contains: remove the line or its hash."
+                )
 
     def _install(self, environment: Path, requirements: Path, name: str, seconds: float) -> None:
         if not environment.exists():

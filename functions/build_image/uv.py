@@ -57,7 +57,7 @@ class Uv:
             [
                 "pip", "compile", "--quiet", str(requirements), "--constraints", str(constraints),
                 "--python", sys.executable, "--no-build", "--generate-hashes", "--no-header",
-                "--no-annotate", *self._target(), "--output-file", str(target),
+                "--no-annotate", "--emit-index-url", *self._target(), "--output-file", str(target),
             ],
             seconds,
         )  # fmt: skip

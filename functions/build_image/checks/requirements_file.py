@@ -10,6 +10,7 @@ from dataclasses import dataclass
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _HASH = re.compile(r"--hash[=\s](\S+)")
 _NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(.*)$")
+_PINNED = re.compile(r"==([^\s;]+)")
 _INDEX_OPTIONS = ("--index-url", "--extra-index-url", "-i")
 _FORMS = (
     "one package of a package index a line, such as requests>=2.32, or the address of a wheel "
@@ -52,6 +53,34 @@ def lines(text: str) -> list[Line]:
     if joined.strip():
         found.append(Line(first, joined.strip()))
     return found
+
+
+def with_own_hashes(locked: str, requirements: list[Line]) -> str:
+    """A lock file in which packages have the hashes that the user's lines name.
+
+    uv ignores hashes when it resolves, and writes those of the index.
+    """
+    own = {normalized(line.name): line.hashes for line in requirements if line.hashes}
+    written = []
+    for line in lines(locked):
+        hashes = own.get(normalized(line.name)) if line.name else None
+        text = line.text
+        if hashes:
+            text = _HASH.sub("", text).rstrip()
+            text += "".join(f" --hash={one}" for one in hashes)
+        written.append(f"{text}\n")
+    return "".join(written)
+
+
+def pinned_versions(text: str) -> dict[str, str]:
+    """The versions of a lock file, by normalized name."""
+    found = ((line.name, _PINNED.search(line.text)) for line in lines(text))
+    return {normalized(name): version[1] for name, version in found if name and version}
+
+
+def normalized(name: str) -> str:
+    """A package's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def problems(text: str, shown: str) -> list[str]:

@@ -179,14 +179,19 @@ class Workshop:
     work: Path
     seconds: float = 900
     free_bytes: int = 10 * 2**30
+    # The package index; without it, the folder of wheels.
+    uv_options: tuple[str, ...] | None = None
+    uv_environment: Mapping[str, str] = field(default_factory=dict)
 
     def builder(self, *, architecture: str = "x86_64", call: int = 1, parts: Any = None) -> Builder:
-        options = ("--no-index", "--find-links", str(self.wheels.folder))
+        options = self.uv_options
+        if options is None:
+            options = ("--no-index", "--find-links", str(self.wheels.folder))
         return Builder(
             source=Source(self.source, architecture),
             repository=self.repository,
             base_images=OciRegistry(sleep=lambda _: None),
-            packages=Uv(UV, architecture, self.work, options=options),
+            packages=Uv(UV, architecture, self.work, self.uv_environment, options),
             folder=self.work,
             budget=Budget(lambda: self.seconds, call),
             parts=dict(parts or {}),
