@@ -154,7 +154,10 @@ def delete(workspace: Workspace) -> set[str]:
 
 
 def source_fingerprint(root: Path = ROOT) -> str:
-    """A digest of everything that `sam build` reads."""
+    """A digest of everything that `sam build` reads for this machine.
+
+    The source of the image is not part of it: a deployment with an image of its own has no builder.
+    """
     sha = hashlib.sha256()
     for name in SOURCES:
         path = root / name

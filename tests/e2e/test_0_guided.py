@@ -1,4 +1,7 @@
-"""`sam deploy --guided` as a new user runs it: Enter at every question but the image's."""
+"""`sam deploy --guided` as a new user runs it: Enter at every question but the image's.
+
+Empty, the stack would build the image, which takes minutes of this machine's CPU.
+"""
 
 import re
 import socket
@@ -98,7 +101,7 @@ def answer_questions(workspace: Workspace) -> str:
         dimensions=(50, 200), timeout=SECONDS,
     )  # fmt: skip
     shown = ""
-    # Every question ends in its default and a colon; the image's question has no default.
+    # Every question ends in its default and a colon.
     while terminal.expect([r"(?:\]|AirflowImageUri): ", pexpect.EOF]) == 0:
         shown += terminal.before + terminal.after
         question = _ESCAPES.sub("", shown).rsplit("\n", 1)[-1]

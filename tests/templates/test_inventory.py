@@ -390,6 +390,16 @@ def test_no_fernet_key_is_generated_when_one_is_restored() -> None:
     assert arn in str(control_plane.properties("ExecutionRole"))
 
 
+def test_image_of_ones_own_leaves_out_the_builder_and_its_repository() -> None:
+    expected = {
+        name: kind
+        for name, kind in expected_inventory().items()
+        if name.split("/")[0] != "ImageStack"
+    }
+
+    assert inventory(deploy(AirflowImageUri="example/airflow:1")) == expected
+
+
 def test_own_vpc_leaves_out_the_network() -> None:
     expected = {
         name: kind

@@ -88,7 +88,6 @@ def deployments() -> dict[str, DryStack]:
 def deployment_of(environment_class: str, template: TemplateFile) -> DryStack:
     """A deployment of a root template in a class."""
     parameters = {
-        "AirflowImageUri": "example/airflow:1",
         "EnvironmentClass": environment_class,
         "Options": "exec",
         "WorkerQueueNames": "heavy,team:isolated",

@@ -39,7 +39,8 @@ AFTER: Final[Mapping[str, Mapping[str, Any]]] = {
     "PublicSubnetIds": {"PublicSubnetIds": "subnet-1,subnet-2"},
     "PrivateSubnetIds": {"PrivateSubnetIds": "subnet-3,subnet-4"},
     "NetworkMode": {"NetworkMode": "single-nat"},
-    "AirflowImageUri": {"AirflowImageUri": "example/airflow:2"},
+    # In the place of the image that the stack builds.
+    "AirflowImageUri": {"AirflowImageUri": "example/airflow:1"},
     "AirflowConfiguration": {"AirflowConfiguration": '{"core": {"parallelism": 64}}'},
     "DagReleases": {"DagReleases": '{"kept": 10}'},
     "ApiServerTasks": {"ApiServerTasks": "2x1024/3072"},

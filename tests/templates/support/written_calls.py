@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from calls import Call
-from policies import ACCOUNT, REGION, RESOURCE
+from policies import ACCOUNT, REGION, RESOURCE, TRUST
 
 _CLUSTER = {"ecs:cluster": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/airflow"}
 _DAGS = "arn:aws:s3:::<airflow/StorageStack/DagBucket>"
@@ -20,6 +20,10 @@ _QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:airflow-queue-default"
 _SERVICE = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/airflow/api-server"
 _TASK = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/airflow/ID"
 _VARIABLE = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:airflow/variables/name-ID"
+_GIVEN_IMAGE = (
+    "recorded runs deploy an image of their own: tests/integration/embedded_aws/ecr/"
+    "test_image_template.py"
+)
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,50 @@ RARE = (
         {
             f"{_DAGS}/releases/20260101T000000-ID.json": ("s3:DeleteObject",),
             f"{_DAGS}/releases/archives/20260101T000000-ID.zip": ("s3:DeleteObject",),
+        },
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        TRUST,
+        f"Lambda runs the builder with its role; {_GIVEN_IMAGE}",
+        {"ImageStack/BuildImageRole": ("sts:AssumeRole",)},
+        principal="lambda.amazonaws.com",
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "build-image",
+        f"the builder stores layers and images (build_image/aws/ecr_repository.py); {_GIVEN_IMAGE}",
+        {
+            "<airflow/ImageStack/Repository.Arn>": (
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:CompleteLayerUpload",
+                "ecr:DescribeImages",
+                "ecr:GetDownloadUrlForLayer",
+                "ecr:InitiateLayerUpload",
+                "ecr:PutImage",
+                "ecr:UploadLayerPart",
+            )
+        },
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "build-image",
+        "a build that does not fit into one call is continued by another "
+        f"(build_image/aws/lambda_continuation.py); {_GIVEN_IMAGE}",
+        {
+            f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:airflow-build-image": (
+                "lambda:InvokeFunction",
+            )
+        },
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "build-image",
+        f"Lambda writes the log of the builder; {_GIVEN_IMAGE}",
+        {
+            f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:<airflow/ImageStack/BuildImageLogGroup>"
+            ":log-stream:[$LATEST]": ("logs:CreateLogStream", "logs:PutLogEvents")
         },
     ),
 )

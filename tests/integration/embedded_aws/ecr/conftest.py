@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from image_parts import debian_layer
 
 from ..conftest import EmbeddedAws
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 PART_BYTES = 5 * 2**20
+# That of Lambda, which is that of .venv/lambda.
+_LAMBDA_PYTHON = "3.13"
 
 
 def digest_of(content: bytes) -> str:
@@ -106,3 +109,25 @@ def repository(embedded_aws: EmbeddedAws) -> Iterator[Repository]:
     )
     yield Repository(ecr, name)
     ecr.delete_repository(repositoryName=name, force=True)
+
+
+@pytest.fixture(scope="module")
+def base(embedded_aws: EmbeddedAws) -> str:
+    """A small base image, in the place of the public registry."""
+    ecr = embedded_aws.client("ecr")
+    try:
+        ecr.create_repository(repositoryName="lambda-base")
+    except ecr.exceptions.RepositoryAlreadyExistsException:
+        return "public.ecr.aws/lambda-base:slim"
+    repository = Repository(ecr, "lambda-base")
+    layer = debian_layer(_LAMBDA_PYTHON)
+    config = {
+        "architecture": "amd64",
+        "config": {"Env": ["PATH=/usr/local/bin"]},
+        "rootfs": {"diff_ids": [digest_of(b"")]},
+    }
+    packed = json.dumps(config).encode()
+    manifest = json.loads(manifest_of(repository.layer(packed), repository.layer(layer)))
+    manifest["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar+gzip"
+    repository.put(json.dumps(manifest), "slim")
+    return "public.ecr.aws/lambda-base:slim"

@@ -41,7 +41,7 @@ def test_git_does_not_ignore_what_users_add() -> None:
     assert (done.returncode, done.stdout) == (1, "")
 
 
-@pytest.mark.parametrize("name", ["README.md", ".gitkeep", ".DS_Store"])
+@pytest.mark.parametrize("name", ["README.md", "accepted-findings.toml", ".gitkeep", ".DS_Store"])
 def test_files_that_say_nothing_are_accepted(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("-e .")
 
