@@ -105,7 +105,7 @@ class Builder:
             lambda key, _seconds: maker.base(key, base),
         )
         python, version = str(foundation.facts["python"]), str(foundation.facts["version"])
-        provide(
+        packages = provide(
             "packages",
             self.source.packages_key(python, version),
             lambda key, seconds: maker.packages(key, seconds, python, version),
@@ -115,7 +115,7 @@ class Builder:
             provide(
                 "user",
                 self.source.user_key(python, version),
-                lambda key, seconds: maker.user(key, seconds, python, version),
+                lambda key, seconds: maker.user(key, seconds, python, version, packages),
             )
         self.budget.start("image", _SECONDS["image"])
         return BuiltImage(self._put(tag, base, parts), tag, made)

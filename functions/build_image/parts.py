@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from build_image.checks.imports import import_problems
 from build_image.checks.installation import explain
+from build_image.checks.modules import Modules
 from build_image.checks.requirements_file import (
     Line,
     lines,
@@ -16,7 +18,7 @@ from build_image.checks.requirements_file import (
     pinned_versions,
     with_own_hashes,
 )
-from build_image.checks.user_folder import REQUIREMENTS
+from build_image.checks.user_folder import PLUGINS, REQUIREMENTS
 from build_image.errors import BaseImageError, ImageBuildError, PackagesError
 from build_image.image import DEFAULT_PATH
 from build_image.layers import packages, system, tar_layer
@@ -81,22 +83,38 @@ class PartMaker:
                 raise ImageBuildError(f"images/airflow/src cannot be compiled: {problem.strip()}")
             return Part(key, (self._store(tar_layer.tree(root, _CODE)),))
 
-    def user(self, key: str, seconds: float, python: str, version: str) -> Part:
-        """The packages and plugins that the user added."""
+    def user(self, key: str, seconds: float, python: str, version: str, installed: Part) -> Part:
+        """The packages and plugins that the user added to those of the lock file."""
         with _emptied(self.folder / "user") as root:
+            modules = self._modules(installed)
             entries: list[Entry] = []
             if self.source.has_user_requirements():
-                entries += self._user_packages(root, seconds, python, version)
+                pins = dict(modules.distributions)
+                entries += self._user_packages(root, seconds, python, version, pins)
+                modules.add_folder(packages.site_packages(root))
             if self.source.has_plugins():
+                if problems := import_problems(self.source.plugins, PLUGINS, modules):
+                    raise ImageBuildError(" ".join(problems))
                 _copy(self.source.plugins, root / system.PLUGINS)
                 self.installer.compile_bytecode(root, root / system.PLUGINS, seconds)
                 entries += tar_layer.tree(root, system.PLUGINS)
             return Part(key, (self._store(entries),))
 
+    def _modules(self, installed: Part) -> Modules:
+        """What plugins can import. A former call or a former build may have made the layer."""
+        modules = Modules()
+        file = self.folder / "packages.tar.gz"
+        for layer in installed.layers:
+            self.repository.fetch_layer(layer.digest, file)
+            modules.add_layer(file)
+            file.unlink()
+        modules.add_folder(self.source.package)
+        return modules
+
     def _user_packages(
-        self, root: Path, seconds: float, python: str, version: str
+        self, root: Path, seconds: float, python: str, version: str, pins: Mapping[str, str]
     ) -> Iterator[Entry]:
-        pins, own = self.source.pins(), lines(self.source.user_requirements.read_text())
+        own = lines(self.source.user_requirements.read_text())
         self._check_hashes(own, pins)
         locked = self._resolve(root, pins, seconds)
         locked.write_text(with_own_hashes(without_packages(locked.read_text(), pins), own))
@@ -132,12 +150,12 @@ class PartMaker:
 
     def _check_hashes(self, own: Iterable[Line], pins: Mapping[str, str]) -> None:
         """A package of the lock file is not installed again, so its hash is compared here."""
-        locked = {
-            normalized(line.name): line.hashes for line in lines(self.source.lock.read_text())
-        }
+        locked: dict[str, set[str]] = {}
+        for line in lines(self.source.lock.read_text()):
+            locked.setdefault(normalized(line.name), set()).update(line.hashes)
         for line in own:
             name = normalized(line.name)
-            if name in pins and line.hashes and not set(line.hashes) & set(locked[name]):
+            if name in pins and line.hashes and locked[name].isdisjoint(line.hashes):
                 raise PackagesError(
                     f"{REQUIREMENTS}, line {line.number}, names {name} with a hash that "
                     f"images/airflow/requirements.lock does not have for {name} {pins[name]}, "

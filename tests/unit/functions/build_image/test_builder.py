@@ -239,6 +239,49 @@ def test_plugin_with_a_syntax_error_is_refused_before_anything_is_downloaded(
     assert workshop.registry.requests == []
 
 
+def test_plugin_that_cannot_be_imported_is_refused_and_the_former_image_stays(
+    workshop: Workshop,
+) -> None:
+    workshop.build()
+    before = dict(workshop.repository.tags)
+    workshop.write("user/plugins/own.py", "import airflow.plugins_manager\nimport extra\n")
+
+    with pytest.raises(ImageBuildError, match=r"own\.py, line 2, .* no module extra\. Add the"):
+        workshop.build()
+    assert workshop.repository.tags == before
+    workshop.wheels.add("extra", "1.0")
+    workshop.write("user/requirements.txt", "extra\n")
+
+    assert set(workshop.builder().build().made) == {"user"}
+
+
+def test_plugins_are_checked_again_with_other_packages(workshop: Workshop) -> None:
+    """The plugins are the same, but what they import is gone."""
+    workshop.write("user/plugins/own.py", "import corelib\n")
+    workshop.build()
+    lock = (workshop.source / "requirements.lock").read_text()
+    workshop.write("requirements.lock", lock.splitlines(keepends=True)[0])
+
+    with pytest.raises(ImageBuildError, match="no module corelib"):
+        workshop.build()
+
+
+def test_package_of_the_lock_file_for_another_python_is_not_taken_for_installed(
+    workshop: Workshop,
+) -> None:
+    """The lock file is for several versions of Python."""
+    workshop.wheels.add("old", "2.0")
+    workshop.wheels.add("extra", "1.0", "old")
+    lock = (workshop.source / "requirements.lock").read_text()
+    line = workshop.wheels.add("old", "1.0").replace(" --", " ; python_version < '3' --")
+    workshop.write("requirements.lock", lock + line)
+    workshop.write("user/requirements.txt", "extra\n")
+
+    files = workshop.repository.files_of(workshop.build())
+
+    assert f"{SITE_PACKAGES}/old-2.0.dist-info/METADATA" in files
+
+
 def test_patch_for_another_version_is_refused(workshop: Workshop) -> None:
     workshop.write(
         "src/airflow_on_fargate/patches/worker/one.py", 'require("corelib", "0.9", "0.8")\n'

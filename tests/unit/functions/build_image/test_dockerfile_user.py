@@ -119,6 +119,7 @@ def test_users_packages_and_plugins_are_those_of_the_function(
     [
         ("packages.txt", "libpq5\n", "set AirflowImageUri"),
         ("plugins/broken.py", "def (:\n", r"broken\.py cannot be imported"),
+        ("plugins/missing.py", "import nosuch\n", r"missing\.py, line 1, .* no module nosuch"),
     ],
 )
 def test_dockerfile_refuses_what_the_function_refuses(

@@ -1,6 +1,7 @@
 """ECR's API, with ECR's answers."""
 
 import datetime
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from botocore.stub import Stubber
 
 from build_image.aws import ecr_repository
 from build_image.aws.ecr_repository import EcrRepository, RepositoryMissingError, ThrottledError
+from build_image.errors import RegistryError
 from build_image.image import MANIFEST_TYPE
 from shared.errors import AwsCallError
 
@@ -182,6 +184,42 @@ def test_image_whose_configuration_cannot_be_read_has_no_labels(
     ecr.add_response("get_download_url_for_layer", {"downloadUrl": "file:///does/not/exist"})
 
     assert repository.recent_labels() == [{}]
+
+
+def expect_download(ecr: Stubber, url: str, digest: str) -> None:
+    ecr.add_response(
+        "get_download_url_for_layer",
+        {"downloadUrl": url},
+        {"repositoryName": NAME, "layerDigest": digest},
+    )
+
+
+def test_layer_is_read_and_compared_with_its_digest(
+    ecr: Stubber, repository: EcrRepository, tmp_path: Path
+) -> None:
+    stored = tmp_path / "stored"
+    stored.write_bytes(b"a layer")
+    digest = f"sha256:{hashlib.sha256(b'a layer').hexdigest()}"
+    expect_download(ecr, "file:///does/not/exist", digest)
+    expect_download(ecr, stored.as_uri(), digest)
+
+    repository.fetch_layer(digest, tmp_path / "layer")
+
+    assert (tmp_path / "layer").read_bytes() == b"a layer"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("stored", "arrived damaged"), ("gone", "No such file")]
+)
+def test_layer_that_cannot_be_read_is_named(
+    ecr: Stubber, repository: EcrRepository, tmp_path: Path, name: str, reason: str
+) -> None:
+    (tmp_path / "stored").write_bytes(b"another layer")
+    for _ in range(3):
+        expect_download(ecr, (tmp_path / name).as_uri(), DIGEST)
+
+    with pytest.raises(RegistryError, match=rf"repository airflow \(.*{reason}.*deploy again"):
+        repository.fetch_layer(DIGEST, tmp_path / "layer")
 
 
 def test_one_part_is_what_ecr_accepts() -> None:
