@@ -154,6 +154,22 @@ def test_newer_base_image_comes_with_the_next_change(workshop: Workshop, base_la
     assert workshop.repository.content_of(built.digest, "etc/fixed") == b"yes"
 
 
+def test_pinned_base_image_stays_when_its_tag_moves(workshop: Workshop, base_layer: bytes) -> None:
+    digest = workshop.registry.add("python", "slim", base_layer)
+    name = f"{workshop.registry.host}/python:slim@{digest}"
+    workshop.write("Dockerfile", f"ARG PYTHON_IMAGE={name}\n")
+    workshop.build()
+    workshop.registry.add("python", "slim", base_layer, tar_of({"etc/fixed": "yes"}))
+    workshop.write("src/airflow_on_fargate/new.py", "")
+
+    built = workshop.builder().build()
+
+    assert set(built.made) == {"code"}
+    labels = workshop.repository.config_of(built.digest)["config"]["Labels"]
+    assert labels["org.opencontainers.image.base.name"] == name
+    assert labels["org.opencontainers.image.base.digest"] == digest
+
+
 def test_users_package_and_plugin_are_in_the_image(workshop: Workshop) -> None:
     workshop.wheels.add("extra", "1.0", "corelib>=1")
     workshop.write("user/requirements.txt", "# ours\nextra\n")
