@@ -71,6 +71,10 @@ class Builder:
         self.folder.mkdir(parents=True)
         try:
             return self._build(tag, known)
+        except MemoryError as error:
+            raise ImageBuildError(
+                "The function's memory was not enough to build the image: raise its MemorySize."
+            ) from error
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise ImageBuildError(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from build_image.attempt import attempt
 from build_image.aws.ecr_repository import EcrRepository
 from build_image.aws.lambda_continuation import LambdaContinuation
 from build_image.budget import Budget, ContinueError
@@ -38,6 +39,7 @@ CONTINUATION = "continueImageBuild"
 # What is kept for the answer, with one repetition when CloudFormation's bucket is slow.
 _ANSWER_SECONDS = 22
 _WORK_FOLDER = "airflow-image"
+_NOTE = "airflow-image-attempt"
 
 
 @observed
@@ -57,7 +59,9 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> None:
             return SUCCESS
         # Whatever hangs, CloudFormation is answered before Lambda ends the call.
         seconds = _seconds(context) - _ANSWER_SECONDS
-        return within(seconds, lambda: _build(request, call, parts, context, telemetry))
+        note = Path(tempfile.gettempdir()) / _NOTE
+        with attempt(note, f"{request.request_id} {call}"):
+            return within(seconds, lambda: _build(request, call, parts, context, telemetry))
 
     request = CustomResourceRequest.from_event(event)
     fulfil(request, work, HttpsAnswerChannel(), telemetry.logger)

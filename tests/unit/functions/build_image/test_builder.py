@@ -1,20 +1,26 @@
 """Images built by the real uv from a small base image and tiny wheels."""
 
+import errno
 import importlib.util
 import json
 import marshal
+import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from image_parts import PYTHON, tar_of
 
+from build_image.aws.ecr_repository import ThrottledError
 from build_image.budget import MAX_CALLS, ContinueError
 from build_image.errors import BaseImageError, ImageBuildError, OutOfTimeError, PackagesError
 from build_image.image import PARTS_LABEL
+from build_image.layers import tar_layer
 from build_image.layers.tar_layer import FIXED_TIME
 
-from .conftest import SITE_PACKAGES, Workshop
+from .conftest import SITE_PACKAGES, ImageRepository, Workshop
 
 
 def test_image_has_the_files_that_the_dockerfile_makes(workshop: Workshop) -> None:
@@ -316,6 +322,19 @@ def test_base_image_that_is_gone_is_named(workshop: Workshop) -> None:
         workshop.build()
 
 
+def test_gone_base_image_leaves_the_former_image(workshop: Workshop) -> None:
+    first = workshop.build()
+    before = dict(workshop.repository.tags)
+    workshop.registry.documents.clear()
+
+    assert workshop.build() == first  # nothing has to be built
+    workshop.write("src/airflow_on_fargate/new.py", "")
+    with pytest.raises(BaseImageError, match="python:slim does not exist or is not public"):
+        workshop.build()
+
+    assert workshop.repository.tags == before
+
+
 def test_base_image_without_this_python_is_refused(workshop: Workshop) -> None:
     files = {"etc/passwd": "", "etc/group": "", "usr/bin/python": "", "usr/bin/python2.7": ""}
     workshop.registry.add("python", "slim", tar_of(files))
@@ -358,6 +377,75 @@ def test_disk_that_is_too_small_is_named_before_the_step(workshop: Workshop) -> 
 
     with pytest.raises(ImageBuildError, match=r"needs 1024 MiB .* has 100 MiB free"):
         workshop.build()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "disk .*is full: raise its Ephemeral"),
+        (MemoryError(), "memory was not enough to build the image: raise its MemorySize"),
+        (ThrottledError("ECR throttles the calls"), "throttles"),
+    ],
+)
+def test_failure_of_any_step_leaves_no_tag_and_the_next_build_succeeds(
+    workshop: Workshop, tmp_path: Path, error: Exception, reason: str
+) -> None:
+    """Each write to the registry fails once: base, system, packages, code, user, image, tag."""
+    workshop.write("user/plugins/own.py", "")
+    undisturbed = workshop.another(tmp_path / "undisturbed").build()
+    repository = FailingRepository(workshop.repository, error)
+    writes = 0
+
+    while True:
+        builder = workshop.builder()
+        builder.repository = repository.failing_at(writes)
+        try:
+            digest = builder.build().digest
+            break
+        except Exception as raised:
+            assert re.search(reason, str(raised))
+            assert (workshop.repository.tags, workshop.work.exists()) == ({}, False)
+            writes += 1
+
+    assert (writes, digest) == (7, undisturbed)
+
+
+class FailingRepository:
+    """Passes calls on, and fails at one of the writes."""
+
+    def __init__(self, repository: ImageRepository, error: Exception) -> None:
+        self._repository = repository
+        self._error = error
+        self._left = 0
+
+    def failing_at(self, write: int) -> Any:
+        self._left = write
+        return self
+
+    def push_layer(self, file: Path, digest: str) -> None:
+        self._write(lambda: self._repository.push_layer(file, digest))
+
+    def put_image(self, manifest: bytes, digest: str, tag: str) -> str:
+        return self._write(lambda: self._repository.put_image(manifest, digest, tag))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._repository, name)
+
+    def _write(self, write: Callable[[], Any]) -> Any:
+        self._left -= 1
+        if self._left == -1:
+            raise self._error
+        return write()
+
+
+def test_full_disk_is_named(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that is full as soon as something is written to it."""
+    monkeypatch.setattr(tar_layer, "write", lambda *_: Path("/dev/full").write_bytes(b"x" * 9999))
+
+    with pytest.raises(ImageBuildError, match=r"disk \(/tmp\) is full: raise its EphemeralStora"):
+        workshop.build()
+
+    assert workshop.repository.tags == {}
 
 
 def test_work_folder_is_empty_after_a_failure(workshop: Workshop) -> None:

@@ -146,6 +146,47 @@ def test_refusal_of_ecr_says_what_to_do(
         repository.has_layers([DIGEST])
 
 
+@pytest.mark.parametrize(
+    "operation",
+    ["initiate_layer_upload", "upload_layer_part", "complete_layer_upload", "put_image",
+     "describe_images", "batch_get_image", "get_download_url_for_layer"],
+)  # fmt: skip
+def test_throttling_of_any_call_says_that_nothing_is_lost(
+    ecr: Stubber, repository: EcrRepository, tmp_path: Path, operation: str
+) -> None:
+    (tmp_path / "layer").write_bytes(b"1")
+    details = {"imageDigest": DIGEST, "imagePushedAt": datetime.datetime.now(datetime.UTC)}
+    answers: dict[str, list[tuple[str, dict[str, object]]]] = {
+        "push": [
+            ("batch_check_layer_availability", layer("UNAVAILABLE")),
+            ("initiate_layer_upload", {"uploadId": "u"}),
+            ("upload_layer_part", {}),
+            ("complete_layer_upload", {}),
+        ],
+        "put": [("put_image", {})],
+        "labels": [
+            ("describe_images", {"imageDetails": [details]}),
+            ("batch_get_image", {"images": []}),
+        ],
+        "fetch": [("get_download_url_for_layer", {})],
+    }
+    calls: dict[str, Callable[[], object]] = {
+        "push": lambda: repository.push_layer(tmp_path / "layer", DIGEST),
+        "put": lambda: repository.put_image(b"{}", DIGEST, "content-1"),
+        "labels": repository.recent_labels,
+        "fetch": lambda: repository.fetch_layer(DIGEST, tmp_path / "target"),
+    }
+    name = next(name for name, steps in answers.items() if operation in dict(steps))
+    for step, answer in answers[name]:
+        if step == operation:
+            ecr.add_client_error(step, "ThrottlingException")
+            break
+        ecr.add_response(step, answer)
+
+    with pytest.raises(ThrottledError, match=r"in some minutes: what was stored is kept"):
+        calls[name]()
+
+
 def test_labels_of_recent_images_are_read_the_newest_first(
     ecr: Stubber, repository: EcrRepository, tmp_path: Path
 ) -> None:
