@@ -13,6 +13,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from build_image.attempt import attempt
 from build_image.aws.codebuild_builds import CodeBuildBuilds
 from build_image.aws.ecr_repository import EcrRepository
 from build_image.aws.ecr_scans import EcrScans
@@ -49,6 +50,7 @@ PROJECT = "CodeBuildProject"
 # What is kept for the answer, with one repetition when CloudFormation's bucket is slow.
 _ANSWER_SECONDS = 22
 _WORK_FOLDER = "airflow-image"
+_NOTE = "airflow-image-attempt"
 _FINDINGS_A_LINE = 50
 
 
@@ -93,7 +95,9 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> None:
             return SUCCESS
         # Whatever hangs, CloudFormation is answered before Lambda ends the call.
         seconds = _seconds(context) - _ANSWER_SECONDS
-        return within(seconds, lambda: _provide(request, progress, context, telemetry))
+        note = Path(tempfile.gettempdir()) / _NOTE
+        with attempt(note, f"{request.request_id} {progress.call}"):
+            return within(seconds, lambda: _provide(request, progress, context, telemetry))
 
     request = CustomResourceRequest.from_event(event)
     fulfil(request, work, HttpsAnswerChannel(), telemetry.logger)

@@ -23,6 +23,9 @@ class ImageRepository(Protocol):
     def push_layer(self, file: Path, digest: str) -> None:
         """Store a file as a layer, unless the repository has it. A repetition changes nothing."""
 
+    def fetch_layer(self, digest: str, target: Path) -> None:
+        """Store a layer of the repository in a file and compare it with its digest."""
+
     def put_image(self, manifest: bytes, digest: str, tag: str) -> str:
         """Make stored layers an image; returns its digest.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import aws_lambda_powertools
 import jmespath
+import pathspec
 import typing_extensions
 from image_parts import UV, Wheels
 
@@ -36,9 +37,11 @@ class SmallSource:
         functions = REPOSITORY / "functions"
         self.code = self._upload(
             (functions / "build_image", "build_image"),
+            (functions / "contracts", "contracts"),
             (functions / "shared", "shared"),
             (Path(aws_lambda_powertools.__file__).parent, "aws_lambda_powertools"),
             (Path(jmespath.__file__).parent, "jmespath"),
+            (Path(pathspec.__file__).parent, "pathspec"),
             (Path(typing_extensions.__file__), "typing_extensions.py"),
         )
 

@@ -34,6 +34,8 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
+    # Tests that run at the same time do not share the folder.
+    monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(tmp_path))
 
 
 @pytest.fixture
@@ -110,6 +112,41 @@ def test_reason_of_a_failure_is_the_sentence(
 
     assert channel.answer["Status"] == "FAILED"
     assert channel.answer["Reason"].startswith("user/requirements.txt names nosuch.")
+
+
+def test_repetition_of_a_killed_call_is_answered_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, context: Any, channel: Any, tmp_path: Path
+) -> None:
+    """Lambda ended the process, so the note of the attempt is still there."""
+    note = tmp_path / module._NOTE
+    kept = []
+    builds(monkeypatch, lambda _: kept.append(note.read_text()) or BuiltImage("sha256:a", "t"))
+    handler(request(), context)
+    assert not note.exists()  # an attempt that ended
+    note.write_text(kept[0])
+    channel.bodies.clear()
+
+    handler(request(), context)
+
+    assert channel.answer["Status"] == "FAILED"
+    assert "ended an earlier attempt" in channel.answer["Reason"]
+    assert "raise its MemorySize" in channel.answer["Reason"]
+    assert len(kept) == 1
+    # Another request starts from the beginning.
+    channel.bodies.clear()
+    handler({**request(), "RequestId": "2"}, context)
+    assert channel.answer["Status"] == "SUCCESS"
+
+
+def test_note_of_another_request_is_no_killed_call(
+    monkeypatch: pytest.MonkeyPatch, context: Any, channel: Any, tmp_path: Path
+) -> None:
+    (tmp_path / module._NOTE).write_text("another request 1")
+    builds(monkeypatch, lambda _: BuiltImage("sha256:abc", "content-1"))
+
+    handler(request(), context)
+
+    assert channel.answer["Status"] == "SUCCESS"
 
 
 def test_deletion_builds_nothing(
