@@ -21,8 +21,8 @@ from build_image.aws.lambda_continuation import LambdaContinuation
 from build_image.aws.s3_source_store import S3SourceStore
 from build_image.budget import Budget, ContinueError
 from build_image.builder import Builder, BuiltImage
+from build_image.checks.codebuild_files import check_without_codebuild
 from build_image.codebuild.builder import AwaitBuildError, CodeBuildBuilder
-from build_image.codebuild.user_files import check_without_codebuild
 from build_image.findings.gate import AwaitScanError, Gate, ImageRefusedError, Verdict
 from build_image.model import Part
 from build_image.registry import OciRegistry
@@ -128,7 +128,7 @@ def _provide(
     try:
         policy = gate.policy(request)
         if not project:
-            check_without_codebuild(source.folder / "user")
+            check_without_codebuild(source.user)
         built = builder.build()
         _log_built(built, telemetry)
         verdict = gate.check(built.digest, policy, progress.scan_until)

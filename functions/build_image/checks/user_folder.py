@@ -7,38 +7,40 @@ ignored, and nobody would notice before a DAG cannot be imported.
 from pathlib import Path
 
 from build_image.checks import requirements_file
+from build_image.checks.codebuild_files import DOCKERFILE, PACKAGES, needing_codebuild
 
 FOLDER = "images/airflow/user"
 REQUIREMENTS = f"{FOLDER}/requirements.txt"
 PLUGINS = f"{FOLDER}/plugins"
-_DEBIAN_PACKAGES = "packages.txt"
 # The findings of the scan that a person accepted are no part of the image.
 _KNOWN = (
-    "README.md", "accepted-findings.toml", "plugins", "requirements.txt", _DEBIAN_PACKAGES,
+    "README.md", "accepted-findings.toml", "plugins", "requirements.txt", PACKAGES, DOCKERFILE,
 )  # fmt: skip
 
 
-def problems(folder: Path) -> list[str]:
+def problems(folder: Path, *, by_codebuild: bool = False) -> list[str]:
     """A sentence for each thing that the image cannot contain.
 
     Args:
         folder: the source's copy of images/airflow/user, which need not exist.
+        by_codebuild: whether CodeBuild builds the image, which installs Debian packages as well.
+
+    Raises:
+        DebianPackagesError: packages.txt is not a list of packages.
     """
     if not folder.is_dir():
         return []
-    found = [
+    found = [] if by_codebuild else needing_codebuild(folder)
+    # A Dockerfile may copy any file.
+    has_dockerfile = (folder / DOCKERFILE).is_file()
+    found += [
         f"{FOLDER}/{path.name} is not used: the image is built from requirements.txt and plugins/ "
         "of this folder. Rename the file, or remove it."
         for path in sorted(folder.iterdir())
-        if path.name not in _KNOWN and not path.name.startswith((".", "__pycache__"))
+        if path.name not in _KNOWN
+        and not path.name.startswith((".", "__pycache__"))
+        and not has_dockerfile
     ]
-    debian = folder / _DEBIAN_PACKAGES
-    if debian.is_file() and requirements_file.lines(debian.read_text(errors="replace")):
-        found.append(
-            f"{FOLDER}/{_DEBIAN_PACKAGES} names Debian packages, which the builder cannot install: "
-            "it has no container in which apt-get could run. Remove the file, build an image of "
-            "your own that starts FROM this one (docs/user-packages.md), and set AirflowImageUri."
-        )
     requirements = folder / "requirements.txt"
     if requirements.is_file():
         found += requirements_file.problems(requirements.read_text(errors="replace"), REQUIREMENTS)

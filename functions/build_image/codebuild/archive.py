@@ -17,8 +17,8 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from build_image.codebuild import debian_packages
-from build_image.codebuild.user_files import DOCKERFILE, PACKAGES
+from build_image.checks import debian_packages
+from build_image.checks.codebuild_files import DOCKERFILE, PACKAGES
 from build_image.errors import ImageBuildError
 from build_image.source import Source, files_of
 
@@ -39,7 +39,7 @@ def tag(source: Source) -> str:
     It differs from the tag of the function's image, because here the Dockerfile decides as well.
     """
     digest = hashlib.sha256(source.tag().encode())
-    user = source.folder / "user"
+    user = source.user
     packages = debian_packages.read(user / PACKAGES)
     parts = [_read(source.folder / "Dockerfile"), "\n".join(packages).encode()]
     if packages:
@@ -72,16 +72,26 @@ def _entries(source: Source, labels: Mapping[str, str]) -> Iterator[tuple[str, b
     yield "local/environments/uv.lock", _read(source.folder / "uv.lock")
     for name in _FROM_FUNCTIONS:
         yield from _tree(f"functions/{name}", _FUNCTIONS / name)
-    user = source.folder / "user"
+    user = source.user
     # The Dockerfile copies the folder, which need not exist in the source.
     yield f"{_USER}/.source", b""
     for path, content in _tree(_USER, user):
-        if path not in (f"{_USER}/{PACKAGES}", f"{_USER}/{DOCKERFILE}"):
+        if _is_for_the_image(path.removeprefix(f"{_USER}/"), user):
             yield path, content
     if packages := debian_packages.read(user / PACKAGES):
         yield "packages/Dockerfile", _PACKAGES_DOCKERFILE.read_bytes()
         yield f"packages/{PACKAGES}", "".join(f"{one}\n" for one in packages).encode()
     yield from _own(user)
+
+
+def _is_for_the_image(path: str, user: Path) -> bool:
+    """Whether images/airflow/Dockerfile gets a file of the user's folder.
+
+    It refuses what it does not know, such as a file that the user's own Dockerfile copies.
+    """
+    if (user / DOCKERFILE).exists():
+        return path == "requirements.txt" or path.startswith("plugins/")
+    return path != PACKAGES
 
 
 def _own(user: Path) -> Iterator[tuple[str, bytes]]:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from build_image.budget import MAX_CALLS, Budget, ContinueError
 from build_image.builder import BuiltImage
+from build_image.checks import user_folder
+from build_image.checks.codebuild_files import WORD
 from build_image.checks.python_files import patch_problems, syntax_problems
 from build_image.codebuild import archive
 from build_image.codebuild.builds import (
@@ -27,7 +29,6 @@ from build_image.codebuild.builds import (
     SourceStore,
 )
 from build_image.codebuild.failure import reason
-from build_image.codebuild.user_files import WORD
 from build_image.errors import ImageBuildError, OutOfTimeError
 from build_image.model import BaseImage, Part
 from build_image.ports import BaseImages, ImageRepository
@@ -164,7 +165,8 @@ class CodeBuildBuilder:
         problems = [
             *patch_problems(self.source.package, self.source.pins()),
             *syntax_problems(self.source.package, "images/airflow/src"),
-            *syntax_problems(self.source.plugins, "images/airflow/user/plugins"),
+            *user_folder.problems(self.source.user, by_codebuild=True),
+            *syntax_problems(self.source.plugins, user_folder.PLUGINS),
         ]
         if problems:
             raise ImageBuildError(" ".join(problems))

@@ -120,7 +120,7 @@ def test_repetition_of_a_killed_call_is_answered_with_the_reason(
     """Lambda ended the process, so the note of the attempt is still there."""
     note = tmp_path / module._NOTE
     kept = []
-    builds(monkeypatch, lambda _: kept.append(note.read_text()) or BuiltImage("sha256:a", "t"))
+    builds(monkeypatch, lambda _: kept.append(note.read_text()) or BuiltImage("sha256:abc", "t"))
     handler(request(), context)
     assert not note.exists()  # an attempt that ended
     note.write_text(kept[0])

@@ -205,7 +205,7 @@ def test_image_without_plugins_has_their_folder(workshop: Workshop) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("packages.txt", "libpq5\n", r"apt-get could run.* set AirflowImageUri"),
+        ("packages.txt", "libpq5\n", r"names Debian packages.* the word codebuild"),
         ("requirments.txt", "extra\n", r"user/requirments\.txt is not used.* Rename"),
         ("requirements.txt", "extra\n-e .\n", r"requirements\.txt, line 2: '-e \.' cannot be"),
     ],

@@ -117,7 +117,7 @@ def test_users_packages_and_plugins_are_those_of_the_function(
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("packages.txt", "libpq5\n", "set AirflowImageUri"),
+        ("packages.txt", "libpq5\n", "add the word codebuild"),
         ("plugins/broken.py", "def (:\n", r"broken\.py cannot be imported"),
         ("plugins/missing.py", "import nosuch\n", r"missing\.py, line 1, .* no module nosuch"),
     ],

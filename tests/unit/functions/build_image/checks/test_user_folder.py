@@ -61,7 +61,18 @@ def test_debian_packages_are_refused_with_the_way_out(tmp_path: Path) -> None:
     (problem,) = user_folder.problems(tmp_path)
 
     assert "packages.txt names Debian packages" in problem
-    assert "starts FROM this one (docs/user-packages.md), and set AirflowImageUri" in problem
+    assert "add the word codebuild to Options" in problem
+    assert user_folder.problems(tmp_path, by_codebuild=True) == []
+
+
+def test_dockerfile_may_copy_any_file_with_codebuild_only(tmp_path: Path) -> None:
+    (tmp_path / "odbc.ini").write_text("")
+    (tmp_path / "Dockerfile").write_text("FROM ${AIRFLOW_IMAGE}\n")
+
+    (problem,) = user_folder.problems(tmp_path)
+
+    assert "user/Dockerfile is a Dockerfile of your own" in problem
+    assert user_folder.problems(tmp_path, by_codebuild=True) == []
 
 
 def test_plugins_must_be_a_folder(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from build_image.codebuild.user_files import check_without_codebuild
+from build_image.checks.codebuild_files import check_without_codebuild
 from build_image.errors import ImageBuildError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from build_image.codebuild.debian_packages import MAX_PACKAGES, DebianPackagesError, read
+from build_image.checks.debian_packages import MAX_PACKAGES, DebianPackagesError, read
 
 
 def written(tmp_path: Path, text: str | bytes) -> Path:
