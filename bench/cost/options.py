@@ -61,4 +61,6 @@ WORDS: dict[str, Words] = {
     # Basic scans of ECR cost nothing, and Inspector's are those of the account.
     "refuse-critical": _nothing,
     "refuse-high": _nothing,
+    # A build is paid by the minute: docs/codebuild.md.
+    "codebuild": _nothing,
 }

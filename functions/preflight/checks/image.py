@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from preflight.parameters import Parameters
 
 _WORDS = ("refuse-critical", "refuse-high")
+_CODEBUILD = "codebuild"
 
 
 def image_problems(parameters: Parameters) -> Iterator[str]:
@@ -15,3 +16,8 @@ def image_problems(parameters: Parameters) -> Iterator[str]:
                 f"Options contains {word}, but AirflowImageUri names an image of your own, whose "
                 "scan the stack does not read: refuse it where you push it, and leave the word out."
             )
+    if given and _CODEBUILD in parameters.items("Options"):
+        yield (
+            f"Options contains {_CODEBUILD}, but AirflowImageUri names an image of your own, so "
+            "the stack builds none: leave the word or AirflowImageUri out."
+        )

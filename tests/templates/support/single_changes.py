@@ -18,10 +18,12 @@ WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "Options=waf": {"Options": "waf"},
     "Options=rotate-secrets": {"Options": "rotate-secrets"},
     "Options=refuse-critical": {"Options": "refuse-critical"},
+    "Options=codebuild": {"Options": "codebuild"},
 }
 # Every word at once, as far as a first deployment may have it.
 ALL_WORDS: Final = (
-    "x86,exec,customer-key,access-logs,flow-logs,waf,rotate-secrets,refuse-critical,refuse-high"
+    "x86,exec,customer-key,access-logs,flow-logs,waf,rotate-secrets,refuse-critical,refuse-high,"
+    "codebuild"
 )
 
 # Parameter → the parameters that change with it. The first one is the one that is meant.

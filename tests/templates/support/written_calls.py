@@ -24,6 +24,13 @@ _GIVEN_IMAGE = (
     "recorded runs deploy an image of their own: tests/integration/embedded_aws/ecr/"
     "test_image_template.py"
 )
+_CODEBUILD = (
+    "recorded runs do not use it: tests/integration/embedded_aws/codebuild/"
+    "test_image_by_codebuild.py"
+)
+_BUILD_LOG = (
+    f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:<airflow/ImageStack/CodeBuildStack/BuildLogGroup>"
+)
 
 
 @dataclass(frozen=True)
@@ -220,6 +227,46 @@ RARE = (
         {
             f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:<airflow/ImageStack/BuildImageLogGroup>"
             ":log-stream:[$LATEST]": ("logs:CreateLogStream", "logs:PutLogEvents")
+        },
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "build-with-codebuild",
+        f"CodeBuild builds the image in the function's place (build_image/codebuild); {_CODEBUILD}",
+        {
+            "<airflow/ImageStack/CodeBuildStack/Project.Arn>": (
+                "codebuild:BatchGetBuilds",
+                "codebuild:StartBuild",
+                "codebuild:StopBuild",
+            ),
+            f"{_STATE}/image-source/ID.zip": ("s3:PutObject",),
+            f"{_BUILD_LOG}:log-stream:ID": ("logs:GetLogEvents",),
+        },
+    ),
+    Written(
+        "ImageStack/CodeBuildStack/ProjectRole",
+        TRUST,
+        f"CodeBuild runs a build with the project's role; {_CODEBUILD}",
+        {"ImageStack/CodeBuildStack/ProjectRole": ("sts:AssumeRole",)},
+        {"aws:sourceaccount": ACCOUNT},
+        principal="codebuild.amazonaws.com",
+    ),
+    Written(
+        "ImageStack/CodeBuildStack/ProjectRole",
+        "build",
+        f"a build reads its source, signs in, pushes the image and writes its log; {_CODEBUILD}",
+        {
+            "*": ("ecr:GetAuthorizationToken",),
+            f"{_STATE}/image-source/ID.zip": ("s3:GetObject",),
+            f"{_BUILD_LOG}:log-stream:ID": ("logs:CreateLogStream", "logs:PutLogEvents"),
+            "<airflow/ImageStack/Repository.Arn>": (
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:CompleteLayerUpload",
+                "ecr:InitiateLayerUpload",
+                "ecr:PutImage",
+                "ecr:UploadLayerPart",
+            ),
         },
     ),
 )

@@ -157,6 +157,7 @@ CUSTOM: Final = Resource(
                 "WorkerMaxCount", "WorkerAheadMaxCount", "WorkerQueueNames", "WorkerFleets",
                 "Command[]", "CommandOnRollback[]", "TaskDefinitionArn", "MaxCount", "QueueNames",
                 "Fleets", "Source", "Repository", "Architecture", "RefusedFindings",
+                "CodeBuildProject",
             )
         },
     }
