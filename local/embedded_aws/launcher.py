@@ -73,6 +73,8 @@ SUBJECTS = (
     "ecr.images",
     "ecr.task_images",
     "ecr.lifecycle_policies",
+    "codebuild.projects",
+    "codebuild.builds",
     "rds.instances",
     "rds.snapshots",
     "lambda_functions.runtime",

@@ -16,6 +16,7 @@ from ministack.services import sts
 
 from embedded_aws.authorization import engine, record
 from embedded_aws.authorization.requests import (
+    builds,
     databases,
     ecs,
     functions,
@@ -34,6 +35,7 @@ from embedded_aws.settings import Settings
 # By the namespace of the action.
 _SERVICES: dict[str, ModuleType] = {
     "cloudformation": stacks,
+    "codebuild": builds,
     "ecr": images,
     "ecs": ecs,
     "iam": roles,
