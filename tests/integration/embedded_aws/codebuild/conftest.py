@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ..conftest import EmbeddedAws, eventually
+from ..ecr.conftest import repository as repository
 from ..stack_driver import Stack, StackDriver
 
 GROUP = "/test/builds"

@@ -111,8 +111,12 @@ def repository(embedded_aws: EmbeddedAws) -> Iterator[Repository]:
 
 @pytest.fixture(scope="module")
 def base(embedded_aws: EmbeddedAws) -> str:
-    """A small base image, in the place of the public registry."""
-    ecr = embedded_aws.client("ecr")
+    return store_base(embedded_aws)
+
+
+def store_base(aws: EmbeddedAws) -> str:
+    """Store a small base image, in the place of the public registry; returns its name."""
+    ecr = aws.client("ecr")
     try:
         ecr.create_repository(repositoryName="lambda-base")
     except ecr.exceptions.RepositoryAlreadyExistsException:

@@ -30,10 +30,10 @@ class RootWithImage(ReducedStack):
         "Custom::AirflowImage",
     }
 
-    def __init__(self, stacks: StackDriver, source: SmallSource) -> None:
+    def __init__(self, stacks: StackDriver, source: SmallSource, options: str = "x86") -> None:
         self._source = source
         # The processor of the base image.
-        super().__init__(stacks, "built", AirflowImageUri="", Options="x86")
+        super().__init__(stacks, "built", AirflowImageUri="", Options=options)
 
     def replace(self, kind: str, properties: dict[str, Any]) -> None:
         super().replace(kind, properties)
