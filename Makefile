@@ -19,7 +19,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status iam-report iam-calls env local-env browser image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation lint audit attack-tables format cost bench-scaling bench-dags
+.PHONY: help install up down status iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation lint audit attack-tables format cost bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ browser: install  ## the browser of the UI's test: found, or installed where roo
 
 image: install  ## build images/airflow/Dockerfile with docker or podman, for this machine's processor
 	@$(LOCAL) image
+
+pin-base-image: install  ## name the Dockerfile's base image by the digest that its tag has now (asks the registry)
+	@PYTHONPATH=local:functions $(BIN)/python local/pin_base_image.py
 
 test: lint test-unit test-templates test-emulator test-e2e  ## every test of CI, from lint to the end-to-end deployment
 

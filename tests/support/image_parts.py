@@ -66,13 +66,32 @@ class Wheels:
 
     folder: Path
 
-    def add(self, name: str, version: str, *requires: str, tag: str = "py3-none-any") -> str:
-        """Add a wheel; returns its line for a lock file."""
+    def add(
+        self,
+        name: str,
+        version: str,
+        *requires: str,
+        tag: str = "py3-none-any",
+        python: str = "",
+        modules: Mapping[str, str] | None = None,
+    ) -> str:
+        """Add a wheel; returns its line for a lock file.
+
+        Args:
+            name: the package, and the module that it has.
+            version: its version.
+            requires: what it needs.
+            tag: the systems that it is made for.
+            python: the versions of Python that it accepts.
+            modules: more files, by path.
+        """
         info = f"{name}-{version}.dist-info"
         files = {
             f"{name}/__init__.py": f"VERSION = {version!r}\n",
+            **(modules or {}),
             f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-            + "".join(f"Requires-Dist: {one}\n" for one in requires),
+            + "".join(f"Requires-Dist: {one}\n" for one in requires)
+            + (f"Requires-Python: {python}\n" if python else ""),
             f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
             f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
         }

@@ -16,9 +16,11 @@ from ministack.services import sts
 
 from embedded_aws.authorization import engine, record
 from embedded_aws.authorization.requests import (
+    builds,
     databases,
     ecs,
     functions,
+    images,
     keys,
     logs,
     objects,
@@ -33,6 +35,8 @@ from embedded_aws.settings import Settings
 # By the namespace of the action.
 _SERVICES: dict[str, ModuleType] = {
     "cloudformation": stacks,
+    "codebuild": builds,
+    "ecr": images,
     "ecs": ecs,
     "iam": roles,
     "lambda": functions,
