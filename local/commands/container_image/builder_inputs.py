@@ -40,7 +40,8 @@ def function_environment(workspace: Workspace, runtime: str) -> dict[str, str]:
     program.parent.mkdir(parents=True, exist_ok=True)
     words = [str(venv_python("uv").parent / "uv")]
     if runtime == "processes":
-        words = [str(venv_python("tools")), str(_UV), *words]
+        environment = venv_python("airflow").parents[1]
+        words = [str(venv_python("tools")), str(_UV), str(environment), *words]
     program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
     program.chmod(0o755)
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from build_image.checks.modules import Modules
 from commands import deployment
 from commands.container_image import builder_inputs, uv_for_processes
 from commands.workspace import ROOT, Workspace
@@ -27,13 +28,27 @@ def test_packages_of_the_lock_file_are_not_installed_for_local_processes(
 ):
     folder = builder_inputs.function_environment(workspace, "processes")["UV_FOLDER"]
 
+    lock = tmp_path / "requirements.lock"
+    lock.write_text(
+        "Apache_Airflow.core==1 \\\n    --hash=sha256:0\napache-airflow-providers-http==2\n"
+    )
+    packages = tmp_path / "lib" / "python3.13" / "site-packages"
+    packages.mkdir(parents=True)
+
     done = run(
-        folder, "pip", "install", "--quiet", "--python", str(tmp_path),
-        "--requirement", "/opt/image/requirements.lock",
-    )  # fmt: skip
+        folder, "pip", "install", "--quiet", "--python", str(tmp_path), "--requirement", str(lock)
+    )
 
     assert (done.returncode, done.stderr) == (0, "")
     assert ".venv/airflow" in (tmp_path / uv_for_processes.NOTE).read_text()
+    # What the builder has to know of them: their versions and the names of their modules.
+    names = {path.name.partition("-")[0] for path in packages.iterdir()}
+    assert names == {"apache_airflow_core", "apache_airflow_providers_http"}
+    modules = Modules()
+    modules.add_folder(packages)
+    assert modules.missing("airflow.plugins_manager") == ""
+    assert modules.missing("airflow.providers.snowflake") == "airflow.providers.snowflake"
+    assert modules.missing("snowflake") == "snowflake"
 
 
 def test_everything_else_is_asked_of_uv(workspace: Workspace, tmp_path: Path):
