@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -256,6 +257,7 @@ def test_waiting_for_the_scan_is_continued_by_another_call(
     assert event[CONTINUATION]["call"] == 2
     # The same moment ends the waiting of every call.
     until = event[CONTINUATION]["scanUntil"]
+    assert 0 < until - time.time() <= 900
     handler(event, context)
     assert json.loads(calls[1]["Payload"])[CONTINUATION]["scanUntil"] == until
 
