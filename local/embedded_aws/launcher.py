@@ -71,6 +71,7 @@ SUBJECTS = (
     "ecr.layers",
     "ecr.scans",
     "ecr.images",
+    "ecr.task_images",
     "ecr.lifecycle_policies",
     "rds.instances",
     "rds.snapshots",

@@ -1,7 +1,4 @@
-"""`sam deploy --guided` as a new user runs it: Enter at every question but the image's.
-
-Empty, the stack would build the image, which takes minutes of this machine's CPU.
-"""
+"""`sam deploy --guided` as a new user runs it: Enter at every question."""
 
 import re
 import socket
@@ -16,7 +13,7 @@ import pytest
 import requests
 from waiting import PATIENCE_SECONDS
 
-from commands import airflow_image, deployment, emulator
+from commands import deployment, emulator
 from commands.steps import wait_until
 from commands.workspace import ROOT, Workspace, venv_python
 
@@ -102,11 +99,9 @@ def answer_questions(workspace: Workspace) -> str:
     )  # fmt: skip
     shown = ""
     # Every question ends in its default and a colon.
-    while terminal.expect([r"(?:\]|AirflowImageUri): ", pexpect.EOF]) == 0:
+    while terminal.expect([r"\]: ", pexpect.EOF]) == 0:
         shown += terminal.before + terminal.after
-        question = _ESCAPES.sub("", shown).rsplit("\n", 1)[-1]
-        is_image = question.strip().startswith("Parameter AirflowImageUri")
-        terminal.sendline(airflow_image.uri() if is_image else "")
+        terminal.sendline("")
     shown += terminal.before
     terminal.close()
     text = _ESCAPES.sub("", shown)

@@ -88,6 +88,7 @@ def function_environment(
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
         **layers.python_path(opt),
+        **settings.function_env,
         **declared,
         "_HANDLER": config.get("Handler", ""),
         "LAMBDA_TASK_ROOT": code_dir,

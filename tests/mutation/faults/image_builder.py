@@ -6,6 +6,27 @@ _FOLDER = "functions/build_image"
 
 FAULTS = (
     Mutant(
+        "life-cycle-by-age",
+        "nested/image.yaml",
+        '"selection": {"tagStatus": "untagged",',
+        '"selection": {"tagStatus": "any",',
+        "the image of a stack that is not deployed for a week is deleted, and no task starts again",
+    ),
+    Mutant(
+        "tags-that-move",
+        "nested/image.yaml",
+        "ImageTagMutability: IMMUTABLE",
+        "ImageTagMutability: MUTABLE",
+        "a tag no longer means one content",
+    ),
+    Mutant(
+        "image-without-its-source",
+        "nested/image.yaml",
+        "      Source: !Ref ImageSource\n",
+        "",
+        "a new package or plugin is deployed, and the former image keeps running",
+    ),
+    Mutant(
         "layer-with-times",
         f"{_FOLDER}/layers/tar_layer.py",
         "    info.mode, info.mtime = mode, FIXED_TIME\n",

@@ -14,8 +14,6 @@ from ..conftest import EmbeddedAws
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 PART_BYTES = 5 * 2**20
-# That of Lambda, which is that of .venv/lambda.
-_LAMBDA_PYTHON = "3.13"
 
 
 def digest_of(content: bytes) -> str:
@@ -120,7 +118,7 @@ def base(embedded_aws: EmbeddedAws) -> str:
     except ecr.exceptions.RepositoryAlreadyExistsException:
         return "public.ecr.aws/lambda-base:slim"
     repository = Repository(ecr, "lambda-base")
-    layer = debian_layer(_LAMBDA_PYTHON)
+    layer = debian_layer()
     config = {
         "architecture": "amd64",
         "config": {"Env": ["PATH=/usr/local/bin"]},

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 from ..conftest import REPOSITORY, EmbeddedAws
 from ..stack_driver import Stack, StackDriver
 from .conftest import Repository
@@ -75,6 +78,10 @@ def test_root_without_an_image_builds_it_and_every_task_runs_it(
     assert image == (
         f"000000000000.dkr.ecr.us-east-1.amazonaws.com/{repository.name}@{stored['imageDigest']}"
     )
+
+    # The same tree: there is nothing to do.
+    with pytest.raises(ClientError, match="No updates are to be performed"):
+        root.update()
 
     # Another commit with the same content: the builder is asked, and nothing else changes.
     source.write("labels.json", '{"revision": "another"}')
