@@ -1,6 +1,13 @@
 """The seeded faults: mistakes that somebody could make, each with what it would break."""
 
-from tests.mutation.faults import codebuild, functions, image, image_builder, templates
+from tests.mutation.faults import (
+    codebuild,
+    functions,
+    image,
+    image_builder,
+    image_gate,
+    templates,
+)
 
 FAULTS = (
     *templates.FAULTS,
@@ -8,4 +15,5 @@ FAULTS = (
     *image.FAULTS,
     *image_builder.FAULTS,
     *codebuild.FAULTS,
+    *image_gate.FAULTS,
 )
