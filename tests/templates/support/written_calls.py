@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from calls import Call
-from policies import ACCOUNT, REGION, RESOURCE
+from policies import ACCOUNT, REGION, RESOURCE, TRUST
 
 _CLUSTER = {"ecs:cluster": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/airflow"}
 _DAGS = "arn:aws:s3:::<airflow/StorageStack/DagBucket>"
