@@ -3,7 +3,7 @@
 Dockerfile           names the base image
 requirements.lock    the packages, with hashes
 src/                 our package, its link to the contracts replaced by the files
-user/                optional: requirements.txt and plugins/
+user/                optional: requirements.txt, plugins/ and accepted-findings.toml
 labels.json          commit, time and build number, written by `sam build`
 """
 
@@ -54,6 +54,11 @@ class Source:
     @property
     def plugins(self) -> Path:
         return self.user / "plugins"
+
+    @property
+    def accepted_findings(self) -> Path:
+        """Part of the source, and of no image: a change of it alone builds nothing."""
+        return self.folder / "user" / "accepted-findings.toml"
 
     @property
     def base_image(self) -> str:

@@ -103,6 +103,7 @@ def test_inventory_with_every_word_of_options_is_as_listed() -> None:
             id="cloudfront-with-record",
         ),
         pytest.param({"Options": "protected,x86"}, {}, id="options"),
+        pytest.param({"Options": "refuse-critical,refuse-high"}, {}, id="refused-findings"),
         pytest.param(
             {"Options": "customer-key"},
             {

@@ -17,9 +17,12 @@ WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "Options=flow-logs": {"Options": "flow-logs"},
     "Options=waf": {"Options": "waf"},
     "Options=rotate-secrets": {"Options": "rotate-secrets"},
+    "Options=refuse-critical": {"Options": "refuse-critical"},
 }
 # Every word at once, as far as a first deployment may have it.
-ALL_WORDS: Final = "x86,exec,customer-key,access-logs,flow-logs,waf,rotate-secrets"
+ALL_WORDS: Final = (
+    "x86,exec,customer-key,access-logs,flow-logs,waf,rotate-secrets,refuse-critical,refuse-high"
+)
 
 # Parameter → the parameters that change with it. The first one is the one that is meant.
 AFTER: Final[Mapping[str, Mapping[str, Any]]] = {

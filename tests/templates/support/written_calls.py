@@ -186,6 +186,7 @@ RARE = (
                 "ecr:BatchCheckLayerAvailability",
                 "ecr:BatchGetImage",
                 "ecr:CompleteLayerUpload",
+                "ecr:DescribeImageScanFindings",
                 "ecr:DescribeImages",
                 "ecr:GetDownloadUrlForLayer",
                 "ecr:InitiateLayerUpload",
@@ -208,6 +209,13 @@ RARE = (
     Written(
         "ImageStack/BuildImageRole",
         "build-image",
+        "a rollback is never refused by a scan (shared/aws/cloudformation_stacks.py); "
+        f"{_GIVEN_IMAGE}",
+        {"<stack-id>": ("cloudformation:DescribeStacks",)},
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "build-image",
         f"Lambda writes the log of the builder; {_GIVEN_IMAGE}",
         {
             f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:<airflow/ImageStack/BuildImageLogGroup>"
@@ -216,6 +224,9 @@ RARE = (
     ),
 )
 
+_INSPECTOR = (
+    "https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced-iam.html"
+)
 _EXEC = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html"
 _EXEC_LOG = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:airflow-ClusterStack-ID-ExecLogGroup-ID"
 _EXEC_ROLES = ("ApiServerStack", "ControlPlaneStack", "WorkerStack")
@@ -263,6 +274,14 @@ BY_AWS = (
             },
         )
         for stack in _EXEC_ROLES
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "build-image",
+        "ECR asks Inspector for findings in the name of the caller, where it scans the registry: "
+        f"{_INSPECTOR}",
+        {"*": ("inspector2:ListCoverage", "inspector2:ListFindings")},
+        {"aws:viaawsservice": "true"},
     ),
     Written(
         "ClusterStack/ExecKey",

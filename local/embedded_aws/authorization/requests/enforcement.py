@@ -19,6 +19,7 @@ from embedded_aws.authorization.requests import (
     databases,
     ecs,
     functions,
+    images,
     keys,
     logs,
     objects,
@@ -33,6 +34,7 @@ from embedded_aws.settings import Settings
 # By the namespace of the action.
 _SERVICES: dict[str, ModuleType] = {
     "cloudformation": stacks,
+    "ecr": images,
     "ecs": ecs,
     "iam": roles,
     "lambda": functions,

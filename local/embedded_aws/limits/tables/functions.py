@@ -156,7 +156,7 @@ CUSTOM: Final = Resource(
                 "DagReleases", "SchedulerTasks", "Database", "Options", "WorkerSize",
                 "WorkerMaxCount", "WorkerAheadMaxCount", "WorkerQueueNames", "WorkerFleets",
                 "Command[]", "CommandOnRollback[]", "TaskDefinitionArn", "MaxCount", "QueueNames",
-                "Fleets", "Source", "Repository", "Architecture",
+                "Fleets", "Source", "Repository", "Architecture", "RefusedFindings",
             )
         },
     }

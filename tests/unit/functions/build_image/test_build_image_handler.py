@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,17 @@ from typing import Any
 import pytest
 
 from build_image import handler as module
+from build_image.aws.ecr_scans import EcrScans
 from build_image.budget import ContinueError
 from build_image.builder import Builder, BuiltImage
 from build_image.errors import PackagesError
+from build_image.findings import gate
+from build_image.findings.model import Finding, Scan
 from build_image.handler import CONTINUATION, handler
 from build_image.model import Layer, Part
+from shared.aws.cloudformation_stacks import CloudFormationStacks
 
+CRITICAL = Finding("CVE-2026-1", "CRITICAL")
 PART = Part("key", (Layer("sha256:1", "sha256:2", 3),), {"python": "/usr/bin/python"})
 
 
@@ -45,7 +51,28 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return made
 
 
-def request(kind: str = "Create") -> dict[str, Any]:
+@pytest.fixture(autouse=True)
+def scans(monkeypatch: pytest.MonkeyPatch) -> list[Scan]:
+    """The scans of the image, one after the other; the last one stays."""
+    following = [Scan("COMPLETE", has_result=True)]
+
+    def scan_of(_: EcrScans, digest: str) -> Scan:
+        assert digest.startswith("sha256:")
+        return following.pop(0) if len(following) > 1 else following[0]
+
+    monkeypatch.setattr(EcrScans, "scan_of", scan_of)
+    monkeypatch.setattr(gate, "_POLL_SECONDS", 0.0)
+    return following
+
+
+@pytest.fixture(autouse=True)
+def rolling_back(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    answers = [False]
+    monkeypatch.setattr(CloudFormationStacks, "is_rolling_back", lambda *_: answers[0])
+    return answers
+
+
+def request(kind: str = "Create", **properties: str) -> dict[str, Any]:
     return {
         "RequestType": kind,
         "ResponseURL": "https://example.com/answer",
@@ -53,7 +80,7 @@ def request(kind: str = "Create") -> dict[str, Any]:
         "RequestId": "1",
         "ResourceType": "Custom::AirflowImage",
         "LogicalResourceId": "Image",
-        "ResourceProperties": {},
+        "ResourceProperties": properties,
     }
 
 
@@ -164,7 +191,12 @@ def test_call_that_hangs_is_answered_before_it_ends(
     monkeypatch: pytest.MonkeyPatch, context: Any, channel: Any
 ) -> None:
     hanging = threading.Event()
-    builds(monkeypatch, lambda _: BuiltImage(str(hanging.wait(60)), ""))
+
+    def hang(_: Builder) -> BuiltImage:
+        hanging.wait(60)
+        raise PackagesError("too late")
+
+    builds(monkeypatch, hang)
     context.remaining_milliseconds = 22_200
 
     handler(request(), context)
@@ -172,3 +204,102 @@ def test_call_that_hangs_is_answered_before_it_ends(
 
     assert channel.answer["Status"] == "FAILED"
     assert "did not end within" in channel.answer["Reason"]
+
+
+def test_findings_are_an_attribute_and_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, context: Any, channel: Any, scans: list[Scan], log_lines: Any
+) -> None:
+    builds(monkeypatch, lambda _: BuiltImage("sha256:abc", "content-1"))
+    scans[:] = [
+        Scan("COMPLETE", has_result=True, findings=(CRITICAL, Finding("CVE-2026-2", "LOW")))
+    ]
+
+    handler(request(), context)
+
+    assert channel.answer["Status"] == "SUCCESS"
+    assert channel.answer["Data"]["Findings"] == "CRITICAL 1, LOW 1"
+    lines = log_lines()
+    assert "Severe findings" in lines
+    assert "CVE-2026-1 (CRITICAL)" in lines
+    assert "CVE-2026-2" not in lines
+
+
+def test_image_with_refused_findings_fails_with_the_list(
+    monkeypatch: pytest.MonkeyPatch, context: Any, channel: Any, scans: list[Scan], log_lines: Any
+) -> None:
+    builds(monkeypatch, lambda _: BuiltImage("sha256:abc", "content-1"))
+    many = tuple(Finding(f"CVE-2026-{number:05}", "CRITICAL") for number in range(400))
+    scans[:] = [Scan("COMPLETE", has_result=True, findings=many)]
+
+    handler(request(RefusedFindings="CRITICAL"), context)
+
+    answer = channel.answer
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith("The image content-1 is refused. ECR's scan found")
+    # Nothing of the reason is cut: it says how many it leaves out, and what to do.
+    assert "[…]" not in answer["Reason"]
+    assert "more, which are in the log" in answer["Reason"]
+    assert "Then deploy again." in answer["Reason"]
+    lines = log_lines()
+    assert all(finding.id in lines for finding in many)
+    assert "ImagesRefused" in lines
+    assert "ImageBuildsFailed" not in lines
+
+
+def test_rollback_to_an_image_with_refused_findings_succeeds(
+    monkeypatch: pytest.MonkeyPatch,
+    context: Any,
+    channel: Any,
+    scans: list[Scan],
+    rolling_back: list[bool],
+) -> None:
+    builds(monkeypatch, lambda _: BuiltImage("sha256:abc", "content-1"))
+    scans[:] = [Scan("COMPLETE", has_result=True, findings=(CRITICAL,))]
+
+    rolling_back[:] = [True]
+    handler(request("Update", RefusedFindings="CRITICAL"), context)
+    rolling_back[:] = [False]
+    handler(request("Update", RefusedFindings="CRITICAL"), context)
+
+    assert [answer["Status"] for answer in channel.answers] == ["SUCCESS", "FAILED"]
+    assert channel.answers[0]["Data"]["Findings"] == "CRITICAL 1"
+
+
+def test_wrong_list_of_accepted_findings_fails_before_the_build(
+    monkeypatch: pytest.MonkeyPatch, context: Any, channel: Any, tmp_path: Path
+) -> None:
+    builds(monkeypatch, lambda _: pytest.fail("built"))
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user/accepted-findings.toml").write_text('[[finding]]\nid = "CVE-2026-1"\n')
+
+    handler(request(), context)
+
+    assert channel.answer["Status"] == "FAILED"
+    assert (
+        "accepted-findings.toml, entry 1, line 1: expires is missing" in (channel.answer["Reason"])
+    )
+
+
+def test_waiting_for_the_scan_is_continued_by_another_call(
+    monkeypatch: pytest.MonkeyPatch, context: Any, channel: Any, scans: list[Scan], calls: list[Any]
+) -> None:
+    builds(monkeypatch, lambda _: BuiltImage("sha256:abc", "content-1"))
+    scans[:] = [Scan("IN_PROGRESS")]
+    context.remaining_milliseconds = 50_000
+
+    handler(request(RefusedFindings="CRITICAL"), context)
+
+    assert channel.bodies == []
+    event = json.loads(calls[0]["Payload"])
+    assert event[CONTINUATION]["call"] == 2
+    # The same moment ends the waiting of every call.
+    until = event[CONTINUATION]["scanUntil"]
+    assert 0 < until - time.time() <= 900
+    handler(event, context)
+    assert json.loads(calls[1]["Payload"])[CONTINUATION]["scanUntil"] == until
+
+    scans[:] = [Scan("COMPLETE", has_result=True)]
+    handler(json.loads(calls[1]["Payload"]), context)
+
+    assert channel.answer["Status"] == "SUCCESS"
+    assert channel.answer["Data"]["Findings"] == "none"
