@@ -30,7 +30,7 @@ def attempt(note: Path, call: str) -> Iterator[None]:
         raise ImageBuildError(
             "Lambda ended an earlier attempt of this build in the middle, most likely because the "
             "function's memory was not enough: raise its MemorySize, or remove packages from "
-            "images/airflow/user/requirements.txt. No image was stored."
+            "images/airflow/user/requirements.txt."
         )
     note.write_text(call)
     try:
