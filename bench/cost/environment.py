@@ -52,6 +52,8 @@ FREE_TYPES = {
     "AWS::CloudFront::ResponseHeadersPolicy",
     "AWS::CloudFront::VpcOrigin",
     "AWS::CloudWatch::CompositeAlarm",
+    # Only where Options says codebuild, and by the minute of a build: docs/codebuild.md.
+    "AWS::CodeBuild::Project",
     "AWS::EC2::InternetGateway",
     "AWS::EC2::Route",
     "AWS::EC2::RouteTable",

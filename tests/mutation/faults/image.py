@@ -203,15 +203,15 @@ FAULTS = (
     Mutant(
         "links-into-nothing",
         "images/airflow/Dockerfile",
-        "cp --recursive --dereference",
-        "cp --recursive",
+        "cp --recursive --dereference /build/images/airflow/src/.",
+        "cp --recursive /build/images/airflow/src/.",
         "the shared formats are links to files that the image does not have",
     ),
     Mutant(
         "not-compiled",
         "images/airflow/Dockerfile",
-        "--compile-bytecode --no-build",
-        "--no-build",
+        "--compile-bytecode --no-build --require-hashes",
+        "--no-build --require-hashes",
         "the first task of every worker waits three seconds longer",
     ),
 )
