@@ -28,6 +28,8 @@ _WORDS = {"CRITICAL": "refuse-critical", "HIGH": "refuse-high"}
 # How long a scan is awaited: as information, and where the image depends on it. A scan by ECR takes
 # about a minute, and one by Inspector some minutes.
 _PATIENCE_SECONDS = {False: 120.0, True: 900.0}
+# As information, one that has not even begun: the registry may have rules that leave this one out.
+_UNBEGUN_SECONDS = 15.0
 _POLL_SECONDS = 3.0
 # What CloudFormation's reason has room for beside the rest of the sentence.
 _LISTED_CHARACTERS = 1800
@@ -145,9 +147,13 @@ class Gate:
         scan = self.scans.scan_of(digest)
         if policy.is_rollback:
             return scan
+        begun = self.now().timestamp()
         if until is None:
-            until = self.now().timestamp() + _PATIENCE_SECONDS[policy.refuses]
+            until = begun + _PATIENCE_SECONDS[policy.refuses]
         while scan.may_finish and self.now().timestamp() < until:
+            waited = self.now().timestamp() - begun
+            if scan.status == NOT_FOUND and not policy.refuses and waited >= _UNBEGUN_SECONDS:
+                break
             if self.remaining_seconds() <= _POLL_SECONDS:
                 # What is only information is worth no further call.
                 if policy.refuses and self.call < MAX_CALLS:

@@ -1,11 +1,19 @@
 """The seeded faults: mistakes that somebody could make, each with what it would break."""
 
-from tests.mutation.faults import codebuild, functions, image, image_builder, templates
+from tests.mutation.faults import (
+    codebuild,
+    functions,
+    image,
+    image_builder,
+    image_gate,
+    templates,
+)
 
 FAULTS = (
     *templates.FAULTS,
     *functions.FAULTS,
     *image.FAULTS,
     *image_builder.FAULTS,
+    *image_gate.FAULTS,
     *codebuild.FAULTS,
 )

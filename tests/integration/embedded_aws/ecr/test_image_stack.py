@@ -31,7 +31,11 @@ class ImageStack:
                 "Role": EXECUTION_ROLE,
                 "Repository": {
                     "Type": "AWS::ECR::Repository",
-                    "Properties": {"ImageTagMutability": "IMMUTABLE", "EmptyOnDelete": True},
+                    "Properties": {
+                        "ImageTagMutability": "IMMUTABLE",
+                        "ImageScanningConfiguration": {"ScanOnPush": True},
+                        "EmptyOnDelete": True,
+                    },
                 },
                 "ImageSource": {
                     "Type": "AWS::Lambda::LayerVersion",
