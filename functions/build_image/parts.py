@@ -21,7 +21,7 @@ from build_image.checks.requirements_file import (
 from build_image.checks.user_folder import PLUGINS, REQUIREMENTS
 from build_image.errors import BaseImageError, ImageBuildError, PackagesError
 from build_image.image import DEFAULT_PATH
-from build_image.layers import packages, system, tar_layer
+from build_image.layers import packages, system, tar_layer, unneeded
 from build_image.layers.base_files import BaseFiles
 from build_image.layers.tar_layer import Entry
 from build_image.model import BaseImage, Layer, Part
@@ -69,6 +69,7 @@ class PartMaker:
             environment = root / packages.ENVIRONMENT
             self._install(environment, self.source.lock, _LOCK, seconds)
             packages.adapt_environment(root, python, version)
+            unneeded.remove(packages.site_packages(root))
             tar_layer.set_times(environment)
             # Some packages contain templates and tests that no Python compiles.
             self.installer.compile_bytecode(root, packages.site_packages(root), seconds)

@@ -95,7 +95,7 @@ class Wheels:
             f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
             f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
         }
-        record = "".join(f"{path},{_record(text)},{len(text)}\n" for path, text in files.items())
+        record = "".join(f"{record_of(path, text.encode())}\n" for path, text in files.items())
         files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
         path = self.folder / f"{name}-{version}-{tag}.whl"
         with zipfile.ZipFile(path, "w") as archive:
@@ -125,6 +125,7 @@ class Wheels:
                 tar.addfile(info, io.BytesIO(text.encode()))
 
 
-def _record(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"sha256={base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+def record_of(path: str, content: bytes) -> str:
+    """A line of a package's RECORD."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return f"{path},sha256={digest},{len(content)}"

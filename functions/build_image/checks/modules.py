@@ -1,6 +1,8 @@
 """The modules that an image has, found by the names of its files: nothing is imported."""
 
+import csv
 import gzip
+import io
 import posixpath
 import re
 import tarfile
@@ -35,6 +37,9 @@ class Modules:
     _makers: set[str] = field(default_factory=set)
     # The versions of the installed packages, by normalized name.
     distributions: dict[str, str] = field(default_factory=dict)
+    # Files that were read, and those that the packages' RECORD files list.
+    _seen: set[str] = field(default_factory=set)
+    _listed: set[str] = field(default_factory=set)
 
     def missing(self, module: str) -> str:
         """The first part of a dotted name that does not exist; nothing where all may exist."""
@@ -62,18 +67,24 @@ class Modules:
             raise RegistryError(
                 f"The layer with the packages cannot be read ({error}): deploy again."
             ) from error
+        self._add_listed()
 
     def add_folder(self, folder: Path) -> None:
         """Add the modules in a folder, such as one of PYTHONPATH."""
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 self._add(path.relative_to(folder).as_posix(), path.read_bytes)
+        self._add_listed()
 
     def _add(self, path: str, read: Callable[[], bytes]) -> None:
         folder, name = posixpath.split(path)
         if found := _DISTRIBUTION.fullmatch(folder):
             self.distributions[normalized(found[1])] = found[2]
+            if name == "RECORD":
+                rows = csv.reader(io.StringIO(read().decode(errors="replace")))
+                self._listed.update(row[0] for row in rows if row and row[0][0] != ".")
             return
+        self._seen.add(path)
         if path == _DISTUTILS:
             self._files.add("distutils")
         if not name.endswith(_SUFFIXES) or "__pycache__" in path:
@@ -87,3 +98,10 @@ class Modules:
         while folder and folder not in self._folders:
             self._folders.add(folder)
             folder = posixpath.dirname(folder)
+
+    def _add_listed(self) -> None:
+        """Add what packages list and the layer does not have: on a developer's machine, the image
+        has the lists only. Such a package may do anything with its modules.
+        """
+        for path in self._listed - self._seen:
+            self._add(path, lambda: b"sys.modules")

@@ -235,7 +235,8 @@ def workshop(
     }
     lock = wheels.add("apache_airflow", "3.3.2", modules=airflow)
     lock = lock.replace("apache_airflow==", "apache-airflow==")
-    made.write("requirements.lock", lock + wheels.add("corelib", "1.0"))
+    tests = {"corelib/tests/test_corelib.py": "", "corelib/types.pyi": ""}
+    made.write("requirements.lock", lock + wheels.add("corelib", "1.0", modules=tests))
     made.write("src/airflow_on_fargate/__init__.py", "")
     made.write("src/airflow_on_fargate/entrypoint.py", "print('started')\n")
     made.write(

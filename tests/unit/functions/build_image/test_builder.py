@@ -64,6 +64,22 @@ def test_environment_names_the_interpreter_and_the_paths_of_the_image(workshop: 
             assert str(workshop.work).encode() not in repository.content_of(digest, name), name
 
 
+def test_tests_and_types_are_left_out_of_our_packages_and_not_of_the_users(
+    workshop: Workshop,
+) -> None:
+    tests = {"extra/tests/test_extra.py": "", "extra/types.pyi": ""}
+    workshop.wheels.add("extra", "1.0", modules=tests)
+    workshop.write("user/requirements.txt", "extra\n")
+
+    digest = workshop.build()
+
+    files = set(workshop.repository.files_of(digest))
+    assert {f"{SITE_PACKAGES}/{name}" for name in tests} <= files
+    assert not [name for name in files if "corelib/tests" in name or "corelib/types" in name]
+    record = workshop.repository.content_of(digest, f"{SITE_PACKAGES}/corelib-1.0.dist-info/RECORD")
+    assert b"tests" not in record
+
+
 def test_compiled_files_fit_their_sources(workshop: Workshop) -> None:
     """A compiled file that names another time would be compiled again at each start."""
     digest = workshop.build()

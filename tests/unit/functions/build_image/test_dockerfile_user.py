@@ -18,10 +18,10 @@ USER = "/build/images/airflow/user"
 
 
 def instructions() -> list[str]:
-    """The RUN instructions of the build stage that read the user's folder."""
+    """The RUN instructions of the build stage after the packages of the lock file."""
     text = re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE).replace("\\\n", " ")
     runs = re.findall(r"^RUN (.+)$", text, re.MULTILINE)
-    return [run for run in runs if USER in run]
+    return [run for run in runs if USER in run or "build_image" in run]
 
 
 class Stage:
@@ -85,7 +85,7 @@ def is_compared(name: str) -> bool:
 @pytest.fixture
 def stage(workshop: Workshop, tmp_path: Path) -> Stage:
     workshop.wheels.add("extra", "1.0", "corelib>=1", "deeper")
-    workshop.wheels.add("deeper", "2.0")
+    workshop.wheels.add("deeper", "2.0", modules={"deeper/tests/test_deeper.py": ""})
     workshop.wheels.add("corelib", "2.0")
     workshop.write("user/README.md", "# Yours")
     workshop.write("user/requirements.txt", "# ours\nextra\n")
@@ -110,6 +110,8 @@ def test_users_packages_and_plugins_are_those_of_the_function(
     }
     assert stage.files() == built
     assert f"{SITE_PACKAGES}/deeper/__init__.py" in built
+    assert f"{SITE_PACKAGES}/deeper/tests/test_deeper.py" in built
+    assert f"{SITE_PACKAGES}/corelib/tests/test_corelib.py" not in built
     assert f"{SITE_PACKAGES}/corelib-1.0.dist-info/METADATA" in built
     assert "opt/airflow-user/plugins/acme/hooks.py" in built
 
@@ -138,5 +140,6 @@ def test_folder_without_files_of_the_user_adds_nothing(stage: Stage) -> None:
 
     stage.run()
 
-    assert stage.files() == before
+    added = stage.files().keys() - before.keys()
+    assert added == set()
     assert (stage.root / "opt/airflow-user/plugins").is_dir()

@@ -98,6 +98,26 @@ def test_versions_of_installed_packages_are_known(modules: Modules) -> None:
     assert modules.distributions == {"some-package": "1.0"}
 
 
+def test_packages_of_which_the_layer_has_the_lists_only_are_known(tmp_path: Path) -> None:
+    """On a developer's machine the image runs with the packages of the machine."""
+    record = "../../../bin/one,,\none/__init__.py,,\none/part.py,,\none-1.0.dist-info/RECORD,,\n"
+    info = {"one-1.0.dist-info/RECORD": record, "two-1.0.dist-info/RECORD": "two/__init__.py,,\n"}
+    files = {**info, "two/__init__.py": "", "two/part.py": ""}
+    (tmp_path / "layer").write_bytes(
+        tar_of({f"{SITE_PACKAGES}/{name}": text for name, text in files.items()})
+    )
+    modules = Modules()
+
+    modules.add_layer(tmp_path / "layer")
+
+    assert modules.distributions == {"one": "1.0", "two": "1.0"}
+    assert modules.missing("one.part") == ""
+    assert modules.missing("one.made_at_run_time") == ""
+    assert modules.missing("two.part") == ""
+    assert modules.missing("two.gone") == "two.gone"
+    assert modules.missing("other") == "other"
+
+
 def test_layer_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "layer").write_bytes(b"no layer")
 
