@@ -5,10 +5,12 @@ It has the credentials of the project's role, and the programs `aws` and `docker
 image that has them.
 """
 
+import contextlib
 import json
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -23,6 +25,7 @@ from ministack.services import cloudwatch_logs, codebuild
 from embedded_aws import processes
 from embedded_aws.authorization import engine, record, sessions
 from embedded_aws.authorization.requests import logs
+from embedded_aws.codebuild.programs import docker
 from embedded_aws.limits.tables.builds import buildspec_problems
 from embedded_aws.settings import ACCOUNT_ID, Settings
 
@@ -152,6 +155,8 @@ def _run(settings: Settings, project: Data, build: Data) -> None:
         log.write(lines.readlines())
     if build["id"] not in _stopped:
         _conclude(build, folder / "status", process.exit_code or 0, timed_out)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        docker.remove_images(build["id"], folder / "docker")
     shutil.rmtree(folder, ignore_errors=True)
 
 

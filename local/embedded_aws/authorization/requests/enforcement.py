@@ -16,7 +16,6 @@ from ministack.services import sts
 
 from embedded_aws.authorization import engine, record
 from embedded_aws.authorization.requests import (
-    builds,
     databases,
     ecs,
     functions,
@@ -30,6 +29,7 @@ from embedded_aws.authorization.requests import (
     stacks,
 )
 from embedded_aws.authorization.requests.request import ApiRequest, Permission
+from embedded_aws.codebuild import permissions as builds
 from embedded_aws.settings import Settings
 
 # By the namespace of the action.

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.exceptions import ClientError
 
-from embedded_aws.containers.podman.client import command, own_environment
+from embedded_aws.containers.podman.client import call, command, own_environment
 
 _PART_BYTES = 20 * 2**20
 _IMAGE = re.compile(
@@ -33,6 +33,8 @@ _IMAGE = re.compile(
 _LEFT_OUT = ("--load", "--provenance=false", "--progress=plain")
 _WITH_VALUE = ("--build-arg", "--label", "--file", "--tag")
 _CERTIFICATES = Path("/etc/ssl/certs")
+# The file with the names that a build has given to its images.
+_MADE = "images"
 # What a build pushes, in podman's storage.
 _PUSHED = "pushed"
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -81,17 +83,25 @@ class _Names:
 
 
 def _names() -> _Names:
-    return _Names(_config() / "images")
+    return _Names(_config() / _MADE)
 
 
 def _config() -> Path:
     return Path(os.environ["DOCKER_CONFIG"])
 
 
-def _local(name: str) -> str:
+def _local(name: str, build: str = "") -> str:
     """The name in podman's storage: two builds may use the same one."""
-    build = re.sub(r"[^a-z0-9]+", "-", os.environ["CODEBUILD_BUILD_ID"].lower())
-    return f"localhost/{build}/{name}"
+    build = build or os.environ["CODEBUILD_BUILD_ID"]
+    return f"localhost/{re.sub(r'[^a-z0-9]+', '-', build.lower())}/{name}"
+
+
+def remove_images(build: str, config: Path) -> None:
+    """Remove what a build has left in podman's storage, when it has ended."""
+    file = config / _MADE
+    names = {_PUSHED, *file.read_text().splitlines()} if file.exists() else set()
+    for name in sorted(name for name in names if _IMAGE.fullmatch(name) is None):
+        call("image", "rm", "--force", _local(name, build))
 
 
 def _login(registry: str, password: str) -> None:
