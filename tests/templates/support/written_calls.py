@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from calls import Call
-from policies import ACCOUNT, REGION, RESOURCE, TRUST
+from policies import ACCOUNT, REGION, RESOURCE
 
 _CLUSTER = {"ecs:cluster": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/airflow"}
 _DAGS = "arn:aws:s3:::<airflow/StorageStack/DagBucket>"
@@ -20,10 +20,6 @@ _QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:airflow-queue-default"
 _SERVICE = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/airflow/api-server"
 _TASK = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/airflow/ID"
 _VARIABLE = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:airflow/variables/name-ID"
-_GIVEN_IMAGE = (
-    "recorded runs deploy an image of their own: tests/integration/embedded_aws/ecr/"
-    "test_image_template.py"
-)
 
 
 @dataclass(frozen=True)
@@ -172,26 +168,13 @@ RARE = (
     ),
     Written(
         "ImageStack/BuildImageRole",
-        TRUST,
-        f"Lambda runs the builder with its role; {_GIVEN_IMAGE}",
-        {"ImageStack/BuildImageRole": ("sts:AssumeRole",)},
-        principal="lambda.amazonaws.com",
-    ),
-    Written(
-        "ImageStack/BuildImageRole",
         "build-image",
-        f"the builder stores layers and images (build_image/aws/ecr_repository.py); {_GIVEN_IMAGE}",
+        "the second image of a repository takes over layers of the first one "
+        "(build_image/aws/ecr_repository.py, tests/fleet/test_2_image.py)",
         {
             "<airflow/ImageStack/Repository.Arn>": (
-                "ecr:BatchCheckLayerAvailability",
                 "ecr:BatchGetImage",
-                "ecr:CompleteLayerUpload",
-                "ecr:DescribeImageScanFindings",
-                "ecr:DescribeImages",
                 "ecr:GetDownloadUrlForLayer",
-                "ecr:InitiateLayerUpload",
-                "ecr:PutImage",
-                "ecr:UploadLayerPart",
             )
         },
     ),
@@ -199,7 +182,7 @@ RARE = (
         "ImageStack/BuildImageRole",
         "build-image",
         "a build that does not fit into one call is continued by another "
-        f"(build_image/aws/lambda_continuation.py); {_GIVEN_IMAGE}",
+        "(build_image/aws/lambda_continuation.py)",
         {
             f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:airflow-build-image": (
                 "lambda:InvokeFunction",
@@ -209,18 +192,16 @@ RARE = (
     Written(
         "ImageStack/BuildImageRole",
         "build-image",
-        "a rollback is never refused by a scan (shared/aws/cloudformation_stacks.py); "
-        f"{_GIVEN_IMAGE}",
-        {"<stack-id>": ("cloudformation:DescribeStacks",)},
+        "the scan of the image is awaited (build_image/aws/ecr_scans.py, "
+        "tests/integration/embedded_aws/ecr/test_refused_image.py)",
+        {"<airflow/ImageStack/Repository.Arn>": ("ecr:DescribeImageScanFindings",)},
     ),
     Written(
         "ImageStack/BuildImageRole",
         "build-image",
-        f"Lambda writes the log of the builder; {_GIVEN_IMAGE}",
-        {
-            f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:<airflow/ImageStack/BuildImageLogGroup>"
-            ":log-stream:[$LATEST]": ("logs:CreateLogStream", "logs:PutLogEvents")
-        },
+        "a rollback is never refused by a scan (shared/aws/cloudformation_stacks.py, "
+        "tests/integration/embedded_aws/ecr/test_refused_image.py)",
+        {"<stack-id>": ("cloudformation:DescribeStacks",)},
     ),
 )
 
