@@ -199,13 +199,15 @@ RARE = (
     Written(
         "ImageStack/BuildImageRole",
         "build-image",
-        "the scan of a built image is read (build_image/aws/ecr_scans.py)",
+        "the scan of the image is awaited (build_image/aws/ecr_scans.py, "
+        "tests/integration/embedded_aws/ecr/test_refused_image.py)",
         {"<airflow/ImageStack/Repository.Arn>": ("ecr:DescribeImageScanFindings",)},
     ),
     Written(
         "ImageStack/BuildImageRole",
         "build-image",
-        "a rollback is never refused by a scan (shared/aws/cloudformation_stacks.py)",
+        "a rollback is never refused by a scan (shared/aws/cloudformation_stacks.py, "
+        "tests/integration/embedded_aws/ecr/test_refused_image.py)",
         {"<stack-id>": ("cloudformation:DescribeStacks",)},
     ),
     Written(
