@@ -97,6 +97,8 @@ class ImageUser:
                             "CpuArchitecture": "X86_64",
                             "NotificationTopicArn": "arn:aws:sns:us-east-1:000000000000:topic",
                             "KmsKeyArn": "",
+                            "StateBucketName": "state",
+                            "Options": "",
                             "LogDays": "30",
                             "RefusedFindings": refused,
                         },
