@@ -51,6 +51,19 @@ class SecuredStack(Stack):
         (instance,) = api.task_instances(dag_id, run_id)
         return dict(instance)
 
+    def log(self, instance: dict[str, Any], text: str) -> str:
+        """The log of a task, as soon as it has this text: a worker uploads it after the end."""
+        api = self.api()
+        found = ""
+
+        def has_text() -> bool:
+            nonlocal found
+            found = api.log(instance)
+            return text in found
+
+        wait_until(has_text, PATIENCE_SECONDS, f"{text!r} in a log", interval=1, now=lambda: found)
+        return found
+
     def resources(self, nested: str) -> dict[str, str]:
         """Logical → physical ids of the nested stacks with this text in their names."""
         client = self.workspace.client("cloudformation")

@@ -51,7 +51,7 @@ class EcrScans:
         findings: list[Finding] = []
         counts: dict[str, int] = {}
         for page in pages:
-            # A scan that starts anew between two pages is not finished.
+            # A scan that starts again between two pages is not finished.
             status = page.get("imageScanStatus") or status
             found = page.get("imageScanFindings") or {}
             has_result = has_result or "imageScanCompletedAt" in found

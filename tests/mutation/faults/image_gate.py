@@ -113,7 +113,7 @@ FAULTS = (
         f"{_FOLDER}/handler.py",
         "until = error.until if isinstance(error, AwaitScanError) else None",
         "until = None",
-        "each call of the function waits for the scan anew",
+        "each call of the function begins its own wait for the scan",
     ),
     Mutant(
         "acceptance-builds-an-image",
