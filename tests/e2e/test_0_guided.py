@@ -1,5 +1,6 @@
 """`sam deploy --guided` as a new user runs it: Enter at every question."""
 
+import platform
 import re
 import socket
 from collections.abc import Iterator
@@ -101,7 +102,8 @@ def answer_questions(workspace: Workspace) -> str:
     # Every question ends in its default and a colon.
     while terminal.expect([r"\]: ", pexpect.EOF]) == 0:
         shown += terminal.before + terminal.after
-        terminal.sendline("")
+        question = _ESCAPES.sub("", shown).rsplit("\n", 1)[-1].strip()
+        terminal.sendline(_answer(workspace, question))
     shown += terminal.before
     terminal.close()
     text = _ESCAPES.sub("", shown)
@@ -110,6 +112,15 @@ def answer_questions(workspace: Workspace) -> str:
     RECORD.write_text(text)
     assert terminal.exitstatus == 0, text
     return text
+
+
+def _answer(workspace: Workspace, question: str) -> str:
+    """Enter; but real containers run on this machine's processor only, and the default is ARM64."""
+    on_x86 = platform.machine() in ("x86_64", "AMD64")
+    is_options = question.startswith("Parameter Options ")
+    if is_options and on_x86 and emulator.runtime(workspace) == "podman":
+        return "x86"
+    return ""
 
 
 def test_enter_at_every_question_deploys_airflow_at_an_https_address(guided: Guided) -> None:
