@@ -90,7 +90,7 @@ test-upgrade: install  ## an older Airflow upgraded, failing, rolled back, delet
 test-migration: install  ## the former version of this stack becomes this one in one update (not part of test)
 	$(BIN)/python -m pytest -s tests/migration
 
-test-options: install  ## every word of Options and an isolated queue on one stack (not part of test: ten minutes)
+test-options: install  ## the security words of Options and an isolated queue on one stack (not part of test: ten minutes)
 	$(BIN)/python -m pytest -s tests/options
 
 test-fleet: install  ## the worker fleet on real parts: stranding, drains, interruption, faults (not part of test)

@@ -165,11 +165,16 @@ def _key(*parts: str) -> str:
 
 
 def _file_digest(path: Path) -> str:
-    with _open(path) as file:
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _open(path: Path) -> Any:
+def opened(path: Path) -> Any:
+    """A file of the source, open for reading.
+
+    Raises:
+        ImageBuildError: it is not there, or cannot be read.
+    """
     try:
         return path.open("rb")
     except OSError as error:
@@ -180,7 +185,7 @@ def _open(path: Path) -> Any:
 
 
 def _text(path: Path) -> str:
-    with _open(path) as file:
+    with opened(path) as file:
         content: bytes = file.read()
     try:
         return content.decode()

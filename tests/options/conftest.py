@@ -1,4 +1,4 @@
-"""One stack for the suite: every word of Options that a first deployment takes, and a team's queue.
+"""One stack for the suite: the words of Options about security and a team's queue.
 
 The templates' tests check each word alone. Here the embedded AWS creates all of it with IAM
 enforced, and Airflow runs on it.
@@ -18,8 +18,8 @@ from commands.steps import wait_until
 from commands.workspace import ROOT
 from tests.upgrade.conftest import Stack, workspace_in
 
-# `protected` is left out, because it is refused in a first deployment; `x86`, because it names the
-# processor of an image.
+# `protected` is refused in a first deployment. The words about the image (`x86`, `codebuild`,
+# `refuse-critical`, `refuse-high`) have tests in tests/integration/embedded_aws.
 WORDS = "exec,customer-key,access-logs,flow-logs,waf,rotate-secrets"
 TEAM = "team-a"
 DAGS = Path(__file__).parent / "dags"
@@ -27,14 +27,11 @@ WORKER = {"size": "1024/4096/1", "maxCount": 1}
 
 
 class SecuredStack(Stack):
-    """A stack behind CloudFront, with the address of its certificate authority."""
-
-    def secret_name(self, path: str) -> str:
-        return f"{self.outputs['SecretsPrefix']}/{path}"
+    """A stack behind CloudFront."""
 
     def create_secret(self, path: str, value: str) -> None:
         client = self.workspace.client("secretsmanager")
-        client.create_secret(Name=self.secret_name(path), SecretString=value)
+        client.create_secret(Name=f"{self.outputs['SecretsPrefix']}/{path}", SecretString=value)
 
     def upload(self, key: str, source: Path) -> None:
         s3, bucket = self.workspace.client("s3"), self.outputs["DagBucketName"]

@@ -1,4 +1,4 @@
-"""A stack with every option on: it deploys with IAM enforced, runs DAGs, and keeps teams apart."""
+"""A stack with the options of security on: it deploys with IAM enforced, runs DAGs, and keeps teams apart."""
 
 import json
 from typing import Any

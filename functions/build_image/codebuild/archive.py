@@ -19,8 +19,7 @@ from pathlib import Path
 
 from build_image.checks import debian_packages
 from build_image.checks.codebuild_files import DOCKERFILE, PACKAGES
-from build_image.errors import ImageBuildError
-from build_image.source import Source, files_of
+from build_image.source import Source, files_of, opened
 
 _HERE = Path(__file__).parent
 _FUNCTIONS = _HERE.parents[1]
@@ -108,13 +107,9 @@ def _tree(prefix: str, folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ImageBuildError(
-            f"The source of the image lacks {path.name} ({error.strerror}): run sam build in an "
-            "unmodified copy of the repository, then deploy again."
-        ) from error
+    with opened(path) as file:
+        content: bytes = file.read()
+    return content
 
 
 def _line(value: str) -> str:
