@@ -1,4 +1,4 @@
-"""A stack with the options of security on: it deploys with IAM enforced, runs DAGs, and keeps teams apart."""
+"""The options of security on one stack: it deploys with IAM enforced, and teams are kept apart."""
 
 import json
 from typing import Any
