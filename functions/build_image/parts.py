@@ -47,9 +47,8 @@ class PartMaker:
             files = BaseFiles(folder)
             for layer in base.layers:
                 blob = folder / "layer"
-                self.base_images.fetch(self.source.base_image, layer, blob)
+                self._copy_layer(layer, blob)
                 files.read_layer(blob)
-                self.repository.push_layer(blob, layer.digest)
                 blob.unlink()
             variables = base.environment()
             python = files.python_in(variables.get("PATH", DEFAULT_PATH))
@@ -100,6 +99,18 @@ class PartMaker:
                 self.installer.compile_bytecode(root, root / system.PLUGINS, seconds)
                 entries += tar_layer.tree(root, system.PLUGINS)
             return Part(key, (self._store(entries),))
+
+    def _copy_layer(self, layer: Layer, blob: Path) -> None:
+        """Provide a layer of the base image in a file and in the repository.
+
+        The repository has those that did not change since a former base image, and those that an
+        interrupted build has copied. The public registry limits downloads, the account's does not.
+        """
+        if self.repository.has_layers([layer.digest]):
+            self.repository.fetch_layer(layer.digest, blob)
+        else:
+            self.base_images.fetch(self.source.base_image, layer, blob)
+            self.repository.push_layer(blob, layer.digest)
 
     def _modules(self, installed: Part) -> Modules:
         """What plugins can import. A former call or a former build may have made the layer."""

@@ -6,12 +6,11 @@ import json
 import marshal
 import re
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from image_parts import PYTHON, tar_of
+from image_parts import PYTHON, digest_of, tar_of
 
 from build_image.aws.ecr_repository import ThrottledError
 from build_image.budget import MAX_CALLS, ContinueError
@@ -174,6 +173,27 @@ def test_newer_base_image_comes_with_the_next_change(workshop: Workshop, base_la
 
     assert set(built.made) == {"base", "code"}
     assert workshop.repository.content_of(built.digest, "etc/fixed") == b"yes"
+
+
+def test_layer_of_the_base_that_is_stored_is_not_downloaded_again(
+    workshop: Workshop, base_layer: bytes
+) -> None:
+    lowest, newest = tar_of({"etc/motd": "Welcome"}), tar_of({"etc/fixed": "yes"})
+    # This build fails, after it has stored the layer.
+    workshop.registry.add("python", "slim", lowest)
+    with pytest.raises(BaseImageError, match="has no Python"):
+        workshop.build()
+    workshop.registry.add("python", "slim", lowest, base_layer)
+    workshop.build()
+    workshop.registry.add("python", "slim", lowest, base_layer, newest)
+    workshop.write("src/airflow_on_fargate/new.py", "")
+
+    digest = workshop.build()
+
+    requests = workshop.registry.requests
+    for layer in (lowest, base_layer, newest):
+        assert requests.count(f"/v2/python/blobs/{digest_of(layer)}") == 1
+    assert {"etc/motd", "usr/bin/su", "etc/fixed"} <= set(workshop.repository.files_of(digest))
 
 
 def test_pinned_base_image_stays_when_its_tag_moves(workshop: Workshop, base_layer: bytes) -> None:
@@ -410,48 +430,43 @@ def test_failure_of_any_step_leaves_no_tag_and_the_next_build_succeeds(
     workshop.write("user/plugins/own.py", "")
     undisturbed = workshop.another(tmp_path / "undisturbed").build()
     repository = FailingRepository(workshop.repository, error)
-    writes = 0
 
     while True:
         builder = workshop.builder()
-        builder.repository = repository.failing_at(writes)
+        builder.repository = repository  # type: ignore[assignment]
         try:
             digest = builder.build().digest
             break
         except Exception as raised:
             assert re.search(reason, str(raised))
             assert (workshop.repository.tags, workshop.work.exists()) == ({}, False)
-            writes += 1
 
-    assert (writes, digest) == (7, undisturbed)
+    assert (len(repository.failed), digest) == (7, undisturbed)
 
 
 class FailingRepository:
-    """Passes calls on, and fails at one of the writes."""
+    """Passes calls on. The first write of each layer and of the image fails."""
 
     def __init__(self, repository: ImageRepository, error: Exception) -> None:
         self._repository = repository
         self._error = error
-        self._left = 0
-
-    def failing_at(self, write: int) -> Any:
-        self._left = write
-        return self
+        self.failed: list[str] = []
 
     def push_layer(self, file: Path, digest: str) -> None:
-        self._write(lambda: self._repository.push_layer(file, digest))
+        self._fail_once(digest)
+        self._repository.push_layer(file, digest)
 
     def put_image(self, manifest: bytes, digest: str, tag: str) -> str:
-        return self._write(lambda: self._repository.put_image(manifest, digest, tag))
+        self._fail_once(digest)
+        return self._repository.put_image(manifest, digest, tag)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._repository, name)
 
-    def _write(self, write: Callable[[], Any]) -> Any:
-        self._left -= 1
-        if self._left == -1:
+    def _fail_once(self, digest: str) -> None:
+        if digest not in self.failed:
+            self.failed.append(digest)
             raise self._error
-        return write()
 
 
 def test_full_disk_is_named(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
