@@ -1,11 +1,13 @@
 """Projects of CodeBuild for the contract tests."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import small_image
 
 from ..conftest import EmbeddedAws, eventually
 from ..ecr.conftest import repository as repository
@@ -13,6 +15,19 @@ from ..stack_driver import Stack, StackDriver
 
 GROUP = "/test/builds"
 LOGS = {"Action": ["logs:CreateLogStream", "logs:PutLogEvents"]}
+SMALL_BASE = "public.ecr.aws/small-base:1"
+
+
+def push_small_base(aws: EmbeddedAws) -> str:
+    """Store a small base image with podman, in the place of the public registry; its name."""
+    target = f"127.0.0.1:{aws.config['endpoint_port']}/{SMALL_BASE.partition('/')[2]}"
+    aws.client("ecr").create_repository(repositoryName="small-base")
+    subprocess.run(
+        ["podman", "push", "--quiet", "--tls-verify=false", "--format", "oci",
+         small_image.build(), target],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return SMALL_BASE
 
 
 def trust(service: str = "codebuild.amazonaws.com") -> dict[str, Any]:

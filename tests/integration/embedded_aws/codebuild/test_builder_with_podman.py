@@ -1,7 +1,6 @@
 """What CodeBuild builds from a source, with the buildspec of the template and the real builder."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +22,13 @@ from build_image.source import Source
 
 from ..conftest import REPOSITORY, EmbeddedAws
 from ..ecr.conftest import Repository
-from .conftest import LOGS, Project, Projects
+from .conftest import LOGS, SMALL_BASE, Project, Projects, push_small_base
 
 pytestmark = needs_podman
 
 BUCKET = "codebuild-sources"
-BASE = "public.ecr.aws/small-base:1"
 DOCKERFILE = f"""\
-ARG PYTHON_IMAGE={BASE}
+ARG PYTHON_IMAGE={SMALL_BASE}
 FROM ${{PYTHON_IMAGE}}
 COPY images/airflow/src /opt/airflow-on-fargate
 COPY images/airflow/user /opt/user
@@ -94,16 +92,8 @@ class Site:
 
 @pytest.fixture(scope="module")
 def base(embedded_aws: EmbeddedAws) -> str:
-    """A small base image, in the place of the public registry."""
-    registry = f"127.0.0.1:{embedded_aws.config['endpoint_port']}"
-    embedded_aws.client("ecr").create_repository(repositoryName="small-base")
-    subprocess.run(
-        ["podman", "push", "--quiet", "--tls-verify=false", "--format", "oci",
-         small_image.build(), f"{registry}/small-base:1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
     embedded_aws.client("s3").create_bucket(Bucket=BUCKET)
-    return BASE
+    return push_small_base(embedded_aws)
 
 
 def buildspec() -> str:
@@ -150,7 +140,7 @@ def test_image_has_the_labels_of_the_function_and_the_same_content_builds_nothin
     labels = site.config(digest)["Labels"]
     assert labels["org.opencontainers.image.revision"] == "abc"
     assert labels["org.opencontainers.image.version"] == "3.3.2"
-    assert labels["org.opencontainers.image.base.name"] == BASE
+    assert labels["org.opencontainers.image.base.name"] == SMALL_BASE
     assert labels["org.opencontainers.image.base.digest"].startswith("sha256:")
     assert labels["airflow-on-fargate.build"] == "7"
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import small_image
 from botocore.exceptions import ClientError
 from podman import needs_podman
 
@@ -21,10 +20,11 @@ from ..ecr.conftest import store_base
 from ..ecr.small_source import SmallSource
 from ..ecr.test_image_template import RootWithImage
 from ..stack_driver import Stack, StackDriver
+from .conftest import SMALL_BASE, push_small_base
 
-DOCKERFILE = """\
-ARG PYTHON_IMAGE=public.ecr.aws/small-base:1
-FROM ${PYTHON_IMAGE}
+DOCKERFILE = f"""\
+ARG PYTHON_IMAGE={SMALL_BASE}
+FROM ${{PYTHON_IMAGE}}
 LABEL org.opencontainers.image.version=another
 COPY images/airflow/src /opt/airflow-on-fargate
 COPY images/airflow/user /opt/user
@@ -133,13 +133,7 @@ def test_failed_build_ends_the_deployment_with_its_log_and_the_former_image_stay
 @pytest.fixture(scope="module")
 def podman_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
     with running_embedded_aws(tmp_path_factory.mktemp("codebuild")) as running:
-        registry = f"127.0.0.1:{running.config['endpoint_port']}"
-        running.client("ecr").create_repository(repositoryName="small-base")
-        subprocess.run(
-            ["podman", "push", "--quiet", "--tls-verify=false", "--format", "oci",
-             small_image.build(), f"{registry}/small-base:1"],
-            check=True, capture_output=True,
-        )  # fmt: skip
+        push_small_base(running)
         yield running
 
 
@@ -148,7 +142,7 @@ def test_codebuild_builds_the_dockerfile_with_the_labels_of_the_function(
     podman_aws: EmbeddedAws, tmp_path: Path
 ) -> None:
     stacks = StackDriver(podman_aws)
-    source = small_source(stacks, tmp_path, "public.ecr.aws/small-base:1")
+    source = small_source(stacks, tmp_path, SMALL_BASE)
     source.write("Dockerfile", DOCKERFILE)
     root = RootWithCodeBuild(stacks, source, options=WORDS)
 
@@ -163,7 +157,7 @@ def test_codebuild_builds_the_dockerfile_with_the_labels_of_the_function(
     # What is given to the build counts, not what the Dockerfile says.
     assert labels["org.opencontainers.image.version"] == "3.3.2"
     assert labels["airflow-on-fargate.build"] == "7"
-    assert labels["org.opencontainers.image.base.name"] == "public.ecr.aws/small-base:1"
+    assert labels["org.opencontainers.image.base.name"] == SMALL_BASE
     assert labels["org.opencontainers.image.base.digest"].startswith("sha256:")
 
     # The same tree: there is nothing to do. Another commit with the same content: no build.

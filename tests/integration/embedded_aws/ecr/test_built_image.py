@@ -2,9 +2,12 @@
 
 import io
 import json
+import shutil
+import subprocess
 import tarfile
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from image_parts import PYTHON, UV, Wheels, debian_layer
@@ -123,3 +126,46 @@ def test_failed_build_leaves_no_image(
         repository.ecr.describe_images(
             repositoryName=repository.name, imageIds=[{"imageTag": "content-1"}]
         )
+
+
+@pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed")
+def test_skopeo_shows_the_labels_without_a_layer(
+    embedded_aws: EmbeddedAws, repository: Repository, source: Path
+) -> None:
+    built = build(embedded_aws, repository, source)
+    host = f"127.0.0.1:{embedded_aws.config['endpoint_port']}"
+    manifest = json.loads(
+        repository.ecr.batch_get_image(
+            repositoryName=repository.name, imageIds=[{"imageDigest": built.digest}]
+        )["images"][0]["imageManifest"]
+    )
+    stored = embedded_aws.state_dir / "ecr" / "layers"
+    for layer in manifest["layers"]:
+        # No layer can be pulled.
+        name = layer["digest"].replace(":", "-")
+        (file,) = stored.glob(f"*/*/{repository.name.replace('/', '%')}/{name}")
+        file.unlink()
+
+    def inspect(version: str) -> dict[str, Any]:
+        image = f"docker://{host}/{repository.name}{version}"
+        done = subprocess.run(
+            ["skopeo", "inspect", "--tls-verify=false", image], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        shown: dict[str, Any] = json.loads(done.stdout)
+        return shown
+
+    shown = inspect(f"@{built.digest}")
+    assert shown == {**inspect(f":{built.tag}"), "Name": shown["Name"]}
+    assert shown["Architecture"] == "amd64"
+    assert shown["Created"] == "2026-01-02T03:04:05Z"
+    labels = {
+        "org.opencontainers.image.title": "airflow-on-fargate",
+        "org.opencontainers.image.revision": "abc",
+        "org.opencontainers.image.version": "3.3.2",
+        "org.opencontainers.image.created": "2026-01-02T03:04:05Z",
+        "org.opencontainers.image.base.name": "public.ecr.aws/python:slim",
+        "airflow-on-fargate.build": "7",
+        "airflow-on-fargate.python": f"{PYTHON}.1",
+    }
+    assert shown["Labels"].items() >= labels.items()
