@@ -34,8 +34,10 @@ _COMPONENT_OF_POLICY = {
 }
 _WORKER = "WorkerStack"
 _COMPONENTS = ("SchedulerStack", "DagProcessorStack", "TriggererStack")
-# In this class CodeBuild builds the image, in the others the function does.
+# In this class CodeBuild builds the image, and a key of the stack encrypts. In the others the function
+# builds it, and AWS's keys encrypt.
 _WITH_CODEBUILD = "large"
+_WORDS = "exec,codebuild,customer-key"
 _BUILDER = "ImageStack/BuildImageRole"
 _CODEBUILD = "ImageStack/CodeBuildStack"
 
@@ -93,7 +95,7 @@ def deployment_of(environment_class: str, template: TemplateFile) -> DryStack:
     """A deployment of a root template in a class."""
     parameters = {
         "EnvironmentClass": environment_class,
-        "Options": "exec,codebuild" if environment_class == _WITH_CODEBUILD else "exec",
+        "Options": _WORDS if environment_class == _WITH_CODEBUILD else "exec",
         "WorkerQueueNames": "heavy,team:isolated",
     }
     return DryStack(STACK_NAME, template, parameters)
@@ -156,7 +158,7 @@ def _moved(call: Call, stack: str) -> Call:
 def _is_made_for_the_image(call: Call, deployment: DryStack) -> bool:
     """Whether the call belongs to the way in which the deployment builds its image."""
     has_codebuild = "codebuild" in deployment.parameters["Options"].split(",")
-    if call.subject.startswith(_CODEBUILD) or call.policy == "build-with-codebuild":
+    if call.subject.startswith(_CODEBUILD) or call.policy in ("build-with-codebuild", "use-key"):
         return has_codebuild
     stores = call.action.startswith("ecr:") and not call.action.startswith("ecr:DescribeImage")
     return not (has_codebuild and call.subject == _BUILDER and stores)

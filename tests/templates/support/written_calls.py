@@ -24,6 +24,7 @@ _CODEBUILD = (
     "recorded runs do not use it: tests/integration/embedded_aws/codebuild/"
     "test_image_by_codebuild.py"
 )
+_KEY = "<airflow/SecretsStack/EncryptionKeyStack/Key.Arn>"
 _BUILD_LOG = (
     f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:<airflow/ImageStack/CodeBuildStack/BuildLogGroup>"
 )
@@ -223,6 +224,28 @@ RARE = (
             f"{_STATE}/image-source/ID.zip": ("s3:PutObject",),
             f"{_BUILD_LOG}:log-stream:ID": ("logs:GetLogEvents",),
         },
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "use-key",
+        "with the word customer-key, Lambda decrypts the function's variables with its role",
+        {_KEY: ("kms:Decrypt",)},
+        {"kms:viaservice": f"lambda.{REGION}.amazonaws.com"},
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "use-key",
+        "with the words customer-key and codebuild, the source is stored in an encrypted bucket "
+        "(build_image/aws/s3_source_store.py)",
+        {_KEY: ("kms:GenerateDataKey",)},
+        {"kms:viaservice": f"s3.{REGION}.amazonaws.com"},
+    ),
+    Written(
+        "ImageStack/CodeBuildStack/ProjectRole",
+        "use-key",
+        "with the word customer-key, a build reads its source in an encrypted bucket",
+        {_KEY: ("kms:Decrypt",)},
+        {"kms:viaservice": f"s3.{REGION}.amazonaws.com"},
     ),
     Written(
         "ImageStack/CodeBuildStack/ProjectRole",
