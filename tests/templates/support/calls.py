@@ -34,8 +34,8 @@ _COMPONENT_OF_POLICY = {
 }
 _WORKER = "WorkerStack"
 _COMPONENTS = ("SchedulerStack", "DagProcessorStack", "TriggererStack")
-# In this class CodeBuild builds the image, and a key of the stack encrypts. In the others the function
-# builds it, and AWS's keys encrypt.
+# In this class CodeBuild builds the image, and a key of the stack encrypts. In the others the
+# function builds it, and AWS's keys encrypt.
 _WITH_CODEBUILD = "large"
 _WORDS = "exec,codebuild,customer-key"
 _BUILDER = "ImageStack/BuildImageRole"
