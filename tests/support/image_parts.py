@@ -104,13 +104,13 @@ class Wheels:
         return f"{name}=={version} --hash={digest_of(path.read_bytes())}\n"
 
     def index(self) -> str:
-        """The address of a package index with the wheels."""
+        """The address of a package index with the wheels and sources."""
         simple = self.folder / "simple"
-        for wheel in self.folder.glob("*.whl"):
-            name = wheel.name.split("-")[0].replace("_", "-")
+        for file in (*self.folder.glob("*.whl"), *self.folder.glob("*.tar.gz")):
+            name = file.name.split("-")[0].replace("_", "-")
             page = simple / name / "index.html"
             page.parent.mkdir(parents=True, exist_ok=True)
-            link = f'<a href="{wheel.as_uri()}">{wheel.name}</a>\n'
+            link = f'<a href="{file.as_uri()}">{file.name}</a>\n'
             page.write_text((page.read_text() if page.exists() else "") + link)
         return simple.as_uri()
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,22 +115,26 @@ def base(embedded_aws: EmbeddedAws) -> str:
     return store_base(embedded_aws)
 
 
-def store_base(aws: EmbeddedAws) -> str:
-    """Store a small base image, in the place of the public registry; returns its name."""
+def store_base(aws: EmbeddedAws, tag: str = "slim") -> str:
+    """Store a small base image, in the place of the public registry; returns its name.
+
+    Each tag is another image.
+    """
     ecr = aws.client("ecr")
-    try:
+    with suppress(ecr.exceptions.RepositoryAlreadyExistsException):
         ecr.create_repository(repositoryName="lambda-base")
-    except ecr.exceptions.RepositoryAlreadyExistsException:
-        return "public.ecr.aws/lambda-base:slim"
     repository = Repository(ecr, "lambda-base")
+    name = f"public.ecr.aws/lambda-base:{tag}"
+    if tag in repository.tags():
+        return name
     layer = debian_layer()
     config = {
         "architecture": "amd64",
-        "config": {"Env": ["PATH=/usr/local/bin"]},
+        "config": {"Env": ["PATH=/usr/local/bin"], "Labels": {"tag": tag}},
         "rootfs": {"diff_ids": [digest_of(b"")]},
     }
     packed = json.dumps(config).encode()
     manifest = json.loads(manifest_of(repository.layer(packed), repository.layer(layer)))
     manifest["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar+gzip"
-    repository.put(json.dumps(manifest), "slim")
-    return "public.ecr.aws/lambda-base:slim"
+    repository.put(json.dumps(manifest), tag)
+    return name

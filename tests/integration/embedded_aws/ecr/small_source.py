@@ -22,10 +22,13 @@ class SmallSource:
         wheels = Wheels(folder / "wheels")
         wheels.folder.mkdir()
         self._folder = folder / "source"
-        lock = wheels.add("apache_airflow", "3.3.2").replace("apache_", "apache-", 1)
-        wheels.add("extra", "1.0")
-        self.write("requirements.lock", lock)
-        self.write("Dockerfile", f"ARG PYTHON_IMAGE={base}\n")
+        self.lock = wheels.add("apache_airflow", "3.3.2").replace("apache_", "apache-", 1)
+        # What no lock file names.
+        self.more = wheels.add("extra", "1.0")
+        wheels.add("wantsnew", "1.0", "apache-airflow>=4")
+        wheels.add_source_only("sourceonly", "1.0")
+        self.write("requirements.lock", self.lock)
+        self.base(base)
         self.write("src/airflow_on_fargate/__init__.py", "")
         self.write("labels.json", "{}")
         # What the templates do not set: on AWS these are the public registry and index.
@@ -44,6 +47,10 @@ class SmallSource:
             (Path(pathspec.__file__).parent, "pathspec"),
             (Path(typing_extensions.__file__), "typing_extensions.py"),
         )
+
+    def base(self, name: str) -> None:
+        """Name the base image."""
+        self.write("Dockerfile", f"ARG PYTHON_IMAGE={name}\n")
 
     def write(self, name: str, text: str) -> None:
         path = self._folder / name

@@ -15,7 +15,7 @@ class ImageStack:
         self._stacks = stacks
         self._source = source
 
-    def template(self) -> dict[str, Any]:
+    def template(self, *, timeout: int = 600) -> dict[str, Any]:
         variables = {
             "REPOSITORY_NAME": {"Ref": "Repository"},
             "REPOSITORY_URI": {"Fn::GetAtt": ["Repository", "RepositoryUri"]},
@@ -47,7 +47,7 @@ class ImageStack:
                     Code=self._source.code,
                     Layers=[{"Ref": "ImageSource"}],
                     Environment={"Variables": variables},
-                    Timeout=600,
+                    Timeout=timeout,
                 ),
                 "Image": {
                     "Type": "Custom::AirflowImage",

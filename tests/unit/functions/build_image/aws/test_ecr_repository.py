@@ -2,16 +2,20 @@
 
 import datetime
 import hashlib
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.stub import Stubber
+from urllib3 import HTTPResponse
 
 from build_image.aws import ecr_repository
 from build_image.aws.ecr_repository import EcrRepository, RepositoryMissingError, ThrottledError
 from build_image.errors import RegistryError
 from build_image.image import MANIFEST_TYPE
+from shared.aws import clients
 from shared.errors import AwsCallError
 
 NAME = "airflow"
@@ -185,6 +189,29 @@ def test_throttling_of_any_call_says_that_nothing_is_lost(
 
     with pytest.raises(ThrottledError, match=r"in some minutes: what was stored is kept"):
         calls[name]()
+
+
+def test_throttled_call_is_repeated_nine_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason says so. No test waits for it."""
+    waits: list[float] = []
+    monkeypatch.setattr("botocore.endpoint.time.sleep", waits.append)
+    client = clients.ecr.__wrapped__()
+    calls = []
+
+    def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        calls.append(request.url)
+        body = b'{"__type": "ThrottlingException", "message": "Rate exceeded"}'
+        return AWSResponse(
+            request.url, 400, {}, HTTPResponse(io.BytesIO(body), preload_content=False)
+        )
+
+    client.meta.events.register("before-send.ecr", answer)
+
+    with pytest.raises(ThrottledError, match="also after ten attempts"):
+        EcrRepository(client, NAME).has_layers([DIGEST])
+
+    assert len(calls) == 10
+    assert len(waits) == 9
 
 
 def test_labels_of_recent_images_are_read_the_newest_first(
