@@ -51,6 +51,9 @@ class BuiltStack(Stack):
     def deploy_sources(self) -> float:
         """`sam build` and `sam deploy` with the sources as they are; returns the seconds."""
         begun = time.monotonic()
+        # It builds again what has not changed, too, as a user's `sam build` does.
+        for stamp in self.workspace.state_dir.glob("*.fingerprint"):
+            stamp.unlink()
         deployment.build(self.workspace, self.root)
         deployment.deploy(self.workspace, Transcript(), self.overrides, self.root)  # type: ignore[arg-type]
         vars(self).pop("outputs", None)
