@@ -152,4 +152,26 @@ FAULTS = (
         'f"{name}\\n" for name in pins',
         "a user's package silently brings another version of Airflow's own packages",
     ),
+    Mutant(
+        "layers-of-the-base-downloaded-again",
+        f"{_FOLDER}/parts.py",
+        "        if self.repository.has_layers([layer.digest]):\n            self.repository.fetch",
+        "        if False:\n            self.repository.fetch",
+        "the public registry, which limits downloads, is asked for layers that ECR has",
+    ),
+    Mutant(
+        "wheels-of-the-other-processor",
+        f"{_FOLDER}/uv.py",
+        '"arm64": "aarch64-manylinux_2_36"',
+        '"arm64": "x86_64-manylinux_2_36"',
+        "no task starts on ARM: the image has compiled modules for the other processor",
+    ),
+    Mutant(
+        "throttled-at-once",
+        "functions/shared/aws/clients.py",
+        '"total_max_attempts": 10}',
+        '"total_max_attempts": 1}',
+        "a build fails at the first call that ECR throttles",
+        (("tests/unit/functions/build_image/aws/test_ecr_repository.py",),),
+    ),
 )
