@@ -21,7 +21,7 @@ WAIT_FOR_SCHEMA = frozenset({"api-server", "scheduler", "dag-processor", "trigge
 OWN_COMMANDS = {
     airflow_cli.CLEAN_DATABASE: "database.cleaning:main",
     airflow_cli.ENSURE_ADMIN_USER: "users.admin:main",
-    airflow_cli.ENSURE_DATABASE_USERS: "database.owner:main",
+    airflow_cli.ENSURE_DATABASE_USERS: "database.users:main",
     airflow_cli.ENSURE_RESULT_BACKEND: "celery.result_backend:main",
     airflow_cli.RESTORE_SCHEMA: "schema.change:restore",
     airflow_cli.ROTATE_SECRET: "rotation.command:main",

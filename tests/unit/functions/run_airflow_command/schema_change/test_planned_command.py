@@ -92,6 +92,26 @@ def test_runs_the_command_when_there_is_none_for_a_rollback(asked):
     assert planned == PlannedCommand(["ensure-admin-user"], OLDER)
 
 
+def only_on_rollback(request):
+    for properties in (request.properties, request.old_properties):
+        properties.pop("CommandOnRollback", None)
+    return request
+
+
+@pytest.mark.parametrize(("wanted", "present"), [(NEWER, OLDER), (NEWER, NEWER), (OLDER, None)])
+def test_command_for_rollbacks_only_is_not_run_when_a_deployment_goes_forward(
+    asked, wanted, present
+):
+    request = asked(wanted, present, Command=["ensure-admin-user"], When="rollback")
+    assert plan(only_on_rollback(request), "", InMemoryUpgradeNotes()) is None
+
+
+def test_command_for_rollbacks_only_runs_with_the_older_revision_in_a_rollback(asked):
+    request = asked(OLDER, NEWER, Command=["ensure-admin-user"], When="rollback")
+    planned = plan(only_on_rollback(request), "", InMemoryUpgradeNotes())
+    assert planned == PlannedCommand(["ensure-admin-user"], OLDER)
+
+
 def test_uses_the_functions_own_revision_when_the_request_names_none(asked):
     request = asked("", None)
     assert plan(request, NEWER, InMemoryUpgradeNotes()).task_definition_arn == NEWER
