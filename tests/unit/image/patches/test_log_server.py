@@ -9,7 +9,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
 from waiting import PATIENCE_SECONDS, eventually
+
+from airflow_on_fargate.patches.worker import log_server
 
 SOURCE = Path(__file__).resolve().parents[4] / "images" / "airflow" / "src"
 PROGRAM = """
@@ -77,3 +80,15 @@ def test_live_log_server_is_loaded_with_the_first_request_and_ends_with_the_work
     finally:
         process.kill()
         process.wait()
+
+
+def test_worker_runs_without_live_logs_where_another_one_has_the_port(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT", str(port))
+        monkeypatch.setattr("setproctitle.setproctitle", lambda _: None)
+        log_server._serve()
+
+    assert f"port {port}" in caplog.text

@@ -7,6 +7,7 @@ the first connection, which waits for it. The figures are in docs/upstream/start
 No upstream report is known.
 """
 
+import logging
 import multiprocessing
 import select
 import socket
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from airflow_on_fargate.patches import replace, require
+
+log = logging.getLogger(__name__)
 
 # uvicorn's own.
 _BACKLOG: Final = 2048
@@ -51,7 +54,14 @@ def _serve() -> None:
     from setproctitle import setproctitle
 
     setproctitle("airflow serve-logs")
-    with _listening(conf.getint("logging", "WORKER_LOG_SERVER_PORT")) as listener:
+    port = conf.getint("logging", "WORKER_LOG_SERVER_PORT")
+    try:
+        listening = _listening(port)
+    except OSError as error:
+        # On one machine several workers share the port, and the first one has it.
+        log.error("Live logs of this worker cannot be read: port %d: %s", port, error)
+        return
+    with listening as listener:
         select.select([listener], [], [])
         import uvicorn
 
