@@ -7,6 +7,7 @@ cannot do: choose the image, and give the services their counts back when the ta
 
 from dataclasses import dataclass
 
+from run_airflow_command.commands.airflow_cli import InvalidCommandError
 from run_airflow_command.schema_change.ports import UpgradeNotes
 from shared.cloudformation.custom_resource import CustomResourceRequest
 from shared.fargate import family, family_and_revision
@@ -38,7 +39,10 @@ def plan(
     wanted = str(properties.get("TaskDefinitionArn") or default_task_definition_arn)
     present = str(old_properties.get("TaskDefinitionArn") or "")
     goes_back = is_rollback(wanted, present)
-    if properties.get("When") == ON_ROLLBACK and not goes_back:
+    when = properties.get("When")
+    if when not in (None, ON_ROLLBACK):
+        raise InvalidCommandError(f"When can be {ON_ROLLBACK!r} or be left out; it is {when!r}")
+    if when == ON_ROLLBACK and not goes_back:
         return None
     if "CommandOnRollback" not in old_properties or not goes_back:
         return PlannedCommand(properties.get("Command"), wanted)
