@@ -15,11 +15,12 @@ export PYTHON
 BIN := .venv/tools/bin
 FILES ?= 10 1000 10000
 CLASS ?= micro
+ROUNDS ?= 3
 LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation lint audit attack-tables format cost bench-scaling bench-dags
+.PHONY: help install up down status iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation lint audit attack-tables format cost bench-scaling bench-dags bench-first-run
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -131,6 +132,9 @@ bench-dags: install  ## DAG delivery: releases, S3DagBundle and a sync side by s
 	@mkdir -p build
 	PYTHONPATH=.:functions:images/airflow/src .venv/airflow/bin/python local/plain_errors.py bench.dags --files $(FILES) \
 		--json build/bench-dags.json --svg build/bench-dags.svg --table build/bench-dags.md
+
+bench-first-run: install  ## until the first success of a DAG run: make up beside airflow standalone (ROUNDS=3)
+	PYTHONPATH=.:local $(BIN)/python local/plain_errors.py bench.first_run --rounds $(ROUNDS) --json build/bench-first-run.json
 
 attack-tables: install  ## write the tables of SECURITY.md and docs/security/attacks.md
 	PYTHONPATH=.:tests/templates/support $(BIN)/python local/plain_errors.py tests.attacks

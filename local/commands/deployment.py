@@ -4,6 +4,7 @@ import hashlib
 import platform
 import subprocess
 import threading
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,24 +36,57 @@ FINISHED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 _CANCELLED = ("Resource creation cancelled", "Resource update cancelled")
 
 
-def build(workspace: Workspace, root: Path = ROOT) -> None:
-    """Provide the builder's base image and run `sam build`, skipped if no source has changed.
+class Build:
+    """`sam build`, which runs beside what this process does. A build of the same sources stays.
 
     Args:
         root: the checkout whose templates and functions are built.
+    """
+
+    def __init__(self, workspace: Workspace, root: Path = ROOT) -> None:
+        target = _build_dir(workspace, root)
+        self._stamp = target.with_suffix(".fingerprint")
+        self._fingerprint = source_fingerprint(root)
+        self._sam: _Sam | None = None
+        built = self._stamp.read_text() if self._stamp.exists() else ""
+        if built == self._fingerprint and target.exists():
+            return
+        self._stamp.unlink(missing_ok=True)
+        self._sam = _Sam(workspace, root, "build", "--build-dir", str(target))
+
+    def wait(self) -> None:
+        """Return when everything is built.
+
+        Raises:
+            CommandError: with SAM's output.
+        """
+        if self._sam is not None:
+            self._sam.wait()
+            self._stamp.write_text(self._fingerprint)
+
+    def stop(self) -> None:
+        """End it if it runs."""
+        if self._sam is not None:
+            self._sam.stop()
+
+
+def build(workspace: Workspace, root: Path = ROOT) -> None:
+    """Provide the builder's base image and run `sam build`, skipped if no source has changed.
 
     Raises:
         CommandError: with SAM's output.
     """
+    provide_base(workspace)
+    Build(workspace, root).wait()
+
+
+def provide_base(workspace: Workspace) -> None:
+    """Store the base image of the stack's image builder in the embedded ECR.
+
+    Raises:
+        CommandError: with podman, no base image can be fetched or made.
+    """
     builder_inputs.provide_base(workspace, emulator.runtime(workspace))
-    target = _build_dir(workspace, root)
-    stamp = target.with_suffix(".fingerprint")
-    fingerprint = source_fingerprint(root)
-    if stamp.exists() and stamp.read_text() == fingerprint and target.exists():
-        return
-    stamp.unlink(missing_ok=True)
-    _sam(workspace, root, "build", "--build-dir", str(target))
-    stamp.write_text(fingerprint)
 
 
 def deploy(
@@ -60,32 +94,40 @@ def deploy(
     steps: Steps,
     overrides: dict[str, str] | None = None,
     root: Path = ROOT,
+    when_complete: Mapping[str, Callable[[], None]] | None = None,
 ) -> None:
     """`sam deploy` with the `local` profile, which prints nested stacks as they complete.
 
     Args:
         overrides: root parameters that replace the profile's.
         root: the checkout whose templates were built.
+        when_complete: what to call when a nested stack is created, by its logical id. SAM goes on
+            meanwhile.
 
     Raises:
         CommandError: with the reasons of the resources that failed.
     """
+    workspace.client("s3").create_bucket(Bucket=_artifact_bucket())
     parameters = {**_profile_parameters(), **(overrides or {})}
     pairs = [f"{name}={quoted(value)}" for name, value in parameters.items()]
     done = threading.Event()
     begun = datetime.now(UTC)
-    watcher = threading.Thread(target=_watch, args=(workspace, steps, done), daemon=True)
+    watcher = threading.Thread(
+        target=_watch, args=(workspace, steps, done, when_complete or {}), daemon=True
+    )
     watcher.start()
+    sam = _Sam(
+        workspace, root, "deploy",
+        "--template-file", str(_build_dir(workspace, root) / "template.yaml"),
+        "--parameter-overrides", *pairs,
+    )  # fmt: skip
     try:
-        _sam(
-            workspace, root, "deploy",
-            "--template-file", str(_build_dir(workspace, root) / "template.yaml"),
-            "--parameter-overrides", *pairs,
-        )  # fmt: skip
+        sam.wait()
     except CommandError as error:
         reasons = failure_reasons(workspace, begun)
         raise CommandError("\n".join([str(error), *reasons])) from None
     finally:
+        sam.stop()
         done.set()
         watcher.join(timeout=5)
     if stack_status(workspace) not in FINISHED:
@@ -105,6 +147,15 @@ def outputs(workspace: Workspace) -> dict[str, str]:
     """The root stack's outputs."""
     found = workspace.client("cloudformation").describe_stacks(StackName=stack_name())["Stacks"][0]
     return {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", [])}
+
+
+def nested_outputs(workspace: Workspace, logical_id: str) -> dict[str, str]:
+    """The outputs of one nested stack, which exist before those of the root stack do."""
+    client = workspace.client("cloudformation")
+    found = client.describe_stack_resource(StackName=stack_name(), LogicalResourceId=logical_id)
+    nested = found["StackResourceDetail"]["PhysicalResourceId"]
+    stack = client.describe_stacks(StackName=nested)["Stacks"][0]
+    return {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
 
 
 def all_stacks(workspace: Workspace) -> list[dict[str, Any]]:
@@ -196,33 +247,62 @@ def quoted(value: str) -> str:
     return f"'{value}'" if '"' in value and not value.startswith("'") else value
 
 
-def _sam(workspace: Workspace, root: Path, *arguments: str) -> None:
-    """Run the SAM CLI; its output is written to a log, and its last lines to the error."""
-    environment = {
-        **workspace.environment(),
-        "SAM_CLI_TELEMETRY": "0",
-        # A busy machine answers late.
-        "AWS_MAX_ATTEMPTS": "10",
-        "AWS_RETRY_MODE": "standard",
-        "PYTHON": str(venv_python("uv")),  # the functions' Makefile needs one with pip
-    }
-    log = workspace.state_dir / f"sam-{arguments[0]}.log"
-    with log.open("wb") as stream:
-        done = subprocess.run(
-            [
-                venv_python("tools").parent / "sam", *arguments,
-                # Given here because sam looks for it beside the template, which may be a built one.
-                "--config-file", root / "samconfig.toml", "--config-env", "local",
-            ],
-            cwd=root, env=environment, stdout=stream, stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    if done.returncode:
-        tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-12:])
-        raise CommandError(f"sam {arguments[0]} failed (complete output in {log}):\n{tail}")
+def _artifact_bucket() -> str:
+    """Where SAM uploads to, on this machine: with a bucket of its own, SAM waits 15 s for it."""
+    return str(local_profile()["s3_bucket"])
 
 
-def _watch(workspace: Workspace, steps: Steps, done: threading.Event) -> None:
+class _Sam:
+    """A call of the SAM CLI; its output is written to a log, and its last lines to the error."""
+
+    def __init__(self, workspace: Workspace, root: Path, *arguments: str) -> None:
+        environment = {
+            **workspace.environment(),
+            "SAM_CLI_TELEMETRY": "0",
+            # Seconds between two looks at a change set, or at a stack's events; 5 by default.
+            "SAM_CLI_POLL_DELAY": "0.5",
+            # A busy machine answers late.
+            "AWS_MAX_ATTEMPTS": "10",
+            "AWS_RETRY_MODE": "standard",
+            "PYTHON": str(venv_python("uv")),  # the functions' Makefile needs one with pip
+        }
+        self._name = arguments[0]
+        self._log = workspace.state_dir / f"sam-{self._name}.log"
+        with self._log.open("wb") as stream:
+            self._process = subprocess.Popen(
+                [
+                    venv_python("tools").parent / "sam", *arguments,
+                    # Given here because sam looks for it beside the template, which may be a
+                    # built one.
+                    "--config-file", root / "samconfig.toml", "--config-env", "local",
+                ],
+                cwd=root, env=environment, stdout=stream, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+
+    def wait(self) -> None:
+        """Return when it has succeeded.
+
+        Raises:
+            CommandError: it failed; with the end of its output.
+        """
+        if self._process.wait():
+            tail = "\n".join(self._log.read_text(errors="replace").strip().splitlines()[-12:])
+            raise CommandError(f"sam {self._name} failed (complete output in {self._log}):\n{tail}")
+
+    def stop(self) -> None:
+        """End it if it runs."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+
+
+def _watch(
+    workspace: Workspace,
+    steps: Steps,
+    done: threading.Event,
+    when_complete: Mapping[str, Callable[[], None]],
+) -> None:
     """Print each nested stack when it reaches a new final status; say which are in progress."""
     client = workspace.client("cloudformation")
     seen: set[str] = set()
@@ -250,5 +330,7 @@ def _watch(workspace: Workspace, steps: Steps, done: threading.Event) -> None:
             else:
                 running.pop(name, None)
                 steps.detail(f"{name:<18} {status}")
+            if status == "CREATE_COMPLETE" and name in when_complete:
+                when_complete[name]()
         if running:
             waits_for(", ".join(f"{name} ({status})" for name, status in running.items()))

@@ -134,6 +134,15 @@ def start(workspace: Workspace) -> None:
     Raises:
         CommandError: it did not start; with the last lines of its log.
     """
+    wait_until_it_serves(workspace, launch(workspace))
+
+
+def launch(workspace: Workspace) -> subprocess.Popen[bytes]:
+    """Start the embedded AWS, which does not serve yet; returns its process.
+
+    Raises:
+        CommandError: it cannot start on this machine now.
+    """
     end(workspace)  # processes of an interrupted run
     workspace.state_dir.mkdir(parents=True, exist_ok=True)
     check_free_space(workspace)
@@ -153,6 +162,15 @@ def start(workspace: Workspace) -> None:
             cwd=workspace.state_dir, start_new_session=True,
         )  # fmt: skip
     workspace.emulator_pid_file.write_text(str(process.pid))
+    return process
+
+
+def wait_until_it_serves(workspace: Workspace, process: subprocess.Popen[bytes]) -> None:
+    """Return when the embedded AWS that was launched answers.
+
+    Raises:
+        CommandError: it did not start; with the last lines of its log.
+    """
 
     def serves() -> bool:
         if process.poll() is not None:

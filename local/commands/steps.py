@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import requests
 from botocore.exceptions import ConnectionError as AwsConnectionError
@@ -34,12 +35,22 @@ def waits_for(what: str) -> None:
     _awaited.text = what
 
 
+@dataclass(frozen=True)
+class Line:
+    """A line of the summary: a step, or a moment that has no duration."""
+
+    title: str
+    seconds: float | None
+    # Since the command began.
+    ended_after: float
+
+
 class Steps:
     """Prints and times the steps of a command, with a summary at the end."""
 
     def __init__(self, say_seconds: float = SAY_SECONDS) -> None:
         self.started = time.monotonic()
-        self.finished: list[tuple[str, float]] = []
+        self.lines: list[Line] = []
         self._say_seconds = say_seconds
 
     @contextmanager
@@ -62,8 +73,14 @@ class Steps:
             ended.set()
             teller.join()
         elapsed = time.monotonic() - begun
-        self.finished.append((title, elapsed))
+        self.lines.append(Line(title, elapsed, self._since_start()))
         print(f"  ✓ {elapsed:.1f} s", flush=True)
+
+    def reached(self, what: str) -> None:
+        """Print that something is reached, and after how many seconds of the command."""
+        line = Line(what, None, self._since_start())
+        self.lines.append(line)
+        print(f"  ★ {what} after {line.ended_after:.1f} s", flush=True)
 
     def _tell(self, ended: threading.Event, begun: float) -> None:
         while not ended.wait(self._say_seconds):
@@ -76,13 +93,17 @@ class Steps:
         print(f"    {text}", flush=True)
 
     def summary(self) -> None:
-        """Print the duration of every step, and the total."""
-        width = max(len(title) for title, _ in self.finished)
+        """Print the duration of every step and when it ended, and the total."""
+        width = max(len(line.title) for line in self.lines)
         print()
-        for title, elapsed in self.finished:
-            print(f"  {title:<{width}} {elapsed:7.1f} s")
-        print(f"  {'total':<{width}} {time.monotonic() - self.started:7.1f} s")
+        for line in self.lines:
+            took = " " * 9 if line.seconds is None else f"{line.seconds:7.1f} s"
+            print(f"  {line.title:<{width}} {took}   after {line.ended_after:6.1f} s")
+        print(f"  {'total':<{width}} {self._since_start():7.1f} s")
         sys.stdout.flush()
+
+    def _since_start(self) -> float:
+        return time.monotonic() - self.started
 
 
 def wait_until(

@@ -1,12 +1,19 @@
-"""`make up`: from an empty machine to DAG runs in state success."""
+"""`make up`: from an empty machine to DAG runs in state success.
+
+What does not need the result of another step runs beside it: SAM builds the functions while the
+embedded AWS starts, and the DAG files are released while the database and the services are made.
+One DAG runs first and alone, so that its success comes as early as possible.
+"""
 
 import json
 import signal
 from types import FrameType
 
+from botocore.exceptions import ClientError
+
 from commands import deployment, emulator, smoke
 from commands.container_image import build as container_image
-from commands.steps import Steps
+from commands.steps import NO_ANSWER, Steps
 from commands.workspace import CommandError, Workspace, stack_name
 
 
@@ -21,15 +28,20 @@ def up(workspace: Workspace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     started_here = not emulator.is_running(workspace)
+    build: deployment.Build | None = None
     try:
         if emulator.runtime(workspace) == "podman":
             container_image.check_runtime()
         if started_here:
             with steps.step("Start the embedded AWS", "its first answer"):
-                emulator.start(workspace)
-        _deploy(workspace, steps)
+                process = emulator.launch(workspace)
+                build = deployment.Build(workspace)
+                emulator.wait_until_it_serves(workspace, process)
+        _deploy(workspace, steps, build)
         _run(workspace, steps)
     except BaseException as error:
+        if build is not None:
+            build.stop()
         if started_here:
             print("\nStopping what was started …", flush=True)
             emulator.end(workspace)
@@ -44,36 +56,60 @@ def up(workspace: Workspace) -> None:
     print(what_next(workspace, deployment.outputs(workspace)))
 
 
-def _deploy(workspace: Workspace, steps: Steps) -> None:
+def _deploy(workspace: Workspace, steps: Steps, build: deployment.Build | None) -> None:
     """Build and deploy, unless the deployed stack has the same sources."""
     stamp = workspace.state_dir / "deployed"
     fingerprint = json.dumps([deployment.source_fingerprint(), workspace.endpoint])
     deployed = stamp.read_text() if stamp.exists() else ""
-    if deployed == fingerprint and deployment.stack_status(workspace) in deployment.FINISHED:
+    status = deployment.stack_status(workspace)
+    if deployed == fingerprint and status in deployment.FINISHED:
         with steps.step(f"The stack {stack_name()} is already deployed from these sources"):
             return
     stamp.unlink(missing_ok=True)
     with steps.step("sam build", "SAM to build the functions"):
-        deployment.build(workspace)
+        deployment.provide_base(workspace)
+        (build or deployment.Build(workspace)).wait()
     with steps.step(f"sam deploy ({stack_name()})", "SAM to upload the templates"):
-        deployment.deploy(workspace, steps)
+        # Not before an update: files may need what it brings.
+        early = {} if status else {"DeliveryStack": lambda: _upload_early(workspace, steps)}
+        deployment.deploy(workspace, steps, when_complete=early)
     stamp.write_text(fingerprint)
 
 
+def _upload_early(workspace: Workspace, steps: Steps) -> None:
+    """Upload the DAGs as soon as the stack that releases them exists.
+
+    What fails here is done in the step that waits for the release.
+    """
+    try:
+        count = smoke.upload_dags(workspace, deployment.nested_outputs(workspace, "StorageStack"))
+    except (ClientError, *NO_ANSWER) as error:
+        steps.detail(f"dags/ is uploaded later ({type(error).__name__})")
+    else:
+        steps.detail(f"{count} files uploaded from dags/")
+
+
 def _run(workspace: Workspace, steps: Steps) -> None:
-    """Upload the DAGs, run the four smoke DAGs, read their logs back."""
+    """Wait for the release of dags/, run the smoke DAGs, read their logs back."""
     outputs = deployment.outputs(workspace)
     with steps.step("Wait until every component of Airflow is healthy"):
         ca_file = workspace.ca_file_for(outputs["AirflowUrl"])
         smoke.wait_healthy(outputs, ca_file=ca_file)
-    with steps.step("Upload dags/ and wait until Airflow shows the release"):
-        smoke.create_sample_secrets(workspace, outputs)
+    steps.reached(f"Airflow is at {outputs['AirflowUrl']}")
+    with steps.step("Wait until Airflow shows the release of dags/"):
         changed = smoke.upload_dags(workspace, outputs)
         api = smoke.sign_in(workspace, outputs)
-        release = smoke.wait_for_dags(workspace, outputs, api)
-        steps.detail(f"{changed} files uploaded, release {release}")
-    with steps.step("Run the smoke DAGs"):
-        runs = smoke.run_dags(api, steps)
+        release = smoke.wait_for_dags(workspace, outputs, api, (smoke.FIRST_DAG,))
+        if changed:
+            steps.detail(f"{changed} files uploaded from dags/")
+        steps.detail(f"release {release}")
+    with steps.step(f"Run {smoke.FIRST_DAG}"):
+        runs = smoke.run_dags(api, steps, (smoke.FIRST_DAG,))
+    steps.reached(f"First success of a DAG run ({smoke.FIRST_DAG})")
+    with steps.step("Run the other smoke DAGs"):
+        smoke.create_sample_secrets(workspace, outputs)
+        smoke.wait_for_dags(workspace, outputs, api)
+        runs |= smoke.run_dags(api, steps, smoke.OTHER_DAGS)
     with steps.step("Read the task logs back from the log bucket", "the API server"):
         count = smoke.read_logs_back(workspace, outputs, api, runs)
         steps.detail(f"{count} logs")

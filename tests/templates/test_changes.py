@@ -90,7 +90,7 @@ def test_another_image_touches_only_what_runs_it() -> None:
     components = ("ApiServer", "Scheduler", "DagProcessor", "Triggerer")
     assert found.pop("PreflightStack/Preflight") == "modify"
     # Migrations run with the new task definition before the services do.
-    commands = ("DatabaseUsers", "DatabaseSchema", "ResultBackend", "FirstUser")
+    commands = ("DatabaseUsers", "DatabaseSchema", "FirstUser")
     assert {path for path, action in found.items() if action == "replace"} == {
         f"{each}Stack/TaskDefinition" for each in (*components, "Worker", "Command")
     }

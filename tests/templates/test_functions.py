@@ -137,7 +137,7 @@ def test_schedules_and_custom_resources_call_the_function_by_its_name() -> None:
     assert f":function:{name}'" in str(commands.properties("TickRole"))
     assert json.loads(target["Input"]) == {"maintenance": "db-clean"}
     assert environment("CommandsStack")["DATABASE_RETENTION_DAYS"] == "365"
-    for resource in ("DatabaseUsers", "DatabaseSchema", "ResultBackend", "FirstUser"):
+    for resource in ("DatabaseUsers", "DatabaseSchema", "FirstUser"):
         token = services.properties(resource)["ServiceToken"]
         assert token == f"arn:<partition>:lambda:<region>:<account>:function:{name}"
 
@@ -217,8 +217,7 @@ def test_services_wait_for_schema_and_first_user(environment_class: str) -> None
     services = {name for name, each in resources.items() if each["Type"] == "AWS::ECS::Service"}
 
     assert {resources[name]["DependsOn"] for name in services} == {"FirstUser"}
-    assert resources["FirstUser"]["DependsOn"] == "ResultBackend"
-    assert resources["ResultBackend"]["DependsOn"] == "DatabaseSchema"
+    assert resources["FirstUser"]["DependsOn"] == "DatabaseSchema"
     assert resources["DatabaseSchema"]["DependsOn"] == "DatabaseUsers"
 
 
@@ -249,12 +248,14 @@ def test_ecs_never_starts_the_old_image_again_when_a_deployment_fails(
 
 
 def test_first_user_gets_the_administrators_address() -> None:
-    for address, command in (
-        ("", ["ensure-admin-user"]),
-        ("team@example.com", ["ensure-admin-user", "team@example.com"]),
-    ):
+    for address in ("", "team@example.com"):
         services = deploy(AdminEmail=address).child("ServicesStack")
-        assert services.properties("FirstUser")["Command"] == command
+        given = [address] if address else []
+        schema = services.properties("DatabaseSchema")["Command"]
+        assert schema == ["upgrade-schema", "--first-user", *given]
+        on_rollback = services.properties("FirstUser")
+        assert on_rollback["When"] == "rollback"
+        assert on_rollback["Command"] == ["ensure-admin-user", *given]
 
 
 def test_alarms_watch_what_the_functions_emit_when_they_count(

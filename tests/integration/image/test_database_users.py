@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from airflow_on_fargate.celery import result_backend
-from airflow_on_fargate.database import owner
+from airflow_on_fargate.database import owner, users
 from airflow_on_fargate.database.roles import RoleError, connected, opens
 from airflow_on_fargate.rotation.context import RotationContext
 from tests.integration.image.conftest import ROOT, database_of_airflow
@@ -152,7 +152,7 @@ def test_table_that_stays_locked_is_reported(metadata: Any) -> None:
             owner.hand_over(connection, most_seconds=1)
 
 
-def test_commands_read_the_master_password_from_its_secret(
+def test_command_makes_both_users_with_the_master_password_of_its_secret(
     metadata: Any, results: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     airflow = metadata.set(username="airflow_app", password="third")
@@ -163,8 +163,7 @@ def test_commands_read_the_master_password_from_its_secret(
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", texts[0])
     monkeypatch.setenv("AIRFLOW__CELERY__RESULT_BACKEND", f"db+{texts[1]}")
 
-    assert owner.main() == 0
-    assert result_backend.main() == 0
+    assert users.main() == 0
 
     assert opens(airflow)
     assert opens(results)

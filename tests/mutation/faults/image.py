@@ -158,11 +158,30 @@ FAULTS = (
     Mutant(
         "migrates-while-services-run",
         f"{_SOURCE}/schema/change.py",
-        '        self.quiescence.begin()\n        self.airflow(("db", "migrate"))\n        return '
-        'f"Migrated',
-        '        self.airflow(("db", "migrate"))\n        self.quiescence.begin()\n        return '
-        'f"Migrated',
+        '        self.quiescence.begin()\n        self.migrate()\n        return f"Migrated',
+        '        self.migrate()\n        self.quiescence.begin()\n        return f"Migrated',
         "the old services work on the new schema",
+    ),
+    Mutant(
+        "first-user-by-its-name-alone",
+        f"{_SOURCE}/users/admin.py",
+        " WHERE u.username = :username AND u.active AND r.name = :role\n",
+        " WHERE u.username = :username\n",
+        "an administrator whose role was taken away stays without it",
+    ),
+    Mutant(
+        "rotation-without-the-new-password",
+        f"{_SOURCE}/users/admin.py",
+        "        if not reset_password and is_as_described",
+        "        if is_as_described",
+        "a rotation of the first user's password changes nothing",
+    ),
+    Mutant(
+        "no-result-backend",
+        f"{_SOURCE}/database/users.py",
+        "    print(result_backend.ensure(master, results))\n",
+        "",
+        "workers have no database for their results",
     ),
     Mutant(
         "counts-after-the-stop",

@@ -29,7 +29,8 @@ def became(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "command"),
     [
-        (["celery", "worker"], ["airflow", "celery", "worker"]),
+        (["celery", "worker"], ["airflow_on_fargate.component", "celery", "worker"]),
+        (["celery", "flower"], ["airflow", "celery", "flower"]),
         (["db", "check"], ["airflow", "db", "check"]),
         (["scheduler"], ["airflow_on_fargate.component", "scheduler"]),
         (["api-server"], ["airflow_on_fargate.component", "api-server"]),

@@ -1,5 +1,6 @@
 """Progress: what a step waits for, and waits that survive a slow answer."""
 
+import re
 import threading
 
 import pytest
@@ -110,3 +111,17 @@ def test_next_step_does_not_repeat_what_the_last_one_waited_for():
         assert lines.seen.wait(60)
 
     assert not [line for line in lines.lines if "first" in line]
+
+
+def test_summary_says_how_long_each_step_took_and_when_it_ended(capsys):
+    steps = Steps()
+    with steps.step("Deploy"):
+        pass
+    steps.reached("First success")
+    capsys.readouterr()
+    steps.summary()
+
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"  Deploy +\d+\.\d s   after +\d+\.\d s", lines[1])
+    assert re.fullmatch(r"  First success +after +\d+\.\d s", lines[2])
+    assert re.fullmatch(r"  total +\d+\.\d s", lines[3])

@@ -5,7 +5,7 @@ Run as `python -m airflow_on_fargate.component dag-processor`.
 
 import sys
 
-from airflow_on_fargate import forecast, heartbeat, patches
+from airflow_on_fargate import entrypoint, forecast, heartbeat, patches
 from airflow_on_fargate.releases import watch
 
 
@@ -13,7 +13,7 @@ def main() -> None:
     """Apply what the component needs, then run `airflow` with the same arguments."""
     from airflow.__main__ import main as airflow
 
-    component = sys.argv[1]
+    component = entrypoint.component_of(sys.argv[1:])
     try:
         patches.apply_for(component)
     except patches.PatchError as error:

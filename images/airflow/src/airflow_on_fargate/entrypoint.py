@@ -9,7 +9,7 @@ import os
 import sys
 
 from airflow_on_fargate import configuration, heartbeat
-from airflow_on_fargate.contracts import airflow_cli
+from airflow_on_fargate.contracts import airflow_cli, names
 from airflow_on_fargate.database import tls, turn
 from airflow_on_fargate.rotation import token_keys
 
@@ -21,7 +21,7 @@ WAIT_FOR_SCHEMA = frozenset({"api-server", "scheduler", "dag-processor", "trigge
 OWN_COMMANDS = {
     airflow_cli.CLEAN_DATABASE: "database.cleaning:main",
     airflow_cli.ENSURE_ADMIN_USER: "users.admin:main",
-    airflow_cli.ENSURE_DATABASE_USERS: "database.owner:main",
+    airflow_cli.ENSURE_DATABASE_USERS: "database.users:main",
     airflow_cli.ENSURE_RESULT_BACKEND: "celery.result_backend:main",
     airflow_cli.RESTORE_SCHEMA: "schema.change:restore",
     airflow_cli.ROTATE_SECRET: "rotation.command:main",
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> None:
         sys.exit(run(*arguments[1:]))
     if turn.is_for(arguments):
         sys.exit(turn.run(arguments))
-    component = "worker" if arguments[:2] == ["celery", "worker"] else command
+    component = component_of(arguments)
     # What an earlier process left is not a sign that this one is alive.
     heartbeat.clear(component)
     heartbeat.clear(heartbeat.waiting_for_schema(component))
@@ -60,10 +60,14 @@ def main(arguments: list[str]) -> None:
     os.execv(sys.executable, [sys.executable, "-m", *airflow_command(arguments)])  # noqa: S606
 
 
+def component_of(arguments: list[str]) -> str:
+    """The component that an Airflow command starts, or the command's first word."""
+    return names.WORKER if arguments[:2] == ["celery", "worker"] else arguments[0]
+
+
 def airflow_command(arguments: list[str]) -> list[str]:
     """The module to run and its arguments."""
-    command = arguments[0]
-    if command in {"api-server", "scheduler"} | heartbeat.MIRRORED:
+    if component_of(arguments) in {"api-server", "scheduler"} | heartbeat.COMPONENTS:
         return ["airflow_on_fargate.component", *arguments]
     return ["airflow", *arguments]
 

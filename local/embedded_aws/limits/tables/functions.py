@@ -155,8 +155,8 @@ CUSTOM: Final = Resource(
                 "PrivateSubnetIds", "NetworkMode", "ImageUri", "AirflowConfiguration",
                 "DagReleases", "SchedulerTasks", "Database", "Options", "WorkerSize",
                 "WorkerMaxCount", "WorkerAheadMaxCount", "WorkerQueueNames", "WorkerFleets",
-                "Command[]", "CommandOnRollback[]", "TaskDefinitionArn", "MaxCount", "QueueNames",
-                "Fleets", "Source", "Repository", "Architecture", "RefusedFindings",
+                "Command[]", "CommandOnRollback[]", "When", "TaskDefinitionArn", "MaxCount",
+                "QueueNames", "Fleets", "Source", "Repository", "Architecture", "RefusedFindings",
                 "CodeBuildProject",
             )
         },

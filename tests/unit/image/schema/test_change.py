@@ -54,13 +54,19 @@ class Database:
     def found(self) -> alembic_heads.Heads:
         return dict(self.heads)
 
+    def migrate(self) -> None:
+        self.happened.append("db migrate")
+        if self.fails:
+            raise RuntimeError("exit code 1")
+        self.heads = dict(AFTER)
+
+    def ensure_user(self) -> None:
+        self.happened.append("first user")
+
     def airflow(self, arguments: Sequence[str]) -> None:
         self.happened.append(" ".join(arguments))
         if self.fails:
             raise RuntimeError("exit code 1")
-        if tuple(arguments) == ("db", "migrate"):
-            self.heads = dict(AFTER)
-            return
         table = "alembic_version_fab" if arguments[0] == "fab-db" else "alembic_version"
         self.heads[table] = frozenset({arguments[-1]})
 
@@ -84,7 +90,8 @@ def change(
 ) -> SchemaChange:
     state = UpgradeState(bucket, "state", IDENTITY)
     return SchemaChange(
-        state, database, database.found, database.airflow, database.snapshot, needed, known  # type: ignore[arg-type]
+        state, database, database.found, database.migrate, database.airflow, database.snapshot,  # type: ignore[arg-type]
+        needed, known, database.ensure_user,
     )  # fmt: skip
 
 
@@ -115,7 +122,21 @@ def test_upgrade_stops_nothing_when_the_schema_is_up_to_date(
 ) -> None:
     database = Database(AFTER)
     assert "Nothing was stopped" in change(database, bucket).upgrade()
-    assert (database.happened, bucket.objects) == ([], {})
+    assert (database.happened, bucket.objects) == (["first user"], {})
+
+
+@pytest.mark.parametrize(
+    ("words", "arguments"),
+    [
+        ([], None),
+        (["--first-user"], []),
+        (["--first-user", "team@example.com"], ["team@example.com"]),
+    ],
+)
+def test_first_user_is_a_part_of_the_command_when_it_is_asked_for(
+    words: list[str], arguments: list[str] | None
+) -> None:
+    assert schema_change.first_user_from(words) == arguments
 
 
 def test_upgrade_only_migrates_when_the_database_is_new(bucket: InMemoryStateBucket) -> None:

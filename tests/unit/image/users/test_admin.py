@@ -1,9 +1,12 @@
 """The admin user, against a stand-in for FAB's security manager."""
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 from werkzeug.security import generate_password_hash
 
 from airflow_on_fargate.users import admin
@@ -160,3 +163,78 @@ def test_asks_for_the_migration_when_the_schema_is_missing(
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "sqlite://")
     assert admin.main("admin@example.com") == 1
     assert "db migrate" in capsys.readouterr().out
+
+
+@pytest.fixture
+def tables() -> Iterator[Any]:
+    """FAB's tables with the user as described, as far as the query reads them."""
+    with create_engine("sqlite://").connect() as connection:
+        for statement in (
+            "CREATE TABLE ab_user (id int, username text, email text, password text, active bool)",
+            "CREATE TABLE ab_role (id int, name text)",
+            "CREATE TABLE ab_user_role (user_id int, role_id int)",
+            "INSERT INTO ab_user VALUES (1, 'admin', 'admin@example.com', 'hash', true)",
+            "INSERT INTO ab_role VALUES (1, 'Admin'), (2, 'Viewer')",
+            "INSERT INTO ab_user_role VALUES (1, 1), (1, 2)",
+        ):
+            connection.exec_driver_sql(statement)
+        yield connection
+
+
+@pytest.mark.parametrize("email", ["admin@example.com", "", None])
+def test_one_query_finds_the_user_as_described(tables: Any, email: str | None) -> None:
+    assert admin.is_as_described(tables, "admin", email)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE ab_user SET active = false",
+        "UPDATE ab_user SET password = ''",
+        "UPDATE ab_user SET password = NULL",
+        "UPDATE ab_user SET email = 'other@example.com'",
+        "UPDATE ab_user SET username = 'root'",
+        "DELETE FROM ab_user_role WHERE role_id = 1",
+        "DELETE FROM ab_user",
+    ],
+)
+def test_one_query_finds_what_differs(tables: Any, change: str) -> None:
+    tables.exec_driver_sql(change)
+    assert not admin.is_as_described(tables, "admin", "admin@example.com")
+
+
+class BuilderUsedError(Exception):
+    """Airflow would be started."""
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch, tables: Any) -> None:
+    """A database with the user; FAB's application raises."""
+
+    def start() -> Any:
+        raise BuilderUsedError
+
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "sqlite://")
+    monkeypatch.setenv("ADMIN_USERNAME", "admin")
+    monkeypatch.setenv("ADMIN_PASSWORD", PASSWORD)
+    monkeypatch.setattr("airflow_on_fargate.schema.alembic_heads.mismatch", lambda _: None)
+    monkeypatch.setattr(admin, "_one_at_a_time", lambda _: nullcontext(tables))
+    monkeypatch.setattr(
+        "airflow.providers.fab.auth_manager.cli_commands.utils.get_application_builder", start
+    )
+
+
+@pytest.mark.usefixtures("started")
+def test_airflow_is_not_started_when_the_user_is_as_described(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert admin.main("admin@example.com") == 0
+    assert capsys.readouterr().out == "The user 'admin' is up to date.\n"
+
+
+@pytest.mark.usefixtures("started")
+def test_airflow_is_started_when_something_differs_or_a_rotation_sets_the_password() -> None:
+    with pytest.raises(BuilderUsedError):
+        admin.main("other@example.com")
+    with pytest.raises(BuilderUsedError):
+        admin.main("admin@example.com", reset_password=True)

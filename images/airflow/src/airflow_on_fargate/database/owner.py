@@ -1,4 +1,4 @@
-"""`ensure-database-users`: Airflow's own user of the metadata database.
+"""Airflow's own user of the metadata database, for `ensure-database-users`.
 
 The RDS master user may create users and databases, so no container gets its password. This command
 reads it from Secrets Manager, which only its task role and that of `rotate-secret` may do, and
@@ -13,7 +13,6 @@ while Airflow runs.
   that version go on while tables change hands, and after a rollback.
 """
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,17 +45,6 @@ SELECT 'ROUTINE', p.oid::regprocedure::text FROM pg_proc p
  WHERE pronamespace = 'public'::regnamespace
    AND proowner <> %(owner)s::regrole AND pg_has_role(proowner, 'USAGE')
 """
-
-
-def main() -> int:
-    """Exit code 0 when Airflow's user exists and owns the tables."""
-    from sqlalchemy.engine import make_url
-
-    from airflow_on_fargate.rotation.context import RotationContext
-
-    master = RotationContext.from_environment().master_url()
-    print(ensure(master, make_url(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])))
-    return 0
 
 
 def ensure(master: Any, airflow: Any) -> str:

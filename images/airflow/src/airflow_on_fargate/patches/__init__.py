@@ -34,6 +34,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
     "triggerer": ("triggerer.classes",),
     "scheduler": ("scheduler.unsent_tasks",),
     "worker": (
+        "worker.log_server",
         "worker.failed_polls",
         "worker.request_limits",
         "worker.log_upload",

@@ -5,8 +5,13 @@ are updated. If anything fails afterwards, CloudFormation's rollback runs `resto
 with the newer image, because only that one contains the downgrades.
 
 Nothing is stopped and nothing is changed when the schema already has the wanted heads.
+
+`upgrade-schema --first-user [EMAIL]` also does what `ensure-admin-user` does (`users.admin`), after
+the migration and in its process: another task would start Airflow again, and an upgrade's services
+would wait for it.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -32,6 +37,14 @@ class RefusedError(Exception):
     """Airflow cannot do this. Nothing was changed."""
 
 
+class FirstUserError(Exception):
+    """The schema is the one that is needed, but the first user could not be made."""
+
+
+def _no_user() -> None:
+    """Does nothing: the first user was not asked for."""
+
+
 @dataclass(frozen=True)
 class SchemaChange:
     """The two commands, and the functions that they use."""
@@ -39,19 +52,24 @@ class SchemaChange:
     state: UpgradeState
     quiescence: Quiescence
     found: Callable[[], Heads]
+    # Airflow's migration and, where it is asked for, the first user.
+    migrate: Callable[[], None]
     airflow: Callable[[Sequence[str]], None]
     snapshot: Callable[[], None]
     needed: Heads
     known: Heads
+    # The first user, where nothing is migrated.
+    ensure_user: Callable[[], None] = _no_user
 
     def upgrade(self) -> str:
         """Migrate to this image's heads; returns a sentence about what was done."""
         found = self.found()
         if found == self.needed:
+            self.ensure_user()
             return f"The schema is up to date: {described(found)}. Nothing was stopped."
         if not any(found.values()):
             # A new database: no services use it, and there is no state to go back to.
-            self.airflow(("db", "migrate"))
+            self.migrate()
             return f"Created the schema: {described(self.found())}"
         self._refuse_what_is_newer(found)
         # First, because from here on a rollback waits for this task and undoes its changes.
@@ -59,7 +77,7 @@ class SchemaChange:
             raise RefusedError("This upgrade was rolled back before it began; nothing was changed")
         self.snapshot()
         self.quiescence.begin()
-        self.airflow(("db", "migrate"))
+        self.migrate()
         return f"Migrated from {described(found)} to {described(self.found())}"
 
     def restore(self, heads: Heads | None = None) -> str:
@@ -101,9 +119,9 @@ class SchemaChange:
         )
 
 
-def upgrade() -> int:
+def upgrade(*words: str) -> int:
     """`upgrade-schema`: exit code 0 when the schema is the one that this image needs."""
-    return _exit_code_of(lambda change: change.upgrade())
+    return _exit_code_of(lambda change: change.upgrade(), first_user_from(words))
 
 
 def restore(*words: str) -> int:
@@ -111,14 +129,29 @@ def restore(*words: str) -> int:
     return _exit_code_of(lambda change: change.restore(heads_from(words)))
 
 
-def _exit_code_of(act: Callable[["SchemaChange"], str]) -> int:
+def first_user_from(words: Sequence[str]) -> list[str] | None:
+    """The arguments of `ensure-admin-user`; None where the first user is not asked for."""
+    parser = argparse.ArgumentParser(prog="upgrade-schema")
+    parser.add_argument(
+        "--first-user", nargs="*", metavar="EMAIL", help="create or update the first user too"
+    )
+    asked: list[str] | None = parser.parse_args(words).first_user
+    return asked
+
+
+def _exit_code_of(
+    act: Callable[["SchemaChange"], str], first_user: Sequence[str] | None = None
+) -> int:
     try:
         # When a rollback begins, the migration may still run, longer than its time limit.
         with turn.taken(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]):
-            print(act(_on_aws()))
+            print(act(_on_aws(first_user)))
     except (RefusedError, SnapshotError) as refusal:
         print(refusal, flush=True)
         return 2
+    except FirstUserError as failure:
+        print(failure, flush=True)
+        return 1
     except subprocess.CalledProcessError as failure:
         # Airflow has logged the reason before.
         print(
@@ -147,10 +180,11 @@ def described(heads: Heads) -> str:
     return ", ".join(f"{t} {'+'.join(sorted(found)) or 'empty'}" for t, found in heads.items())
 
 
-def _on_aws() -> SchemaChange:
+def _on_aws(first_user: Sequence[str] | None) -> SchemaChange:
     import boto3
 
     from airflow_on_fargate.schema import task_identity
+    from airflow_on_fargate.users import admin
 
     identity = task_identity.read()
     state = UpgradeState(boto3.client("s3"), os.environ["STATE_BUCKET_NAME"], identity)
@@ -164,17 +198,33 @@ def _on_aws() -> SchemaChange:
         snapshot_id = snapshot_id_for(identity.stack_name, identity.revision)
         take_snapshot(boto3.client("rds"), instance, snapshot_id)
 
+    def migrate() -> None:
+        if first_user is None:
+            _airflow(("db", "migrate"))
+        else:
+            _run("airflow_on_fargate.users.after_migration", *first_user)
+
+    def ensure_user() -> None:
+        if first_user is not None and admin.main(*first_user):
+            raise FirstUserError("The first user could not be created or updated")
+
     return SchemaChange(
         state=state,
         quiescence=Quiescence(boto3.client("ecs"), identity, state),
         found=lambda: alembic_heads.found_heads(url),
+        migrate=migrate,
         airflow=_airflow,
         snapshot=snapshot,
         needed=alembic_heads.needed_heads(),
         known=alembic_heads.known_revisions(),
+        ensure_user=ensure_user,
     )
 
 
 def _airflow(arguments: Sequence[str]) -> None:
+    _run("airflow", *arguments)
+
+
+def _run(module: str, *arguments: str) -> None:
     # A child, so that this process keeps its turn and can check the result.
-    subprocess.run([sys.executable, "-m", "airflow", *arguments], check=True)
+    subprocess.run([sys.executable, "-m", module, *arguments], check=True)

@@ -4,6 +4,9 @@ Creates the user with that password, or updates it: role Admin (besides roles th
 active and, where one is given, that e-mail address. It runs with every deployment and changes
 nothing when nothing differs, so that no session ends. A password that was changed in the UI stays:
 only a rotation of the secret sets it (`reset_password`).
+
+Every deployment runs it, as a part of `upgrade-schema`. Airflow is started only when one query
+finds that something differs.
 """
 
 import argparse
@@ -15,6 +18,13 @@ from typing import Any, Final
 ROLE: Final = "Admin"
 # Any constant number: two runs at the same time take turns with it.
 ADVISORY_LOCK: Final = 4_150_917_202
+_AS_DESCRIBED: Final = """
+SELECT 1 FROM ab_user AS u
+  JOIN ab_user_role AS link ON link.user_id = u.id
+  JOIN ab_role AS r ON r.id = link.role_id
+ WHERE u.username = :username AND u.active AND r.name = :role
+   AND coalesce(u.password, '') <> '' AND (:email = '' OR u.email = :email)
+"""
 
 
 class MissingSettingError(Exception):
@@ -33,12 +43,23 @@ def main(*arguments: str, reset_password: bool = False) -> int:
     if problem := alembic_heads.mismatch(url):
         print(f"Run `db migrate` first: {problem}")
         return 1
-    with _one_at_a_time(url):
+    with _one_at_a_time(url) as connection:
+        if not reset_password and is_as_described(connection, username, email):
+            print(_up_to_date(username))
+            return 0
         from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 
         with get_application_builder() as builder:
             print(ensure(builder.sm, username, email, password, reset_password))
     return 0
+
+
+def is_as_described(connection: Any, username: str, email: str | None) -> bool:
+    """Whether `ensure` has nothing to do, by FAB's tables and without Airflow."""
+    from sqlalchemy import text
+
+    values = {"username": username, "role": ROLE, "email": email or ""}
+    return connection.execute(text(_AS_DESCRIBED), values).first() is not None
 
 
 def ensure(
@@ -71,8 +92,12 @@ def ensure(
             raise RuntimeError(f"the password of {username!r} could not be set")
         changed.append("password")
     if not changed:
-        return f"The user {username!r} is up to date."
+        return _up_to_date(username)
     return f"Updated the user {username!r}: {', '.join(changed)}."
+
+
+def _up_to_date(username: str) -> str:
+    return f"The user {username!r} is up to date."
 
 
 def _correct(user: Any, username: str, email: str, role: Any) -> list[str]:
@@ -94,7 +119,7 @@ def _has_password(user: Any, password: str) -> bool:
 
 
 @contextmanager
-def _one_at_a_time(connection_url: str) -> Iterator[None]:
+def _one_at_a_time(connection_url: str) -> Iterator[Any]:
     """Take turns: creating FAB's roles twice at the same time violates unique constraints."""
     from sqlalchemy import create_engine, text
     from sqlalchemy.pool import NullPool
@@ -103,7 +128,7 @@ def _one_at_a_time(connection_url: str) -> Iterator[None]:
     with engine.connect() as connection:
         # Closing the connection releases the lock, also when this process is killed.
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
-        yield
+        yield connection
 
 
 def _setting(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from run_airflow_command.commands.airflow_cli import InvalidCommandError
 from run_airflow_command.schema_change.planned_command import PlannedCommand, plan
 from run_airflow_command.schema_change.ports import QuiescedServices
 from run_airflow_command.schema_change.service_counts import restore_services
@@ -90,6 +91,31 @@ def test_runs_the_command_when_there_is_none_for_a_rollback(asked):
     del request.old_properties["CommandOnRollback"]
     planned = plan(request, "", InMemoryUpgradeNotes([NEWER]))
     assert planned == PlannedCommand(["ensure-admin-user"], OLDER)
+
+
+def only_on_rollback(request):
+    for properties in (request.properties, request.old_properties):
+        properties.pop("CommandOnRollback", None)
+    return request
+
+
+@pytest.mark.parametrize(("wanted", "present"), [(NEWER, OLDER), (NEWER, NEWER), (OLDER, None)])
+def test_command_for_rollbacks_only_is_not_run_when_a_deployment_goes_forward(
+    asked, wanted, present
+):
+    request = asked(wanted, present, Command=["ensure-admin-user"], When="rollback")
+    assert plan(only_on_rollback(request), "", InMemoryUpgradeNotes()) is None
+
+
+def test_command_for_rollbacks_only_runs_with_the_older_revision_in_a_rollback(asked):
+    request = asked(OLDER, NEWER, Command=["ensure-admin-user"], When="rollback")
+    planned = plan(only_on_rollback(request), "", InMemoryUpgradeNotes())
+    assert planned == PlannedCommand(["ensure-admin-user"], OLDER)
+
+
+def test_unknown_time_for_a_command_is_refused(asked):
+    with pytest.raises(InvalidCommandError, match="'rollbacks'"):
+        plan(asked(NEWER, OLDER, When="rollbacks"), "", InMemoryUpgradeNotes())
 
 
 def test_uses_the_functions_own_revision_when_the_request_names_none(asked):
