@@ -15,11 +15,13 @@ export PYTHON
 BIN := .venv/tools/bin
 FILES ?= 10 1000 10000
 CLASS ?= micro
+WORKLOAD ?= idle
+REGION ?= us-east-1
 LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation lint audit attack-tables format cost bench-scaling bench-dags
+.PHONY: help install up down status iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation lint audit attack-tables format cost cost-page bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -121,8 +123,11 @@ audit:  ## known vulnerabilities of every locked package, by pip-audit (asks PyP
 	@$(PYTHON) local/install.py audit
 	@$(PYTHON) local/audit.py
 
-cost: install  ## what an idle environment costs per month, from list prices (CLASS=micro, or all)
-	@$(BIN)/python local/plain_errors.py bench.cost --class $(CLASS)
+cost: install  ## what an environment costs per month, from list prices (CLASS=micro, a profile, or all; WORKLOAD; REGION)
+	@$(BIN)/python local/plain_errors.py bench.cost --profile $(CLASS) --workload $(WORKLOAD) --region $(REGION)
+
+cost-page: install  ## write docs/cost.md and its drawing: classes, choices, work, MWAA
+	@nice $(BIN)/python local/plain_errors.py bench.cost.page --out docs
 
 bench-scaling: install  ## simulate the fleet and its peers; tables and drawings in docs/scaling/
 	nice $(BIN)/python local/plain_errors.py bench.scaling.suite --out docs/scaling --json build/bench-scaling.json

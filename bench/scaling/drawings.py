@@ -87,6 +87,22 @@ def over_time(title: str, up: str, series: Mapping[str, Points], until: float) -
     return _page(parts + _legend(list(series)))
 
 
+def lines(title: str, across: str, up: str, series: Mapping[str, Points]) -> str:
+    """Straight lines from point to point."""
+    everything = [point for points in series.values() for point in points]
+    frame = Frame(
+        title, across, up, max(x for x, _ in everything), max(y for _, y in everything) * 1.05
+    )
+    parts = frame.draw()
+    for index, points in enumerate(series.values()):
+        corners = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in points)
+        parts.append(
+            f'<polyline fill="none" stroke="{_COLOURS[index % len(_COLOURS)]}" stroke-width="1.6" '
+            f'points="{corners}"/>'
+        )
+    return _page(parts + _legend(list(series)))
+
+
 def _visible(points: Points, until: float, pixel: float) -> Points:
     """One point per pixel, the last one: more would not be visible."""
     shown: dict[int, tuple[float, float]] = {}
