@@ -21,7 +21,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation lint audit attack-tables format cost cost-page bench-scaling bench-dags
+.PHONY: help install up down status doctor iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation lint audit attack-tables format cost cost-page bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ down:  ## end every process that up started
 
 status: install  ## what runs, stack by stack and task by task
 	@$(LOCAL) status
+
+doctor: install  ## what the stack finds wrong with itself, and what to do (STACK= one on AWS); exit code 1 or 2
+	@$(LOCAL) doctor
 
 iam-report: install  ## the IAM statements that nothing used since up, and what was refused
 	@$(LOCAL) iam-report

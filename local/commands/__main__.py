@@ -5,6 +5,7 @@ from pathlib import Path
 
 from commands.browser import browser
 from commands.container_image.build import image
+from commands.doctor import doctor
 from commands.down import down
 from commands.env import env
 from commands.iam import iam_report
@@ -19,6 +20,7 @@ COMMANDS = {
     "up": up,
     "down": down,
     "status": status,
+    "doctor": doctor,
     "iam-report": iam_report,
     "env": env,
     "local-env": local_env,
