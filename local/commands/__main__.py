@@ -5,11 +5,11 @@ from pathlib import Path
 
 from commands.browser import browser
 from commands.container_image.build import image
-from commands.doctor import doctor
 from commands.down import down
 from commands.env import env
 from commands.iam import iam_report
 from commands.local_invoke.local_env import local_env
+from commands.stacks.doctor import doctor
 from commands.stacks.own_stack import with_running_ports
 from commands.status import status
 from commands.up import up
