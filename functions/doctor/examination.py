@@ -100,6 +100,9 @@ class Examination:
             ]
         except AwsCallError as error:
             return [warn(f"Could not look: {error}", "Call again")]
+        except Exception as error:
+            # A damaged object, or an answer that nobody expected: the other checks still count.
+            return [warn(f"Could not look: {type(error).__name__}: {error}", "Look by hand")]
 
     def _services(self) -> Iterator[Finding]:
         yield from components.services(self.sources.containers.services())

@@ -71,8 +71,12 @@ class AcmCertificates:
         self._arn = arn
 
     def certificate(self) -> CertificateState:
-        with named_errors("describe the certificate"):
-            found = self._client.describe_certificate(CertificateArn=self._arn)["Certificate"]
+        missing = {"ResourceNotFoundException": MissingError}
+        try:
+            with named_errors("describe the certificate", missing):
+                found = self._client.describe_certificate(CertificateArn=self._arn)["Certificate"]
+        except MissingError:
+            return CertificateState("deleted", None, renewed_by_aws=False)
         return CertificateState(
             status=found["Status"],
             until=found.get("NotAfter"),

@@ -80,9 +80,15 @@ def refuse(error):
 def test_check_that_cannot_look_is_a_warning_and_the_others_go_on():
     denied = AccessDeniedError("Could not describe the database: AccessDenied")
     broken = AwsCallError("Could not list the alarms: Throttling")
-    found = by_check(examination(instance=refuse(denied), ringing=refuse(broken)).run())
+    damaged = ValueError("The pointer is not valid JSON")
+    found = by_check(
+        examination(
+            instance=refuse(denied), ringing=refuse(broken), current=refuse(damaged)
+        ).run()
+    )
 
-    assert set(found) == {"database", "alarms"}
+    assert set(found) == {"database", "alarms", "releases"}
+    assert "The pointer is not valid JSON" in found["releases"].what
     assert found["database"].level == Level.WARN
     assert "role of the function" in found["database"].next_step
     assert "Throttling" in found["alarms"].what
