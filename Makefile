@@ -16,11 +16,13 @@ BIN := .venv/tools/bin
 FILES ?= 10 1000 10000
 CLASS ?= micro
 ROUNDS ?= 3
+WORKLOAD ?= idle
+REGION ?= us-east-1
 LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation lint audit attack-tables format cost bench-scaling bench-dags bench-first-run
+.PHONY: help install up down status doctor iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation lint audit attack-tables format cost cost-page bench-scaling bench-dags bench-first-run
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +39,9 @@ down:  ## end every process that up started
 
 status: install  ## what runs, stack by stack and task by task
 	@$(LOCAL) status
+
+doctor: install  ## what the stack finds wrong with itself, and what to do (STACK= one on AWS); exit code 1 or 2
+	@$(LOCAL) doctor
 
 iam-report: install  ## the IAM statements that nothing used since up, and what was refused
 	@$(LOCAL) iam-report
@@ -122,8 +127,11 @@ audit:  ## known vulnerabilities of every locked package, by pip-audit (asks PyP
 	@$(PYTHON) local/install.py audit
 	@$(PYTHON) local/audit.py
 
-cost: install  ## what an idle environment costs per month, from list prices (CLASS=micro, or all)
-	@$(BIN)/python local/plain_errors.py bench.cost --class $(CLASS)
+cost: install  ## what an environment costs per month, from list prices (CLASS=micro, a profile, or all; WORKLOAD; REGION)
+	@$(BIN)/python local/plain_errors.py bench.cost --profile $(CLASS) --workload $(WORKLOAD) --region $(REGION)
+
+cost-page: install  ## write docs/cost.md and its drawing: classes, choices, work, MWAA
+	@nice $(BIN)/python local/plain_errors.py bench.cost.page --out docs
 
 bench-scaling: install  ## simulate the fleet and its peers; tables and drawings in docs/scaling/
 	nice $(BIN)/python local/plain_errors.py bench.scaling.suite --out docs/scaling --json build/bench-scaling.json

@@ -1,15 +1,19 @@
 """What an environment class consists of, read from the templates.
 
 The class table is the mapping `Classes` of template.yaml, or any other mapping that has the class
-and its `Database`. Everything else is counted: a resource that a template declares exists once.
-Resources with a condition count as well, except alarms: a condition on an alarm stands for
-something that an idle default environment does not have, such as a further queue.
+and its `Database`. Parameters of the root change it as they do in a deployment. Everything else is
+counted: a resource that a template declares exists once. Resources with a condition count as well,
+except alarms: a condition on an alarm stands for something that an idle default environment does
+not have. tests/templates/test_cost.py compares the counts with the resolved templates.
 """
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -20,6 +24,22 @@ ROOT = Path(__file__).resolve().parents[2]
 
 COMPACT = "compact"
 NETWORK_MODES = ("public", "single-nat", "nat-per-zone")
+# A VPC of the user: its NAT gateways and endpoints are not the stack's.
+OWN_NETWORK = "own"
+CLOUDFRONT = "cloudfront"
+INGRESS_MODES = (CLOUDFRONT, "load-balancer", "internal", "http-without-tls")
+# What a parameter says when it leaves the choice to the class.
+_OF_CLASS = "class"
+# Parameters of the root with the name of their row in the class table.
+_SIZES = (
+    "ApiServerTasks",
+    "SchedulerTasks",
+    "DagProcessorTasks",
+    "TriggererTasks",
+    "Database",
+    "NetworkMode",
+    "WorkerMaxCount",
+)
 # Two subnets of each kind, in two zones: nested/network.yaml.
 ZONES = 2
 
@@ -31,7 +51,6 @@ PRICED_TYPES = {
     "AWS::EC2::NatGateway",
     "AWS::ECR::Repository",
     "AWS::ECS::Service",
-    "AWS::ECS::TaskDefinition",
     "AWS::ElasticLoadBalancingV2::LoadBalancer",
     "AWS::Lambda::EventSourceMapping",
     "AWS::RDS::DBInstance",
@@ -39,68 +58,79 @@ PRICED_TYPES = {
     "AWS::Lambda::Function",
     "AWS::ServiceDiscovery::PrivateDnsNamespace",
     "AWS::ServiceDiscovery::Service",
-}
-# What costs nothing while nothing uses it.
-FREE_TYPES = {
-    "AWS::CertificateManager::Certificate",
-    "AWS::CloudFormation::Stack",
-    "AWS::CloudFormation::WaitConditionHandle",
-    "AWS::CloudFront::CachePolicy",
-    "AWS::CloudFront::Distribution",
-    "AWS::CloudFront::Function",
-    "AWS::CloudFront::OriginRequestPolicy",
-    "AWS::CloudFront::ResponseHeadersPolicy",
-    "AWS::CloudFront::VpcOrigin",
-    "AWS::CloudWatch::CompositeAlarm",
-    # Only where Options says codebuild, and by the minute of a build: docs/codebuild.md.
-    "AWS::CodeBuild::Project",
-    "AWS::EC2::InternetGateway",
-    "AWS::EC2::Route",
-    "AWS::EC2::RouteTable",
-    "AWS::EC2::SecurityGroup",
-    "AWS::EC2::SecurityGroupEgress",
-    "AWS::EC2::SecurityGroupIngress",
-    "AWS::EC2::Subnet",
-    "AWS::EC2::SubnetRouteTableAssociation",
-    "AWS::EC2::VPC",
-    # The gateway endpoint of S3. Interface endpoints are charged by the hour: give them a line.
-    "AWS::EC2::VPCEndpoint",
-    "AWS::EC2::VPCGatewayAttachment",
-    "AWS::ECS::Cluster",
-    "AWS::ECS::ClusterCapacityProviderAssociations",
-    "AWS::ElasticLoadBalancingV2::Listener",
-    "AWS::ElasticLoadBalancingV2::ListenerRule",
-    "AWS::ElasticLoadBalancingV2::TargetGroup",
-    "AWS::Events::Rule",
-    "AWS::IAM::Policy",
-    "AWS::IAM::Role",
-    # Only where Options says so: bench/cost/options.py.
+    "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::SQS::Queue",
+    # Only with a word of Options: bench/cost/options.py.
     "AWS::EC2::FlowLog",
+    "AWS::KMS::Key",
     "AWS::WAFv2::WebACL",
     "AWS::WAFv2::WebACLAssociation",
-    "AWS::KMS::Alias",
-    "AWS::KMS::Key",
-    "AWS::Lambda::EventInvokeConfig",
-    # The content counts towards the 75 GB that an account has for all its functions and layers.
-    "AWS::Lambda::LayerVersion",
-    "AWS::Lambda::Permission",
-    "AWS::Logs::LogGroup",
-    "AWS::Logs::MetricFilter",
-    "AWS::RDS::DBParameterGroup",
-    "AWS::RDS::DBSubnetGroup",
-    "AWS::Route53::RecordSet",
-    "AWS::S3::Bucket",
-    "AWS::S3::BucketPolicy",
-    "AWS::SNS::Subscription",
-    "AWS::SNS::Topic",
-    "AWS::SNS::TopicPolicy",
-    "AWS::SQS::Queue",
-    "AWS::SQS::QueuePolicy",
-    "AWS::Scheduler::Schedule",
-    "AWS::Scheduler::ScheduleGroup",
-    "AWS::SecretsManager::SecretTargetAttachment",
-    "AWS::Serverless::Application",
 }
+# What has no line, by the reason why it costs nothing.
+_FREE = {
+    "no charge": (
+        "AWS::CertificateManager::Certificate",
+        "AWS::CloudFormation::Stack",
+        "AWS::CloudFormation::WaitConditionHandle",
+        "AWS::CloudFront::CachePolicy",
+        "AWS::CloudFront::OriginRequestPolicy",
+        "AWS::CloudFront::ResponseHeadersPolicy",
+        "AWS::CloudFront::VpcOrigin",
+        "AWS::EC2::InternetGateway",
+        "AWS::EC2::Route",
+        "AWS::EC2::RouteTable",
+        "AWS::EC2::SecurityGroup",
+        "AWS::EC2::SecurityGroupEgress",
+        "AWS::EC2::SecurityGroupIngress",
+        "AWS::EC2::Subnet",
+        "AWS::EC2::SubnetRouteTableAssociation",
+        "AWS::EC2::VPC",
+        "AWS::EC2::VPCGatewayAttachment",
+        "AWS::ECS::Cluster",
+        "AWS::ECS::ClusterCapacityProviderAssociations",
+        "AWS::IAM::Policy",
+        "AWS::IAM::Role",
+        "AWS::KMS::Alias",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::Permission",
+        "AWS::RDS::DBParameterGroup",
+        "AWS::RDS::DBSubnetGroup",
+        "AWS::S3::BucketPolicy",
+        "AWS::SNS::TopicPolicy",
+        "AWS::SQS::QueuePolicy",
+        "AWS::Scheduler::ScheduleGroup",
+        "AWS::SecretsManager::SecretTargetAttachment",
+        "AWS::Serverless::Application",
+    ),
+    "only its traffic is charged": (
+        "AWS::CloudFront::Distribution",
+        "AWS::CloudFront::Function",
+        "AWS::Route53::RecordSet",
+        "AWS::SNS::Subscription",
+        "AWS::SNS::Topic",
+    ),
+    "a part of the load balancer": (
+        "AWS::ElasticLoadBalancingV2::Listener",
+        "AWS::ElasticLoadBalancingV2::ListenerRule",
+        "AWS::ElasticLoadBalancingV2::TargetGroup",
+    ),
+    "charged as the tasks that run": ("AWS::ECS::TaskDefinition",),
+    "the gateway endpoint of S3; interface endpoints would have a line": ("AWS::EC2::VPCEndpoint",),
+    "events of AWS services, and fewer calls than are free": (
+        "AWS::Events::Rule",
+        "AWS::Scheduler::Schedule",
+    ),
+    "less than the 75 GB that an account has for functions and layers": (
+        "AWS::Lambda::LayerVersion",
+    ),
+    "it needs no metric beyond those that are free": (
+        "AWS::CloudWatch::CompositeAlarm",
+        "AWS::Logs::MetricFilter",
+    ),
+    "only with a word of Options, by the minute of a build": ("AWS::CodeBuild::Project",),
+}
+FREE_TYPES = {kind: reason for reason, kinds in _FREE.items() for kind in kinds}
 
 _TASKS = re.compile(r"(?P<count>\d+)x(?P<cpu>\d+)/(?P<memory>\d+)")
 _DATABASE = re.compile(r"(?P<instance>db\.[\w.-]+)/(?P<gib>\d+)/(?P<zones>single-az|multi-az)")
@@ -159,6 +189,12 @@ class Environment:
     network_mode: str
     worker: Worker
     inventory: Inventory
+    ingress: str = CLOUDFRONT
+    words: tuple[str, ...] = ()
+
+    @property
+    def is_x86(self) -> bool:
+        return "x86" in self.words
 
     @property
     def idle_vcpu(self) -> float:
@@ -178,11 +214,16 @@ def class_names(template: Path = ROOT / "template.yaml") -> list[str]:
     return list(_class_table(template))
 
 
-def read_environment(name: str, template: Path = ROOT / "template.yaml") -> Environment:
+def read_environment(
+    name: str,
+    template: Path = ROOT / "template.yaml",
+    parameters: Mapping[str, str] = MappingProxyType({}),
+) -> Environment:
     classes = _class_table(template)
     if name not in classes:
         raise InputError(f"Unknown class {name!r}: choose from {', '.join(classes)}")
-    values = _Values(name, classes[name])
+    chosen = {key: parameters[key] for key in _SIZES if parameters.get(key, _OF_CLASS) != _OF_CLASS}
+    values = _Values(name, {**classes[name], **chosen})
     tasks = [values.tasks("api-server", "ApiServerTasks")]
     if values.text("ControlPlane") == COMPACT:
         tasks.append(values.tasks("control-plane", "SchedulerTasks"))
@@ -192,14 +233,30 @@ def read_environment(name: str, template: Path = ROOT / "template.yaml") -> Envi
             values.tasks("dag-processor", "DagProcessorTasks"),
             values.tasks("triggerer", "TriggererTasks"),
         ]
+    ingress = parameters.get("IngressMode", CLOUDFRONT)
+    if ingress not in INGRESS_MODES:
+        raise InputError(f"IngressMode is {ingress!r}: it must be {', '.join(INGRESS_MODES)}")
+    is_own_network = parameters.get("Vpc", "").startswith("vpc-")
     return Environment(
         name=name,
         tasks=tuple(tasks),
         database=values.database(),
-        network_mode=values.network_mode(),
-        worker=values.worker(),
-        inventory=_inventory(template),
+        network_mode=OWN_NETWORK if is_own_network else values.network_mode(),
+        worker=values.worker(_default_worker(parameters)),
+        inventory=_inventory(template, parameters),
+        ingress=ingress,
+        words=tuple(word for word in parameters.get("Options", "").split(",") if word),
     )
+
+
+def _default_worker(parameters: Mapping[str, str]) -> dict[str, Any]:
+    """What WorkerFleets says about the workers of the default queue."""
+    try:
+        fleets = json.loads(parameters.get("WorkerFleets", "{}"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"WorkerFleets is not valid JSON: {error}") from error
+    found = fleets.get("default") if isinstance(fleets, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 class _Values:
@@ -232,10 +289,13 @@ class _Values:
             )
         return mode
 
-    def worker(self) -> Worker:
-        found = self._match("WorkerSize", _WORKER, "1024/4096/8")
+    def worker(self, chosen: Mapping[str, Any]) -> Worker:
+        values = {"WorkerSize": str(chosen["size"])} if "size" in chosen else {}
+        sized = _Values(self._name, {**self._values, **values})
+        found = sized._match("WorkerSize", _WORKER, "1024/4096/8")
         cpu, memory = int(found["cpu"]), int(found["memory"])
         most = int(self.text("WorkerMaxCount"))
+        most = int(chosen.get("maxCount", most))
         return Worker(cpu / 1024, memory / 1024, int(found["slots"]), most)
 
     def _match(self, key: str, pattern: re.Pattern[str], example: str) -> re.Match[str]:
@@ -263,12 +323,16 @@ def _class_table(template: Path) -> dict[str, Any]:
 
 def _load(template: Path) -> dict[str, Any]:
     try:
-        with template.open(encoding="utf-8") as file:
-            found = yaml.load(file, _Loader)  # noqa: S506 - a SafeLoader
+        return _parsed(template.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{template} cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise InputError(f"{template} is not valid YAML: {error}") from error
+
+
+@cache
+def _parsed(text: str) -> dict[str, Any]:
+    found = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     return found if isinstance(found, dict) else {}
 
 
@@ -276,25 +340,36 @@ def declared_types(template: Path = ROOT / "template.yaml") -> set[str]:
     return {resource["Type"] for resource in _declared(template)}
 
 
-def _declared(template: Path) -> list[dict[str, Any]]:
+def _declared(template: Path, without: Collection[str] = ()) -> list[dict[str, Any]]:
     files = [template, *sorted((template.parent / "nested").glob("*.yaml"))]
     return [
-        resource for file in files for resource in _resources(_load(file).get("Resources") or {})
+        resource
+        for file in files
+        if file.name not in without
+        for resource in _resources(_load(file).get("Resources") or {})
     ]
 
 
-def _inventory(template: Path) -> Inventory:
-    resources = _declared(template)
+def _inventory(template: Path, parameters: Mapping[str, str]) -> Inventory:
+    # With an image of your own the stack builds none, and with your own Fernet key it makes none.
+    resources = _declared(template, ["image.yaml"] if parameters.get("AirflowImageUri") else ())
+    has_fernet_key = not parameters.get("FernetKeySecretArn")
 
     def count(kind: str) -> int:
         return sum(resource["Type"] == kind for resource in resources)
 
     return Inventory(
-        secrets=count("AWS::SecretsManager::Secret"),
+        secrets=sum(
+            resource["Type"] == "AWS::SecretsManager::Secret"
+            and (has_fernet_key or "Condition" not in resource)
+            for resource in resources
+        ),
+        # Each additional queue has an alarm.
         alarms=sum(
             resource["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in resource
             for resource in resources
-        ),
+        )
+        + sum(1 for name in parameters.get("WorkerQueueNames", "").split(",") if name),
         dashboards=count("AWS::CloudWatch::Dashboard"),
         private_zones=count("AWS::ServiceDiscovery::PrivateDnsNamespace"),
         repositories=count("AWS::ECR::Repository"),

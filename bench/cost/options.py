@@ -1,10 +1,9 @@
 """What each word of `Options` adds to the bill of an idle environment."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
-from bench.cost.bill import HOURS, Line
-from bench.cost.environment import Environment
-from bench.cost.prices import InputError, PriceTable
+from bench.cost.prices import HOURS, InputError, Price, PriceTable
 
 # S3 asks for the key of a bucket again and again, each time for many objects. One request a minute
 # for each bucket is more than an idle environment makes; SQS and SNS reuse a data key.
@@ -12,39 +11,58 @@ _KEY_REQUESTS = HOURS * 60 * 3
 # A rule group of AWS costs as much as a rule: nested/web-acl.yaml.
 _WAF_RULES = 3
 
-Words = Callable[[Environment, PriceTable], Iterator[Line]]
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a bill. `kind` is the type of resource that is paid for, if it is one."""
+
+    item: str
+    quantity: float
+    price: Price
+    kind: str = ""
+    note: str = ""
+
+    @property
+    def usd(self) -> float:
+        return self.quantity * self.price.usd
 
 
-def option_lines(words: Sequence[str], environment: Environment, prices: PriceTable) -> list[Line]:
+Words = Callable[[PriceTable], Iterator[Line]]
+
+
+def option_lines(words: Sequence[str], prices: PriceTable) -> list[Line]:
     """The lines of some words, in their order."""
     if unknown := [word for word in words if word not in WORDS]:
         raise InputError(f"Unknown word {unknown[0]!r} of Options: choose from {', '.join(WORDS)}")
-    return [line for word in words for line in WORDS[word](environment, prices)]
+    return [line for word in words for line in WORDS[word](prices)]
 
 
-def _nothing(_environment: Environment, _prices: PriceTable) -> Iterator[Line]:
+def _nothing(_prices: PriceTable) -> Iterator[Line]:
     yield from ()
 
 
-def _exec(_environment: Environment, prices: PriceTable) -> Iterator[Line]:
-    yield Line("exec: KMS key", 1, prices.find("KMS", "Customer managed key"))
+def _exec(prices: PriceTable) -> Iterator[Line]:
+    yield Line("exec: KMS key", 1, prices.find("KMS", "Customer managed key"), "AWS::KMS::Key")
 
 
-def _customer_key(_environment: Environment, prices: PriceTable) -> Iterator[Line]:
-    yield Line("customer-key: KMS key", 1, prices.find("KMS", "Customer managed key"))
+def _customer_key(prices: PriceTable) -> Iterator[Line]:
+    key = prices.find("KMS", "Customer managed key")
+    yield Line("customer-key: KMS key", 1, key, "AWS::KMS::Key")
     yield Line(
         "customer-key: KMS requests, at most", _KEY_REQUESTS / 1e4, prices.find("KMS", "Requests")
     )
 
 
-def _flow_logs(_environment: Environment, prices: PriceTable) -> Iterator[Line]:
+def _flow_logs(prices: PriceTable) -> Iterator[Line]:
     # Internet background noise on the public addresses; with NAT gateways it is less.
-    yield Line("flow-logs: 1 GB, assumed", 1, prices.find("CloudWatch", "Logs ingest standard"))
+    ingest = prices.find("CloudWatch", "Logs ingest standard")
+    yield Line("flow-logs: 1 GB, assumed", 1, ingest, "AWS::EC2::FlowLog")
 
 
-def _waf(_environment: Environment, prices: PriceTable) -> Iterator[Line]:
-    yield Line("waf: web ACL", 1, prices.find("WAF", "Web ACL"))
-    yield Line("waf: rules", _WAF_RULES, prices.find("WAF", "Rule"))
+def _waf(prices: PriceTable) -> Iterator[Line]:
+    yield Line("waf: web ACL", 1, prices.find("WAF", "Web ACL"), "AWS::WAFv2::WebACL")
+    kind = "AWS::WAFv2::WebACLAssociation"
+    yield Line("waf: rules", _WAF_RULES, prices.find("WAF", "Rule"), kind)
 
 
 WORDS: dict[str, Words] = {

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HOME_REGION = "us-east-1"
+# Hours of an average month, as AWS's own calculator counts them.
+HOURS = 730
 PRICE_FILE = Path(__file__).with_name("prices.csv")
 
 # Prices that are the same in every region stand in the table once.
@@ -46,6 +48,12 @@ class PriceTable:
                 for row in csv.DictReader(lines)
             }
         return cls(prices, region)
+
+    @classmethod
+    def regions(cls, file: Path = PRICE_FILE) -> list[str]:
+        with file.open(newline="", encoding="utf-8") as lines:
+            found = {row["region"] for row in csv.DictReader(lines)} - {_EVERYWHERE}
+        return sorted(found, key=lambda region: (region != HOME_REGION, region))
 
     @property
     def region(self) -> str:

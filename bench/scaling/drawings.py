@@ -38,14 +38,19 @@ class Frame:
         ]
         for step in range(5):
             across, up = self.most_across * step / 4, self.most_up * step / 4
+            height = f"{self.y(up) + 4:.1f}"
             parts.append(
                 f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{self.y(up):.1f}" '
                 f'y2="{self.y(up):.1f}" stroke="#dddddd"/>'
-                f'<text x="{_LEFT - 6}" y="{self.y(up) + 4:.1f}" text-anchor="end">{up:.4g}</text>'
+                f'<text x="{_LEFT - 6}" y="{height}" text-anchor="end">{_tick(up)}</text>'
                 f'<text x="{self.x(across):.1f}" y="{_HEIGHT - _BOTTOM + 16}" '
-                f'text-anchor="middle">{across:.4g}</text>'
+                f'text-anchor="middle">{_tick(across)}</text>'
             )
         return parts
+
+
+def _tick(value: float) -> str:
+    return f"{value:.0f}" if value >= 10_000 else f"{value:.4g}"
 
 
 def _page(parts: Sequence[str]) -> str:
@@ -83,6 +88,22 @@ def over_time(title: str, up: str, series: Mapping[str, Points], until: float) -
         parts.append(
             f'<polyline fill="none" stroke="{colour}" stroke-width="1.6" '
             f'points="{" ".join(steps)}"/>'
+        )
+    return _page(parts + _legend(list(series)))
+
+
+def lines(title: str, across: str, up: str, series: Mapping[str, Points]) -> str:
+    """Straight lines from point to point."""
+    everything = [point for points in series.values() for point in points]
+    frame = Frame(
+        title, across, up, max(x for x, _ in everything), max(y for _, y in everything) * 1.05
+    )
+    parts = frame.draw()
+    for index, points in enumerate(series.values()):
+        corners = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in points)
+        parts.append(
+            f'<polyline fill="none" stroke="{_COLOURS[index % len(_COLOURS)]}" stroke-width="1.6" '
+            f'points="{corners}"/>'
         )
     return _page(parts + _legend(list(series)))
 

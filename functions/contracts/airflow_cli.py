@@ -12,6 +12,7 @@ ENSURE_RESULT_BACKEND: Final = "ensure-result-backend"
 RESTORE_SCHEMA: Final = "restore-schema"
 ROTATE_SECRET: Final = "rotate-secret"  # noqa: S105 - a command
 UPGRADE_SCHEMA: Final = "upgrade-schema"
+WORKER_HOURS: Final = "worker-hours"
 
 # Commands of the image's own entrypoint.
 OWN_COMMANDS: Final = frozenset(
@@ -23,6 +24,7 @@ OWN_COMMANDS: Final = frozenset(
         RESTORE_SCHEMA,
         ROTATE_SECRET,
         UPGRADE_SCHEMA,
+        WORKER_HOURS,
     }
 )
 

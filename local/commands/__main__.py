@@ -9,6 +9,7 @@ from commands.down import down
 from commands.env import env
 from commands.iam import iam_report
 from commands.local_invoke.local_env import local_env
+from commands.stacks.doctor import doctor
 from commands.stacks.own_stack import with_running_ports
 from commands.status import status
 from commands.up import up
@@ -19,6 +20,7 @@ COMMANDS = {
     "up": up,
     "down": down,
     "status": status,
+    "doctor": doctor,
     "iam-report": iam_report,
     "env": env,
     "local-env": local_env,

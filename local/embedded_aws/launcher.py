@@ -87,6 +87,7 @@ SUBJECTS = (
     "events.disorder",
     "s3.object_events",
     "cloudwatch.alarms",
+    "service_quotas.quotas",
     "request_limits",
 )
 

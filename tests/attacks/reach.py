@@ -71,6 +71,7 @@ COMPONENTS = (
     Component("function `scale_workers`", "small", "FleetStack/ScaleWorkersRole"),
     Component("function `publish_dags`", "small", "DeliveryStack/PublishDagsRole"),
     Component("function `build_image`", "small", "ImageStack/BuildImageRole"),
+    Component("function `doctor`", "small", "DoctorStack/DoctorRole"),
 )
 
 

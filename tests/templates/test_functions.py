@@ -12,6 +12,7 @@ from template_files import ROOT_DIR, all_templates, root
 
 from build_image.settings import BuildImageSettings
 from contracts.names import scaler_function
+from doctor.settings import DoctorSettings
 from publish_dags.settings import PublishDagsSettings
 from run_airflow_command.settings import RunAirflowCommandSettings
 from scale_workers.settings import ScaleWorkersSettings
@@ -23,6 +24,7 @@ FUNCTIONS = {
     "FleetStack": "ScaleWorkersFunction",
     "DeliveryStack": "PublishDagsFunction",
     "ImageStack": "BuildImageFunction",
+    "DoctorStack": "DoctorFunction",
 }
 STANDARD = {
     "POWERTOOLS_METRICS_NAMESPACE",
@@ -66,6 +68,7 @@ def environment(stack: str) -> dict[str, str]:
         ("FleetStack", ScaleWorkersSettings),
         ("DeliveryStack", PublishDagsSettings),
         ("ImageStack", BuildImageSettings),
+        ("DoctorStack", DoctorSettings),
     ],
 )
 def test_environment_is_exactly_what_the_settings_read_when_a_function_starts(

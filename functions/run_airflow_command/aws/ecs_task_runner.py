@@ -113,6 +113,7 @@ class EcsTaskRunner:
                 count=1,
                 networkConfiguration=self._placement.network_configuration(),
                 propagateTags="TASK_DEFINITION",
+                enableECSManagedTags=True,
                 # The same id twice: the event of the task's end contains startedBy, and with the
                 # token a repeated call returns the first call's task.
                 startedBy=record.request_id,

@@ -122,6 +122,7 @@ class EcsWorkerTasks:
                         count=min(_TASKS_PER_LAUNCH, launch.count - first),
                         networkConfiguration=self._placement.network_configuration(),
                         propagateTags="TASK_DEFINITION",
+                        enableECSManagedTags=True,
                         enableExecuteCommand=self._ecs_exec,
                         clientToken=f"{launch.token}-{batch}",
                         startedBy=self._queue,

@@ -27,8 +27,18 @@ _CONFIG = Config(
 
 
 @cache
+def acm(region: str) -> Any:
+    return boto3.client("acm", region_name=region, config=_CONFIG)
+
+
+@cache
 def cloudformation() -> "CloudFormationClient":
     return boto3.client("cloudformation", config=_CONFIG)
+
+
+@cache
+def cloudwatch() -> Any:
+    return boto3.client("cloudwatch", config=_CONFIG)
 
 
 @cache
@@ -69,6 +79,11 @@ def logs() -> "CloudWatchLogsClient":
 
 
 @cache
+def rds() -> Any:
+    return boto3.client("rds", config=_CONFIG)
+
+
+@cache
 def s3() -> "S3Client":
     return boto3.client("s3", config=_CONFIG)
 
@@ -76,6 +91,16 @@ def s3() -> "S3Client":
 @cache
 def scheduler() -> "EventBridgeSchedulerClient":
     return boto3.client("scheduler", config=_CONFIG)
+
+
+@cache
+def secretsmanager() -> Any:
+    return boto3.client("secretsmanager", config=_CONFIG)
+
+
+@cache
+def service_quotas() -> Any:
+    return boto3.client("service-quotas", config=_CONFIG)
 
 
 @cache

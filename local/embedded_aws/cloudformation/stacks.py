@@ -54,8 +54,6 @@ def create_nested_stack(logical_id: str, properties: Properties, parent_name: st
     name = f"{parent_name}-{logical_id}"[: _STACK_NAME_LIMIT - len(suffix)] + suffix
     request = _request(name, properties, parent)
     request["DisableRollback"] = [str(parent.get("DisableRollback", False)).lower()]
-    if parent.get("Tags") and "Tags" not in properties:
-        request.update(_tags(parent["Tags"]))
 
     def adopt() -> None:
         child_id = _existing(name)["StackId"]
@@ -148,12 +146,13 @@ def _request(stack: str, properties: Properties, parent: dict[str, Any]) -> Requ
         request[f"Parameters.member.{number}.ParameterValue"] = [_text(value)]
     for number, capability in enumerate(parent.get("Capabilities", []), start=1):
         request[f"Capabilities.member.{number}"] = [capability]
-    request.update(_tags(properties.get("Tags") or []))
+    request.update(_tags([*(parent.get("Tags") or []), *(properties.get("Tags") or [])]))
     return request
 
 
 def _tags(tags: list[dict[str, str]]) -> Request:
-    own = [tag for tag in tags if not tag["Key"].startswith("aws:")]
+    # The tags of the parent reach the child; its own tag of the same name wins.
+    own = {tag["Key"]: tag for tag in tags if not tag["Key"].startswith("aws:")}.values()
     return {
         f"Tags.member.{number}.{part}": [str(tag[part])]
         for number, tag in enumerate(own, start=1)

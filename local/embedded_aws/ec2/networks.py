@@ -4,6 +4,9 @@ ministack 1.5.33 has them in its API but not in CloudFormation. `Fn::GetAtt` of 
 where AWS documents more attributes than ministack returns.
 """
 
+import ipaddress
+from typing import Any
+
 from ministack.services import ec2
 
 from embedded_aws.cloudformation.engine import (
@@ -15,10 +18,13 @@ from embedded_aws.cloudformation.engine import (
 )
 from embedded_aws.settings import Settings
 
+_KEPT_BY_AWS = 5
+
 
 def install(settings: Settings) -> None:
     _complete_vpc_attributes(settings)
     _refuse_unknown_zones()
+    _count_addresses()
     _register_elastic_ip(settings)
     _register_nat_gateway(settings)
 
@@ -66,6 +72,22 @@ def _refuse_unknown_zones() -> None:
         return created
 
     handlers["create"] = create
+
+
+def _count_addresses() -> None:
+    """Of a subnet: those of its block without the five that AWS keeps; ministack says 251.
+
+    Tasks of this machine take none.
+    """
+    describe = ec2._ACTION_MAP["DescribeSubnets"]
+
+    def describe_subnets(parameters: Any) -> Any:
+        for subnet in ec2._subnets.values():
+            addresses = ipaddress.ip_network(subnet["CidrBlock"], strict=False).num_addresses
+            subnet["AvailableIpAddressCount"] = addresses - _KEPT_BY_AWS
+        return describe(parameters)
+
+    ec2._ACTION_MAP["DescribeSubnets"] = describe_subnets
 
 
 def _register_elastic_ip(settings: Settings) -> None:

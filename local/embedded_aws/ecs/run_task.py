@@ -1,4 +1,4 @@
-"""RunTask: what it refuses, its clientToken, the default group, and overridden sizes.
+"""RunTask: what it refuses, its clientToken, the default group, tags, and overridden sizes.
 
 ministack 1.5.33 lacks all of them: it shows the task definition's CPU and memory, creates a missing
 cluster silently, and runs a task whose override names an unknown container.
@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from embedded_aws.ecs import engine as ecs
-from embedded_aws.ecs import task_sizes
+from embedded_aws.ecs import task_sizes, task_tags
 from embedded_aws.settings import Settings
 
 _MAX_COUNT = 10
@@ -40,7 +40,9 @@ def install(settings: Settings) -> None:
             return answered
         # Without a service the group is that of the family, and event rules filter on it.
         definition = ecs.stock._task_defs[ecs.stock._resolve_td_key(data["taskDefinition"])]
-        response: ecs.Response = run({"group": f"family:{definition['family']}", **data})
+        tags = task_tags.of_request(data, definition)
+        group = f"family:{definition['family']}"
+        response: ecs.Response = run({"group": group, **data, "tags": tags})
         response = _with_size(response, data.get("overrides", {}))
         if token and response[0] < 400:
             _answered[token] = (asked, response)

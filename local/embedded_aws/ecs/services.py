@@ -14,7 +14,7 @@ from ministack.core.concurrency import spawn_background
 from ministack.core.responses import get_account_id, get_region
 
 from embedded_aws.ecs import engine as ecs
-from embedded_aws.ecs import tasks
+from embedded_aws.ecs import task_tags, tasks
 from embedded_aws.settings import Settings
 
 # The pause after a deployment's first failure is a second, and doubles with each further one.
@@ -132,7 +132,10 @@ def _pause_before_restarts() -> None:
         if _pauses.puts_off(deployment_id, look_again):
             response: ecs.Response = ecs.stock.json_response({"tasks": [], "failures": []})
             return response
-        answer: ecs.Response = run({**data, "startedBy": deployment_id})
+        service = ecs.stock._services.get(f"{cluster}/{service_name}")
+        definition = ecs.definition_named(data["taskDefinition"])
+        tags = task_tags.of_service(service, definition) if service and definition else []
+        answer: ecs.Response = run({**data, "startedBy": deployment_id, "tags": tags})
         return answer
 
     def pause_and_mark_stopped(

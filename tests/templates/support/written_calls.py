@@ -25,6 +25,11 @@ _CODEBUILD = (
     "test_image_by_codebuild.py"
 )
 _KEY = "<airflow/SecretsStack/EncryptionKeyStack/Key.Arn>"
+_BY_DOCTOR = "no recorded run calls the function: tests/integration/doctor"
+_DOCTOR_LOG = (
+    f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:<airflow/DoctorStack/DoctorLogGroup>:log-stream:ID"
+)
+_DOCTOR_ROLE = f"arn:aws:iam::{ACCOUNT}:role/airflow-WorkerStack-ID-TaskRole-ID"
 _BUILD_LOG = (
     f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:<airflow/ImageStack/CodeBuildStack/BuildLogGroup>"
 )
@@ -54,6 +59,65 @@ class Written:
 
 
 RARE = (
+    Written(
+        "DoctorStack/DoctorRole",
+        "doctor",
+        _BY_DOCTOR,
+        {
+            _DOCTOR_LOG: ("logs:CreateLogStream", "logs:PutLogEvents"),
+            "*": (
+                "ec2:DescribeSubnets",
+                "ecs:DescribeTaskDefinition",
+                "lambda:GetAccountSettings",
+                "servicequotas:GetServiceQuota",
+            ),
+            _DOCTOR_ROLE: ("iam:SimulatePrincipalPolicy",),
+            f"arn:aws:rds:{REGION}:{ACCOUNT}:db:<airflow/DatabaseStack/Database>": (
+                "rds:DescribeDBInstances",
+            ),
+            _QUEUE: ("sqs:GetQueueAttributes",),
+            f"arn:aws:sqs:{REGION}:{ACCOUNT}:airflow-QueuesStack-ID-WorkerDeadLetterQueue-ID": (
+                "sqs:GetQueueAttributes",
+            ),
+            _STATE: ("s3:ListBucket",),
+            _DAGS: ("s3:ListBucket",),
+            f"{_STATE}/fleet/default/state.json": ("s3:GetObject",),
+            f"{_STATE}/upgrades/quiesced.json": ("s3:GetObject",),
+            f"{_DAGS}/releases/current.json": ("s3:GetObject",),
+            f"{_DAGS}/releases/in-use.json": ("s3:GetObject",),
+            f"{_DAGS}/releases/ID.import-errors.json": ("s3:GetObject",),
+            f"{_DAGS}/releases/ID.exclusions.json": ("s3:GetObject",),
+            f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/any": ("ecr:DescribeImages",),
+            "<airflow/SecretsStack/FernetKeySecret>": ("secretsmanager:DescribeSecret",),
+            f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:airflow-queued-default": (
+                "cloudwatch:DescribeAlarms",
+            ),
+            f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/airflow/ID": (
+                "cloudformation:DescribeStacks",
+            ),
+            f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:airflow-run-airflow-command": (
+                "lambda:InvokeFunction",
+            ),
+        },
+    ),
+    Written(
+        "DoctorStack/DoctorRole",
+        "doctor",
+        _BY_DOCTOR,
+        {
+            "*": ("ecs:ListServices", "ecs:ListTasks"),
+            _SERVICE: ("ecs:DescribeServices",),
+            _TASK: ("ecs:DescribeTasks",),
+        },
+        _CLUSTER,
+    ),
+    Written(
+        "DoctorStack/DoctorRole",
+        TRUST,
+        _BY_DOCTOR,
+        {"DoctorStack/DoctorRole": ("sts:AssumeRole",)},
+        principal="lambda.amazonaws.com",
+    ),
     Written(
         "WorkerStack/QueueRole2Stack/TaskRole",
         "run",

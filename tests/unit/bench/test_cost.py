@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.cost import page
 from bench.cost.__main__ import main
-from bench.cost.bill import bill, comparisons, total, worker_usd_per_hour
+from bench.cost.bill import bill, worker_usd_per_hour
 from bench.cost.environment import (
     FREE_TYPES,
     PRICED_TYPES,
@@ -17,9 +18,12 @@ from bench.cost.environment import (
     declared_types,
     read_environment,
 )
+from bench.cost.mwaa import comparisons
 from bench.cost.options import WORDS, option_lines
 from bench.cost.prices import InputError, PriceTable
+from bench.cost.profiles import environment_of
 from bench.cost.report import class_table
+from bench.cost.workloads import NAMES, Work, work, work_of
 
 TEMPLATE = """\
 Transform: AWS::Serverless-2016-10-31
@@ -86,13 +90,20 @@ def prices() -> PriceTable:
     return PriceTable.load("us-east-1")
 
 
-def by_item(lines):
-    return {line.item: round(line.usd, 2) for line in lines}
+IDLE = Work("idle")
+
+
+def by_item(found):
+    return {line.item: round(line.usd, 2) for line in found.lines}
+
+
+def idle(prices, name="micro", template=ROOT / "template.yaml", **parameters):
+    return bill(read_environment(name, template, parameters), prices, IDLE)
 
 
 def test_micro_bill_equals_the_bill_computed_by_hand(template, prices):
-    lines = bill(read_environment("micro", template), prices, "cloudfront", x86=False)
-    assert by_item(lines) == {
+    found = idle(prices, "micro", template)
+    assert by_item(found) == {
         "Fargate api-server: vCPU": 11.82,  # 0.5 vCPU x 730 h x 0.03238
         "Fargate api-server: memory": 5.20,  # 2 GB x 730 h x 0.00356
         "Fargate control-plane: vCPU": 11.82,
@@ -102,6 +113,8 @@ def test_micro_bill_equals_the_bill_computed_by_hand(template, prices):
         "RDS db.t4g.micro Single-AZ": 11.68,  # 730 h x 0.016
         "RDS gp3 storage, Single-AZ": 2.30,  # 20 GB x 0.115
         "Secrets Manager secrets": 0.80,  # 2 x 0.40
+        "CloudWatch alarms": 0.00,  # 2 of 10 that are free
+        "CloudWatch logs": 0.00,  # 0.3 of 5 GB that are free
         "private DNS zone": 0.50,
         "Cloud Map instances": 0.10,
         "S3 GET requests": 0.35,  # 876,000 x 0.0004 / 1,000
@@ -110,11 +123,11 @@ def test_micro_bill_equals_the_bill_computed_by_hand(template, prices):
         "Lambda duration": 0.02,  # 3,650 calls x 0.5 GB-s x 0.0000133334
         "SQS polls by Lambda": 0.26,  # 657,000 x 0.4 / 1,000,000
     }
-    assert total(lines) == pytest.approx(73.85, abs=0.01)
+    assert found.total == pytest.approx(73.85, abs=0.01)
 
 
 def test_medium_bill_counts_every_zone_task_and_standby(template, prices):
-    lines = by_item(bill(read_environment("medium", template), prices, "load-balancer", x86=True))
+    lines = by_item(idle(prices, "medium", template, IngressMode="load-balancer", Options="x86"))
     expected = {
         "Fargate api-server: vCPU": 59.10,  # 2 tasks x 1 vCPU x 730 h x 0.04048
         "Fargate api-server: memory": 19.47,  # 2 tasks x 3 GB x 730 h x 0.004445
@@ -146,22 +159,27 @@ def test_counts_what_the_templates_declare(template):
 def test_only_alarms_beyond_the_free_ones_are_charged(template, prices):
     alarms = "\n".join(f"  A{n}: {{Type: AWS::CloudWatch::Alarm}}" for n in range(13))
     (template.parent / "nested" / "all.yaml").write_text(f"Resources:\n{alarms}\n")
-    lines = bill(read_environment("micro", template), prices, "cloudfront", x86=False)
-    assert by_item(lines)["CloudWatch alarms"] == 0.30
+    assert by_item(idle(prices, "micro", template))["CloudWatch alarms"] == 0.30
 
 
 def test_price_of_a_worker_includes_its_public_address(template, prices):
     micro = read_environment("micro", template)
     expected = 1 * 0.03238 + 4 * 0.00356 + 0.005
-    assert worker_usd_per_hour(micro, prices, x86=False) == pytest.approx(expected)
+    assert worker_usd_per_hour(micro, prices) == pytest.approx(expected)
     medium = read_environment("medium", template)
     expected = 2 * 0.03238 + 8 * 0.00356
-    assert worker_usd_per_hour(medium, prices, x86=False) == pytest.approx(expected)
+    assert worker_usd_per_hour(medium, prices) == pytest.approx(expected)
 
 
 def test_compares_with_the_list_prices_of_mwaa(prices):
-    found = {each.name: round(each.usd, 2) for each in comparisons(prices)}
-    assert found == {"MWAA mw1.micro": 211.70, "MWAA mw1.small": 357.70}
+    found = {each.name: round(each.usd, 2) for each in comparisons(prices, "idle")}
+    assert found == {  # environment x 730 h, and 10 GB of database
+        "MWAA mw1.micro": 212.70,
+        "MWAA mw1.small": 358.70,
+        "MWAA mw1.medium": 541.20,
+        "MWAA mw1.large": 723.70,
+        "MWAA Serverless": 0,
+    }
 
 
 def test_finds_the_class_table_under_another_name(template):
@@ -176,7 +194,7 @@ def test_prints_description_lines_total_and_comparison(template, capsys):
     assert "a db.t4g.micro database of 20 GiB in one zone" in out
     assert "**73.85**" in out
     assert "MWAA mw1.micro" in out
-    assert "2 alarms and 0 dashboards; an account has 10 alarms" in out
+    assert "CloudWatch alarms: 2 in all; the first 10 of an account are free." in out
 
 
 def test_prints_all_classes_side_by_side(template, capsys):
@@ -215,8 +233,16 @@ def test_refuses_a_class_table_it_cannot_read(old, new, message, template, capsy
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--class", "huge"], "Unknown class 'huge': choose from micro, medium"),
+        (
+            ["--class", "huge"],
+            "Unknown class or profile 'huge': choose from micro, medium, default",
+        ),
         (["--region", "mars-north-1"], "no prices of 'mars-north-1': choose from eu-central-1"),
+        (["--workload", "nap"], "Unknown workload 'nap': choose from idle, nightly-2000"),
+        (["--set", "NetworkMode"], "'NetworkMode' is no setting: write Parameter=value"),
+        (["--set", "NetworkMode=nat"], "NetworkMode of class micro is 'nat': it must be public"),
+        (["--set", "IngressMode=open"], "IngressMode is 'open': it must be cloudfront"),
+        (["--set", "WorkerFleets={"], "WorkerFleets is not valid JSON"),
     ],
 )
 def test_refuses_unknown_arguments(arguments, message, template, capsys):
@@ -239,22 +265,19 @@ def real_classes() -> list[str]:
 
 
 def test_idle_micro_environment_costs_at_most_80_usd_a_month(real_classes, prices):
-    micro = read_environment("micro")
-    assert total(bill(micro, prices, "cloudfront", x86=False)) <= 80
+    assert idle(prices).total <= 80
 
 
 def test_documentation_shows_the_bill_of_every_class(real_classes, prices):
-    rows = []
-    for name in real_classes:
-        environment = read_environment(name)
-        rows.append((environment, bill(environment, prices, "cloudfront", x86=False)))
-    page = (ROOT / "docs" / "operating.md").read_text()
-    assert class_table(rows) in page, "paste the table of `make cost CLASS=all` into the page"
+    operating = (ROOT / "docs" / "operating.md").read_text()
+    found = class_table([idle(prices, name) for name in real_classes])
+    assert found in operating, "paste the table of `make cost CLASS=all` into the page"
 
 
 def test_every_kind_of_resource_is_priced_or_known_to_be_free():
     # A new kind has to be looked up before it can be deployed by everybody.
-    assert declared_types() - PRICED_TYPES - FREE_TYPES == set()
+    assert declared_types() - PRICED_TYPES - FREE_TYPES.keys() == set()
+    assert not PRICED_TYPES & FREE_TYPES.keys()
 
 
 def test_every_word_of_options_has_its_price():
@@ -269,8 +292,7 @@ def test_every_word_of_options_has_its_price():
 
 
 def test_customer_key_costs_a_dollar_and_its_requests():
-    prices, environment = PriceTable.load("us-east-1"), read_environment("micro")
-    key, requests = option_lines(["x86", "customer-key"], environment, prices)
+    key, requests = option_lines(["x86", "customer-key"], PriceTable.load("us-east-1"))
 
     assert key.usd == 1
     assert 0 < requests.usd < 0.4
@@ -282,9 +304,126 @@ def test_unknown_word_of_options_is_refused(capsys):
 
 
 def test_web_acl_costs_itself_and_its_rules():
-    prices, environment = PriceTable.load("us-east-1"), read_environment("micro")
+    prices = PriceTable.load("us-east-1")
     rules = (ROOT / "nested" / "web-acl.yaml").read_text().count("\n        - Name: ")
-    acl, priced = option_lines(["waf"], environment, prices)
+    acl, priced = option_lines(["waf"], prices)
 
     assert acl.usd == 5
     assert priced.quantity == rules
+
+
+# ---- Choices, work, and the page ----
+
+
+def test_parameter_of_the_root_changes_the_bill_as_in_a_deployment(template, prices):
+    chosen = idle(
+        prices,
+        "micro",
+        template,
+        ApiServerTasks="2x1024/4096",
+        Database="db.t4g.small/30/multi-az",
+        NetworkMode="single-nat",
+    )
+
+    lines = by_item(chosen)
+    assert lines["Fargate api-server: vCPU"] == 47.27  # 2 x 1 vCPU x 730 h x 0.03238
+    assert lines["RDS db.t4g.small Multi-AZ"] == 47.45  # 730 h x 0.065
+    assert lines["RDS gp3 storage, Multi-AZ"] == 6.90  # 30 GB x 0.23
+    assert lines["NAT gateway"] == 32.85  # 730 h x 0.045
+    assert "public IPv4 of tasks" not in lines
+
+
+def test_parameter_that_says_class_leaves_the_choice_to_the_class(template, prices):
+    assert idle(prices, "micro", template, NetworkMode="class") == idle(prices, "micro", template)
+
+
+def test_network_of_the_user_is_not_on_the_bill(template, prices):
+    lines = by_item(idle(prices, "medium", template, Vpc="vpc-1"))
+
+    assert not [item for item in lines if "NAT" in item or "IPv4" in item]
+
+
+def test_profile_of_samconfig_has_its_parameters(template, tmp_path):
+    config = tmp_path / "samconfig.toml"
+    config.write_text(
+        "[night.deploy.parameters]\n"
+        'parameter_overrides = ["EnvironmentClass=medium", '
+        '"WorkerFleets=\'{\\"default\\":{\\"size\\":\\"512/2048/2\\"}}\'"]\n'
+    )
+
+    found = environment_of("night", ["WorkerMaxCount=3"], template, config)
+
+    assert (found.name, found.worker.slots, found.worker.max_count) == ("medium", 2, 3)
+
+
+def test_every_profile_of_samconfig_has_a_bill(real_classes, prices):
+    for profile in ("default", "dev", "prod", "local"):
+        assert bill(environment_of(profile, ()), prices, IDLE).total > 0
+
+
+def test_work_is_added_to_the_idle_bill(prices):
+    environment = read_environment("micro")
+    done = Work("some", tasks=1000, worker_hours=100, scaler_calls=50)
+    more = bill(environment, prices, done).total - bill(environment, prices, IDLE).total
+
+    workers = 100 * worker_usd_per_hour(environment, prices)
+    # 3,000 requests and 36,000 polls of SQS; 24,150 GET and 1,050 PUT requests of S3.
+    requests = 0.039 * 0.4 + 24.15 * 0.0004 + 1.05 * 0.005
+    calls = 50 * 0.2e-6 + 50 * 0.5 * 0.0000133334
+    assert more == pytest.approx(workers + requests + calls)
+
+
+def test_nightly_tasks_take_the_workers_that_the_scaler_would_start():
+    done = work_of("nightly-2000", read_environment("micro").worker)
+
+    assert done.task_hours == pytest.approx(2000 / 60 * 365 / 12, rel=0.001)
+    # 40 slots: at least an eighth of the hours of the tasks, and less than a quarter of them.
+    assert done.task_hours / 8 < done.worker_hours < done.task_hours / 4
+    # 2,000 minutes of work in 40 slots take 50 minutes.
+    assert 45 < done.p95_wait_seconds / 60 < 55
+
+
+def test_work_that_one_worker_cannot_do_in_a_day_is_said_to_be_too_much():
+    assert not work("hourly-fan-out", 3, 1, "mwaa-now", 1).fits_in_a_day
+    assert work("nightly-2000", 3, 1, "mwaa-now", 1).fits_in_a_day
+
+
+def test_first_worker_of_mwaa_is_in_the_price_of_its_environment():
+    alone = work("trickle", 5, 10, "mwaa-now", 1)
+    burst = work("nightly-2000", 5, 10, "mwaa-now", 1)
+
+    assert alone.additional_worker_hours < 0.05 * alone.task_hours
+    # Nine of ten workers.
+    assert burst.additional_worker_hours == pytest.approx(0.9 * burst.task_hours / 5, rel=0.1)
+
+
+def test_serverless_charges_a_minute_of_a_task_at_least(prices):
+    serverless = comparisons(prices, "nightly-2000")[-1]
+
+    assert serverless.usd == pytest.approx(2000 / 60 * 365 / 12 * 0.08, rel=0.001)
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
+@pytest.mark.parametrize("name", ["micro", "small", "medium", "large"])
+@pytest.mark.parametrize("workload", ["idle", "midnight-burst"])
+def test_printed_lines_add_up_to_the_printed_total(name, region, workload, capsys):
+    assert main(["--profile", name, "--region", region, "--workload", workload]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    (first,) = (n for n, line in enumerate(printed) if line.startswith("| item"))
+    (last,) = (n for n, line in enumerate(printed) if line.startswith("| **total**"))
+    usd = [float(line.split("|")[-2].strip(" *")) for line in printed[first + 2 : last + 1]]
+
+    # Each line is rounded to a cent.
+    assert sum(usd[:-1]) == pytest.approx(usd[-1], abs=0.005 * len(usd))
+
+
+def test_page_and_its_drawing_are_current():
+    for name, text in page.page().items():
+        assert (ROOT / "docs" / name).read_text() == text, "run `make cost-page`"
+
+
+def test_page_has_every_workload_and_every_word_of_options():
+    text = (ROOT / "docs" / page.PAGE).read_text()
+
+    assert not [name for name in NAMES if name not in text]
+    assert not [word for word in WORDS if f"`Options={word}`" not in text]

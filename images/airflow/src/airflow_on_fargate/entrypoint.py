@@ -26,6 +26,7 @@ OWN_COMMANDS = {
     airflow_cli.RESTORE_SCHEMA: "schema.change:restore",
     airflow_cli.ROTATE_SECRET: "rotation.command:main",
     airflow_cli.UPGRADE_SCHEMA: "schema.change:upgrade",
+    airflow_cli.WORKER_HOURS: "database.worker_hours:main",
 }
 
 

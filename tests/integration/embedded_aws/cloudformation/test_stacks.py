@@ -213,3 +213,18 @@ def _delay(stacks: StackDriver, url: str) -> str:
         QueueUrl=url, AttributeNames=["DelaySeconds"]
     )
     return str(answer["Attributes"]["DelaySeconds"])
+
+
+def test_tags_of_a_nested_stack_reach_the_resources_below_it(stacks: StackDriver) -> None:
+    middle = parent_of(Inner=stacks.upload(QUEUE_CHILD))
+    middle["Resources"]["Inner"]["Properties"]["Tags"] = [{"Key": "part", "Value": "inner"}]
+    template = parent_of(Middle=stacks.upload(middle))
+    template["Resources"]["Middle"]["Properties"]["Tags"] = [{"Key": "stack", "Value": "airflow"}]
+
+    root = stacks.create(template)
+
+    assert root.status == "CREATE_COMPLETE", stacks.failures(root)
+    inner = child_of(stacks, child_of(stacks, root, "Middle"), "Inner")
+    queue = stacks.physical_id(inner, "Queue")
+    tags = stacks.aws.client("sqs").list_queue_tags(QueueUrl=queue)["Tags"]
+    assert {"stack": "airflow", "part": "inner"}.items() <= tags.items()

@@ -239,3 +239,19 @@ def test_two_tasks_can_listen_on_the_same_port(ecs: Ecs) -> None:
 def _listens(address: str, port: int) -> bool:
     with socket.socket() as connection:
         return connection.connect_ex((address, port)) == 0
+
+
+def tags_of(ecs: Ecs, arn: str) -> dict[str, str]:
+    answer = ecs.api.describe_tasks(cluster=ecs.name, tasks=[arn], include=["TAGS"])
+    return {tag["key"]: tag["value"] for tag in answer["tasks"][0]["tags"]}
+
+
+def test_task_has_the_tags_of_its_definition_and_of_ecs_when_asked_for(ecs: Ecs) -> None:
+    definition = ecs.register("true")
+    ecs.api.tag_resource(resourceArn=definition, tags=[{"key": "stack", "value": "a"}])
+
+    plain = ecs.run(definition)
+    tagged = ecs.run(definition, propagateTags="TASK_DEFINITION", enableECSManagedTags=True)
+
+    assert tags_of(ecs, plain) == {}
+    assert tags_of(ecs, tagged) == {"stack": "a", "aws:ecs:clusterName": ecs.name}

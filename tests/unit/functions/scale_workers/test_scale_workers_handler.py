@@ -115,7 +115,8 @@ class World:
 
     def launches(self, count, revision):
         self.remembers(2)
-        names = ("cluster", "launchType", "networkConfiguration", "propagateTags",
+        names = ("cluster", "launchType", "networkConfiguration",
+                 "propagateTags", "enableECSManagedTags",
                  "enableExecuteCommand", "clientToken", "startedBy", "overrides")  # fmt: skip
         self.ecs.add_response(
             "run_task",

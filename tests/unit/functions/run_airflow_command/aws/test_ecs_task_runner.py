@@ -64,6 +64,7 @@ def test_starts_one_task_with_the_request_id_as_token(runner, stubber):
                 }
             },
             "propagateTags": "TASK_DEFINITION",
+            "enableECSManagedTags": True,
             "startedBy": "request-1",
             "clientToken": "request-1",
             "overrides": {
@@ -151,7 +152,7 @@ def test_raises_when_the_token_was_used_and_no_task_is_named(runner, stubber):
 
 def test_overrides_cpu_and_memory_when_the_record_has_a_size(runner, stubber):
     names = ("cluster", "taskDefinition", "launchType", "count", "networkConfiguration",
-             "propagateTags", "startedBy", "clientToken")  # fmt: skip
+             "propagateTags", "enableECSManagedTags", "startedBy", "clientToken")  # fmt: skip
     overrides = {
         "containerOverrides": [{"name": "command", "command": ["db", "migrate"]}],
         "cpu": "1024",

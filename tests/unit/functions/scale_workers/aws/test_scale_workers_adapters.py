@@ -102,6 +102,7 @@ def stub_launch(stubber, count, token, response, ecs_exec=False):
             "count": count,
             "networkConfiguration": ANY,
             "propagateTags": "TASK_DEFINITION",
+            "enableECSManagedTags": True,
             "enableExecuteCommand": ecs_exec,
             "clientToken": token,
             "startedBy": "default",
@@ -237,6 +238,7 @@ def test_uses_only_spot_when_a_launch_is_on_spot(ecs):
             "taskDefinition": "airflow-worker:7",
             "count": 2,
             "propagateTags": "TASK_DEFINITION",
+            "enableECSManagedTags": True,
             "enableExecuteCommand": False,
             "startedBy": "default",
             "capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}],
@@ -252,7 +254,8 @@ def test_passes_the_waits_of_a_worker_that_is_early_or_fills_the_minimum(ecs):
     values = {"WORKER_FIRST_TASK_SECONDS": "80", "WORKER_IDLE_TIMEOUT_SECONDS": "21600"}
     environment = [{"name": name, "value": value} for name, value in values.items()]
     names = ("cluster", "networkConfiguration", "clientToken", "taskDefinition", "count",
-             "propagateTags", "enableExecuteCommand", "launchType", "startedBy")  # fmt: skip
+             "propagateTags", "enableECSManagedTags",
+             "enableExecuteCommand", "launchType", "startedBy")  # fmt: skip
     override = {"containerOverrides": [{"name": "worker", "environment": environment}]}
     expected = dict.fromkeys(names, ANY) | {"overrides": override}
     stubber.add_response("run_task", {"tasks": [{"taskArn": "a"}]}, expected)
@@ -289,7 +292,8 @@ HEAVY = {
 def test_passes_the_fleets_queue_and_size(heavy):
     workers, stubber = heavy
     names = ("cluster", "networkConfiguration", "clientToken", "taskDefinition", "count",
-             "propagateTags", "enableExecuteCommand", "launchType")  # fmt: skip
+             "propagateTags", "enableECSManagedTags",
+             "enableExecuteCommand", "launchType")  # fmt: skip
     expected = dict.fromkeys(names, ANY) | {"startedBy": "heavy", "overrides": HEAVY}
     stubber.add_response("run_task", {"tasks": [{"taskArn": "a"}]}, expected)
     workers.launch(Launch("token", 1, 0.0), "airflow-worker:7")
@@ -301,7 +305,8 @@ def test_passes_only_the_size_when_the_default_fleet_has_one(stub):
     definition = f"{DEFINITIONS}airflow-worker:7"
     workers = EcsWorkerTasks(client, placement, definition, size=WorkerSize(1024, 8192, 8))
     names = ("cluster", "networkConfiguration", "clientToken", "taskDefinition", "count",
-             "propagateTags", "enableExecuteCommand", "launchType")  # fmt: skip
+             "propagateTags", "enableECSManagedTags",
+             "enableExecuteCommand", "launchType")  # fmt: skip
     said = [
         {"name": "WORKER_IDLE_TIMEOUT_SECONDS", "value": "20"},
         {"name": "AIRFLOW__CELERY__WORKER_CONCURRENCY", "value": "8"},
@@ -591,6 +596,7 @@ def test_worker_of_an_isolated_queue_gets_the_role_and_the_secrets_of_its_queue(
     expected = {
         "cluster": "cluster", "taskDefinition": "airflow-worker:7", "launchType": "FARGATE",
         "count": 1, "networkConfiguration": ANY, "propagateTags": "TASK_DEFINITION",
+        "enableECSManagedTags": True,
         "enableExecuteCommand": False, "clientToken": "token-0", "startedBy": "team-a",
         "overrides": {
             "containerOverrides": [

@@ -1,0 +1,1 @@
+"""Checks a deployment from inside and says what to do about what it finds."""

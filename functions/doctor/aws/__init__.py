@@ -1,0 +1,1 @@
+"""What the doctor reads in the account. It changes nothing."""

@@ -1,0 +1,1 @@
+"""What the doctor knows about each subject: pure functions from observations to findings."""
