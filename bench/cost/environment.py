@@ -22,6 +22,8 @@ COMPACT = "compact"
 NETWORK_MODES = ("public", "single-nat", "nat-per-zone")
 # Two subnets of each kind, in two zones: nested/network.yaml.
 ZONES = 2
+# The template that nested/services.yaml includes once for each service.
+_OF_EACH_SERVICE = "service-alarms.yaml"
 
 # What the bill has a line for.
 PRICED_TYPES = {
@@ -198,7 +200,7 @@ def read_environment(name: str, template: Path = ROOT / "template.yaml") -> Envi
         database=values.database(),
         network_mode=values.network_mode(),
         worker=values.worker(),
-        inventory=_inventory(template),
+        inventory=_inventory(template, len(tasks)),
     )
 
 
@@ -276,15 +278,18 @@ def declared_types(template: Path = ROOT / "template.yaml") -> set[str]:
     return {resource["Type"] for resource in _declared(template)}
 
 
-def _declared(template: Path) -> list[dict[str, Any]]:
+def _declared(template: Path, services: int = 1) -> list[dict[str, Any]]:
     files = [template, *sorted((template.parent / "nested").glob("*.yaml"))]
     return [
-        resource for file in files for resource in _resources(_load(file).get("Resources") or {})
+        resource
+        for file in files
+        for _ in range(services if file.name == _OF_EACH_SERVICE else 1)
+        for resource in _resources(_load(file).get("Resources") or {})
     ]
 
 
-def _inventory(template: Path) -> Inventory:
-    resources = _declared(template)
+def _inventory(template: Path, services: int) -> Inventory:
+    resources = _declared(template, services)
 
     def count(kind: str) -> int:
         return sum(resource["Type"] == kind for resource in resources)

@@ -32,6 +32,9 @@ BALANCER_PARTS = {
     "ApiServerTargetGroup": f"{BALANCER}TargetGroup",
     "HttpListener": f"{BALANCER}Listener",
     "ExecutionApiRule": f"{BALANCER}ListenerRule",
+    "ServerErrorsAlarm": "AWS::CloudWatch::Alarm",
+    "LoadBalancerErrorsAlarm": "AWS::CloudWatch::Alarm",
+    "UnhealthyTargetsAlarm": "AWS::CloudWatch::Alarm",
 }
 CLOUDFRONT = {
     "IngressStack/CloudFrontPrefixList": "Custom::CloudFrontPrefixList",
@@ -168,7 +171,10 @@ def test_choice_adds_only_its_own_resources(
     assert difference(parameters) == (added, {})
 
 
-HTTPS = {"HttpsListener": f"{BALANCER}Listener"}
+HTTPS = {
+    "HttpsListener": f"{BALANCER}Listener",
+    "CertificateAlarm": "AWS::CloudWatch::Alarm",
+}
 NEW_CERTIFICATE = HTTPS | {"Certificate": "AWS::CertificateManager::Certificate"}
 RECORD = {"IngressStack/DomainRecord": "AWS::Route53::RecordSet"}
 
@@ -332,6 +338,8 @@ def test_every_queue_has_its_alarm() -> None:
     assert added == {
         "QueuesStack/WorkerQueue1": "AWS::SQS::Queue",
         "QueuesStack/WorkerQueue3": "AWS::SQS::Queue",
+        "QueuesStack/TasksWaitAlarm1": "AWS::CloudWatch::Alarm",
+        "QueuesStack/TasksWaitAlarm3": "AWS::CloudWatch::Alarm",
         "FleetStack/QueuedAlarm1": "AWS::CloudWatch::Alarm",
         "FleetStack/QueuedAlarm3": "AWS::CloudWatch::Alarm",
     }
