@@ -141,6 +141,12 @@ def _small_things(environment: Environment, prices: PriceTable) -> Iterator[Line
         prices.find("CloudWatch", "Dashboard"),
         f"{found.dashboards} in all; the first {FREE_DASHBOARDS} of an account are free",
     )
+    yield Line(
+        "CloudWatch metrics of Airflow",
+        found.series,
+        prices.find("CloudWatch", "Custom metric"),
+        "each series that is sent in a month, at most",
+    )
     yield Line("private DNS zone", found.private_zones, prices.find("Route 53", "Hosted zone"))
     yield Line(
         "Cloud Map instances",

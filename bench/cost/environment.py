@@ -24,6 +24,11 @@ NETWORK_MODES = ("public", "single-nat", "nat-per-zone")
 ZONES = 2
 # The template that nested/services.yaml includes once for each service.
 _OF_EACH_SERVICE = "service-alarms.yaml"
+# Templates of the root's condition HasMetrics: the class table or the word `metrics` turns it on.
+_OF_METRICS = ("airflow-alarms.yaml", "dashboard.yaml")
+
+# functions/contracts/metrics/series.py, and the numbers of workers running and starting.
+SERIES_COUNT = 32
 
 # What the bill has a line for.
 PRICED_TYPES = {
@@ -151,6 +156,8 @@ class Inventory:
     private_zones: int
     lambda_queues: int
     repositories: int = 0
+    # Of Airflow, each a custom metric of CloudWatch.
+    series: int = 0
 
 
 @dataclass(frozen=True)
@@ -200,7 +207,7 @@ def read_environment(name: str, template: Path = ROOT / "template.yaml") -> Envi
         database=values.database(),
         network_mode=values.network_mode(),
         worker=values.worker(),
-        inventory=_inventory(template, len(tasks)),
+        inventory=_inventory(template, len(tasks), values.optional("Metrics") == "on"),
     )
 
 
@@ -215,6 +222,9 @@ class _Values:
         if key not in self._values:
             raise InputError(f"Class {self._name} of the class table has no {key}")
         return str(self._values[key])
+
+    def optional(self, key: str) -> str:
+        return str(self._values.get(key, ""))
 
     def tasks(self, name: str, key: str) -> Tasks:
         found = self._match(key, _TASKS, "2x1024/3072")
@@ -278,18 +288,25 @@ def declared_types(template: Path = ROOT / "template.yaml") -> set[str]:
     return {resource["Type"] for resource in _declared(template)}
 
 
-def _declared(template: Path, services: int = 1) -> list[dict[str, Any]]:
+def metrics_alarms(template: Path = ROOT / "template.yaml") -> int:
+    """How many alarms Airflow's metrics bring with them."""
+    resources = _load(template.parent / "nested" / _OF_METRICS[0]).get("Resources") or {}
+    return sum(each["Type"] == "AWS::CloudWatch::Alarm" for each in _resources(resources))
+
+
+def _declared(template: Path, services: int = 1, has_metrics: bool = True) -> list[dict[str, Any]]:
     files = [template, *sorted((template.parent / "nested").glob("*.yaml"))]
     return [
         resource
         for file in files
+        if has_metrics or file.name not in _OF_METRICS
         for _ in range(services if file.name == _OF_EACH_SERVICE else 1)
         for resource in _resources(_load(file).get("Resources") or {})
     ]
 
 
-def _inventory(template: Path, services: int) -> Inventory:
-    resources = _declared(template, services)
+def _inventory(template: Path, services: int, has_metrics: bool) -> Inventory:
+    resources = _declared(template, services, has_metrics)
 
     def count(kind: str) -> int:
         return sum(resource["Type"] == kind for resource in resources)
@@ -303,6 +320,7 @@ def _inventory(template: Path, services: int) -> Inventory:
         dashboards=count("AWS::CloudWatch::Dashboard"),
         private_zones=count("AWS::ServiceDiscovery::PrivateDnsNamespace"),
         repositories=count("AWS::ECR::Repository"),
+        series=SERIES_COUNT if has_metrics else 0,
         lambda_queues=count("AWS::Lambda::EventSourceMapping")
         + sum(_queue_events(resource) for resource in resources),
     )

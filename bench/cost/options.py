@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from bench.cost.bill import HOURS, Line
-from bench.cost.environment import Environment
+from bench.cost.environment import SERIES_COUNT, Environment, metrics_alarms
 from bench.cost.prices import InputError, PriceTable
 
 # S3 asks for the key of a bucket again and again, each time for many objects. One request a minute
@@ -47,6 +47,16 @@ def _waf(_environment: Environment, prices: PriceTable) -> Iterator[Line]:
     yield Line("waf: rules", _WAF_RULES, prices.find("WAF", "Rule"))
 
 
+def _metrics(environment: Environment, prices: PriceTable) -> Iterator[Line]:
+    """Nothing where the class has them without the word."""
+    if environment.inventory.series:
+        return
+    yield Line(
+        "metrics: series of Airflow", SERIES_COUNT, prices.find("CloudWatch", "Custom metric")
+    )
+    yield Line("metrics: alarms", metrics_alarms(), prices.find("CloudWatch", "Alarm"))
+
+
 WORDS: dict[str, Words] = {
     "protected": _nothing,
     "x86": _nothing,
@@ -63,4 +73,6 @@ WORDS: dict[str, Words] = {
     "refuse-high": _nothing,
     # A build is paid by the minute: docs/codebuild.md.
     "codebuild": _nothing,
+    # Classes above micro have them without the word.
+    "metrics": _metrics,
 }

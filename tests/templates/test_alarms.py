@@ -5,37 +5,19 @@ size of the database.
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dry_deployment import DryStack, deploy
-from single_changes import ALL_WORDS
-from template_files import NESTED_STACK, root
+from stack_alarms import ALARM, CERTIFICATE, STACKS, alarms
+from template_files import root
 
 from embedded_aws.limits.resources import findings
 from embedded_aws.limits.tables.monitoring import LIMITS
 from preflight.checks.database import INSTANCE_SIZES
 
 REPOSITORY = Path(__file__).parents[2]
-ALARM = "AWS::CloudWatch::Alarm"
-CERTIFICATE = {
-    "IngressMode": "load-balancer",
-    "IngressCidr": "203.0.113.0/24",
-    "DomainName": "airflow.example.com",
-    "HostedZoneId": "Z0123456789",
-}
-STACKS = {
-    "micro": {},
-    "small with everything": {
-        "EnvironmentClass": "small",
-        "Options": ALL_WORDS,
-        "WorkerQueueNames": ",".join("abcdefgh"),
-        **CERTIFICATE,
-    },
-    "large": {"EnvironmentClass": "large"},
-}
 # MWAA's recommended alarms and those that this stack needs besides, by the end of their name.
 EXPECTED = {
     "api-server-cpu", "api-server-memory", "api-server-stopped",
@@ -54,14 +36,6 @@ EXPECTED = {
     "scale-workers-errors", "scale-workers-throttles",
     "tasks-wait-default",
 }  # fmt: skip
-
-
-def alarms(stack: DryStack) -> Iterator[dict[str, Any]]:
-    for name, resource in stack.resources.items():
-        if resource["Type"] == ALARM:
-            yield stack.properties(name)
-        elif resource["Type"] == NESTED_STACK:
-            yield from alarms(stack.child(name))
 
 
 def told(stack: DryStack) -> list[dict[str, Any]]:

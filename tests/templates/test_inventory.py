@@ -161,6 +161,27 @@ def test_inventory_with_every_word_of_options_is_as_listed() -> None:
             },
             id="rotate-secrets",
         ),
+        pytest.param(
+            {"Options": "metrics"},
+            {
+                "AirflowAlarmsStack": NESTED_STACK,
+                **{
+                    f"AirflowAlarmsStack/{name}Alarm": "AWS::CloudWatch::Alarm"
+                    for name in (
+                        "DagProcessorHeartbeat",
+                        "ImportErrors",
+                        "OldestTask",
+                        "SchedulerHeartbeat",
+                        "TriggererHeartbeat",
+                        "WorkerCpu",
+                        "WorkerMemory",
+                    )
+                },
+                "DashboardStack": NESTED_STACK,
+                "DashboardStack/Dashboard": "AWS::CloudWatch::Dashboard",
+            },
+            id="metrics",
+        ),
         pytest.param({"Database": "db.t4g.small/30/multi-az"}, {}, id="database"),
         pytest.param({"WorkerMaxCount": "20"}, {}, id="workers"),
     ],

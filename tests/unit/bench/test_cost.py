@@ -12,6 +12,7 @@ from bench.cost.environment import (
     FREE_TYPES,
     PRICED_TYPES,
     ROOT,
+    SERIES_COUNT,
     Inventory,
     class_names,
     declared_types,
@@ -20,6 +21,7 @@ from bench.cost.environment import (
 from bench.cost.options import WORDS, option_lines
 from bench.cost.prices import InputError, PriceTable
 from bench.cost.report import class_table
+from contracts.metrics.series import SERIES
 
 TEMPLATE = """\
 Transform: AWS::Serverless-2016-10-31
@@ -288,3 +290,15 @@ def test_web_acl_costs_itself_and_its_rules():
 
     assert acl.usd == 5
     assert priced.quantity == rules
+
+
+def test_series_of_airflow_are_those_of_the_list_and_two_of_the_fleet():
+    assert len(SERIES) + 2 == SERIES_COUNT
+
+
+def test_metrics_cost_their_series_and_alarms_in_micro_and_nothing_more_where_they_are_on():
+    prices = PriceTable.load("us-east-1")
+    series, alarms = option_lines(["metrics"], read_environment("micro"), prices)
+
+    assert (series.usd, alarms.quantity) == (pytest.approx(9.6), 7)
+    assert option_lines(["metrics"], read_environment("small"), prices) == []
