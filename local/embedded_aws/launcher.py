@@ -83,10 +83,13 @@ SUBJECTS = (
     "lambda_functions.permissions",
     "lambda_functions.concurrency",
     "cloudwatch.queue_metrics",
+    "cloudwatch.resource_metrics",
+    "cloudwatch.embedded_metrics",
     "events.targets",
     "events.disorder",
     "s3.object_events",
     "cloudwatch.alarms",
+    "cloudwatch.clock",
     "request_limits",
 )
 
