@@ -22,7 +22,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status doctor iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation lint audit attack-tables format cost cost-page bench-scaling bench-dags bench-first-run
+.PHONY: help install up down status doctor iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation game-day lint audit attack-tables format cost cost-page bench-scaling bench-dags bench-first-run
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,7 +71,7 @@ test-unit: install  ## functions, in-image package, local commands
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit/functions tests/unit/local tests/unit/bench
 	.venv/airflow/bin/python -m pytest --numprocesses 2 --dist loadfile tests/unit/image tests/unit/dags
 	@# The long suites are not run here, but they must not rot unseen.
-	$(BIN)/python -m pytest --collect-only --quiet tests/containers tests/fleet tests/migration tests/options tests/releases \
+	$(BIN)/python -m pytest --collect-only --quiet tests/containers tests/fleet tests/gameday tests/migration tests/options tests/releases \
 		tests/rotation tests/upgrade
 
 test-templates: install  ## cfn-lint, sam validate, the templates' interface and inventory, the table of attackers
@@ -108,6 +108,9 @@ test-releases: install  ## 200 releases in each mode while DAGs run, 500 files w
 
 test-mutation: install  ## plant known faults in a copy, one by one: a test has to notice each (not part of test: an hour)
 	$(BIN)/python -m tests.mutation --report build/mutation.json
+
+game-day: install  ## faults on a whole stack: each raises its alarm, its runbook repairs it (not part of test: half an hour)
+	$(BIN)/python -m pytest -s tests/gameday
 
 test-image: install  ## the built image: every component starts in podman at its size (root; not part of test)
 	$(BIN)/python -m pytest -s tests/integration/embedded_aws/containers/test_podman.py tests/containers

@@ -145,6 +145,13 @@ def _small_things(environment: Environment, prices: PriceTable, work: Work) -> I
         if found.dashboards
         else "",
     )
+    yield Line(
+        "CloudWatch metrics of Airflow",
+        found.series,
+        prices.find("CloudWatch", "Custom metric"),
+        "AWS::CloudWatch::Dashboard",
+        "each series that is sent in a month, at most",
+    )
     log_gb = _IDLE_LOG_GB + work.tasks * _LOG_GB_OF_A_TASK
     yield Line(
         "CloudWatch logs",

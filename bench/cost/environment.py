@@ -42,6 +42,13 @@ _SIZES = (
 )
 # Two subnets of each kind, in two zones: nested/network.yaml.
 ZONES = 2
+# The template that nested/services.yaml includes once for each service.
+_OF_EACH_SERVICE = "service-alarms.yaml"
+# Templates of the root's condition HasMetrics: the class table or the word `metrics` turns it on.
+_OF_METRICS = ("airflow-alarms.yaml", "dashboard.yaml")
+
+# functions/contracts/metrics/series.py, and the numbers of workers running and starting.
+SERIES_COUNT = 32
 
 # What the bill has a line for.
 PRICED_TYPES = {
@@ -179,6 +186,8 @@ class Inventory:
     private_zones: int
     lambda_queues: int
     repositories: int = 0
+    # Of Airflow, each a custom metric of CloudWatch.
+    series: int = 0
 
 
 @dataclass(frozen=True)
@@ -237,15 +246,17 @@ def read_environment(
     if ingress not in INGRESS_MODES:
         raise InputError(f"IngressMode is {ingress!r}: it must be {', '.join(INGRESS_MODES)}")
     is_own_network = parameters.get("Vpc", "").startswith("vpc-")
+    words = tuple(word for word in parameters.get("Options", "").split(",") if word)
+    has_metrics = values.optional("Metrics") == "on" or "metrics" in words
     return Environment(
         name=name,
         tasks=tuple(tasks),
         database=values.database(),
         network_mode=OWN_NETWORK if is_own_network else values.network_mode(),
         worker=values.worker(_default_worker(parameters)),
-        inventory=_inventory(template, parameters),
+        inventory=_inventory(template, parameters, len(tasks), has_metrics=has_metrics),
         ingress=ingress,
-        words=tuple(word for word in parameters.get("Options", "").split(",") if word),
+        words=words,
     )
 
 
@@ -270,6 +281,9 @@ class _Values:
         if key not in self._values:
             raise InputError(f"Class {self._name} of the class table has no {key}")
         return str(self._values[key])
+
+    def optional(self, key: str) -> str:
+        return str(self._values.get(key, ""))
 
     def tasks(self, name: str, key: str) -> Tasks:
         found = self._match(key, _TASKS, "2x1024/3072")
@@ -340,19 +354,26 @@ def declared_types(template: Path = ROOT / "template.yaml") -> set[str]:
     return {resource["Type"] for resource in _declared(template)}
 
 
-def _declared(template: Path, without: Collection[str] = ()) -> list[dict[str, Any]]:
+def _declared(
+    template: Path, without: Collection[str] = (), services: int = 1
+) -> list[dict[str, Any]]:
     files = [template, *sorted((template.parent / "nested").glob("*.yaml"))]
     return [
         resource
         for file in files
         if file.name not in without
+        for _ in range(services if file.name == _OF_EACH_SERVICE else 1)
         for resource in _resources(_load(file).get("Resources") or {})
     ]
 
 
-def _inventory(template: Path, parameters: Mapping[str, str]) -> Inventory:
+def _inventory(
+    template: Path, parameters: Mapping[str, str], services: int, has_metrics: bool
+) -> Inventory:
     # With an image of your own the stack builds none, and with your own Fernet key it makes none.
-    resources = _declared(template, ["image.yaml"] if parameters.get("AirflowImageUri") else ())
+    without = ["image.yaml"] if parameters.get("AirflowImageUri") else []
+    without += [] if has_metrics else _OF_METRICS
+    resources = _declared(template, without, services)
     has_fernet_key = not parameters.get("FernetKeySecretArn")
 
     def count(kind: str) -> int:
@@ -373,6 +394,7 @@ def _inventory(template: Path, parameters: Mapping[str, str]) -> Inventory:
         dashboards=count("AWS::CloudWatch::Dashboard"),
         private_zones=count("AWS::ServiceDiscovery::PrivateDnsNamespace"),
         repositories=count("AWS::ECR::Repository"),
+        series=SERIES_COUNT if has_metrics else 0,
         lambda_queues=count("AWS::Lambda::EventSourceMapping")
         + sum(_queue_events(resource) for resource in resources),
     )

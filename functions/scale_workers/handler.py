@@ -54,15 +54,15 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
     fleets = _fleets(settings, context)
     paused = pause_wanted(event)
     if paused is not None:
-        return _report(fleets.pause(paused, queue_of(event)), telemetry)
+        return _report(fleets.pause(paused, queue_of(event)), settings, telemetry)
     if is_stopped_task_event(event):
         queue = _stopped_task(event).started_by or DEFAULT_QUEUE
         if queue in settings.fleets:
-            return _report(fleets.look_after(trigger, {queue: 0}), telemetry)
+            return _report(fleets.look_after(trigger, {queue: 0}), settings, telemetry)
         telemetry.logger.info("Ignoring stopped worker: its queue is not configured", queue=queue)
         return None
     published = published_by(event, settings.fleets)
-    return _report(fleets.look_after(trigger, published), telemetry)
+    return _report(fleets.look_after(trigger, published), settings, telemetry)
 
 
 def _custom_resource(
@@ -72,12 +72,13 @@ def _custom_resource(
         return context.get_remaining_time_in_millis() / 1000 - _ANSWER_SECONDS
 
     def work(request: CustomResourceRequest) -> Answer:
-        fleets = _fleets(ScaleWorkersSettings.from_environment(os.environ), context)
+        settings = ScaleWorkersSettings.from_environment(os.environ)
+        fleets = _fleets(settings, context)
         if request.request_type == "Delete":
             fleets.retire(remaining_seconds)
         else:
             revision = family_and_revision(request.properties["TaskDefinitionArn"])
-            _report(fleets.deploy(revision), telemetry)
+            _report(fleets.deploy(revision), settings, telemetry)
         return SUCCESS
 
     fulfil(request, work, HttpsAnswerChannel(), telemetry.logger)
@@ -103,7 +104,9 @@ def _report_death(task: StoppedTask, telemetry: Telemetry) -> None:
     telemetry.count(MetricName.WORKERS_DIED)
 
 
-def _report(looks: Looks | None, telemetry: Telemetry) -> dict[str, Any]:
+def _report(
+    looks: Looks | None, settings: ScaleWorkersSettings, telemetry: Telemetry
+) -> dict[str, Any]:
     if looks is None:
         telemetry.logger.info("The fleets are retired: the stack is being deleted")
         return {"retired": True}
@@ -117,6 +120,15 @@ def _report(looks: Looks | None, telemetry: Telemetry) -> dict[str, Any]:
     for name, value in totals.items():
         telemetry.count(name, value)
     reports = {queue: _report_look(queue, look, telemetry) for queue, look in looks.items()}
+    if settings.emits_metrics:
+        # Of the fleets that this call looked at: the highest value of a minute is that of a tick,
+        # which looks at all of them.
+        telemetry.gauge(
+            MetricName.WORKERS_RUNNING, sum(each["running"] for each in reports.values())
+        )
+        telemetry.gauge(
+            MetricName.WORKERS_STARTING, sum(each["pending"] for each in reports.values())
+        )
     return {"fleets": reports}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from contracts.metrics.series import EMIT
 from contracts.queues import queue_places, queue_url
 from scale_workers.model import FleetConfig
 from shared.fargate import TaskPlacement
@@ -36,6 +37,8 @@ class ScaleWorkersSettings:
     state_bucket_name: str
     # Whether operators may open a shell in a worker.
     ecs_exec: bool
+    # Whether the number of workers is a metric at each look.
+    emits_metrics: bool
 
     @classmethod
     def from_environment(cls, values: Mapping[str, str]) -> "ScaleWorkersSettings":
@@ -57,6 +60,7 @@ class ScaleWorkersSettings:
             tick=TickSettings.from_environment(environment),
             state_bucket_name=environment.text("STATE_BUCKET_NAME"),
             ecs_exec=environment.optional_text("ECS_EXEC") == "true",
+            emits_metrics=environment.optional_text(EMIT) == "true",
         )
 
 

@@ -19,7 +19,10 @@ Result = TypeVar("Result")
 
 
 class MetricName(StrEnum):
-    """All are counts. A metric that is never emitted costs nothing."""
+    """All are counts. A metric that is never emitted costs nothing.
+
+    `contracts.metrics.series` has those of Airflow.
+    """
 
     PARAMETERS_REFUSED = "ParametersRefused"
     COMMANDS_SUCCEEDED = "CommandsSucceeded"
@@ -32,6 +35,9 @@ class MetricName(StrEnum):
     WORKER_LAUNCHES_FAILED = "WorkerLaunchesFailed"
     WORKER_LAUNCHES_PAUSED = "WorkerLaunchesPaused"
     WORKERS_DIED = "WorkersDied"
+    # At each look at the fleets, where Airflow's metrics are emitted.
+    WORKERS_RUNNING = "WorkersRunning"
+    WORKERS_STARTING = "WorkersStarting"
     # Workers that hung.
     WORKERS_STOPPED = "WorkersStopped"
     RELEASES_PUBLISHED = "ReleasesPublished"
@@ -72,6 +78,10 @@ class Telemetry:
     def count(self, name: MetricName, value: int = 1) -> None:
         if value:
             self._metrics.add_metric(name, MetricUnit.Count, value)
+
+    def gauge(self, name: MetricName, value: int) -> None:
+        """Unlike a count, also when it is 0."""
+        self._metrics.add_metric(name, MetricUnit.Count, value)
 
     def flush(self) -> None:
         if self._metrics.metric_set:

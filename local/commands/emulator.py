@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import requests
@@ -128,8 +130,11 @@ def check_free_space(workspace: Workspace) -> None:
         )
 
 
-def start(workspace: Workspace) -> None:
+def start(workspace: Workspace, **settings: Any) -> None:
     """Start the embedded AWS and return when it serves.
+
+    Args:
+        settings: of embedded_aws.settings, in the place of what a stack of `up` has.
 
     Raises:
         CommandError: it did not start; with the last lines of its log.
@@ -147,7 +152,7 @@ def launch(workspace: Workspace) -> subprocess.Popen[bytes]:
     workspace.state_dir.mkdir(parents=True, exist_ok=True)
     check_free_space(workspace)
     ports.check(workspace)
-    _write_config(workspace)
+    _write_config(workspace, settings)
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("AWS_")},
         "PYTHONPATH": str(ROOT / "local"),
@@ -214,7 +219,7 @@ def end(workspace: Workspace) -> int:
     return len(found)
 
 
-def _write_config(workspace: Workspace) -> None:
+def _write_config(workspace: Workspace, settings: Mapping[str, Any]) -> None:
     """Write the settings of the embedded AWS."""
     tasks = runtime(workspace)
     config = {
@@ -229,6 +234,7 @@ def _write_config(workspace: Workspace) -> None:
         "image_env": {**TASK_ADDRESSES, **(_PLUGINS if tasks == "processes" else {})},
         "function_env": builder_inputs.function_environment(workspace, tasks),
         "enforce_iam": os.environ.get("LOCAL_IAM") != "record",
+        **settings,
     }
     workspace.emulator_config.write_text(json.dumps(config, indent=2))
 

@@ -83,11 +83,14 @@ SUBJECTS = (
     "lambda_functions.permissions",
     "lambda_functions.concurrency",
     "cloudwatch.queue_metrics",
+    "cloudwatch.resource_metrics",
+    "cloudwatch.embedded_metrics",
     "events.targets",
     "events.disorder",
     "s3.object_events",
     "cloudwatch.alarms",
     "service_quotas.quotas",
+    "cloudwatch.clock",
     "request_limits",
 )
 

@@ -132,7 +132,10 @@ def actions(stack: DryStack) -> set[str]:
     ],
 )
 def test_environment_holds_only_what_the_component_reads(component: str, own: set[str]) -> None:
-    assert set(environment(component)) == EVERYWHERE | own
+    # A command ends before a minute is over.
+    metrics = set() if component == "command" else {"EMIT_METRICS"}
+
+    assert set(environment(component)) == EVERYWHERE | own | metrics
     assert environment(component)["COMPONENT"] == component
 
 
@@ -201,7 +204,9 @@ def test_compact_control_plane_is_one_task_of_the_three_containers() -> None:
         # As alone, but for its share of the task's memory and the forecast, which micro leaves out.
         assert each.pop("MemoryReservation") > 0
         expected = {k: v for k, v in variables(alone).items() if k != "STATE_BUCKET_NAME"}
-        assert variables(each) == expected
+        # The class decides.
+        assert expected.pop("EMIT_METRICS") == "true"
+        assert variables(each) == {**expected, "EMIT_METRICS": "false"}
         for key in ("Command", "StopTimeout", "HealthCheck", "Secrets", "Essential"):
             assert str(each[key]) == str(alone[key]), key
     assert actions(stack) == set().union(*(actions(task(each)) for each in CONTROL_PLANE))

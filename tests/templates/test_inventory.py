@@ -32,6 +32,9 @@ BALANCER_PARTS = {
     "ApiServerTargetGroup": f"{BALANCER}TargetGroup",
     "HttpListener": f"{BALANCER}Listener",
     "ExecutionApiRule": f"{BALANCER}ListenerRule",
+    "ServerErrorsAlarm": "AWS::CloudWatch::Alarm",
+    "LoadBalancerErrorsAlarm": "AWS::CloudWatch::Alarm",
+    "UnhealthyTargetsAlarm": "AWS::CloudWatch::Alarm",
 }
 CLOUDFRONT = {
     "IngressStack/CloudFrontPrefixList": "Custom::CloudFrontPrefixList",
@@ -158,6 +161,27 @@ def test_inventory_with_every_word_of_options_is_as_listed() -> None:
             },
             id="rotate-secrets",
         ),
+        pytest.param(
+            {"Options": "metrics"},
+            {
+                "AirflowAlarmsStack": NESTED_STACK,
+                **{
+                    f"AirflowAlarmsStack/{name}Alarm": "AWS::CloudWatch::Alarm"
+                    for name in (
+                        "DagProcessorHeartbeat",
+                        "ImportErrors",
+                        "OldestTask",
+                        "SchedulerHeartbeat",
+                        "TriggererHeartbeat",
+                        "WorkerCpu",
+                        "WorkerMemory",
+                    )
+                },
+                "DashboardStack": NESTED_STACK,
+                "DashboardStack/Dashboard": "AWS::CloudWatch::Dashboard",
+            },
+            id="metrics",
+        ),
         pytest.param({"Database": "db.t4g.small/30/multi-az"}, {}, id="database"),
         pytest.param({"WorkerMaxCount": "20"}, {}, id="workers"),
     ],
@@ -168,7 +192,10 @@ def test_choice_adds_only_its_own_resources(
     assert difference(parameters) == (added, {})
 
 
-HTTPS = {"HttpsListener": f"{BALANCER}Listener"}
+HTTPS = {
+    "HttpsListener": f"{BALANCER}Listener",
+    "CertificateAlarm": "AWS::CloudWatch::Alarm",
+}
 NEW_CERTIFICATE = HTTPS | {"Certificate": "AWS::CertificateManager::Certificate"}
 RECORD = {"IngressStack/DomainRecord": "AWS::Route53::RecordSet"}
 
@@ -332,6 +359,8 @@ def test_every_queue_has_its_alarm() -> None:
     assert added == {
         "QueuesStack/WorkerQueue1": "AWS::SQS::Queue",
         "QueuesStack/WorkerQueue3": "AWS::SQS::Queue",
+        "QueuesStack/TasksWaitAlarm1": "AWS::CloudWatch::Alarm",
+        "QueuesStack/TasksWaitAlarm3": "AWS::CloudWatch::Alarm",
         "FleetStack/QueuedAlarm1": "AWS::CloudWatch::Alarm",
         "FleetStack/QueuedAlarm3": "AWS::CloudWatch::Alarm",
     }

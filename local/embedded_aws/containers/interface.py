@@ -106,6 +106,9 @@ class Running(Protocol):
     def log_file(self) -> Path: ...
 
     @property
+    def pid(self) -> int: ...
+
+    @property
     def is_running(self) -> bool: ...
 
     @property

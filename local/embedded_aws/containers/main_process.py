@@ -14,6 +14,11 @@ class MainProcess:
         return self._process.log_file
 
     @property
+    def pid(self) -> int:
+        """Of a local process also its session; of podman's container that of podman itself."""
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         return self._process.is_running
 

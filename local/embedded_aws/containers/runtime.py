@@ -84,6 +84,10 @@ class Container:
         return self._running.exit_code
 
     @property
+    def pid(self) -> int:
+        return self._running.pid
+
+    @property
     def out_of_memory(self) -> bool:
         return self._running.out_of_memory
 

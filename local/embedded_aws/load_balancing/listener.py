@@ -16,7 +16,7 @@ from ministack.services import alb
 from ministack.services.cloudformation import provisioners
 
 from embedded_aws.http_request import Request, Response, answer
-from embedded_aws.load_balancing import target_health
+from embedded_aws.load_balancing import answers, target_health
 from embedded_aws.settings import Settings
 
 HTTP = "HTTP"
@@ -66,6 +66,7 @@ class Balancer:
         if not listeners:
             return answer(502, f"The load balancer has no {protocol} listener on port {port}.")
         token = _browser_port.set(browser_port)
+        begun = time.monotonic()
         try:
             response: Response = await alb.dispatch_request(
                 alb._lbs[self.arn],
@@ -81,6 +82,13 @@ class Balancer:
             )
         finally:
             _browser_port.reset(token)
+        # A target's answer is streamed; what the load balancer says itself is text.
+        answers.count(
+            self.arn,
+            response[0],
+            is_of_target=not isinstance(response[2], bytes | str),
+            seconds=time.monotonic() - begun,
+        )
         return response
 
 

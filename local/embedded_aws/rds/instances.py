@@ -12,7 +12,7 @@ recorded, not applied.
 As on RDS, storage does not shrink and a protected instance is not deleted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +233,11 @@ def _first_statements(properties: Properties) -> str:
     for database in ("postgres", "template1"):
         statements.append(f"ALTER DATABASE {database} OWNER TO {master};")
     return "\n".join(statements)
+
+
+def running_servers() -> Iterator[tuple[str, tuple[int, Path]]]:
+    """Instance → process and folder of each server that runs."""
+    for instance_id, server in list(_servers.items()):
+        pid = server.pid
+        if pid is not None and instance_id in rds._instances:
+            yield instance_id, (pid, server.directory)

@@ -46,6 +46,11 @@ class PostgresServer:
         self._run_as: tuple[str, ...] = ()
 
     @property
+    def pid(self) -> int | None:
+        """Of the process that leads the server's session; None while it is stopped."""
+        return self._process.pid if self._process and self._process.is_running else None
+
+    @property
     def major_version(self) -> str:
         output = self._run([self._binary("postgres"), "--version"])
         return str(re.findall(r"\d+", output)[0])

@@ -37,6 +37,7 @@ STATEFUL = {
 PHYSICAL_NAMES = {
     "AWS::CloudFront::VpcOrigin": "Name",
     "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::CloudWatch::Dashboard": "DashboardName",
     "AWS::ECS::Cluster": "ClusterName",
     "AWS::ECS::Service": "ServiceName",
     "AWS::ECS::TaskDefinition": "Family",
@@ -202,7 +203,7 @@ def physical_names_have_a_reason(template: TemplateFile) -> Iterator[str]:
         value = resource.get("Properties", {}).get(wanted)
         if value is None:
             continue
-        if "${RootStackName}" not in str(value):
+        if "${RootStackName}" not in str(value) and value != {"Ref": "RootStackName"}:
             yield f"{wanted} of {name} does not start with the root stack's name"
         if not re.search(rf"#[^\n]*\n\s+{wanted}: ", template.text):
             yield f"{wanted} of {name} has no comment above it that says why"
@@ -307,6 +308,9 @@ def secrets_stay_out_of_environments(template: TemplateFile) -> Iterator[str]:
 
 @rule
 def no_code_is_pasted(template: TemplateFile) -> Iterator[str]:
+    """A dashboard's body is JSON, and nothing else stands in its template."""
+    if {each["Type"] for each in template.resources.values()} == {"AWS::CloudWatch::Dashboard"}:
+        return
     for node in walk(template.section("Resources")):
         for key in ("ZipFile", "InlineCode", "DashboardBody", "DefinitionString"):
             if isinstance(node, dict) and key in node:

@@ -13,6 +13,7 @@ from bench.cost.environment import (
     FREE_TYPES,
     PRICED_TYPES,
     ROOT,
+    SERIES_COUNT,
     Inventory,
     class_names,
     declared_types,
@@ -24,6 +25,7 @@ from bench.cost.prices import InputError, PriceTable
 from bench.cost.profiles import environment_of
 from bench.cost.report import class_table
 from bench.cost.workloads import NAMES, Work, work, work_of
+from contracts.metrics.series import SERIES
 
 TEMPLATE = """\
 Transform: AWS::Serverless-2016-10-31
@@ -427,3 +429,20 @@ def test_page_has_every_workload_and_every_word_of_options():
 
     assert not [name for name in NAMES if name not in text]
     assert not [word for word in WORDS if f"`Options={word}`" not in text]
+
+
+def test_series_of_airflow_are_those_of_the_list_and_two_of_the_fleet():
+    assert len(SERIES) + 2 == SERIES_COUNT
+
+
+def test_metrics_cost_their_series_and_alarms_in_micro_and_nothing_more_where_they_are_on(prices):
+    def added(name):
+        with_word, without = (
+            bill(read_environment(name, parameters=parameters), prices, IDLE)
+            for parameters in ({"Options": "metrics"}, {})
+        )
+        return with_word.total - without.total
+
+    # 32 series and 7 alarms; the account has a free dashboard.
+    assert added("micro") == pytest.approx(32 * 0.3 + 7 * 0.1)
+    assert added("small") == 0

@@ -5,7 +5,7 @@ Run as `python -m airflow_on_fargate.component dag-processor`.
 
 import sys
 
-from airflow_on_fargate import entrypoint, forecast, heartbeat, patches
+from airflow_on_fargate import entrypoint, forecast, heartbeat, metrics, patches
 from airflow_on_fargate.releases import watch
 
 
@@ -18,6 +18,7 @@ def main() -> None:
         patches.apply_for(component)
     except patches.PatchError as error:
         sys.exit(f"The {component} cannot start. {error}")
+    metrics.install(component)
     if component in heartbeat.MIRRORED:
         heartbeat.mirror_job_heartbeats(component)
     if component == "scheduler":

@@ -7,6 +7,7 @@ from embedded_aws.limits.tables import (
     builds,
     containers,
     functions,
+    monitoring,
     network,
     operations,
     protection,
@@ -19,6 +20,7 @@ LIMITS: Mapping[str, Resource] = {
     **functions.LIMITS,
     **storage.LIMITS,
     **operations.LIMITS,
+    **monitoring.LIMITS,
     **protection.LIMITS,
     **builds.LIMITS,
 }

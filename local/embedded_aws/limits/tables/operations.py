@@ -1,4 +1,4 @@
-"""IAM, CloudWatch, SNS, CloudFormation."""
+"""IAM, CloudWatch Logs, SNS, CloudFormation."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,6 @@ RETENTION_DAYS: Final = (
     3288, 3653,
 )  # fmt: skip
 _MOST_INLINE: Final = 10240
-_SECONDS_OF_A_DAY: Final = 86400
 
 
 def _inline_policies(properties: Mapping[str, Any]) -> Iterator[str]:
@@ -26,18 +25,6 @@ def _inline_policies(properties: Mapping[str, Any]) -> Iterator[str]:
     names = [policy.get("PolicyName") for policy in policies]
     for name in sorted({one for one in names if names.count(one) > 1}):
         yield f"Policies have the name {name} twice (IAM)"
-
-
-def _alarm(properties: Mapping[str, Any]) -> Iterator[str]:
-    period = int(properties.get("Period", 60))
-    if period not in (10, 20, 30) and period % 60:
-        yield f"Period is {period}, allowed are 10, 20, 30 and multiples of 60 (PutMetricAlarm)"
-    length = period * int(properties.get("EvaluationPeriods", 1))
-    most = _SECONDS_OF_A_DAY if period < 3600 else 7 * _SECONDS_OF_A_DAY
-    if length > most:
-        yield f"The periods have {length} seconds together, allowed are {most} (PutMetricAlarm)"
-    if int(properties.get("DatapointsToAlarm", 1)) > int(properties.get("EvaluationPeriods", 1)):
-        yield "DatapointsToAlarm is above EvaluationPeriods (PutMetricAlarm)"
 
 
 def _parameters(properties: Mapping[str, Any]) -> Iterator[str]:
@@ -86,21 +73,6 @@ LIMITS: Final = {
     "AWS::KMS::Alias": Resource(
         "kms:CreateAlias",
         rules={"AliasName": Text("KMS: CreateAlias", r"alias/(?!aws/)[a-zA-Z0-9/_-]+", most=256)},
-    ),
-    "AWS::CloudWatch::Alarm": Resource(
-        "cloudwatch:PutMetricAlarm",
-        rules={
-            # Without control characters, says the API reference; the model has lengths only.
-            "AlarmName": Text("CloudWatch: PutMetricAlarm", r"[^\x00-\x1f\x7f]+", most=255),
-            "Namespace": Text("CloudWatch: PutMetricAlarm", r"[^:][0-9A-Za-z.\-_/#: ]*", most=255),
-            "AlarmActions[]": ARN,
-            "OKActions[]": ARN,
-            "InsufficientDataActions[]": ARN,
-            "TreatMissingData": Text(
-                "CloudWatch: PutMetricAlarm", "breaching|notBreaching|ignore|missing"
-            ),
-        },
-        checks=(_alarm,),
     ),
     "AWS::SNS::Topic": Resource(
         rules={

@@ -11,6 +11,15 @@ def template(kind: str, **properties: Any) -> dict[str, Any]:
     return {"Resources": {"It": {"Type": kind, "Properties": properties}, "Role": EXECUTION_ROLE}}
 
 
+ALARM = {
+    "Namespace": "AWS/SQS",
+    "MetricName": "NumberOfMessagesSent",
+    "Statistic": "Sum",
+    "Period": 60,
+    "EvaluationPeriods": 1,
+    "Threshold": 0,
+    "ComparisonOperator": "GreaterThanThreshold",
+}
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("AWS::EC2::SecurityGroup", {"GroupDescription": "Airflow's tasks"}, "GroupDescription"),
     ("AWS::Logs::LogGroup", {"LogGroupName": "a group"}, "LogGroupName"),
@@ -21,6 +30,10 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("AWS::ECS::Cluster", {"ClusterName": "a.b"}, "ClusterName"),
     ("AWS::SecretsManager::Secret", {"Description": "d" * 2049}, "Description"),
     ("AWS::Scheduler::ScheduleGroup", {"Name": "a group"}, "Name"),
+    ("AWS::CloudWatch::Alarm", {**ALARM, "AlarmDescription": "d" * 1025}, "AlarmDescription"),
+    ("AWS::CloudWatch::Alarm", {**ALARM, "Period": 45}, "Period is 45"),
+    ("AWS::CloudWatch::Alarm", {**ALARM, "DatapointsToAlarm": 2}, "DatapointsToAlarm"),
+    ("AWS::CloudWatch::Dashboard", {"DashboardBody": "{"}, "DashboardBody"),
 ]
 
 
@@ -31,7 +44,7 @@ def test_value_outside_its_limits_fails_the_resource(
     stack = stacks.create(template(kind, **properties))
 
     assert stack.status == "ROLLBACK_COMPLETE"
-    assert stacks.failures(stack)["It"].startswith(f"{named} ")
+    assert stacks.failures(stack)["It"].startswith((f"{named} ", named + ":"))
 
 
 def test_value_outside_its_limits_fails_an_update_and_the_old_value_stays(

@@ -37,10 +37,11 @@ _Loader.add_multi_constructor("!", lambda loader, suffix, node: node.value)
 
 
 def alarm_of_the_product() -> dict[str, Any]:
-    """As the template has it, for another function and without its topic."""
+    """As the template has it, for another function, without its topic and its name."""
     template = yaml.load((REPOSITORY / "nested" / "fleet.yaml").read_text(), _Loader)
     properties = dict(template["Resources"]["ScaleWorkersErrorsAlarm"]["Properties"])
-    del properties["AlarmActions"]
+    for name in ("AlarmName", "AlarmActions"):
+        del properties[name]
     return {**properties, "Dimensions": [{"Name": "FunctionName", "Value": {"Ref": "Function"}}]}
 
 

@@ -150,6 +150,23 @@ def test_starts_a_worker_when_messages_wait_and_there_is_none(name, call, world,
     assert '"WorkersLaunched":[1.0]' in log_lines()
 
 
+@pytest.mark.parametrize("emits", [True, False])
+def test_number_of_workers_is_a_metric_where_airflows_metrics_are_on(
+    emits, call, world, log_lines, monkeypatch
+):
+    monkeypatch.setenv("EMIT_METRICS", str(emits).lower())
+    world.revision("airflow-worker:7")
+    world.workers()
+    world.queue(visible=3)
+    world.launches(1, "airflow-worker:7")
+    world.ticks()
+    call("tick")
+    log = log_lines()
+
+    assert ('"WorkersRunning":[0.0]' in log) is emits
+    assert ('"WorkersStarting":[0.0]' in log) is emits
+
+
 def test_starts_workers_for_reported_messages_that_are_not_counted_yet(call, world, log_lines):
     world.revision("airflow-worker:7")
     world.workers()

@@ -70,6 +70,13 @@ def test_nothing_is_refused_when_the_defaults_are_used(problems):
             "such as db.t4g.medium/50/multi-az.",
         ),
         (
+            {"Database": "db.t4g.metal/20/single-az"},
+            "Database has the size metal, for which the alarms have no thresholds: choose a class "
+            "whose name ends in micro, small, medium, large, xlarge, 2xlarge, 3xlarge, 4xlarge, "
+            "6xlarge, 8xlarge, 9xlarge, 10xlarge, 12xlarge, 16xlarge, 18xlarge, 24xlarge, "
+            "32xlarge, 48xlarge.",
+        ),
+        (
             {**VPC, "PublicSubnetIds": ["subnet-1"]},
             "PublicSubnetIds names 1 subnet: give at least 2, in different Availability Zones.",
         ),

@@ -1,0 +1,1 @@
+"""Names of metrics that the image and the functions share."""
