@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from contracts.dag_bucket import origin_of
 from publish_dags.aws.s3_dag_source import ContentGoneError
 from publish_dags.listing import is_upload
-from publish_dags.ports import SourceChangedError, Upload
+from publish_dags.ports import SourceChangedError, Upload, UploadContent
 from shared.aws.named_errors import named_errors
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class S3Inbox:
             refused=reported is not None and reported >= newest["LastModified"],
         )
 
-    def read(self, upload: Upload) -> bytes:
+    def read(self, upload: Upload) -> UploadContent:
         etag = upload.mark.split(" ")[-2]
         gone = dict.fromkeys(("PreconditionFailed", "412", "NoSuchKey"), ContentGoneError)
         try:
@@ -58,7 +59,7 @@ class S3Inbox:
                 data: bytes = response["Body"].read()
         except ContentGoneError as error:
             raise SourceChangedError(str(error)) from error
-        return data
+        return UploadContent(data, origin_of(response.get("Metadata", {})))
 
     def report_refusal(self, upload: Upload, report: Mapping[str, Any]) -> None:
         with named_errors("report the refusal"):

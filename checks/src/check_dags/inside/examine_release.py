@@ -16,7 +16,14 @@ from typing import Any
 
 from contracts.release_manifest import Archive, ReleasePointer
 from publish_dags.checks.limits import Limits
-from publish_dags.ports import CurrentPointer, SourceFile, SourceListing, StoredRelease, Upload
+from publish_dags.ports import (
+    CurrentPointer,
+    SourceFile,
+    SourceListing,
+    StoredRelease,
+    Upload,
+    UploadContent,
+)
 from publish_dags.publisher import Publisher
 from shared.dag_releases import read_dag_releases
 
@@ -43,8 +50,8 @@ class OneUpload:
     def newest(self) -> Upload:
         return Upload(_KEY, _KEY, len(self.data), datetime.now(UTC), refused=False)
 
-    def read(self, upload: Upload) -> bytes:
-        return self.data
+    def read(self, upload: Upload) -> UploadContent:
+        return UploadContent(self.data)
 
     def report_refusal(self, upload: Upload, report: Mapping[str, Any]) -> None:
         self.report = report
