@@ -10,7 +10,7 @@ INBOX_PREFIX: Final = "inbox/"
 # Releases, the pointer to the current one, and reports about them.
 RELEASE_PREFIX: Final = "releases/"
 
-# What a pipeline says about a zip file, in the metadata of the object (x-amz-meta-commit and so on).
+# What a pipeline says about a zip file, as metadata of the object: x-amz-meta-commit and others.
 ORIGIN_KEYS: Final = ("repository", "branch", "commit", "build", "run", "url")
 _MOST_CHARACTERS: Final = 300
 

@@ -104,6 +104,7 @@ class InMemoryS3:
     def put_object(
         self, *, Bucket: str, Key: str, Body: bytes, ContentType: str = "",
         IfMatch: str | None = None, IfNoneMatch: str | None = None,
+        Metadata: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         def answer() -> dict[str, Any]:
             versions = self.objects.get(Key, [])
@@ -114,10 +115,17 @@ class InMemoryS3:
                 raise error("NoSuchKey", 404)
             if IfMatch and versions[-1].etag != IfMatch:
                 raise error("PreconditionFailed", 412)
-            self.put(Key, Body)
+            self.put(Key, Body, Metadata)
             return {"ETag": self.objects[Key][-1].etag}
 
         return self._request("put", Key, answer)
+
+    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        def answer() -> dict[str, Any]:
+            found = self._version(Key, None)
+            return {"ETag": found.etag, "LastModified": found.moment}
+
+        return self._request("head", Key, answer)
 
     def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         def answer() -> dict[str, Any]:

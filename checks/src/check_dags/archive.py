@@ -15,9 +15,14 @@ def write_archive(folder: Path, target: Path) -> int:
     count = 0
     with zipfile.ZipFile(target, "w") as archive:
         for path in files_below(folder):
-            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _TIME)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = _MODE
-            archive.writestr(entry, path.read_bytes())
+            add_to_archive(archive, path.relative_to(folder).as_posix(), path.read_bytes())
             count += 1
     return count
+
+
+def add_to_archive(archive: zipfile.ZipFile, path: str, data: bytes) -> None:
+    """Add a file whose entry says nothing but its path and its content."""
+    entry = zipfile.ZipInfo(path, _TIME)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = _MODE
+    archive.writestr(entry, data)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from contracts.dag_bucket import origin_of
@@ -22,6 +23,11 @@ class S3Inbox:
         self._bucket = bucket
         self._prefix = prefix
 
+    @staticmethod
+    def mark(key: str, etag: str, moment: datetime) -> str:
+        """With the time: uploading the same zip file again asks to publish it again."""
+        return f"{key} {etag.strip(chr(34))} {moment:%FT%TZ}"
+
     def newest(self) -> Upload | None:
         zips = []
         reports = {}
@@ -41,8 +47,7 @@ class S3Inbox:
         reported = reports.get(newest["Key"] + _REPORT_SUFFIX)
         return Upload(
             key=newest["Key"],
-            # With the time: uploading the same zip file again asks to publish it again.
-            mark=f"{newest['Key']} {newest['ETag'].strip(chr(34))} {newest['LastModified']:%FT%TZ}",
+            mark=self.mark(newest["Key"], newest["ETag"], newest["LastModified"]),
             size=newest["Size"],
             changed_at=newest["LastModified"],
             refused=reported is not None and reported >= newest["LastModified"],
