@@ -18,7 +18,7 @@ CLASS ?= micro
 DAGS ?= dags
 LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
-TEMPLATES := template.yaml $(wildcard nested/*.yaml)
+TEMPLATES := template.yaml pipeline/template.yaml $(wildcard nested/*.yaml)
 
 .PHONY: help install check-dags up down status iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation lint audit attack-tables format cost bench-scaling bench-dags
 

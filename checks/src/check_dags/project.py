@@ -84,13 +84,12 @@ class Project:
         """
         kept = ("PATH", "LANG", "TZ")
         inherited = {name: os.environ[name] for name in kept if name in os.environ}
-        paths = [self.image_source, os.environ.get("PYTHONPATH", "") if self._in_image else ""]
         variables = {
             **inherited,
             "HOME": str(home),
             "TMPDIR": str(home),
             "AIRFLOW_HOME": str(home / "airflow"),
-            "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+            "PYTHONPATH": self.image_source,
             "PYTHONDONTWRITEBYTECODE": "1",
             # The last words of a process that is ended.
             "PYTHONUNBUFFERED": "1",
@@ -113,10 +112,6 @@ class Project:
         if self.plugins:
             variables["AIRFLOW__CORE__PLUGINS_FOLDER"] = self.plugins
         return {**variables, **self.settings.environment}
-
-    @property
-    def _in_image(self) -> bool:
-        return "airflow-on-fargate" in os.environ.get("PYTHONPATH", "")
 
 
 def files_below(folder: Path) -> Iterator[Path]:

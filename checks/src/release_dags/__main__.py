@@ -72,7 +72,7 @@ def _compare(options: argparse.Namespace) -> str:
 
 def _environment(options: argparse.Namespace) -> Environment:
     if options.bucket:
-        return environment_of_bucket(options.bucket)
+        return environment_of_bucket(options.bucket, options.role)
     return environment_of_stack(options.stack)
 
 
@@ -102,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     previews.add_argument("--name", default="", help="what the environment is called")
     for command in (publishes, previews):
         command.add_argument("folder", type=Path)
+        command.add_argument("--role", default="", help="a role to assume, with --bucket")
         place = command.add_mutually_exclusive_group(required=True)
         place.add_argument("--bucket", default="", help="the stack's output DagBucketName")
         place.add_argument("--stack", default="", help="the name of the root stack")

@@ -52,8 +52,23 @@ def environment_of_stack(stack: str, profile: str = "") -> Environment:
     return Environment(stack, session.client("s3"), outputs[_BUCKET], parameters, outputs)
 
 
-def environment_of_bucket(bucket: str) -> Environment:
-    """An environment of which only the bucket is known: that is all that an upload needs."""
-    import boto3
+def environment_of_bucket(bucket: str, role: str = "") -> Environment:
+    """An environment of which only the bucket is known: that is all that an upload needs.
 
-    return Environment(bucket, boto3.client("s3"), bucket)
+    Raises:
+        ReleaseError: the role cannot be assumed.
+    """
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    session = boto3.session.Session()
+    if role:
+        try:
+            answer = session.client("sts").assume_role(RoleArn=role, RoleSessionName="release-dags")
+        except (BotoCoreError, ClientError) as error:
+            raise ReleaseError(f"The role {role} cannot be assumed: {error}") from error
+        found = answer["Credentials"]
+        session = boto3.session.Session(
+            found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"]
+        )
+    return Environment(bucket, session.client("s3"), bucket)

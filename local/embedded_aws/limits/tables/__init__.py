@@ -9,6 +9,7 @@ from embedded_aws.limits.tables import (
     functions,
     network,
     operations,
+    pipelines,
     protection,
     storage,
 )
@@ -21,6 +22,7 @@ LIMITS: Mapping[str, Resource] = {
     **operations.LIMITS,
     **protection.LIMITS,
     **builds.LIMITS,
+    **pipelines.LIMITS,
 }
 CUSTOM = functions.CUSTOM
 
