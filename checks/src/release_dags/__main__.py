@@ -12,10 +12,12 @@ from check_dags.project import functions_folder
 sys.path.insert(0, str(functions_folder()))
 
 from contracts.dag_bucket import ORIGIN_KEYS
+from release_dags import change_set
 from release_dags.comparison import compare, table
 from release_dags.environments import (
     Environment,
     ReleaseError,
+    client_of_stacks,
     environment_of_bucket,
     environment_of_stack,
 )
@@ -70,6 +72,13 @@ def _compare(options: argparse.Namespace) -> str:
     return table(source, target, compare(source, target))
 
 
+def _changes(options: argparse.Namespace) -> str:
+    client = client_of_stacks()
+    return change_set.markdown(
+        change_set.changes(client, options.stack, options.change_set), options.stack
+    )
+
+
 def _environment(options: argparse.Namespace) -> Environment:
     if options.bucket:
         return environment_of_bucket(options.bucket, options.role)
@@ -119,6 +128,10 @@ def _parser() -> argparse.ArgumentParser:
     promotes.add_argument(
         "--release", default=CURRENT, help="an id, or the beginning of a content's hash"
     )
+    shows = commands.add_parser("changes", help="Markdown with what a change set would change")
+    shows.set_defaults(command=_changes)
+    shows.add_argument("stack", help="the name of the root stack")
+    shows.add_argument("change_set", help="made with --include-nested-stacks")
     for command in (publishes, promotes):
         command.add_argument("--wait", type=float, default=300.0, help="seconds")
     return parser

@@ -52,6 +52,21 @@ def environment_of_stack(stack: str, profile: str = "") -> Environment:
     return Environment(stack, session.client("s3"), outputs[_BUCKET], parameters, outputs)
 
 
+def client_of_stacks() -> Any:
+    """A client of CloudFormation.
+
+    Raises:
+        ReleaseError: no region, or no such profile, is configured.
+    """
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return boto3.session.Session().client("cloudformation")
+    except BotoCoreError as error:
+        raise ReleaseError(f"CloudFormation cannot be asked: {error}") from error
+
+
 def environment_of_bucket(bucket: str, role: str = "") -> Environment:
     """An environment of which only the bucket is known: that is all that an upload needs.
 
