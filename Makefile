@@ -18,11 +18,12 @@ CLASS ?= micro
 ROUNDS ?= 3
 WORKLOAD ?= idle
 REGION ?= us-east-1
+DAGS ?= dags
 LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
-TEMPLATES := template.yaml $(wildcard nested/*.yaml)
+TEMPLATES := template.yaml pipeline/template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status doctor iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation game-day lint audit attack-tables format cost cost-page bench-scaling bench-dags bench-first-run
+.PHONY: help install check-dags up down status doctor iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation game-day lint audit attack-tables format cost cost-page bench-scaling bench-dags bench-first-run
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +60,11 @@ local-env: install  ## write what `sam local invoke` needs to call a function ag
 browser: install  ## the browser of the UI's test: found, or installed where root runs on Debian
 	@$(LOCAL) browser
 
+check-dags:  ## check a folder before it is released (DAGS=folder, CHECK_OPTIONS="--junit FILE --sarif FILE")
+	@$(PYTHON) local/install.py airflow checks
+	@PYTHONPATH=checks/src .venv/checks/bin/python -m check_dags "$(DAGS)" --python .venv/airflow/bin/python \
+		--image-source images/airflow/src --plugins images/airflow/user/plugins $(CHECK_OPTIONS)
+
 image: install  ## build images/airflow/Dockerfile with docker or podman, for this machine's processor
 	@$(LOCAL) image
 
@@ -68,7 +74,9 @@ pin-base-image: install  ## name the Dockerfile's base image by the digest that 
 test: lint test-unit test-templates test-emulator test-e2e  ## every test of CI, from lint to the end-to-end deployment
 
 test-unit: install  ## functions, in-image package, local commands
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit/functions tests/unit/local tests/unit/bench
+	@$(PYTHON) local/install.py checks
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit/functions tests/unit/local tests/unit/bench \
+		tests/unit/checks
 	.venv/airflow/bin/python -m pytest --numprocesses 2 --dist loadfile tests/unit/image tests/unit/dags
 	@# The long suites are not run here, but they must not rot unseen.
 	$(BIN)/python -m pytest --collect-only --quiet tests/containers tests/fleet tests/gameday tests/migration tests/options tests/releases \

@@ -26,7 +26,16 @@ LOCKS: Final = (
     "functions/requirements.lock",
     *(
         f"local/environments/{name}.lock"
-        for name in ("tools", "uv", "emulator", "lambda", "airflow-tests", "checkov", "audit")
+        for name in (
+            "tools",
+            "uv",
+            "emulator",
+            "lambda",
+            "airflow-tests",
+            "checkov",
+            "checks",
+            "audit",
+        )
     ),
 )
 LONGEST_DAYS: Final = 180

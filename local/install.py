@@ -26,8 +26,8 @@ LOCKS = os.path.join(ROOT, "local", "environments")
 AIRFLOW_LOCK = os.path.join(ROOT, "images", "airflow", "requirements.lock")
 SUPPORTED = ((3, 13), (3, 12), (3, 11))
 FREE_SPACE_GIB = 3.0
-# Installed only when named: one test, `make audit` or `make lint` needs them.
-ON_REQUEST = frozenset({"airflow-previous", "audit", "checkov"})
+# Installed only when named: one test, `make audit`, `make lint` or `make check-dags` needs them.
+ON_REQUEST = frozenset({"airflow-previous", "audit", "checkov", "checks"})
 
 # PostgreSQL's wheel exists for two interpreters only, but its programs need none: the wheel of this
 # interpreter is unpacked, whichever runs the rest.
@@ -53,6 +53,7 @@ def environments() -> dict[str, list[str]]:
         "airflow-previous": [lock("airflow-previous")],
         "audit": [lock("audit")],
         "checkov": [lock("checkov")],
+        "checks": [lock("checks")],
     }
 
 

@@ -183,7 +183,8 @@ class ReleasePointer:
 
     `folder` and `upload` identify the DAGs folder and the newest zip file at that moment: anything
     that differs from them is new. With `hold` nothing new is published. Releases in `retiring` may
-    already be deleted and must not become current again.
+    already be deleted and must not become current again. `origin` is what a pipeline said about the
+    zip file, such as its commit.
     """
 
     release: str
@@ -195,6 +196,7 @@ class ReleasePointer:
     hold: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
     retiring: tuple[str, ...] = ()
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         return json.dumps({"schema": SCHEMA, **asdict(self)}).encode()

@@ -1,7 +1,7 @@
 """What publishing needs from the bucket."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -61,6 +61,14 @@ class Upload:
 
 
 @dataclass(frozen=True)
+class UploadContent:
+    """A zip file's bytes, and what its pipeline says about it."""
+
+    data: bytes
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class CurrentPointer:
     """The pointer, and the mark to which a conditional write compares it."""
 
@@ -105,7 +113,7 @@ class DagSource(Protocol):
 class Inbox(Protocol):
     def newest(self) -> Upload | None: ...
 
-    def read(self, upload: Upload) -> bytes: ...
+    def read(self, upload: Upload) -> UploadContent: ...
 
     def report_refusal(self, upload: Upload, report: Mapping[str, Any]) -> None:
         """Write the reasons beside the zip file, which marks it as refused."""

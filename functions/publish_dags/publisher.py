@@ -8,7 +8,7 @@ and the pointer moves only if it is still the one that was read. So publishers m
 time and may be killed at any point.
 """
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -170,8 +170,9 @@ class Publisher:
                 raise RefusedError(
                     [Problem("", f"the zip file has {upload.size:,} bytes; {limit}")]
                 )
-            zipped = ZipSource(self.inbox.read(upload), self.limits)
-            return self._release(sight, zipped, zipped.list(), upload.key, by)
+            content = self.inbox.read(upload)
+            zipped = ZipSource(content.data, self.limits)
+            return self._release(sight, zipped, zipped.list(), upload.key, by, content.origin)
         except RefusedError as error:
             report = {**self._report(sight, error), "upload": upload.mark}
             self.inbox.report_refusal(upload, report)
@@ -190,7 +191,13 @@ class Publisher:
         return publication
 
     def _release(
-        self, sight: Sight, source: DagSource, listing: SourceListing, reason: str, by: str
+        self,
+        sight: Sight,
+        source: DagSource,
+        listing: SourceListing,
+        reason: str,
+        by: str,
+        origin: Mapping[str, str] | None = None,
     ) -> Publication:
         base = self._base(sight)
         found = self._examine(source, listing, base)
@@ -222,6 +229,7 @@ class Publisher:
             folder=sight.folder.mark,
             upload=sight.upload_mark,
             retiring=sight.pointer.retiring if sight.pointer else (),
+            origin=origin or {},
         )
         self.releases.point_to(pointer, sight.current.mark if sight.current else None)
         outcome = Outcome.UNCHANGED if unchanged else Outcome.PUBLISHED

@@ -75,6 +75,7 @@ SUBJECTS = (
     "ecr.lifecycle_policies",
     "codebuild.projects",
     "codebuild.builds",
+    "codepipeline.pipelines",
     "rds.instances",
     "rds.snapshots",
     "lambda_functions.runtime",

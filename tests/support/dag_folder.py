@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -96,9 +97,14 @@ class DagFolder:
         assert publication.release is not None, publication
         return publication.release
 
-    def upload(self, files: dict[str, bytes], name: str = "dags.zip") -> None:
+    def upload(
+        self,
+        files: dict[str, bytes],
+        name: str = "dags.zip",
+        origin: Mapping[str, str] | None = None,
+    ) -> None:
         self.s3.clock.sleep(60)
-        self.s3.put(f"inbox/{name}", zipped(files))
+        self.s3.put(f"inbox/{name}", zipped(files), origin)
 
     @property
     def pointer(self) -> dict[str, Any]:

@@ -3,8 +3,8 @@ faults."""
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any
@@ -36,6 +36,7 @@ class Version:
     number: int
     data: bytes | None
     moment: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def etag(self) -> str:
@@ -54,11 +55,11 @@ class InMemoryS3:
         self._lock = RLock()
         self._count = 0
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, metadata: Mapping[str, str] | None = None) -> None:
         """Put an object from outside: neither counted as a request nor affected by faults."""
         with self._lock:
             self._count += 1
-            version = Version(self._count, data, self.clock.now())
+            version = Version(self._count, data, self.clock.now(), metadata or {})
             self.objects.setdefault(key, []).append(version)
 
     def delete(self, key: str) -> None:
@@ -94,6 +95,7 @@ class InMemoryS3:
                 "Body": io.BytesIO((found.data or b"")[_range(Range)]),
                 "ETag": found.etag,
                 "LastModified": found.moment,
+                "Metadata": dict(found.metadata),
                 **self._date(),
             }
 
@@ -102,6 +104,7 @@ class InMemoryS3:
     def put_object(
         self, *, Bucket: str, Key: str, Body: bytes, ContentType: str = "",
         IfMatch: str | None = None, IfNoneMatch: str | None = None,
+        Metadata: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         def answer() -> dict[str, Any]:
             versions = self.objects.get(Key, [])
@@ -112,10 +115,17 @@ class InMemoryS3:
                 raise error("NoSuchKey", 404)
             if IfMatch and versions[-1].etag != IfMatch:
                 raise error("PreconditionFailed", 412)
-            self.put(Key, Body)
+            self.put(Key, Body, Metadata)
             return {"ETag": self.objects[Key][-1].etag}
 
         return self._request("put", Key, answer)
+
+    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        def answer() -> dict[str, Any]:
+            found = self._version(Key, None)
+            return {"ETag": found.etag, "LastModified": found.moment}
+
+        return self._request("head", Key, answer)
 
     def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         def answer() -> dict[str, Any]:

@@ -16,6 +16,8 @@ STATE = {
     ("storage.yaml", "LogBucket"): RETAINED,
     ("storage.yaml", "StateBucket"): RETAINED,
     ("access-logs.yaml", "AccessLogBucket"): RETAINED,
+    # Of the pipeline, which is a stack of its own.
+    ("template.yaml", "ArtifactBucket"): RETAINED,
     ("database.yaml", "Database"): ("Snapshot", "Snapshot"),
     ("database.yaml", "DatabasePasswordSecret"): ("Delete", "Retain"),
     ("database.yaml", "AirflowPasswordSecret"): ("Delete", "Retain"),

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from contracts.dag_bucket import origin_of
 from publish_dags.aws.s3_dag_source import ContentGoneError
 from publish_dags.listing import is_upload
-from publish_dags.ports import SourceChangedError, Upload
+from publish_dags.ports import SourceChangedError, Upload, UploadContent
 from shared.aws.named_errors import named_errors
 
 if TYPE_CHECKING:
@@ -20,6 +22,11 @@ class S3Inbox:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
+
+    @staticmethod
+    def mark(key: str, etag: str, moment: datetime) -> str:
+        """With the time: uploading the same zip file again asks to publish it again."""
+        return f"{key} {etag.strip(chr(34))} {moment:%FT%TZ}"
 
     def newest(self) -> Upload | None:
         zips = []
@@ -40,14 +47,13 @@ class S3Inbox:
         reported = reports.get(newest["Key"] + _REPORT_SUFFIX)
         return Upload(
             key=newest["Key"],
-            # With the time: uploading the same zip file again asks to publish it again.
-            mark=f"{newest['Key']} {newest['ETag'].strip(chr(34))} {newest['LastModified']:%FT%TZ}",
+            mark=self.mark(newest["Key"], newest["ETag"], newest["LastModified"]),
             size=newest["Size"],
             changed_at=newest["LastModified"],
             refused=reported is not None and reported >= newest["LastModified"],
         )
 
-    def read(self, upload: Upload) -> bytes:
+    def read(self, upload: Upload) -> UploadContent:
         etag = upload.mark.split(" ")[-2]
         gone = dict.fromkeys(("PreconditionFailed", "412", "NoSuchKey"), ContentGoneError)
         try:
@@ -58,7 +64,7 @@ class S3Inbox:
                 data: bytes = response["Body"].read()
         except ContentGoneError as error:
             raise SourceChangedError(str(error)) from error
-        return data
+        return UploadContent(data, origin_of(response.get("Metadata", {})))
 
     def report_refusal(self, upload: Upload, report: Mapping[str, Any]) -> None:
         with named_errors("report the refusal"):

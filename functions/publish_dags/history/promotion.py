@@ -4,6 +4,7 @@ A rollback only moves the pointer. The pointer records the folder and the zip fi
 that they are not published again; their next change is published.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,6 +42,7 @@ class Promoter:
                 folder=sight.folder.mark,
                 upload=sight.upload_mark,
                 retiring=retiring,
+                origin=self._origin(wanted),
             )
             try:
                 releases.point_to(pointer, sight.current.mark if sight.current else None)
@@ -72,6 +74,8 @@ class Promoter:
                 "changes": dict(each.changes),
                 "kept": each.release in kept,
             }
+            if each.origin:
+                entry["origin"] = dict(each.origin)
             # The pointer is also written to announce a removal: that is not an entry of its own.
             if not entries or entries[-1] != entry:
                 entries.append(entry)
@@ -90,6 +94,13 @@ class Promoter:
                 # It may no longer be kept: that is an error, not a reason to take an older one.
                 return pointer.release
         raise NoSuchReleaseError("No release was current before this one")
+
+    def _origin(self, release: str) -> Mapping[str, str]:
+        """What was said about a release when it was current last."""
+        for pointer in self.publisher.releases.pointers(_LOOK_BACK):
+            if pointer.release == release:
+                return pointer.origin
+        return {}
 
     def _changes(self, before: str | None, after: ReleaseManifest) -> dict[str, object]:
         try:

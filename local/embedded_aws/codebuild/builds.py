@@ -94,6 +94,8 @@ def _start(settings: Settings, file: Path, data: Data) -> Any:
             f"Cannot have more than {most} builds in queue for the account",
             400,
         )
+    if (data.get("sourceTypeOverride") or project["source"]["type"]) == "CODEPIPELINE":
+        return _refused("A project whose source is CODEPIPELINE is started by a pipeline only")
     build = _record(project, data)
     codebuild._builds[build["id"]] = build
     if token:
@@ -126,7 +128,7 @@ def _record(project: Data, data: Data) -> Data:
         "buildComplete": False,
         "projectName": project["name"],
         "phases": [],
-        "source": project["source"],
+        "source": _source(project, data),
         "artifacts": {},
         "environment": environment,
         "serviceRole": project["serviceRole"],
@@ -139,6 +141,14 @@ def _record(project: Data, data: Data) -> Data:
         "initiator": "embedded-aws",
         "encryptionKey": project.get("encryptionKey", ""),
     }
+
+
+def _source(project: Data, data: Data) -> Data:
+    """The project's source, or the one that a pipeline names: an object of its artifacts."""
+    source = {**project["source"]}
+    if kind := data.get("sourceTypeOverride"):
+        source |= {"type": kind, "location": str(data.get("sourceLocationOverride", ""))}
+    return source
 
 
 def _concurrent_builds(file: Path) -> int | None:

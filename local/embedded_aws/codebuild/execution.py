@@ -6,6 +6,7 @@ image that has them.
 """
 
 import contextlib
+import io
 import json
 import os
 import shlex
@@ -14,11 +15,14 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import yaml
+from botocore.exceptions import ClientError
 from ministack.core.responses import get_region
 from ministack.services import cloudwatch_logs, codebuild
 
@@ -124,6 +128,12 @@ def _run(settings: Settings, project: Data, build: Data) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     source = folder / "src"
     source.mkdir(parents=True)
+    comes_from_s3 = (build["source"] or {}).get("type") == "S3"
+    if comes_from_s3 and (failure := _download(settings, build, source)):
+        log.write([f"[Container] CLIENT_ERROR Message: {failure}"])
+        _fail(build, "DOWNLOAD_SOURCE", "FAILED", "CLIENT_ERROR", failure)
+        shutil.rmtree(folder, ignore_errors=True)
+        return
     document = yaml.safe_load(spec)
     script = folder / "build.sh"
     script.write_text("".join(_script(document, folder / "status")))
@@ -158,6 +168,28 @@ def _run(settings: Settings, project: Data, build: Data) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         docker.remove_images(build["id"], folder / "docker")
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _download(settings: Settings, build: Data, target: Path) -> str:
+    """Unpack the source with the role of the project; why that is impossible, or an empty text."""
+    bucket, _slash, key = str(build["source"]["location"]).partition("/")
+    names = sessions.credentials_of(build["serviceRole"], f"AWSCodeBuild-{build['id'][-36:]}")
+    make: Any = boto3.client
+    client = make(
+        "s3",
+        endpoint_url=settings.endpoint_url,
+        region_name=get_region(),
+        aws_access_key_id=names["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=names["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=names["AWS_SESSION_TOKEN"],
+    )
+    try:
+        data = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            archive.extractall(target)
+    except (ClientError, zipfile.BadZipFile) as error:
+        return f"Unable to download the source {bucket}/{key}: {error}"
+    return ""
 
 
 def _script(document: Data, status: Path) -> Iterator[str]:

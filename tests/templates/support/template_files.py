@@ -28,7 +28,7 @@ class TemplateFile:
 
     @property
     def is_root(self) -> bool:
-        return self.path == ROOT_DIR / "template.yaml"
+        return self.path.name == "template.yaml"
 
     @cached_property
     def text(self) -> str:
@@ -85,8 +85,17 @@ def nested(name: str) -> TemplateFile:
     return template_file(ROOT_DIR / "nested" / f"{name}.yaml")
 
 
+def pipeline() -> TemplateFile:
+    """The template of the pipeline, which is a stack of its own."""
+    return template_file(ROOT_DIR / "pipeline" / "template.yaml")
+
+
 def all_templates() -> list[TemplateFile]:
-    return [root(), *(template_file(path) for path in sorted((ROOT_DIR / "nested").glob("*.yaml")))]
+    return [
+        root(),
+        pipeline(),
+        *(template_file(path) for path in sorted((ROOT_DIR / "nested").glob("*.yaml"))),
+    ]
 
 
 def walk(value: Any) -> Any:

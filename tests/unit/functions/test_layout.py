@@ -7,7 +7,7 @@ from import_graph import import_circles, import_graph, modules_by_package
 
 ROOT = Path(__file__).resolve().parents[3]
 # The folders to which the rules apply.
-SOURCES = ("functions", "images/airflow/src", "local", "bench")
+SOURCES = ("functions", "images/airflow/src", "local", "bench", "checks/src")
 MAX_MODULES = 14
 
 

@@ -1,4 +1,4 @@
-"""`aws s3 cp s3://BUCKET/KEY FILE` and `aws ecr get-login-password`, as a build calls them."""
+"""The commands of the AWS CLI that a build calls: S3, the password of ECR, a layer's address."""
 
 import base64
 import sys
@@ -25,6 +25,17 @@ def main(arguments: list[str]) -> int:
             case ["ecr", "get-login-password"]:
                 (found,) = make("ecr").get_authorization_token()["authorizationData"]
                 print(base64.b64decode(found["authorizationToken"]).decode().partition(":")[2])
+            case [
+                "lambda",
+                "get-layer-version-by-arn",
+                "--arn",
+                arn,
+                "--query",
+                "Content.Location",
+                "--output",
+                "text",
+            ]:
+                print(make("lambda").get_layer_version_by_arn(Arn=arn)["Content"]["Location"])
             case _:
                 print(f"aws: not known on this machine: {' '.join(arguments)}", file=sys.stderr)
                 return _UNKNOWN

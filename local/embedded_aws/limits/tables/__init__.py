@@ -10,6 +10,7 @@ from embedded_aws.limits.tables import (
     monitoring,
     network,
     operations,
+    pipelines,
     protection,
     storage,
 )
@@ -23,6 +24,7 @@ LIMITS: Mapping[str, Resource] = {
     **monitoring.LIMITS,
     **protection.LIMITS,
     **builds.LIMITS,
+    **pipelines.LIMITS,
 }
 CUSTOM = functions.CUSTOM
 

@@ -77,6 +77,7 @@ LIMITS: Final = {
             "Source.Type": Choice(
                 "CodeBuild: ProjectSource, which botocore has without NO_SOURCE", _SOURCES
             ),
+            "Environment.EnvironmentVariables[].Value": Unlimited("CodeBuild: EnvironmentVariable"),
             "Source.BuildSpec": Unlimited("looked at by the check of the project"),
             "LogsConfig.CloudWatchLogs.GroupName": Text(
                 "CloudWatch Logs: LogGroupName", r"[.\-_/#A-Za-z0-9]+", most=512

@@ -285,3 +285,36 @@ def test_loses_nothing_when_ten_calls_publish_at_once(folder):
     assert folder.publisher().publish().outcome in (Outcome.UNCHANGED, Outcome.PUBLISHED)
     assert len(folder.current_files) == 20
     assert folder.publisher().publish().outcome is Outcome.UNCHANGED
+
+
+ORIGIN = {"commit": "c0ffee" * 6 + "c0ff", "url": "https://example.com/team/dags/commit/c0ffee"}
+
+
+def test_release_of_a_zip_says_where_it_comes_from(folder):
+    folder.upload({"a.py": b"x = 1"}, origin=ORIGIN)
+    assert folder.publisher().publish().outcome is Outcome.PUBLISHED
+    assert folder.pointer["origin"] == ORIGIN
+
+
+def test_same_content_from_another_commit_is_the_same_release_with_the_new_origin(folder):
+    folder.upload({"a.py": b"x = 1"}, "one.zip", ORIGIN)
+    release = folder.publisher().publish().release
+    folder.upload({"a.py": b"x = 1"}, "two.zip", {"commit": "other"})
+    assert folder.publisher().publish().outcome is Outcome.UNCHANGED
+    assert (folder.pointer["release"], folder.pointer["origin"]) == (release, {"commit": "other"})
+
+
+def test_former_commit_that_is_pushed_again_is_live_again(folder):
+    """A force-push back: the same name and the same content as before."""
+    for name, data in (("one.zip", b"x = 1"), ("two.zip", b"x = 2"), ("one.zip", b"x = 1")):
+        folder.upload({"a.py": data}, name, {"commit": name})
+        assert folder.publisher().publish().outcome is Outcome.PUBLISHED
+    assert folder.current_files == {"a.py": b"x = 1"}
+    assert folder.pointer["origin"] == {"commit": "one.zip"}
+
+
+def test_folder_that_changes_after_a_zip_has_no_origin(folder):
+    folder.upload({"a.py": b"x = 1"}, origin=ORIGIN)
+    folder.publisher().publish()
+    folder.publish({"b.py": "x = 2"})
+    assert folder.pointer["origin"] == {}

@@ -418,3 +418,29 @@ def test_nobody_may_write_into_a_release(publisher: DagFolder, make_bundle: Make
     assert len(files) == 2
     # The mode, because root may write anyway.
     assert [path for path in files if path.stat().st_mode & 0o222] == []
+
+
+def test_version_says_from_which_commit_it_comes(
+    publisher: DagFolder, make_bundle: MakeBundle
+) -> None:
+    bundle = make_bundle()
+    for commit in ("one", "two"):
+        publisher.upload({"a.py": f"{DAG}{commit}".encode()}, origin={"commit": commit})
+        publisher.publisher().publish()
+        bundle.initialize() if commit == "one" else bundle.refresh()
+        version = bundle.get_current_version()
+        assert version.data == {"origin": {"commit": commit}}
+    publisher.publish({"b.py": DAG})
+    bundle.refresh()
+    assert bundle.get_current_version().data is None
+
+
+def test_same_release_from_another_commit_says_so(
+    publisher: DagFolder, make_bundle: MakeBundle
+) -> None:
+    bundle = make_bundle()
+    for commit in ("one", "two"):
+        publisher.upload({"a.py": DAG.encode()}, origin={"commit": commit})
+        publisher.publisher().publish()
+        bundle.initialize() if commit == "one" else bundle.refresh()
+    assert bundle.get_current_version().data == {"origin": {"commit": "two"}}

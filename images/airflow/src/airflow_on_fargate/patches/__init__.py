@@ -20,6 +20,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
         "api_server.run_creation",
         "api_server.load_balancer_requests",
         "api_server.large_logs",
+        "api_server.version_links",
     ),
     "dag-processor": (
         "dag_processor.callback_statistics",
@@ -80,7 +81,7 @@ def require(distribution: str, *versions: str, without: Sequence[str] = ()) -> b
     return installed in versions
 
 
-def replace(owner: Any, name: str, make: Callable[[Any], Callable[..., Any]]) -> None:
+def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     """Replace `owner.name` with what `make` returns for the original, once for each `make`."""
     original = getattr(owner, name)
     patched: frozenset[str] = getattr(original, "patched", frozenset())

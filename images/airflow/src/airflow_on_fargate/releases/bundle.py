@@ -58,11 +58,14 @@ class ReleaseDagBundle(BaseDagBundle):
     def get_current_version(self) -> Any:
         """The release that `path` serves now. The pointer in S3 may already name another.
 
-        A BundleVersion since Airflow 3.3. Before, from which an upgrade may start, a string.
+        A BundleVersion since Airflow 3.3, with where the release comes from. Before, from which an
+        upgrade may start, a string.
         """
         release = self.version or (self._served.release if self._served else None)
-        version_class = getattr(base, "BundleVersion", str)
-        return version_class(release) if release else None
+        if not release or not hasattr(base, "BundleVersion"):
+            return release
+        origin = self._served.origin if self._served else {}
+        return base.BundleVersion(release, {"origin": dict(origin)} if origin else None)
 
     def initialize(self) -> None:
         """Make `path` usable."""

@@ -5,7 +5,8 @@ Turns the errors of S3 into errors that say what to check. Nothing here touches 
 """
 
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_on_fargate.contracts.release_manifest import (
@@ -30,10 +31,11 @@ class ReleaseIntegrityError(Exception):
 
 @dataclass(frozen=True)
 class PointerSeen:
-    """A pointer and its ETag in S3."""
+    """A pointer and its ETag in S3, with where its release comes from."""
 
     release: str
     etag: str
+    origin: Mapping[str, str] = field(default_factory=dict)
 
 
 class UnchangedPointer:
@@ -77,7 +79,7 @@ class S3ReleaseStore:
         except ReleaseFormatError as error:
             place = f"s3://{self._bucket}/{key}"
             raise ReleaseIntegrityError(f"{place} is not a valid pointer: {error}") from error
-        return PointerSeen(pointer.release, answer["ETag"])
+        return PointerSeen(pointer.release, answer["ETag"], pointer.origin)
 
     def release_bytes(self, release: str) -> bytes:
         """The pack of a release: its manifest, and the files that are not in its archive."""

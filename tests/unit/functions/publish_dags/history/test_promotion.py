@@ -90,3 +90,15 @@ def test_history_lists_the_last_moves_of_the_pointer(folder):
     ]  # fmt: skip
     assert history[0]["at"] > history[1]["at"]
     assert history[1]["changes"]["added"] == 1
+
+
+def test_history_and_rollback_know_the_commit(folder):
+    folder.upload({"a.py": b"x = 3"}, "three.zip", {"commit": "three"})
+    folder.publish()
+    folder.upload({"a.py": b"x = 4"}, "four.zip", {"commit": "four"})
+    folder.publish()
+    promoter(folder).promote("previous", "alice", hold=False)
+    entries = promoter(folder).history(10)
+    assert [each.get("origin") for each in entries[:4]] == [
+        {"commit": "three"}, {"commit": "four"}, {"commit": "three"}, None,
+    ]  # fmt: skip

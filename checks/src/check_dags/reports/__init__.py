@@ -1,0 +1,1 @@
+"""The same report for people, for JUnit's readers and for SARIF's."""
