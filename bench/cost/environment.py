@@ -74,6 +74,7 @@ FREE_TYPES = {
     "AWS::Events::Rule",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
+    "AWS::IAM::RolePolicy",
     # Only where Options says so: bench/cost/options.py.
     "AWS::EC2::FlowLog",
     "AWS::WAFv2::WebACL",

@@ -102,6 +102,15 @@ def test_inventory_with_every_word_of_options_is_as_listed() -> None:
             {"IngressStack/DomainRecord": "AWS::Route53::RecordSet"},
             id="cloudfront-with-record",
         ),
+        pytest.param(
+            {"Executors": "celery,ecs"},
+            {
+                "EcsExecutorStack": NESTED_STACK,
+                "EcsExecutorStack/SchedulerPolicy": "AWS::IAM::RolePolicy",
+                "EcsExecutorStack/WorkerPolicy": "AWS::IAM::RolePolicy",
+            },
+            id="ecs-executor",
+        ),
         pytest.param({"Options": "protected,x86"}, {}, id="options"),
         pytest.param({"Options": "refuse-critical,refuse-high"}, {}, id="refused-findings"),
         pytest.param(

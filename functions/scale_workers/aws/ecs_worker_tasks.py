@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from contracts.names import WORKER
+from contracts.names import COMMAND, WORKER
 from contracts.queues import DEFAULT_QUEUE
 from contracts.worker_settings import (
     CONCURRENCY,
@@ -79,7 +79,9 @@ class EcsWorkerTasks:
         self._task_role_arn = task_role_arn
 
     def active(self) -> Sequence[WorkerTask]:
-        return [self._worker(task) for task in self._tasks("RUNNING") if self._is_ours(task)]
+        # By family, which all revisions share; `startedBy` allows no second filter.
+        listed = self._tasks("RUNNING", family=self._family)
+        return [self._worker(task) for task in listed if self._is_ours(task)]
 
     def _is_ours(self, task: "TaskTypeDef") -> bool:
         # A worker that is started by hand may have no `startedBy`.
@@ -106,8 +108,14 @@ class EcsWorkerTasks:
             task["taskArn"]
             for desired_status in ("RUNNING", "STOPPED")
             for task in self._tasks(desired_status)
-            if task["lastStatus"] != "STOPPED"
+            if task["lastStatus"] != "STOPPED" and self._ends_with_the_fleets(task)
         ]
+
+    def _ends_with_the_fleets(self, task: "TaskTypeDef") -> bool:
+        """Workers, and what executors and operators have started: not services, nor commands."""
+        command = self._family.removesuffix(WORKER) + COMMAND
+        of_a_service = task.get("group", "").startswith("service:")
+        return not of_a_service and family(task["taskDefinitionArn"]) != command
 
     def launch(self, launch: Launch, revision: str) -> LaunchResult:
         started: list[str] = []
@@ -152,13 +160,14 @@ class EcsWorkerTasks:
         except NoSuchTaskError:
             return
 
-    def _tasks(self, desired_status: Literal["RUNNING", "STOPPED"]) -> Iterator["TaskTypeDef"]:
+    def _tasks(
+        self, desired_status: Literal["RUNNING", "STOPPED"], **filters: Any
+    ) -> Iterator["TaskTypeDef"]:
         with named_errors("list the workers"):
-            # By family, which all revisions share; `startedBy` allows no second filter.
             pages = self._client.get_paginator("list_tasks").paginate(
                 cluster=self._placement.cluster_arn,
-                family=self._family,
                 desiredStatus=desired_status,
+                **filters,
                 PaginationConfig={"PageSize": _TASKS_PER_DESCRIPTION},
             )
             for page in pages:

@@ -28,6 +28,7 @@ _EMULATOR = Path(
 _CONTROL_PLANE = "ControlPlaneStack"
 _COMPONENT_OF_POLICY = {
     "schedule": ("SchedulerStack",),
+    "run-tasks-on-ecs": ("SchedulerStack",),
     "publish-forecast": ("SchedulerStack",),
     "process-dags": ("DagProcessorStack",),
     "run-triggers": ("TriggererStack",),
@@ -95,6 +96,7 @@ def deployment_of(environment_class: str, template: TemplateFile) -> DryStack:
         "EnvironmentClass": environment_class,
         "Options": "exec,codebuild" if environment_class == _WITH_CODEBUILD else "exec",
         "WorkerQueueNames": "heavy,team:isolated",
+        "Executors": "celery,ecs",
     }
     return DryStack(STACK_NAME, template, parameters)
 
@@ -130,7 +132,8 @@ def _of_isolated_queues(call: Call, worker: DryStack) -> list[Call]:
     """
     found = []
     for name, stack in worker.children.items():
-        if call.wanted != "Allow":
+        # Tasks of executors run with the shared role only.
+        if call.wanted != "Allow" or call.policy == "take-over-workload":
             break
         subject = f"{_WORKER}/{name}/TaskRole"
         queue = stack.parameters["QueueName"]

@@ -52,7 +52,50 @@ class Written:
                 )  # fmt: skip
 
 
+_EXECUTOR = "the ECS executor (executors/ecs.py): tests/choices/test_executors.py"
+_EXECUTOR_POLICY = "run-tasks-on-ecs"
+_WORKLOAD = f"{_STATE}/workloads/ID.json"
+
 RARE = (
+    Written(
+        "SchedulerStack/TaskRole",
+        _EXECUTOR_POLICY,
+        _EXECUTOR,
+        {
+            f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/airflow-worker:1": ("ecs:RunTask",),
+            f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/airflow-executor-geo:1": (
+                "ecs:RunTask",
+            ),
+            _TASK: ("ecs:DescribeTasks", "ecs:StopTask"),
+        },
+        _CLUSTER,
+    ),
+    Written(
+        "SchedulerStack/TaskRole",
+        _EXECUTOR_POLICY,
+        _EXECUTOR,
+        {_TASK: ("ecs:TagResource",)},
+        {**_CLUSTER, "ecs:createaction": "RunTask"},
+    ),
+    Written(
+        "SchedulerStack/TaskRole",
+        _EXECUTOR_POLICY,
+        _EXECUTOR,
+        {
+            "<airflow/WorkerStack/ExecutionRole.Arn>": ("iam:PassRole",),
+            "<airflow/WorkerStack/TaskRole.Arn>": ("iam:PassRole",),
+        },
+        {"iam:passedtoservice": "ecs-tasks.amazonaws.com"},
+    ),
+    Written(
+        "SchedulerStack/TaskRole",
+        _EXECUTOR_POLICY,
+        _EXECUTOR,
+        {_WORKLOAD: ("s3:PutObject",), f"{_STATE}/fleet/drain.json": ("s3:GetObject",)},
+    ),
+    Written(
+        "WorkerStack/TaskRole", "take-over-workload", _EXECUTOR, {_WORKLOAD: ("s3:GetObject",)}
+    ),
     Written(
         "WorkerStack/QueueRole2Stack/TaskRole",
         "run",
