@@ -191,6 +191,7 @@ def _fleet(
             fleet.idle_timeout_seconds,
             task_role_arn=fleet.task_role_arn,
             ecs_exec=settings.ecs_exec,
+            operator_cluster=settings.operator_cluster,
         ),
         current=current,
         states=S3FleetState(clients.s3(), settings.state_bucket_name, queue),

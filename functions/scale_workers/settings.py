@@ -36,6 +36,8 @@ class ScaleWorkersSettings:
     state_bucket_name: str
     # Whether operators may open a shell in a worker.
     ecs_exec: bool
+    # Where DAGs start tasks; empty where they may not.
+    operator_cluster: str
 
     @classmethod
     def from_environment(cls, values: Mapping[str, str]) -> "ScaleWorkersSettings":
@@ -57,6 +59,7 @@ class ScaleWorkersSettings:
             tick=TickSettings.from_environment(environment),
             state_bucket_name=environment.text("STATE_BUCKET_NAME"),
             ecs_exec=environment.optional_text("ECS_EXEC") == "true",
+            operator_cluster=environment.optional_text("OPERATOR_CLUSTER_NAME"),
         )
 
 

@@ -32,8 +32,11 @@ _COMPONENT_OF_POLICY = {
     "publish-forecast": ("SchedulerStack",),
     "process-dags": ("DagProcessorStack",),
     "run-triggers": ("TriggererStack",),
+    "wait-for-other-images": ("TriggererStack",),
 }
 _WORKER = "WorkerStack"
+# Tasks of executors and operators run with the shared role only.
+_OF_SHARED_WORKERS = ("take-over-workload", "run-other-images")
 _COMPONENTS = ("SchedulerStack", "DagProcessorStack", "TriggererStack")
 # In this class CodeBuild builds the image, in the others the function does.
 _WITH_CODEBUILD = "large"
@@ -132,8 +135,7 @@ def _of_isolated_queues(call: Call, worker: DryStack) -> list[Call]:
     """
     found = []
     for name, stack in worker.children.items():
-        # Tasks of executors run with the shared role only.
-        if call.wanted != "Allow" or call.policy == "take-over-workload":
+        if call.wanted != "Allow" or call.policy in _OF_SHARED_WORKERS:
             break
         subject = f"{_WORKER}/{name}/TaskRole"
         queue = stack.parameters["QueueName"]

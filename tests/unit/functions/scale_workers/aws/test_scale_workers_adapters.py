@@ -174,6 +174,27 @@ def test_counts_tasks_of_executors_and_operators_as_remaining_but_no_service_or_
     assert workers.remaining() == ["executor", "operator"]
 
 
+def test_tasks_in_the_cluster_of_operators_remain_and_are_stopped_there(stub):
+    client, stubber = stub("ecs")
+    placement = TaskPlacement("cluster", ("subnet-1",), ("sg-1",), "ENABLED")
+    workers = EcsWorkerTasks(
+        client, placement, f"{DEFINITIONS}airflow-worker:7", operator_cluster="operators"
+    )
+    arn = "arn:aws:ecs:r:1:task/operators/1"
+    for cluster, arns in (("cluster", []), ("operators", [arn])):
+        for status in ("RUNNING", "STOPPED"):
+            found = arns if status == "RUNNING" else []
+            asked = {"cluster": cluster, "desiredStatus": status, "maxResults": 100}
+            stubber.add_response("list_tasks", {"taskArns": found}, asked)
+            if found:
+                stubber.add_response("describe_tasks", {"tasks": [task(arn)]})
+    stubber.add_response(
+        "stop_task", {}, {"cluster": "operators", "task": arn, "reason": "The end"}
+    )
+    assert workers.remaining() == [arn]
+    workers.stop(arn, "The end")
+
+
 def test_counts_no_task_of_the_ecs_executor_as_a_worker(ecs):
     workers, stubber = ecs
     stub_listing(stubber, "RUNNING", [task("a"), task("b", startedBy="EcsExecutor")])
