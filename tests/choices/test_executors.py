@@ -1,5 +1,6 @@
 """Executors=celery,ecs on one stack: each task runs where it says, and each failure says why."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,9 +9,11 @@ from waiting import PATIENCE_SECONDS
 
 from commands import deployment
 from commands.steps import wait_until
+from commands.workspace import ROOT
 from tests.choices.conftest import DAGS, ChosenStack, chosen_stack
 
 WORDS = "celery,ecs"
+EXAMPLES = ROOT / "docs" / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -113,20 +116,94 @@ def test_log_can_be_read_while_the_task_runs_and_another_scheduler_adopts_it(
     assert "has waited" in stack.log(instance, "has waited")
 
 
-def test_deletion_stops_what_the_executor_has_started(stack: ChosenStack) -> None:
+IMAGE = "public.ecr.aws/docker/library/busybox:1.37"
+
+
+def register(stack: ChosenStack, name: str, script: str) -> None:
+    """A task definition of a user, as docs/executors.md shows it."""
+    # What the image is on this machine.
+    registry = stack.workspace.state_dir / "registry"
+    registry.mkdir(parents=True, exist_ok=True)
+    (registry / "another.json").write_text(json.dumps({IMAGE: {"entrypoint": ["sh", "-c"]}}))
+    given = json.loads(stack.outputs["OperatorTasks"])
+    stack.workspace.client("ecs").register_task_definition(
+        family=f"{stack.outputs['SecretsPrefix']}-task-{name}",
+        requiresCompatibilities=["FARGATE"],
+        networkMode="awsvpc",
+        cpu="256",
+        memory="512",
+        executionRoleArn=given["executionRoleArn"],
+        taskRoleArn=given["taskRoleArn"],
+        containerDefinitions=[
+            {
+                "name": "main",
+                "image": IMAGE,
+                "entryPoint": ["sh", "-c"],
+                "command": [script],
+                "logConfiguration": {
+                    "logDriver": "awslogs",
+                    "options": {
+                        "awslogs-group": given["logGroup"],
+                        "awslogs-region": "us-east-1",
+                        "awslogs-stream-prefix": name,
+                    },
+                },
+            }
+        ],
+    )
+
+
+def test_example_runs_another_image_and_shows_its_log(stack: ChosenStack) -> None:
+    register(stack, "hello", 'echo "hello from another image in $RUN"')
+    stack.upload("run_another_image.py", EXAMPLES / "run_another_image.py")
+    run_id = stack.run("run_another_image")
+    found = stack.api().task_instances("run_another_image", run_id)
+    instances = {each["task_id"]: each for each in found}
+    text = f"hello from another image in {run_id}"
+
+    assert text in stack.log(instances["hello"], text)
+    assert f"the last line was: {text}" in stack.log(instances["last_line"], "the last line")
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "script", "reason"),
+    [
+        ("image_that_fails", "echo so it ends; exit 3", "so it ends"),
+        ("image_of_the_stack", "", "AccessDenied"),
+    ],
+)
+def test_operator_says_why_it_fails(
+    stack: ChosenStack, dag_id: str, script: str, reason: str
+) -> None:
+    if script:
+        register(stack, "fails", script)
+    stack.upload("waits_for_another_image.py", DAGS / "waits_for_another_image.py")
+    instance = stack.finish(dag_id)
+
+    assert instance["state"] == "failed"
+    assert reason in stack.log(instance, reason)
+
+
+def test_deletion_stops_what_executor_and_operators_have_started(stack: ChosenStack) -> None:
     run_id = stack.start("long_on_ecs")
     stack.wait_for_task("long_on_ecs", run_id, "running", PATIENCE_SECONDS)
     ecs, cluster = stack.workspace.client("ecs"), stack.outputs["ClusterName"]
     (arn,) = ecs.list_tasks(cluster=cluster, startedBy="EcsExecutor")["taskArns"]
-    reasons: list[str] = []
+    register(stack, "runs-on", "sleep 3600")
+    operators = json.loads(stack.outputs["OperatorTasks"])["cluster"]
+    stack.start("image_that_runs_on")
+    found: list[str] = []
 
-    def stopped() -> bool:
-        (task,) = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
-        reasons.append(task.get("stoppedReason", ""))
-        return bool(task["desiredStatus"] == "STOPPED")
+    def started() -> bool:
+        found[:] = ecs.list_tasks(cluster=operators)["taskArns"]
+        return bool(found)
+
+    wait_until(started, PATIENCE_SECONDS, "the operator's task", interval=1)
 
     deployment.delete(stack.workspace)
 
     assert deployment.all_stacks(stack.workspace) == []
-    wait_until(stopped, PATIENCE_SECONDS, "the end of the executor's task", interval=1)
-    assert reasons[-1] == "The stack is being deleted"
+    for name, task_arn in ((cluster, arn), (operators, found[0])):
+        (task,) = ecs.describe_tasks(cluster=name, tasks=[task_arn])["tasks"]
+        assert task["lastStatus"] == "STOPPED"
+        assert task["stoppedReason"] == "The stack is being deleted"
