@@ -168,7 +168,10 @@ RARE = (
         },
     ),
     Written(
-        "WorkerStack/TaskRole", "take-over-workload", _EXECUTOR, {_WORKLOAD: ("s3:GetObject",)}
+        "WorkerStack/TaskRole",
+        "take-over-workload",
+        _EXECUTOR,
+        {_WORKLOAD: ("s3:GetObject", "s3:DeleteObject")},
     ),
     Written(
         "WorkerStack/QueueRole2Stack/TaskRole",

@@ -14,12 +14,18 @@ from airflow_on_fargate.executors import run_workload, workloads
 class Bucket:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], bytes] = {}
+        self.fault: Exception | None = None
 
     def put_object(self, Bucket: str, Key: str, Body: bytes, **_: Any) -> None:
         self.objects[Bucket, Key] = Body
 
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         return {"Body": io.BytesIO(self.objects[Bucket, Key])}
+
+    def delete_object(self, Bucket: str, Key: str) -> None:
+        if self.fault:
+            raise self.fault
+        del self.objects[Bucket, Key]
 
 
 @pytest.fixture
@@ -73,6 +79,17 @@ def test_log_server_ends_when_the_workload_cannot_run(
     assert log_server[-1] == "ended"
 
 
+def test_workload_is_removed_when_it_has_been_read(bucket: Bucket) -> None:
+    address = workloads.store(bucket, "state", "{}")
+    assert workloads.take(bucket, address) == "{}"
+    assert bucket.objects == {}
+
+
+def test_workload_runs_although_it_cannot_be_removed(bucket: Bucket) -> None:
+    bucket.fault = PermissionError("not yours")
+    assert workloads.take(bucket, workloads.store(bucket, "state", "{}")) == "{}"
+
+
 def test_names_of_two_workloads_are_not_guessable(bucket: Bucket) -> None:
     first, second = (workloads.store(bucket, "state", "{}") for _ in range(2))
     assert first != second
@@ -85,7 +102,7 @@ def test_names_of_two_workloads_are_not_guessable(bucket: Bucket) -> None:
 )
 def test_other_addresses_are_refused(address: str, bucket: Bucket) -> None:
     with pytest.raises(workloads.WorkloadAddressError, match="Give the address of a workload"):
-        workloads.load(bucket, address)
+        workloads.take(bucket, address)
 
 
 def test_entrypoint_has_the_command() -> None:

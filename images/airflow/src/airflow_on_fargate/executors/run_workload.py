@@ -25,7 +25,7 @@ def main(address: str) -> int:
     """The exit code: 0 when the state of the task has been reported, whatever it is."""
     import boto3
 
-    text = workloads.load(boto3.client("s3"), address)
+    text = workloads.take(boto3.client("s3"), address)
     with _heartbeat(), _log_server():
         run(text)
     return 0

@@ -2,12 +2,16 @@
 
 A workload is JSON with the token of the task. In the command of RunTask everybody who may call
 DescribeTasks could read it. Nobody can list these objects with the role of a worker, and their
-names are not guessable, so one task cannot read the workload of another. They expire after a day.
+names are not guessable, so one task cannot read the workload of another. Reading one removes it;
+what nobody reads expires after a day.
 """
 
+import logging
 import secrets
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+log = logging.getLogger(__name__)
 
 # In the state bucket. The templates grant this prefix.
 PREFIX: Final = "workloads/"
@@ -26,8 +30,8 @@ def store(client: Any, bucket: str, text: str) -> str:
     return f"s3://{bucket}/{key}"
 
 
-def load(client: Any, address: str) -> str:
-    """The workload at an address that `store` returned."""
+def take(client: Any, address: str) -> str:
+    """The workload at an address that `store` returned, which is then removed."""
     parts = urlsplit(address)
     key = parts.path.lstrip("/")
     if parts.scheme != "s3" or not parts.netloc or not key.startswith(PREFIX):
@@ -35,5 +39,11 @@ def load(client: Any, address: str) -> str:
             f"Give the address of a workload, such as s3://<bucket>/{PREFIX}<name>.json, "
             f"not {address!r}"
         )
-    body: bytes = client.get_object(Bucket=parts.netloc, Key=key)["Body"].read()
+    place = {"Bucket": parts.netloc, "Key": key}
+    body: bytes = client.get_object(**place)["Body"].read()
+    try:
+        client.delete_object(**place)
+    except Exception as error:
+        # The task matters more.
+        log.warning("The workload %s could not be removed: %s", address, error)
     return body.decode()
