@@ -53,10 +53,10 @@ def _heartbeat() -> Iterator[None]:
     ended = threading.Event()
 
     def beat() -> None:
-        heartbeat.beat(WORKER)
         while not ended.wait(HEARTBEAT_SECONDS):
             heartbeat.beat(WORKER)
 
+    heartbeat.beat(WORKER)
     # A daemon, so that it never keeps the container alive.
     threading.Thread(target=beat, daemon=True, name="heartbeat").start()
     try:
