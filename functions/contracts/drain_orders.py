@@ -13,6 +13,9 @@ from typing import Final
 
 # In the state bucket.
 KEY: Final = "fleet/drain.json"
+# The current revision while the stack is deleted. No worker has it, so all drain, and nothing is
+# started.
+RETIRED: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)

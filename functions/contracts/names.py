@@ -13,6 +13,18 @@ COMMAND: Final = "command"
 CONTROL_PLANE: Final = "control-plane"
 COMPACT_COMPONENTS: Final = (SCHEDULER, DAG_PROCESSOR, TRIGGERER)
 
+# The word of the executor of tasks that name none.
+DEFAULT_EXECUTOR: Final = "celery"
+# Executors by their words in the parameter Executors: as a task names them, with the class of those
+# that are not Airflow's own.
+EXECUTORS: Final = {
+    "celery": ("CeleryExecutor", None),
+    "ecs": ("ecs", "airflow_on_fargate.executors.ecs.AwsEcsExecutor"),
+}
+# `startedBy` of the tasks of the ECS executor. Workers have the name of their queue there, which
+# has no capital letters.
+STARTED_BY_ECS_EXECUTOR: Final = "EcsExecutor"
+
 
 def task_family(stack_name: str, component: str) -> str:
     """The family of a component's task definition."""

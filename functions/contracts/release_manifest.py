@@ -99,9 +99,10 @@ class ReleaseManifest:
     Files that the archive lacks travel with the manifest. `exclusions` are files that were uploaded
     with the others but stay out. The rest is the publisher's memory, so that it need not read a
     file to look at another: `ignore_files` are the texts of .airflowignore files, `imports` the
-    packages that each file asks for, by line, and `queues` the queues that its tasks ask for.
-    `scripts` are the Python files in which Airflow looks for no DAG, each with its problem if it
-    does not compile. `checks` is the version of the checks that found all this.
+    packages that each file asks for, by line, `queues` the queues that its tasks ask for, and
+    `executors` the executors that they name. `scripts` are the Python files in which Airflow looks
+    for no DAG, each with its problem if it does not compile. `checks` is the version of the checks
+    that found all this.
     """
 
     release: str
@@ -112,6 +113,7 @@ class ReleaseManifest:
     exclusions: tuple[Exclusion, ...] = ()
     scripts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     queues: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    executors: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     checks: int = 1
 
     @property
@@ -131,6 +133,7 @@ class ReleaseManifest:
             "ignore_files": dict(self.ignore_files),
             "imports": {path: dict(names) for path, names in sorted(self.imports.items())},
             "queues": {path: dict(names) for path, names in sorted(self.queues.items())},
+            "executors": {path: dict(names) for path, names in sorted(self.executors.items())},
             "exclusions": [each.as_document() for each in self.exclusions],
             "scripts": dict(sorted(self.scripts.items())),
             "checks": self.checks,
@@ -152,6 +155,7 @@ class ReleaseManifest:
                 exclusions=tuple(Exclusion(**each) for each in document.get("exclusions", ())),
                 scripts=dict(document.get("scripts", {})),
                 queues=dict(document.get("queues", {})),
+                executors=dict(document.get("executors", {})),
                 checks=int(document.get("checks", 1)),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:

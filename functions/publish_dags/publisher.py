@@ -14,10 +14,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from contracts.names import DEFAULT_EXECUTOR
 from contracts.queues import DEFAULT_QUEUE
 from contracts.release_manifest import Exclusion, ReleaseManifest, ReleasePointer, release_id
 from publish_dags import release_storage as releasing
 from publish_dags.checks.examination import Examination, examine
+from publish_dags.checks.executors import unknown_executors
 from publish_dags.checks.imports import imported_at_parsing, missing, modules_of, unresolved
 from publish_dags.checks.limits import Limits
 from publish_dags.checks.problems import Problem, RefusedError
@@ -111,7 +113,8 @@ class Sight:
 
 @dataclass(frozen=True)
 class Publisher:
-    """`queues` are those of the stack, `isolated_queues` a part of them."""
+    """`queues` are those of the stack, `isolated_queues` a part of them; `executors` are words of
+    the parameter Executors."""
 
     source: DagSource
     inbox: Inbox
@@ -121,6 +124,7 @@ class Publisher:
     strict: bool = False
     queues: tuple[str, ...] = (DEFAULT_QUEUE,)
     isolated_queues: tuple[str, ...] = ()
+    executors: tuple[str, ...] = (DEFAULT_EXECUTOR,)
     # Whether the call must come to an end, with the time left that a report needs.
     out_of_time: Callable[[], bool] = lambda: False
 
@@ -262,11 +266,16 @@ class Publisher:
             raise RefusedError(found.problems)
         reached, imported = imported_at_parsing(found.imports, found.parsed)
         found.warnings += self._missing(found, reached)
-        asked = {
-            path: names
-            for path, names in found.queues.items()
-            if path in found.parsed or not imported.isdisjoint(modules_of(path))
-        }
+
+        def of_tasks(by_path: Mapping[str, Mapping[str, int]]) -> dict[str, Mapping[str, int]]:
+            return {
+                path: names
+                for path, names in by_path.items()
+                if path in found.parsed or not imported.isdisjoint(modules_of(path))
+            }
+
+        asked = of_tasks(found.queues)
+        found.warnings += unknown_executors(of_tasks(found.executors), self.executors)
         found.warnings += unknown_queues(asked, self.queues)
         # A module may be meant for the DAG files that import it.
         found.warnings += foreign_queues(

@@ -7,13 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from contracts.drain_orders import RETIRED
 from scale_workers.model import Trigger
 from scale_workers.ports import CurrentRevision, Tick, WorkerTasks
 from scale_workers.queue_fleet import Fleet, Look
-
-# The current revision while the stack is deleted. No worker has it, so all drain, and none is
-# started.
-RETIRED = "none"
 
 _TICK = timedelta(seconds=60)
 # The call waits for a check that is due sooner, because EventBridge is only precise to a minute.

@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from contracts.names import WORKER
+from contracts.names import STARTED_BY_ECS_EXECUTOR, WORKER
 from contracts.queues import DEFAULT_QUEUE
 from scale_workers.all_fleets import Fleets, Looks
 from scale_workers.aws.ecs_worker_tasks import EcsWorkerTasks
@@ -48,6 +48,10 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
     settings = ScaleWorkersSettings.from_environment(os.environ)
     if is_stopped_task_event(event) and not _is_worker(event, settings):
         telemetry.logger.info("Ignoring stopped task: not a worker of this stack")
+        return None
+    if is_stopped_task_event(event) and _stopped_task(event).started_by == STARTED_BY_ECS_EXECUTOR:
+        # The executor looks at its own tasks; a task that failed is not a worker that died.
+        telemetry.logger.info("Ignoring stopped task: the ECS executor started it")
         return None
     if trigger is Trigger.WORKER_DIED:
         _report_death(_stopped_task(event), telemetry)
@@ -199,6 +203,7 @@ def _fleet(
             fleet.idle_timeout_seconds,
             task_role_arn=fleet.task_role_arn,
             ecs_exec=settings.ecs_exec,
+            operator_cluster=settings.operator_cluster,
         ),
         current=current,
         states=S3FleetState(clients.s3(), settings.state_bucket_name, queue),

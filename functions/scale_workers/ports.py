@@ -55,7 +55,8 @@ class WorkerTasks(Protocol):
         """The fleet's workers of all revisions, except those that are being stopped."""
 
     def remaining(self) -> Sequence[str]:
-        """The ARNs of all fleets' workers that still exist, including stopping ones."""
+        """The ARNs of all fleets' workers that still exist, including stopping ones, and of the
+        tasks that executors and operators have started in the cluster."""
 
     def launch(self, launch: Launch, revision: str) -> LaunchResult:
         """Start workers. A token that was used before returns the same workers again."""

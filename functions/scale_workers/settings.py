@@ -39,6 +39,8 @@ class ScaleWorkersSettings:
     ecs_exec: bool
     # Whether the number of workers is a metric at each look.
     emits_metrics: bool
+    # Where DAGs start tasks; empty where they may not.
+    operator_cluster: str
 
     @classmethod
     def from_environment(cls, values: Mapping[str, str]) -> "ScaleWorkersSettings":
@@ -61,6 +63,7 @@ class ScaleWorkersSettings:
             state_bucket_name=environment.text("STATE_BUCKET_NAME"),
             ecs_exec=environment.optional_text("ECS_EXEC") == "true",
             emits_metrics=environment.optional_text(EMIT) == "true",
+            operator_cluster=environment.optional_text("OPERATOR_CLUSTER_NAME"),
         )
 
 

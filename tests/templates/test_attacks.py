@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from dry_deployment import DryStack, deploy
+from policies import TRUST, policies_of
 
 CLASSES = ("micro", "small")
 ANY_ADDRESS = ("0.0.0.0/0", "::/0")
@@ -218,6 +219,65 @@ def test_response_urls_are_read_only_by_the_function_that_answers(environment_cl
                     if bucket and (key == "*" or key.startswith("commands/")):
                         readers.add(name.split("/")[-1])
     assert readers == {"RunAirflowCommandRole"}
+
+
+# ---- the ECS executor: a workload has the token of its task ----
+
+
+def statements_of(root: DryStack, role: str) -> Iterator[dict[str, Any]]:
+    """What a role may do, by its own policies and by those that are attached to it."""
+    for name, document in policies_of(root)[role].items():
+        if name != TRUST:
+            yield from document["Statement"]
+
+
+def listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+@pytest.mark.parametrize("environment_class", CLASSES)
+def test_task_cannot_find_the_workload_of_another_task(environment_class: str) -> None:
+    """Its address is in DescribeTasks and in a listing of the bucket only."""
+    root = deploy(EnvironmentClass=environment_class, Executors="celery,ecs")
+    found = list(statements_of(root, "WorkerStack/TaskRole"))
+    assert any("/workloads/*" in str(each["Resource"]) for each in found)
+    for each in found:
+        if any(action.startswith("ecs:Describe") for action in listed(each["Action"])):
+            for resource in listed(each["Resource"]):
+                assert ":task/<airflow/EcsTasksStack/Cluster>/*" in resource
+        if "s3:ListBucket" in listed(each["Action"]):
+            assert "StateBucket" not in str(each["Resource"])
+
+
+@pytest.mark.parametrize("environment_class", CLASSES)
+def test_ecs_executor_passes_no_role_of_an_isolated_queue(environment_class: str) -> None:
+    """A task that names the executor runs with the shared role, whoever wrote it."""
+    root = deploy(
+        EnvironmentClass=environment_class,
+        Executors="celery,ecs",
+        WorkerQueueNames="team-a:isolated",
+    )
+    scheduler = "ControlPlaneStack" if environment_class == "micro" else "SchedulerStack"
+    (passing,) = [
+        each
+        for each in statements_of(root, f"{scheduler}/TaskRole")
+        if "iam:PassRole" in listed(each["Action"])
+    ]
+    assert sorted(passing["Resource"]) == [
+        "<airflow/WorkerStack/ExecutionRole.Arn>",
+        "<airflow/WorkerStack/TaskRole.Arn>",
+    ]
+
+
+def test_limit_reader_of_the_state_bucket_reads_workloads() -> None:
+    root = deploy(Executors="celery,ecs")
+    (policy,) = [
+        each
+        for name, each in resources(root, "AWS::S3::BucketPolicy")
+        if name.endswith("/StateBucketPolicy")
+    ]
+    (only,) = policy["PolicyDocument"]["Statement"]
+    assert only["Sid"] == "OnlyEncryptedConnections"
 
 
 # ---- M4: functions that die in silence ----

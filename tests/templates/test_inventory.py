@@ -105,6 +105,23 @@ def test_inventory_with_every_word_of_options_is_as_listed() -> None:
             {"IngressStack/DomainRecord": "AWS::Route53::RecordSet"},
             id="cloudfront-with-record",
         ),
+        pytest.param(
+            {"Executors": "celery,ecs"},
+            {
+                "EcsTasksStack": NESTED_STACK,
+                "EcsTasksStack/Cluster": "AWS::ECS::Cluster",
+                "EcsTasksStack/ExecutionRole": "AWS::IAM::Role",
+                "EcsTasksStack/LogGroup": "AWS::Logs::LogGroup",
+                "EcsTasksStack/SecurityGroup": "AWS::EC2::SecurityGroup",
+                "EcsTasksStack/TaskRole": "AWS::IAM::Role",
+                "EcsExecutorStack": NESTED_STACK,
+                "EcsExecutorStack/OperatorPolicy": "AWS::IAM::RolePolicy",
+                "EcsExecutorStack/SchedulerPolicy": "AWS::IAM::RolePolicy",
+                "EcsExecutorStack/TriggererPolicy": "AWS::IAM::RolePolicy",
+                "EcsExecutorStack/WorkerPolicy": "AWS::IAM::RolePolicy",
+            },
+            id="ecs-executor",
+        ),
         pytest.param({"Options": "protected,x86"}, {}, id="options"),
         pytest.param({"Options": "refuse-critical,refuse-high"}, {}, id="refused-findings"),
         pytest.param(

@@ -23,10 +23,10 @@ def preflight_problems(stack: DryStack) -> list[str]:
     return find_problems({name: str(value) for name, value in properties.items()})
 
 
-def test_guided_deployment_asks_at_most_24_questions() -> None:
+def test_guided_deployment_asks_at_most_32_questions() -> None:
     parameters = root().parameters
 
-    assert len(parameters) <= 24
+    assert len(parameters) <= 32
     # Enter at every question deploys.
     assert [name for name, each in parameters.items() if "Default" not in each] == []
 

@@ -109,8 +109,9 @@ def test_state_that_is_still_needed_does_not_expire(key: str) -> None:
     ] == []
 
 
-def test_records_of_commands_and_sources_of_images_expire() -> None:
+def test_records_of_commands_workloads_and_sources_of_images_expire() -> None:
     assert [rule["Prefix"] for rule in rules("StateBucket") if "ExpirationInDays" in rule] == [
         "commands/",
+        "workloads/",
         "image-source/",
     ]

@@ -26,6 +26,8 @@ _LOGS = "logs of tasks go to the stack's log bucket"
 _ADDRESS = "it follows from IngressMode and DomainName"
 _PORT = "security groups and health checks expect this port"
 
+_EXECUTOR = "the stack passes what its executors need"
+
 # Options that the stack sets, with the reason why another value cannot work.
 RESERVED_OPTIONS = {
     "api": {
@@ -37,6 +39,18 @@ RESERVED_OPTIONS = {
         "ssl_key": "TLS ends at the load balancer",
     },
     "api_auth": {"jwt_secret": _CREATED},
+    "aws_ecs_executor": {
+        "assign_public_ip": _EXECUTOR,
+        "capacity_provider_strategy": "a task chooses Spot in its executor_config",
+        "cluster": _EXECUTOR,
+        "conn_id": "the scheduler starts tasks with its own role",
+        "container_name": _EXECUTOR,
+        "launch_type": _EXECUTOR,
+        "run_task_kwargs": _EXECUTOR,
+        "security_groups": _EXECUTOR,
+        "subnets": _EXECUTOR,
+        "task_definition": _EXECUTOR,
+    },
     "celery": {
         "broker_url": _QUEUES,
         "celery_config_options": "it contains the life cycle of the workers",
@@ -55,7 +69,7 @@ RESERVED_OPTIONS = {
     "core": {
         "auth_manager": "the stack creates users and roles with this auth manager",
         "execution_api_server_url": _ADDRESS,
-        "executor": "tasks run on the stack's workers",
+        "executor": "the parameter Executors names them",
         "fernet_key": f"{_CREATED} (FernetKeySecretArn restores one)",
         "hostname_callable": "a Fargate task has no name that others can resolve",
     },

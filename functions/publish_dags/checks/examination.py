@@ -27,7 +27,7 @@ from publish_dags.ports import DagSource, SourceFile, SourceListing
 from shared.ignore_files import ignored, is_ignore_file, rule_problem
 
 # Increase it when the checks find something else in the same file: every file is then read again.
-CHECKS = 3
+CHECKS = 4
 
 _PARALLEL_READS = 16
 _MAX_IGNORE_FILE_BYTES = 64 * 1024
@@ -48,6 +48,7 @@ class Examination:
     ignore_files: dict[str, str] = field(default_factory=dict)
     imports: dict[str, Mapping[str, int]] = field(default_factory=dict)
     queues: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    executors: dict[str, Mapping[str, int]] = field(default_factory=dict)
     scripts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     exclusions: list[Exclusion] = field(default_factory=list)
     broken: list[Problem] = field(default_factory=list)
@@ -69,6 +70,7 @@ class Examination:
             ignore_files=self.ignore_files,
             imports=self.imports,
             queues=self.queues,
+            executors=self.executors,
             exclusions=tuple(self.exclusions),
             scripts=self.scripts,
             checks=CHECKS,
@@ -331,6 +333,8 @@ class _Examiner:
             result.imports[path] = base.imports[path]
         if path in base.queues and path not in self._unparsed:
             result.queues[path] = base.queues[path]
+        if path in base.executors and path not in self._unparsed:
+            result.executors[path] = base.executors[path]
         if path in base.scripts:
             result.scripts[path] = base.scripts[path]
 
@@ -342,6 +346,8 @@ class _Examiner:
             result.imports[path] = finding.imports
         if finding.queues and path not in self._unparsed:
             result.queues[path] = finding.queues
+        if finding.executors and path not in self._unparsed:
+            result.executors[path] = finding.executors
         if is_python(path) and not finding.parsed:
             problem = finding.problem
             result.scripts[path] = (
@@ -350,7 +356,8 @@ class _Examiner:
 
     def _remove(self, path: str) -> None:
         result = self._result
-        for known in (result.files, result.imports, result.queues, result.scripts):
+        parts = (result.files, result.imports, result.queues, result.executors, result.scripts)
+        for known in parts:
             known.pop(path, None)
 
     def _parsed(self) -> frozenset[str]:

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+_MAX_NAME: Final = 100
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,11 @@ class Problem:
 
     def as_document(self) -> dict[str, Any]:
         return {"path": self.path, "line": self.line, "reason": self.reason}
+
+
+def shortened(name: str) -> str:
+    """A name from a DAG file as a message shows it."""
+    return name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}…"
 
 
 class RefusedError(Exception):

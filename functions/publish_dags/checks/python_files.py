@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from contracts.release_manifest import MAX_NAME_BYTES
 from publish_dags.checks.dag_ids import dag_ids
+from publish_dags.checks.executors import literal_executors
 from publish_dags.checks.imports import certain_imports
 from publish_dags.checks.problems import Problem
 from publish_dags.checks.queues import literal_queues
@@ -35,6 +36,7 @@ class Finding:
     dags: Mapping[str, int] = field(default_factory=dict)
     imports: Mapping[str, int] = field(default_factory=dict)
     queues: Mapping[str, int] = field(default_factory=dict)
+    executors: Mapping[str, int] = field(default_factory=dict)
     parsed: bool = False
 
 
@@ -74,6 +76,7 @@ def _examine(path: str, source: bytes, parsed: bool) -> Finding:
         compile(tree, path, "exec", dont_inherit=True)
         encoding = _decode(source)
         imports, queues = certain_imports(tree), literal_queues(tree)
+        executors = literal_executors(tree)
         dags = dag_ids(tree) if parsed else {}
     except SyntaxError as error:
         problem = Problem(path, f"{type(error).__name__}: {error.msg}", error.lineno)
@@ -84,14 +87,14 @@ def _examine(path: str, source: bytes, parsed: bool) -> Finding:
         # Null bytes, or an expression nested too deeply for the parser or for the checks.
         return Finding(Problem(path, f"{type(error).__name__}: {error}"), parsed=parsed)
     if not parsed:
-        return Finding(imports=imports, queues=queues)
+        return Finding(imports=imports, queues=queues, executors=executors)
     if dags and encoding != "utf-8":
         # Airflow stores the text of a file with DAGs, and reads it as UTF-8 whatever it declares.
         try:
             source.decode()
         except UnicodeDecodeError as error:
             return Finding(_undecodable(path, source, error), parsed=parsed)
-    return Finding(dags=dags, imports=imports, queues=queues, parsed=parsed)
+    return Finding(dags=dags, imports=imports, queues=queues, executors=executors, parsed=parsed)
 
 
 def might_hold_a_dag(source: bytes) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from contracts.names import WORKER
+from contracts.names import COMMAND, WORKER
 from contracts.queues import DEFAULT_QUEUE
 from contracts.worker_settings import (
     CONCURRENCY,
@@ -66,6 +66,7 @@ class EcsWorkerTasks:
         sleep: Callable[[float], None] = time.sleep,
         ecs_exec: bool = False,
         task_role_arn: str | None = None,
+        operator_cluster: str = "",
     ) -> None:
         self._client = client
         self._placement = placement
@@ -77,9 +78,14 @@ class EcsWorkerTasks:
         self._ecs_exec = ecs_exec
         # An isolated queue has a role of its own, and secrets that only this role may read.
         self._task_role_arn = task_role_arn
+        # Its tasks are of DAGs, and end with the fleets.
+        self._operator_cluster = operator_cluster
 
     def active(self) -> Sequence[WorkerTask]:
-        return [self._worker(task) for task in self._tasks("RUNNING") if self._is_ours(task)]
+        # By family, which all revisions share; `startedBy` allows no second filter.
+        cluster = self._placement.cluster_arn
+        listed = self._tasks("RUNNING", cluster, family=self._family)
+        return [self._worker(task) for task in listed if self._is_ours(task)]
 
     def _is_ours(self, task: "TaskTypeDef") -> bool:
         # A worker that is started by hand may have no `startedBy`.
@@ -104,10 +110,18 @@ class EcsWorkerTasks:
         # until its last status is STOPPED, too.
         return [
             task["taskArn"]
+            for cluster in (self._placement.cluster_arn, self._operator_cluster)
+            if cluster
             for desired_status in ("RUNNING", "STOPPED")
-            for task in self._tasks(desired_status)
-            if task["lastStatus"] != "STOPPED"
+            for task in self._tasks(desired_status, cluster)
+            if task["lastStatus"] != "STOPPED" and self._ends_with_the_fleets(task)
         ]
+
+    def _ends_with_the_fleets(self, task: "TaskTypeDef") -> bool:
+        """Workers, and what executors and operators have started: not services, nor commands."""
+        command = self._family.removesuffix(WORKER) + COMMAND
+        of_a_service = task.get("group", "").startswith("service:")
+        return not of_a_service and family(task["taskDefinitionArn"]) != command
 
     def launch(self, launch: Launch, revision: str) -> LaunchResult:
         started: list[str] = []
@@ -144,29 +158,31 @@ class EcsWorkerTasks:
         return LaunchResult(started, failures, spot_refused=refused)
 
     def stop(self, task_arn: str, reason: str) -> None:
+        operators = self._operator_cluster
+        of_an_operator = operators and f":task/{operators}/" in task_arn
+        cluster = operators if of_an_operator else self._placement.cluster_arn
         try:
             # InvalidParameterException: "The referenced task was not found."
             with named_errors("stop a worker", {"InvalidParameterException": NoSuchTaskError}):
-                self._client.stop_task(
-                    cluster=self._placement.cluster_arn, task=task_arn, reason=reason
-                )
+                self._client.stop_task(cluster=cluster, task=task_arn, reason=reason)
         except NoSuchTaskError:
             return
 
-    def _tasks(self, desired_status: Literal["RUNNING", "STOPPED"]) -> Iterator["TaskTypeDef"]:
+    def _tasks(
+        self, desired_status: Literal["RUNNING", "STOPPED"], cluster: str, **filters: Any
+    ) -> Iterator["TaskTypeDef"]:
         with named_errors("list the workers"):
-            # By family, which all revisions share; `startedBy` allows no second filter.
             pages = self._client.get_paginator("list_tasks").paginate(
-                cluster=self._placement.cluster_arn,
-                family=self._family,
+                cluster=cluster,
                 desiredStatus=desired_status,
+                **filters,
                 PaginationConfig={"PageSize": _TASKS_PER_DESCRIPTION},
             )
             for page in pages:
                 if page["taskArns"]:
-                    yield from self._client.describe_tasks(
-                        cluster=self._placement.cluster_arn, tasks=page["taskArns"]
-                    )["tasks"]
+                    yield from self._client.describe_tasks(cluster=cluster, tasks=page["taskArns"])[
+                        "tasks"
+                    ]
 
     def _how(self, launch: Launch) -> dict[str, Any]:
         """A strategy excludes a launch type and does not fall back: use one provider at a time."""

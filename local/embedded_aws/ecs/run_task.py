@@ -17,6 +17,8 @@ _MAX_COUNT = 10
 _MAX_OVERRIDES = 8192
 _STARTED_BY = re.compile(r"[A-Za-z0-9_/.-]{0,128}")
 _MAX_TOKEN_LENGTH = 64
+# ECS: EphemeralStorage, on Fargate.
+_STORAGE_GIB = range(21, 201)
 
 # By client token: the request and the response.
 _answered: dict[str, tuple[str, ecs.Response]] = {}
@@ -85,6 +87,17 @@ def _refusal(data: dict[str, Any]) -> ecs.Response | None:
     if definition["networkMode"] == "awsvpc" and not data.get("networkConfiguration"):
         return _invalid(
             "Network Configuration must be provided when networkMode 'awsvpc' is specified."
+        )
+    if data.get("launchType") and data.get("capacityProviderStrategy"):
+        return _invalid(
+            "Specifying both a launch type and capacity provider strategy is not supported. Remove "
+            "one and try again."
+        )
+    storage = (data.get("overrides") or {}).get("ephemeralStorage")
+    if storage is not None and storage.get("sizeInGiB") not in _STORAGE_GIB:
+        return _invalid(
+            f"Ephemeral storage size must be from {_STORAGE_GIB.start} to {_STORAGE_GIB.stop - 1} "
+            "GiB."
         )
     names = {container["name"] for container in definition["containerDefinitions"]}
     for override in data.get("overrides", {}).get("containerOverrides", []):

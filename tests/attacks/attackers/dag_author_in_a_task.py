@@ -64,6 +64,15 @@ ATTACKER = Attacker(
             f"{API}::test_token_of_a_task_does_not_change_another_task",
             "use its token for another task or for the API of users",
         ),
+        refused(
+            "find the workload of another task of the ECS executor",
+            "tests/templates/test_attacks.py::test_task_cannot_find_the_workload_of_another_task",
+            "whose names they cannot find",
+        ),
+        refused(
+            "start a task of the ECS executor with the role of an isolated queue",
+            "tests/templates/test_attacks.py::test_ecs_executor_passes_no_role_of_an_isolated_queue",
+        ),
         succeeds(
             "read every connection and variable over the execution API",
             f"{API}::test_limit_task_reads_every_connection_and_variable",

@@ -72,6 +72,11 @@ ATTACKER = Attacker(
             "It reads DAG files and the logs of tasks, too",
         ),
         succeeds(
+            "read the workload of a task of the ECS executor, until the task has read it",
+            "tests/templates/test_attacks.py::test_limit_reader_of_the_state_bucket_reads_workloads",
+            "reads the workload of a task of the ECS executor",
+        ),
+        succeeds(
             "receive a task's message, and hide it from workers",
             f"{READER}::test_limit_message_of_a_task_is_received",
             "can read it, hide the task from workers for hours",

@@ -2,6 +2,7 @@
 
 from tests.mutation.faults import (
     codebuild,
+    executors,
     functions,
     image,
     image_builder,
@@ -14,6 +15,7 @@ FAULTS = (
     *templates.FAULTS,
     *functions.FAULTS,
     *image.FAULTS,
+    *executors.FAULTS,
     *image_builder.FAULTS,
     *codebuild.FAULTS,
     *image_gate.FAULTS,

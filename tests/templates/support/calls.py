@@ -28,11 +28,15 @@ _EMULATOR = Path(
 _CONTROL_PLANE = "ControlPlaneStack"
 _COMPONENT_OF_POLICY = {
     "schedule": ("SchedulerStack",),
+    "run-tasks-on-ecs": ("SchedulerStack",),
     "publish-forecast": ("SchedulerStack",),
     "process-dags": ("DagProcessorStack",),
     "run-triggers": ("TriggererStack",),
+    "wait-for-other-images": ("TriggererStack",),
 }
 _WORKER = "WorkerStack"
+# Tasks of executors and operators run with the shared role only.
+_OF_SHARED_WORKERS = ("take-over-workload", "run-other-images")
 _COMPONENTS = ("SchedulerStack", "DagProcessorStack", "TriggererStack")
 # In this class CodeBuild builds the image, and a key of the stack encrypts. In the others the
 # function builds it, and AWS's keys encrypt.
@@ -97,6 +101,7 @@ def deployment_of(environment_class: str, template: TemplateFile) -> DryStack:
         "EnvironmentClass": environment_class,
         "Options": _WORDS if environment_class == _WITH_CODEBUILD else "exec",
         "WorkerQueueNames": "heavy,team:isolated",
+        "Executors": "celery,ecs",
     }
     return DryStack(STACK_NAME, template, parameters)
 
@@ -132,7 +137,7 @@ def _of_isolated_queues(call: Call, worker: DryStack) -> list[Call]:
     """
     found = []
     for name, stack in worker.children.items():
-        if call.wanted != "Allow":
+        if call.wanted != "Allow" or call.policy in _OF_SHARED_WORKERS:
             break
         subject = f"{_WORKER}/{name}/TaskRole"
         queue = stack.parameters["QueueName"]

@@ -258,10 +258,11 @@ def partition_is_not_assumed(template: TemplateFile) -> Iterator[str]:
 
 @rule
 def permissions_are_narrow(template: TemplateFile) -> Iterator[str]:
-    for name, role in template.of_type("AWS::IAM::Role").items():
+    for name, role in template.of_type("AWS::IAM::Role", "AWS::IAM::RolePolicy").items():
         if "ManagedPolicyArns" in role["Properties"]:
             yield f"{name} has a managed policy, which no reader of this template sees"
-        for statement in _statements(role["Properties"].get("Policies", [])):
+        own = [role["Properties"]] if role["Type"] == "AWS::IAM::RolePolicy" else []
+        for statement in _statements([*own, *role["Properties"].get("Policies", [])]):
             actions = _list(statement["Action"])
             named = [action for action in actions if isinstance(action, str)]
             for action in named:

@@ -65,7 +65,14 @@ def _policies_of(stack: DryStack, name: str) -> Iterator[tuple[str, str, Documen
         resources = properties[_OF_RESOURCES[kind]]
         for each in resources if isinstance(resources, list) else [resources]:
             yield _subject(each), RESOURCE, dict(properties["PolicyDocument"])
-    elif kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"):
+    elif kind == "AWS::IAM::RolePolicy":
+        properties = _properties(stack, name)
+        yield (
+            _subject(properties["RoleName"]),
+            properties["PolicyName"],
+            properties["PolicyDocument"],
+        )
+    elif kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
         raise NotImplementedError(f"{path} is {kind}: say here whose policy it is")
 
 

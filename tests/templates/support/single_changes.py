@@ -48,6 +48,7 @@ AFTER: Final[Mapping[str, Mapping[str, Any]]] = {
     # In the place of the image that the stack builds.
     "AirflowImageUri": {"AirflowImageUri": "example/airflow:1"},
     "AirflowConfiguration": {"AirflowConfiguration": '{"core": {"parallelism": 64}}'},
+    "Executors": {"Executors": "celery,ecs"},
     "DagReleases": {"DagReleases": '{"kept": 10}'},
     "ApiServerTasks": {"ApiServerTasks": "2x1024/3072"},
     "SchedulerTasks": {"SchedulerTasks": "2x1024/2048"},

@@ -58,6 +58,17 @@ class Written:
                 )  # fmt: skip
 
 
+_EXECUTOR = "the ECS executor (executors/ecs.py): tests/choices/test_executors.py"
+_EXECUTOR_POLICY = "run-tasks-on-ecs"
+_WORKLOAD = f"{_STATE}/workloads/ID.json"
+_OPERATOR = "EcsRunTaskOperator in a DAG: tests/choices/test_executors.py"
+_OPERATOR_CLUSTER = {
+    "ecs:cluster": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/<airflow/EcsTasksStack/Cluster>"
+}
+_OPERATOR_TASK = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/<airflow/EcsTasksStack/Cluster>/ID"
+_OPERATOR_GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:<airflow/EcsTasksStack/LogGroup>"
+_OPERATOR_LOG = f"{_OPERATOR_GROUP}:log-stream:hello/main/ID"
+
 RARE = (
     Written(
         "DoctorStack/DoctorRole",
@@ -336,6 +347,115 @@ RARE = (
                 "ecr:UploadLayerPart",
             ),
         },
+    ),
+    Written(
+        "SchedulerStack/TaskRole",
+        _EXECUTOR_POLICY,
+        _EXECUTOR,
+        {
+            f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/airflow-worker:1": ("ecs:RunTask",),
+            f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/airflow-executor-geo:1": (
+                "ecs:RunTask",
+            ),
+            _TASK: ("ecs:DescribeTasks", "ecs:StopTask"),
+        },
+        _CLUSTER,
+    ),
+    Written(
+        "SchedulerStack/TaskRole",
+        _EXECUTOR_POLICY,
+        _EXECUTOR,
+        {_TASK: ("ecs:TagResource",)},
+        {**_CLUSTER, "ecs:createaction": "RunTask"},
+    ),
+    Written(
+        "SchedulerStack/TaskRole",
+        _EXECUTOR_POLICY,
+        _EXECUTOR,
+        {
+            "<airflow/WorkerStack/ExecutionRole.Arn>": ("iam:PassRole",),
+            "<airflow/WorkerStack/TaskRole.Arn>": ("iam:PassRole",),
+        },
+        {"iam:passedtoservice": "ecs-tasks.amazonaws.com"},
+    ),
+    Written(
+        "WorkerStack/TaskRole",
+        "run-other-images",
+        _OPERATOR,
+        {
+            f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/airflow-task-hello:1": (
+                "ecs:RunTask",
+            ),
+            _OPERATOR_TASK: ("ecs:DescribeTasks", "ecs:StopTask"),
+            "*": ("ecs:ListTasks",),
+        },
+        _OPERATOR_CLUSTER,
+    ),
+    Written(
+        "WorkerStack/TaskRole",
+        "run-other-images",
+        _OPERATOR,
+        {_OPERATOR_TASK: ("ecs:TagResource",)},
+        {**_OPERATOR_CLUSTER, "ecs:createaction": "RunTask"},
+    ),
+    Written(
+        "WorkerStack/TaskRole",
+        "run-other-images",
+        _OPERATOR,
+        {
+            "<airflow/EcsTasksStack/ExecutionRole.Arn>": ("iam:PassRole",),
+            "<airflow/EcsTasksStack/TaskRole.Arn>": ("iam:PassRole",),
+        },
+        {"iam:passedtoservice": "ecs-tasks.amazonaws.com"},
+    ),
+    Written(
+        "WorkerStack/TaskRole",
+        "run-other-images",
+        _OPERATOR,
+        {_OPERATOR_LOG: ("logs:GetLogEvents",)},
+    ),
+    Written(
+        "TriggererStack/TaskRole",
+        "wait-for-other-images",
+        _OPERATOR,
+        {_OPERATOR_TASK: ("ecs:DescribeTasks",)},
+        _OPERATOR_CLUSTER,
+    ),
+    Written(
+        "TriggererStack/TaskRole",
+        "wait-for-other-images",
+        _OPERATOR,
+        {_OPERATOR_LOG: ("logs:GetLogEvents",)},
+    ),
+    Written(
+        "FleetStack/ScaleWorkersRole",
+        "scale-workers",
+        "tasks of operators end when the stack is deleted: tests/choices/test_executors.py",
+        {"*": ("ecs:ListTasks",), _OPERATOR_TASK: ("ecs:DescribeTasks", "ecs:StopTask")},
+        _OPERATOR_CLUSTER,
+    ),
+    Written(
+        "EcsTasksStack/ExecutionRole",
+        "start-task",
+        _OPERATOR,
+        {
+            f"{_OPERATOR_GROUP}:log-stream:hello/main/ID": (
+                "logs:CreateLogStream",
+                "logs:PutLogEvents",
+            ),
+            "*": ("ecr:GetAuthorizationToken",),
+            f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/hello": (
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            ),
+        },
+    ),
+    Written(
+        "WorkerStack/TaskRole",
+        "take-over-workload",
+        _EXECUTOR,
+        {_WORKLOAD: ("s3:GetObject", "s3:DeleteObject")},
     ),
 )
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 DAGS = Path(__file__).parents[3] / "dags"
+EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 
 DESCRIBE = """
 import json, sys
@@ -40,9 +41,13 @@ TASKS = {
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return described(DAGS, tmp_path_factory)
+
+
+def described(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home = str(tmp_path_factory.mktemp("airflow"))
     result = subprocess.run(
-        [sys.executable, "-c", DESCRIBE, str(DAGS)],
+        [sys.executable, "-c", DESCRIBE, str(folder)],
         env={
             "PATH": os.environ["PATH"],
             "HOME": home,
@@ -56,12 +61,23 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    described: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
-    return described
+    found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return found
 
 
 def test_airflow_parses_all_files(bag: dict[str, Any]) -> None:
     assert bag["errors"] == {}
+
+
+def test_airflow_parses_the_examples_of_the_documentation(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    found = described(EXAMPLES, tmp_path_factory)
+
+    assert found["errors"] == {}
+    assert {name: dag["tasks"] for name, dag in found["dags"].items()} == {
+        "run_another_image": ["hello", "last_line"]
+    }
 
 
 def test_folder_contains_exactly_these_dags(bag: dict[str, Any]) -> None:

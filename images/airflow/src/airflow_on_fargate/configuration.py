@@ -161,6 +161,7 @@ def settings_for(environment: Mapping[str, str]) -> dict[str, str]:
         ),
         **_of_the_stack(stronger),
         **_of_the_component(stronger),
+        **_of_the_executors(stronger),
     }
     # Airflow does not start with remote logging on and no folder.
     folder = "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER"
@@ -209,6 +210,42 @@ def _of_the_component(environment: Mapping[str, str]) -> dict[str, str]:
     if component == names.WORKER and bucket:
         settings["WORKER_DRAIN_OBJECT"] = f"s3://{bucket}/{drain_orders.KEY}"
     return settings
+
+
+def _of_the_executors(environment: Mapping[str, str]) -> dict[str, str]:
+    """Which executors there are, for every component, and how the scheduler reaches them."""
+    settings = {}
+    if words := environment.get("EXECUTORS"):
+        settings["AIRFLOW__CORE__EXECUTOR"] = executors(words)
+    # Task definition, subnets, security group, ENABLED or DISABLED, and the state bucket. Only the
+    # scheduler has it.
+    if placement := environment.get("FARGATE_EXECUTOR"):
+        definition, subnets, groups, public, bucket = placement.split("|")
+        options = {
+            "startedBy": names.STARTED_BY_ECS_EXECUTOR,
+            "propagateTags": "TASK_DEFINITION",
+        }
+        section = "AIRFLOW__AWS_ECS_EXECUTOR__"
+        settings |= {
+            "WORKLOAD_BUCKET_NAME": bucket,
+            f"{section}CLUSTER": environment.get("STACK_NAME", ""),
+            f"{section}CONTAINER_NAME": names.WORKER,
+            f"{section}TASK_DEFINITION": definition,
+            f"{section}SUBNETS": subnets,
+            f"{section}SECURITY_GROUPS": groups,
+            f"{section}ASSIGN_PUBLIC_IP": str(public == "ENABLED"),
+            f"{section}LAUNCH_TYPE": "FARGATE",
+            # The scheduler's own role, whatever a connection of the users is.
+            f"{section}CONN_ID": "",
+            f"{section}RUN_TASK_KWARGS": json.dumps(options),
+        }
+    return settings
+
+
+def executors(words: str) -> str:
+    """[core] executor for the words of the parameter Executors; the first one is the default."""
+    named = (names.EXECUTORS[word] for word in words.split(","))
+    return ",".join(f"{name}:{path}" if path else name for name, path in named)
 
 
 def options_from(text: str) -> dict[str, str]:

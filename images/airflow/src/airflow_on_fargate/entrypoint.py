@@ -11,6 +11,7 @@ import sys
 from airflow_on_fargate import configuration, heartbeat
 from airflow_on_fargate.contracts import airflow_cli, names
 from airflow_on_fargate.database import tls, turn
+from airflow_on_fargate.executors import workloads
 from airflow_on_fargate.rotation import token_keys
 
 # These use the metadata database and exit when its schema is not the one they need. They wait
@@ -28,6 +29,8 @@ OWN_COMMANDS = {
     airflow_cli.UPGRADE_SCHEMA: "schema.change:upgrade",
     airflow_cli.WORKER_HOURS: "database.worker_hours:main",
 }
+# The same for what the ECS executor starts; nobody runs it as a command of their own.
+WORKLOAD_COMMANDS = {workloads.COMMAND: "executors.run_workload:main"}
 
 
 def main(arguments: list[str]) -> None:
@@ -41,8 +44,8 @@ def main(arguments: list[str]) -> None:
     token_keys.apply()
     tls.apply(os.environ)
     command = arguments[0]
-    if command in OWN_COMMANDS:
-        module, _, function = OWN_COMMANDS[command].partition(":")
+    if own := {**OWN_COMMANDS, **WORKLOAD_COMMANDS}.get(command):
+        module, _, function = own.partition(":")
         run = getattr(importlib.import_module(f"airflow_on_fargate.{module}"), function)
         sys.exit(run(*arguments[1:]))
     if turn.is_for(arguments):

@@ -34,6 +34,7 @@ def folder(monkeypatch):
     monkeypatch.setenv("DAG_BUCKET_NAME", "dags")
     limits = {"maxFiles": 100, "maxMib": 1, "kept": 2, "keptDays": 30}
     monkeypatch.setenv("DAG_RELEASES", json.dumps(limits))
+    monkeypatch.setenv("EXECUTORS", "celery")
     monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
     folder = DagFolder()
     monkeypatch.setattr(clients, "s3", lambda: folder.s3)
@@ -351,6 +352,25 @@ def test_warns_of_a_queue_that_the_stack_does_not_have(call, folder, monkeypatch
     assert call({})["warnings"] == [warning]
     [(_, text)] = folder.topic.messages
     assert warning in text
+
+
+def test_warns_of_an_executor_that_the_stack_does_not_have(call, folder, monkeypatch):
+    task = "@task(executor='ecs')\ndef f(): ..."
+    folder.change({"a.py": dag("a", f"from airflow.sdk import task\n{task}")})
+    warning = (
+        "a.py, line 3: names the executor 'ecs', which the stack does not have (it has "
+        "CeleryExecutor): add ecs to the parameter Executors, or Airflow cannot load the DAG"
+    )
+    assert call({})["warnings"] == [warning]
+    [(_, text)] = folder.topic.messages
+    assert warning in text
+
+
+def test_warns_of_no_executor_that_the_stack_has(call, folder, monkeypatch):
+    monkeypatch.setenv("EXECUTORS", "celery,ecs")
+    task = "@task(executor='ecs')\ndef f(): ..."
+    folder.change({"a.py": dag("a", f"from airflow.sdk import task\n{task}")})
+    assert call({})["warnings"] == []
 
 
 def test_warns_of_an_isolated_queue_outside_its_folder(call, folder, monkeypatch):

@@ -83,14 +83,17 @@ class World:
             },
         )
 
-    def workers(self, *revisions, desired_status="RUNNING", last_status="RUNNING"):
+    def workers(
+        self, *revisions, desired_status="RUNNING", last_status="RUNNING", all_of_the_cluster=False
+    ):
+        filters = {} if all_of_the_cluster else {"family": "airflow-worker"}
         arns = [f"worker-{number}" for number in range(len(revisions))]
         self.ecs.add_response(
             "list_tasks",
             {"taskArns": arns},
             {
                 "cluster": ANY,
-                "family": "airflow-worker",
+                **filters,
                 "desiredStatus": desired_status,
                 "maxResults": 100,
             },
@@ -244,6 +247,13 @@ def test_ignores_the_end_of_a_worker_whose_queue_is_not_configured(sample_event,
     assert handler(event, context) is None
 
 
+def test_ignores_the_end_of_a_task_of_the_ecs_executor(sample_event, context, log_lines):
+    event = sample_event("scale_workers/worker-died")
+    event["detail"]["startedBy"] = "EcsExecutor"
+    assert handler(event, context) is None
+    assert "WorkersDied" not in log_lines()
+
+
 def test_counts_no_death_when_a_worker_was_stopped_because_it_hung(
     sample_event, context, world, log_lines
 ):
@@ -343,12 +353,14 @@ def test_deploys_the_revision_of_the_request_when_created_or_updated(
 def test_stops_the_workers_and_answers_success_when_deleted(call, world, channel):
     world.deploys("none")
     world.rests()
-    world.workers("8", "7")
-    world.workers(desired_status="STOPPED")
+    world.workers("8", "7", all_of_the_cluster=True)
+    world.workers(desired_status="STOPPED", all_of_the_cluster=True)
     world.ecs.add_response("stop_task", {})
     world.ecs.add_response("stop_task", {})
-    world.workers()
-    world.workers("8", "7", desired_status="STOPPED", last_status="STOPPED")
+    world.workers(all_of_the_cluster=True)
+    world.workers(
+        "8", "7", desired_status="STOPPED", last_status="STOPPED", all_of_the_cluster=True
+    )
     world.rests()
     call("custom-resource-delete")
     assert channel.answer["Status"] == "SUCCESS"
@@ -358,8 +370,8 @@ def test_answers_failed_in_time_when_workers_do_not_stop(call, world, context, c
     context.remaining_milliseconds = 79_000
     world.deploys("none")
     world.rests()
-    world.workers("8")
-    world.workers(desired_status="STOPPED")
+    world.workers("8", all_of_the_cluster=True)
+    world.workers(desired_status="STOPPED", all_of_the_cluster=True)
     world.ecs.add_response("stop_task", {})
     call("custom-resource-delete")
     assert channel.answer["Status"] == "FAILED"

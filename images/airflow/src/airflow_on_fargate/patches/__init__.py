@@ -33,7 +33,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
         "dag_processor.shown_exclusions",
     ),
     "triggerer": ("triggerer.classes",),
-    "scheduler": ("scheduler.unsent_tasks",),
+    "scheduler": ("scheduler.unsent_tasks", "scheduler.executors"),
     "worker": (
         "worker.log_server",
         "worker.failed_polls",

@@ -135,8 +135,8 @@ def test_nothing_is_refused_when_the_defaults_are_used(problems):
         ),
         (
             {"AirflowConfiguration": '{"core": {"executor": "LocalExecutor"}}'},
-            "AirflowConfiguration.core.executor is set by the stack, because tasks run on the "
-            "stack's workers: remove it.",
+            "AirflowConfiguration.core.executor is set by the stack, because the parameter "
+            "Executors names them: remove it.",
         ),
     ],
 )

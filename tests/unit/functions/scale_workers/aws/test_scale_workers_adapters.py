@@ -69,7 +69,9 @@ def task(name, **changes):
     } | changes
 
 
-def stub_listing(stubber, desired_status, *pages):
+def stub_listing(stubber, desired_status, *pages, filters=None):
+    """A listing of the workers' family, or one with other filters."""
+    filters = {"family": "airflow-worker"} if filters is None else filters
     for number, tasks in enumerate(pages, 1):
         more = {"nextToken": str(number)} if number < len(pages) else {}
         token = {"nextToken": str(number - 1)} if number > 1 else {}
@@ -79,9 +81,9 @@ def stub_listing(stubber, desired_status, *pages):
             {"taskArns": arns, **more},
             {
                 "cluster": "cluster",
-                "family": "airflow-worker",
                 "desiredStatus": desired_status,
                 "maxResults": 100,
+                **filters,
                 **token,
             },
         )
@@ -146,13 +148,58 @@ def test_describes_nothing_when_there_are_no_workers(ecs):
 
 def test_counts_a_stopping_worker_as_remaining_when_it_has_not_stopped_yet(ecs):
     workers, stubber = ecs
-    stub_listing(stubber, "RUNNING", [task("a")])
+    stub_listing(stubber, "RUNNING", [task("a")], filters={})
     stub_listing(
         stubber,
         "STOPPED",
         [task("b", lastStatus="DEPROVISIONING"), task("c", lastStatus="STOPPED")],
+        filters={},
     )
     assert workers.remaining() == ["a", "b"]
+
+
+def test_counts_tasks_of_executors_and_operators_as_remaining_but_no_service_or_command(ecs):
+    workers, stubber = ecs
+
+    def of(arn, family, **more):
+        return task(arn, taskDefinitionArn=f"arn:aws:ecs:r:1:task-definition/{family}:1", **more)
+
+    running = [
+        of("executor", "airflow-executor-geo", startedBy="EcsExecutor"),
+        of("operator", "reports", group="family:reports"),
+        of("service", "airflow-scheduler", group="service:scheduler"),
+        of("command", "airflow-command", group="family:airflow-command"),
+    ]
+    stub_listing(stubber, "RUNNING", running, filters={})
+    stub_listing(stubber, "STOPPED", [], filters={})
+    assert workers.remaining() == ["executor", "operator"]
+
+
+def test_tasks_in_the_cluster_of_operators_remain_and_are_stopped_there(stub):
+    client, stubber = stub("ecs")
+    placement = TaskPlacement("cluster", ("subnet-1",), ("sg-1",), "ENABLED")
+    workers = EcsWorkerTasks(
+        client, placement, f"{DEFINITIONS}airflow-worker:7", operator_cluster="operators"
+    )
+    arn = "arn:aws:ecs:r:1:task/operators/1"
+    for cluster, arns in (("cluster", []), ("operators", [arn])):
+        for status in ("RUNNING", "STOPPED"):
+            found = arns if status == "RUNNING" else []
+            asked = {"cluster": cluster, "desiredStatus": status, "maxResults": 100}
+            stubber.add_response("list_tasks", {"taskArns": found}, asked)
+            if found:
+                stubber.add_response("describe_tasks", {"tasks": [task(arn)]})
+    stubber.add_response(
+        "stop_task", {}, {"cluster": "operators", "task": arn, "reason": "The end"}
+    )
+    assert workers.remaining() == [arn]
+    workers.stop(arn, "The end")
+
+
+def test_counts_no_task_of_the_ecs_executor_as_a_worker(ecs):
+    workers, stubber = ecs
+    stub_listing(stubber, "RUNNING", [task("a"), task("b", startedBy="EcsExecutor")])
+    assert [worker.arn for worker in workers.active()] == ["a"]
 
 
 def test_launches_in_batches_of_ten_when_more_are_wanted(ecs):

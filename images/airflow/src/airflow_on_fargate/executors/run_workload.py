@@ -1,0 +1,81 @@
+"""What the container of the ECS executor runs: `execute-workload s3://<bucket>/workloads/...`.
+
+The same as a worker does for one task: the supervisor runs it, reports its state, and uploads its
+log. Meanwhile the API server can read the log from here, and the health check finds a heartbeat.
+"""
+
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from airflow_on_fargate import heartbeat
+from airflow_on_fargate.contracts.names import WORKER
+from airflow_on_fargate.executors import workloads
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS: Final = 5.0
+
+
+def main(address: str) -> int:
+    """The exit code: 0 when the state of the task has been reported, whatever it is."""
+    import boto3
+
+    text = workloads.take(boto3.client("s3"), address)
+    with _heartbeat(), _log_server():
+        run(text)
+    return 0
+
+
+def run(text: str) -> None:
+    """Run a workload to its end. Raises what kept it from reporting its state."""
+    from airflow.configuration import conf
+    from airflow.executors.base_executor import BaseExecutor
+    from airflow.executors.workloads import ExecutorWorkload
+    from airflow.sdk.log import configure_logging
+    from pydantic import TypeAdapter
+
+    decoder: TypeAdapter[Any] = TypeAdapter(ExecutorWorkload)
+    workload = decoder.validate_json(text)
+    configure_logging(output=sys.stdout.buffer, json_output=True)
+    BaseExecutor.run_workload(
+        workload,
+        subprocess_logs_to_stdout=conf.getboolean("logging", "task_logs_to_stdout", fallback=False),
+    )
+
+
+@contextmanager
+def _heartbeat() -> Iterator[None]:
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(HEARTBEAT_SECONDS):
+            heartbeat.beat(WORKER)
+
+    heartbeat.beat(WORKER)
+    # A daemon, so that it never keeps the container alive.
+    threading.Thread(target=beat, daemon=True, name="heartbeat").start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+@contextmanager
+def _log_server() -> Iterator[None]:
+    """Serve the log while the task runs, as a worker does. Without it, the task runs as well."""
+    server = None
+    try:
+        server = subprocess.Popen([sys.executable, "-m", "airflow.utils.serve_logs.core"])
+    except OSError as error:
+        log.warning("The log cannot be read while the task runs: %s", error)
+    try:
+        yield
+    finally:
+        if server:
+            server.terminate()
+            server.wait()
