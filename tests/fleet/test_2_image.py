@@ -65,11 +65,15 @@ class BuiltStack(Stack):
         path.write_text(text)
 
     def images(self) -> dict[str, str]:
-        """The image of each running task, by its task definition."""
+        """The image of each service's tasks, by task definition; workers come and go."""
         ecs, cluster = self.client("ecs"), self.outputs["ClusterName"]
         arns = ecs.list_tasks(cluster=cluster)["taskArns"]
         tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
-        return {task["taskDefinitionArn"]: task["containers"][0]["image"] for task in tasks}
+        return {
+            task["taskDefinitionArn"]: task["containers"][0]["image"]
+            for task in tasks
+            if task["group"].startswith("service:")
+        }
 
     def updated(self) -> Any:
         (found,) = self.client("cloudformation").describe_stacks(StackName=stack_name())["Stacks"]
