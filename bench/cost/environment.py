@@ -98,6 +98,7 @@ _FREE = {
         "AWS::ECS::ClusterCapacityProviderAssociations",
         "AWS::IAM::Policy",
         "AWS::IAM::Role",
+        "AWS::IAM::RolePolicy",
         "AWS::KMS::Alias",
         "AWS::Lambda::EventInvokeConfig",
         "AWS::Lambda::Permission",
@@ -385,12 +386,12 @@ def _inventory(
             and (has_fernet_key or "Condition" not in resource)
             for resource in resources
         ),
-        # Each additional queue has an alarm.
+        # Each additional queue has two: one wakes the scaler, the other says that tasks wait.
         alarms=sum(
             resource["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in resource
             for resource in resources
         )
-        + sum(1 for name in parameters.get("WorkerQueueNames", "").split(",") if name),
+        + sum(2 for name in parameters.get("WorkerQueueNames", "").split(",") if name),
         dashboards=count("AWS::CloudWatch::Dashboard"),
         private_zones=count("AWS::ServiceDiscovery::PrivateDnsNamespace"),
         repositories=count("AWS::ECR::Repository"),

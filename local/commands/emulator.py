@@ -139,11 +139,14 @@ def start(workspace: Workspace, **settings: Any) -> None:
     Raises:
         CommandError: it did not start; with the last lines of its log.
     """
-    wait_until_it_serves(workspace, launch(workspace))
+    wait_until_it_serves(workspace, launch(workspace, **settings))
 
 
-def launch(workspace: Workspace) -> subprocess.Popen[bytes]:
+def launch(workspace: Workspace, **settings: Any) -> subprocess.Popen[bytes]:
     """Start the embedded AWS, which does not serve yet; returns its process.
+
+    Args:
+        settings: as for `start`.
 
     Raises:
         CommandError: it cannot start on this machine now.

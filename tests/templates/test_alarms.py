@@ -78,6 +78,7 @@ def test_every_function_has_alarms_for_errors_and_throttles() -> None:
         for alarm in alarms(stack)
         if alarm["Namespace"] == "AWS/Lambda"
     }
+    # Not doctor: a person calls it and sees its failure.
     functions = {"preflight", "build-image", "run-airflow-command", "scale-workers", "publish-dags"}
 
     assert {metric for _, metric in watched} == {"Errors", "Throttles"}

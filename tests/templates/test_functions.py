@@ -83,10 +83,16 @@ def test_environment_is_exactly_what_the_settings_read_when_a_function_starts(
 
 def test_environment_fits_into_a_function_when_the_fleets_are_described_at_length() -> None:
     # What tokens stand for is longer: 150 characters are more than any ARN of this stack has. Names
-    # of roles and of schedule groups have at most 64, of buckets 63, the id of a group has 20.
-    # The cluster is named after the stack, for which the preflight allows 40.
+    # of roles and of schedule groups have at most 64, of buckets 63, the id of a group has 20. Region
+    # and account add 26 characters to a URL or an ARN, and the longest partition 10.
+    # The cluster is named after the stack, for which the preflight allows 40. CloudFormation makes
+    # the name of the operators' cluster of that, 13 and 7 characters, and two suffixes of 12.
     longest = {
         "CLUSTER_ARN": 100,
+        "QUEUE_URL": 115,
+        "WORKER_TASK_DEFINITION_ARN": 115,
+        "TICK_ROLE_ARN": 105,
+        "OPERATOR_CLUSTER_NAME": 90,
         "SECURITY_GROUP_IDS": 20,
         "STATE_BUCKET_NAME": 63,
         "TICK_SCHEDULE_GROUP_NAME": 64,

@@ -88,8 +88,8 @@ FAULTS = (
     Mutant(
         "fleet-before-services",
         "template.yaml",
-        "    DependsOn: ServicesStack\n",
-        "",
+        "    DependsOn: ServicesStack\n    Properties:\n      TemplateURL: nested/fleet.yaml\n",
+        "    Properties:\n      TemplateURL: nested/fleet.yaml\n",
         "at deletion the services go before the workers, whose tasks then lose their API server",
     ),
     Mutant(

@@ -116,6 +116,7 @@ def test_micro_bill_equals_the_bill_computed_by_hand(template, prices):
         "RDS gp3 storage, Single-AZ": 2.30,  # 20 GB x 0.115
         "Secrets Manager secrets": 0.80,  # 2 x 0.40
         "CloudWatch alarms": 0.00,  # 2 of 10 that are free
+        "CloudWatch metrics of Airflow": 0.00,  # off in this class
         "CloudWatch logs": 0.00,  # 0.3 of 5 GB that are free
         "private DNS zone": 0.50,
         "Cloud Map instances": 0.10,
