@@ -83,8 +83,8 @@ def test_environment_is_exactly_what_the_settings_read_when_a_function_starts(
 
 def test_environment_fits_into_a_function_when_the_fleets_are_described_at_length() -> None:
     # What tokens stand for is longer: 150 characters are more than any ARN of this stack has. Names
-    # of roles and of schedule groups have at most 64, of buckets 63, the id of a group has 20. Region
-    # and account add 26 characters to a URL or an ARN, and the longest partition 10.
+    # of roles and of schedule groups have at most 64, of buckets 63, the id of a group has 20. A
+    # region and an account add 26 characters to a URL or an ARN, and the longest partition 10.
     # The cluster is named after the stack, for which the preflight allows 40. CloudFormation makes
     # the name of the operators' cluster of that, 13 and 7 characters, and two suffixes of 12.
     longest = {

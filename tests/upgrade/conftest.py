@@ -52,13 +52,13 @@ BROKEN_MIGRATION = """
 import sys
 from airflow_on_fargate import entrypoint
 from airflow_on_fargate.schema import change
-airflow = change._airflow
-def half(arguments):
-    if tuple(arguments) != ("db", "migrate"):
-        return airflow(arguments)
-    airflow(("db", "migrate", "--to-revision", "REVISION"))
+run = change._run
+def half(module, *arguments):
+    if module != "airflow_on_fargate.users.after_migration":
+        return run(module, *arguments)
+    run("airflow", "db", "migrate", "--to-revision", "REVISION")
     sys.exit("this image's migration breaks off on purpose")
-change._airflow = half
+change._run = half
 entrypoint.main(sys.argv[1:])
 """
 

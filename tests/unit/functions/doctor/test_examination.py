@@ -82,9 +82,7 @@ def test_check_that_cannot_look_is_a_warning_and_the_others_go_on():
     broken = AwsCallError("Could not list the alarms: Throttling")
     damaged = ValueError("The pointer is not valid JSON")
     found = by_check(
-        examination(
-            instance=refuse(denied), ringing=refuse(broken), current=refuse(damaged)
-        ).run()
+        examination(instance=refuse(denied), ringing=refuse(broken), current=refuse(damaged)).run()
     )
 
     assert set(found) == {"database", "alarms", "releases"}
