@@ -25,6 +25,7 @@ class SmallSource:
         self.lock = wheels.add("apache_airflow", "3.3.2").replace("apache_", "apache-", 1)
         # What no lock file names.
         self.more = wheels.add("extra", "1.0")
+        wheels.add("apache_airflow", "4.0")
         wheels.add("wantsnew", "1.0", "apache-airflow>=4")
         wheels.add_source_only("sourceonly", "1.0")
         self.write("requirements.lock", self.lock)

@@ -55,7 +55,7 @@ def test_input_that_cannot_be_built_is_the_reason_and_the_former_image_stays(
 
     for name, text, expected in BAD_INPUT:
         source.write(name, text)
-        assert expected in reason()
+        assert expected in (found := reason()), found
         source.remove(name)
 
     source.base("public.ecr.aws/lambda-base:gone")
