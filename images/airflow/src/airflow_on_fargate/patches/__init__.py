@@ -35,6 +35,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
     "scheduler": ("scheduler.unsent_tasks",),
     "worker": (
         "worker.log_server",
+        "worker.celery_commands",
         "worker.failed_polls",
         "worker.request_limits",
         "worker.log_upload",
