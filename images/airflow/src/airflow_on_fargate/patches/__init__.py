@@ -36,6 +36,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
     "scheduler": ("scheduler.unsent_tasks", "scheduler.executors"),
     "worker": (
         "worker.log_server",
+        "worker.celery_commands",
         "worker.failed_polls",
         "worker.request_limits",
         "worker.log_upload",

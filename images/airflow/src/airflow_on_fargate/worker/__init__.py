@@ -21,7 +21,8 @@ The reason for closing decides what follows:
   retries immediately instead of after the heartbeat timeout.
 
 `lifecycle` decides (pure), `bootstep` observes and acts inside Celery, `drain_watch` reads
-the drain object; `patches` corrects what would end or hang a worker.
+the drain object; `preload` loads what every task needs; `patches` corrects what would end or hang a
+worker, and leaves out what it does not need.
 """
 
 import sys
@@ -33,7 +34,10 @@ def install() -> None:
     """Attach the life cycle to the Celery worker that starts in this process, if one does."""
     from celery.signals import celeryd_init
 
+    from airflow_on_fargate.worker import preload
+
     celeryd_init.connect(_attach, weak=False)
+    preload.install()
 
 
 def _attach(instance: Any = None, **_: Any) -> None:
