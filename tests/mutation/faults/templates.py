@@ -34,6 +34,28 @@ FAULTS = (
         + "          of stack ${RootStackName}",
         "CloudFront accepts 128 characters",
     ),
+    # ---- Somebody is told ----
+    Mutant(
+        "absent-service-is-well",
+        "nested/service-alarms.yaml",
+        "TreatMissingData: breaching",
+        "TreatMissingData: notBreaching",
+        "nobody is told that no task of a service runs",
+    ),
+    Mutant(
+        "metric-that-nothing-sends",
+        "nested/dashboard.yaml",
+        '["AirflowOnFargate", "OldestQueuedTask",',
+        '["AirflowOnFargate", "OldestTask",',
+        "the widget of the oldest task stays empty",
+    ),
+    Mutant(
+        "runbook-that-is-missing",
+        "nested/airflow-alarms.yaml",
+        "docs/runbooks/tasks-stuck-in-queued.md",
+        "docs/runbooks/tasks-stay-queued.md",
+        "the e-mail names a file that does not exist",
+    ),
     # ---- What tasks of a former version read during an update ----
     Mutant(
         "other-user-of-results",
@@ -81,8 +103,8 @@ FAULTS = (
     Mutant(
         "fleet-before-services",
         "template.yaml",
-        "    DependsOn: ServicesStack\n",
-        "",
+        "  FleetStack:\n    Type: AWS::CloudFormation::Stack\n    DependsOn: ServicesStack\n",
+        "  FleetStack:\n    Type: AWS::CloudFormation::Stack\n",
         "at deletion the services go before the workers, whose tasks then lose their API server",
     ),
     Mutant(
