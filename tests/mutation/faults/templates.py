@@ -34,6 +34,28 @@ FAULTS = (
         + "          of stack ${RootStackName}",
         "CloudFront accepts 128 characters",
     ),
+    # ---- Somebody is told ----
+    Mutant(
+        "absent-service-is-well",
+        "nested/service-alarms.yaml",
+        "TreatMissingData: breaching",
+        "TreatMissingData: notBreaching",
+        "nobody is told that no task of a service runs",
+    ),
+    Mutant(
+        "metric-that-nothing-sends",
+        "nested/dashboard.yaml",
+        '["AirflowOnFargate", "OldestQueuedTask",',
+        '["AirflowOnFargate", "OldestTask",',
+        "the widget of the oldest task stays empty",
+    ),
+    Mutant(
+        "runbook-that-is-missing",
+        "nested/airflow-alarms.yaml",
+        "docs/runbooks/tasks-stuck-in-queued.md",
+        "docs/runbooks/tasks-stay-queued.md",
+        "the e-mail names a file that does not exist",
+    ),
     # ---- What tasks of a former version read during an update ----
     Mutant(
         "other-user-of-results",
@@ -58,25 +80,18 @@ FAULTS = (
     ),
     # ---- Order ----
     Mutant(
-        "user-before-schema",
+        "users-before-result-backend",
+        "nested/services.yaml",
+        "    DependsOn: ResultBackend\n",
+        "",
+        "the first user's command and the result backend's change the database at the same time",
+    ),
+    Mutant(
+        "result-backend-before-schema",
         "nested/services.yaml",
         "    DependsOn: DatabaseSchema\n",
         "",
-        "in a rollback the first user's command meets the newer schema, or locks the downgrade out",
-    ),
-    Mutant(
-        "first-user-in-every-deployment",
-        "nested/services.yaml",
-        "      When: rollback\n",
-        "",
-        "every deployment waits for one more task, which starts Airflow once more",
-    ),
-    Mutant(
-        "schema-without-first-user",
-        "nested/services.yaml",
-        "        - [upgrade-schema, --first-user]\n",
-        "        - [upgrade-schema]\n",
-        "nobody can sign in",
+        "the command waits for the lock of the migration, or is refused",
     ),
     Mutant(
         "services-before-commands",
@@ -88,8 +103,8 @@ FAULTS = (
     Mutant(
         "fleet-before-services",
         "template.yaml",
-        "    DependsOn: ServicesStack\n    Properties:\n      TemplateURL: nested/fleet.yaml\n",
-        "    Properties:\n      TemplateURL: nested/fleet.yaml\n",
+        "  FleetStack:\n    Type: AWS::CloudFormation::Stack\n    DependsOn: ServicesStack\n",
+        "  FleetStack:\n    Type: AWS::CloudFormation::Stack\n",
         "at deletion the services go before the workers, whose tasks then lose their API server",
     ),
     Mutant(
