@@ -109,6 +109,7 @@ def test_log_can_be_read_while_the_task_runs_and_another_scheduler_adopts_it(
     # As a deployment does, while a task of the former revision runs.
     stack.scale("control-plane", 0)
     stack.scale("control-plane", 1)
+    stack.create_secret("variables/long_may_end", "yes")
 
     stack.wait_for_task("long_on_ecs", run_id, "success", PATIENCE_SECONDS)
     (instance,) = stack.api().task_instances("long_on_ecs", run_id)
@@ -185,6 +186,9 @@ def test_operator_says_why_it_fails(
 
 
 def test_deletion_stops_what_executor_and_operators_have_started(stack: ChosenStack) -> None:
+    secrets = stack.workspace.client("secretsmanager")
+    name = f"{stack.outputs['SecretsPrefix']}/variables/long_may_end"
+    secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
     run_id = stack.start("long_on_ecs")
     stack.wait_for_task("long_on_ecs", run_id, "running", PATIENCE_SECONDS)
     ecs, cluster = stack.workspace.client("ecs"), stack.outputs["ClusterName"]

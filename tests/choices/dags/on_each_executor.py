@@ -70,9 +70,13 @@ def without_that_size():
 @dag(schedule=None)
 def long_on_ecs():
     @task(executor="ecs", retries=0)
-    def long(seconds=60):
+    def long():
+        from airflow.sdk import Variable
+
         print("begins", flush=True)
-        time.sleep(seconds)
+        end = time.monotonic() + 1800
+        while not Variable.get("long_may_end", default="") and time.monotonic() < end:
+            time.sleep(2)
         print("has waited")
 
     long()

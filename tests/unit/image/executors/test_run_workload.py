@@ -1,11 +1,14 @@
 """The container of the ECS executor runs the workload at an address, and nothing else."""
 
 import io
-import subprocess
-import sys
+import os
+import time
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from waiting import eventually
 
 from airflow_on_fargate import entrypoint, heartbeat
 from airflow_on_fargate.executors import run_workload, workloads
@@ -36,47 +39,53 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
 
 
 @pytest.fixture(autouse=True)
-def log_server(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A process that waits in place of the log server; what happened to it."""
-    events: list[str] = []
-    real = subprocess.Popen
+def log_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A process that waits in place of the log server; the file that has its id."""
+    file = tmp_path / "server"
 
-    class Server(real):  # type: ignore[type-arg,misc]
-        def __init__(self, command: list[str]) -> None:
-            events.append(command[-1])
-            super().__init__([sys.executable, "-c", "import time; time.sleep(600)"])
+    def wait() -> None:
+        file.write_text(str(os.getpid()))
+        time.sleep(600)
 
-        def wait(self, timeout: float | None = None) -> int:
-            events.append("ended")
-            return super().wait(timeout)
+    monkeypatch.setattr(run_workload, "_serve_logs", wait)
+    return file
 
-    monkeypatch.setattr(run_workload.subprocess, "Popen", Server)
-    return events
+
+def started(log_server: Path) -> int:
+    """The id of the process of the log server, once it runs."""
+    eventually(lambda: log_server.exists() and bool(log_server.read_text()))
+    return int(log_server.read_text())
 
 
 def test_runs_what_the_scheduler_stored(
-    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, log_server: list[str]
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, log_server: Path
 ) -> None:
     ran: list[str] = []
-    monkeypatch.setattr(run_workload, "run", ran.append)
+
+    def run(text: str) -> None:
+        assert psutil.pid_exists(started(log_server))
+        ran.append(text)
+
+    monkeypatch.setattr(run_workload, "run", run)
     address = workloads.store(bucket, "state", '{"token": "t"}')
 
     assert run_workload.main(address) == 0
     assert ran == ['{"token": "t"}']
-    assert log_server == ["airflow.utils.serve_logs.core", "ended"]
+    assert not psutil.pid_exists(started(log_server))
     assert heartbeat.age("worker") is not None
 
 
 def test_log_server_ends_when_the_workload_cannot_run(
-    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, log_server: list[str]
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, log_server: Path
 ) -> None:
     def fail(_: str) -> None:
+        started(log_server)
         raise RuntimeError("the API server refused it")
 
     monkeypatch.setattr(run_workload, "run", fail)
     with pytest.raises(RuntimeError, match="refused"):
         run_workload.main(workloads.store(bucket, "state", "{}"))
-    assert log_server[-1] == "ended"
+    assert not psutil.pid_exists(started(log_server))
 
 
 def test_workload_is_removed_when_it_has_been_read(bucket: Bucket) -> None:

@@ -4,8 +4,8 @@ The same as a worker does for one task: the supervisor runs it, reports its stat
 log. Meanwhile the API server can read the log from here, and the health check finds a heartbeat.
 """
 
-import logging
-import subprocess
+import importlib
+import multiprocessing
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,8 +16,6 @@ from airflow_on_fargate import heartbeat
 from airflow_on_fargate.contracts.names import WORKER
 from airflow_on_fargate.executors import workloads
 
-log = logging.getLogger(__name__)
-
 HEARTBEAT_SECONDS: Final = 5.0
 
 
@@ -25,8 +23,11 @@ def main(address: str) -> int:
     """The exit code: 0 when the state of the task has been reported, whatever it is."""
     import boto3
 
+    # The fork shares what is imported before it.
+    importlib.import_module("airflow.executors.workloads")
     text = workloads.take(boto3.client("s3"), address)
-    with _heartbeat(), _log_server():
+    # The thread of the heartbeat comes after the fork.
+    with _log_server(), _heartbeat():
         run(text)
     return 0
 
@@ -68,14 +69,17 @@ def _heartbeat() -> Iterator[None]:
 @contextmanager
 def _log_server() -> Iterator[None]:
     """Serve the log while the task runs, as a worker does. Without it, the task runs as well."""
-    server = None
-    try:
-        server = subprocess.Popen([sys.executable, "-m", "airflow.utils.serve_logs.core"])
-    except OSError as error:
-        log.warning("The log cannot be read while the task runs: %s", error)
+    # A fork, like a worker's: it shares the memory of what is imported.
+    server = multiprocessing.get_context("fork").Process(target=_serve_logs, daemon=True)
+    server.start()
     try:
         yield
     finally:
-        if server:
-            server.terminate()
-            server.wait()
+        server.terminate()
+        server.join()
+
+
+def _serve_logs() -> None:
+    from airflow.utils.serve_logs import serve_logs
+
+    serve_logs()
