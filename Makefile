@@ -90,7 +90,8 @@ test-templates: install  ## cfn-lint, sam validate, the templates' interface and
 test-emulator: install  ## contracts of the embedded AWS, commands and their faults, the image and PostgreSQL
 	@$(PYTHON) local/install.py checks
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/integration/embedded_aws \
-		tests/integration/run_airflow_command tests/integration/fleet tests/integration/test_schema_change.py
+		tests/integration/run_airflow_command tests/integration/fleet tests/integration/doctor \
+		tests/integration/test_schema_change.py
 	.venv/airflow/bin/python -m pytest --numprocesses 2 --dist loadfile tests/integration/image
 
 test-e2e: install browser  ## the real thing: deploy, run DAGs, update, delete

@@ -179,7 +179,8 @@ def schema_that_is_behind(patient: Patient) -> None:
 # What plants a fault → the check that finds it, the level, and what it says.
 FAULTS: dict[Any, tuple[str, str, str]] = {
     stopped_service: ("services", "FAIL", "ApiServerService is set to 0 tasks"),
-    service_without_tasks: ("services", "FAIL", "TriggererService: 0 of 1 tasks run"),
+    # ECS keeps trying.
+    service_without_tasks: ("services", "WARN", "TriggererService: 0 of 1 tasks run, during a"),
     services_paused_for_a_schema_change: ("services", "WARN", "2 services are stopped"),
     unhealthy_task: ("health", "FAIL", f"A task of {NAME}-hung is unhealthy"),
     database_without_backups: ("database", "FAIL", "has no backups"),

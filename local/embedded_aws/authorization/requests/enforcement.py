@@ -29,12 +29,14 @@ from embedded_aws.authorization.requests import (
     stacks,
 )
 from embedded_aws.authorization.requests.request import ApiRequest, Permission
+from embedded_aws.cloudwatch import permissions as alarms
 from embedded_aws.codebuild import permissions as builds
 from embedded_aws.settings import Settings
 
 # By the namespace of the action.
 _SERVICES: dict[str, ModuleType] = {
     "cloudformation": stacks,
+    "cloudwatch": alarms,
     "codebuild": builds,
     "ecr": images,
     "ecs": ecs,

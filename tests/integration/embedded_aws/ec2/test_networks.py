@@ -1,5 +1,6 @@
 """Contract: VPC attributes, Elastic IPs and NAT gateways of a template."""
 
+from ..conftest import EmbeddedAws
 from ..stack_driver import SUBNET, VPC, StackDriver, deploy
 
 
@@ -79,3 +80,17 @@ def test_subnet_is_refused_in_a_zone_that_the_region_does_not_have(stacks: Stack
 
     assert stack.status == "ROLLBACK_COMPLETE"
     assert "use1-az99" in stacks.failures(stack)["Subnet"]
+
+
+def test_subnet_has_the_addresses_of_its_block_but_five(embedded_aws: EmbeddedAws) -> None:
+    ec2 = embedded_aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=block)["Subnet"]["SubnetId"]
+        for block in ("10.9.0.0/24", "10.9.1.0/28")
+    ]
+
+    found = ec2.describe_subnets(SubnetIds=subnets)["Subnets"]
+
+    free = {each["SubnetId"]: each["AvailableIpAddressCount"] for each in found}
+    assert [free[subnet] for subnet in subnets] == [251, 11]
