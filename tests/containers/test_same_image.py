@@ -4,26 +4,24 @@ Long: both install and compile every package of the lock file.
 """
 
 import hashlib
-import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from component_modules import STARTED
 from image_parts import UV
+from oci_folder import OciFolder
 from podman import needs_podman
 
 from build_image.budget import Budget
 from build_image.builder import Builder
-from build_image.image import MANIFEST_TYPE
-from build_image.model import ARCHITECTURES, BaseImage, Layer
 from build_image.source import Source
 from build_image.uv import Uv
 from commands.container_image import base, build, engines
@@ -38,6 +36,7 @@ pytestmark = [
 
 DOCKERFILE_IMAGE = "localhost/airflow-on-fargate-test:dockerfile"
 FUNCTION_IMAGE = "localhost/airflow-on-fargate-test:function"
+IMAGES = (DOCKERFILE_IMAGE, FUNCTION_IMAGE)
 ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 USER = {
     "requirements.txt": "apache-airflow-providers-ftp\n",
@@ -52,58 +51,6 @@ USER = {
 }
 # Days, versions of uv, and which name of a hard link is the file.
 _DIFFERENT = ("etc/shadow", "opt/venv/pyvenv.cfg", "usr/bin/perl", "usr/bin/perl5")
-
-
-@dataclass
-class OciFolder:
-    """An image layout of OCI: the base image of one, the repository of the other."""
-
-    folder: Path
-    tags: dict[str, str] = field(default_factory=dict)
-
-    def blob(self, digest: str) -> Path:
-        return self.folder / "blobs" / digest.replace(":", "/")
-
-    # --- a registry of base images ---
-
-    def find(self, reference: str, architecture: str) -> BaseImage:
-        digest = json.loads((self.folder / "index.json").read_text())["manifests"][0]["digest"]
-        manifest = json.loads(self.blob(digest).read_text())
-        config = json.loads(self.blob(manifest["config"]["digest"]).read_text())
-        assert config["architecture"] == ARCHITECTURES[architecture]
-        layers = zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True)
-        return BaseImage(
-            digest, config, tuple(Layer(one["digest"], diff, one["size"]) for one, diff in layers)
-        )
-
-    def fetch(self, reference: str, layer: Layer, target: Path) -> None:
-        shutil.copy(self.blob(layer.digest), target)
-
-    # --- a repository ---
-
-    def digest_of(self, tag: str) -> str | None:
-        return self.tags.get(tag)
-
-    def recent_labels(self) -> Sequence[Mapping[str, str]]:
-        return []
-
-    def has_layers(self, digests: Sequence[str]) -> bool:
-        return all(self.blob(digest).exists() for digest in digests)
-
-    def push_layer(self, file: Path, digest: str) -> None:
-        self.blob(digest).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, self.blob(digest))
-
-    def fetch_layer(self, digest: str, target: Path) -> None:
-        shutil.copy(self.blob(digest), target)
-
-    def put_image(self, manifest: bytes, digest: str, tag: str) -> str:
-        self.blob(digest).write_bytes(manifest)
-        entry = {"mediaType": MANIFEST_TYPE, "digest": digest, "size": len(manifest)}
-        index = {"schemaVersion": 2, "manifests": [entry]}
-        (self.folder / "index.json").write_text(json.dumps(index))
-        (self.folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-        return self.tags.setdefault(tag, digest)
 
 
 @pytest.fixture(scope="module")
@@ -201,13 +148,26 @@ def test_images_have_the_same_files(images: None, tmp_path: Path) -> None:
     assert len(one) > 20_000
 
 
-@pytest.mark.parametrize("image", [DOCKERFILE_IMAGE, FUNCTION_IMAGE])
-def test_image_starts_with_the_users_package_and_plugin(images: None, image: str) -> None:
-    def run(*command: str) -> str:
-        rights = ("--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges")
-        limits = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096")
-        return podman("run", "--rm", "--network", "host", *rights, *limits, image, *command)
+def start(image: str, *command: str, options: tuple[str, ...] = ()) -> str:
+    """Run a command in a container with the rights of a task; returns its output."""
+    rights = ("--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges")
+    limits = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096")
+    return podman("run", "--rm", "--network", "host", *rights, *limits, *options, image, *command)
 
-    assert "3." in run("version")
-    assert "apache-airflow-providers-ftp" in run("providers", "list")
-    assert "own  | $PLUGINS_FOLDER/own.py" in run("plugins")
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_image_starts_with_the_users_package_and_plugin(images: None, image: str) -> None:
+    assert "3." in start(image, "version")
+    assert "apache-airflow-providers-ftp" in start(image, "providers", "list")
+    assert "own  | $PLUGINS_FOLDER/own.py" in start(image, "plugins")
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_every_component_finds_its_modules_and_every_patch_fits(images: None, image: str) -> None:
+    python = ("--entrypoint", "python")
+    code = f"import {', '.join(STARTED)}, sys; print(len(sys.modules))"
+
+    found = start(image, "-W", "ignore", "-c", code, options=python)
+    assert int(found.splitlines()[-1]) > 1000
+    # It ends with 1 where one does not fit.
+    start(image, "-W", "ignore", "-m", "airflow_on_fargate.patches", options=python)
