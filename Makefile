@@ -23,7 +23,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml pipeline/template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install check-dags up down status doctor iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-choices test-fleet test-releases test-mutation game-day lint audit attack-tables format cost cost-page bench-scaling bench-dags bench-first-run
+.PHONY: help install check-dags up down status doctor iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-choices test-fleet test-releases test-mutation game-day lint audit attack-tables format cost cost-page bench-scaling bench-dags bench-first-run bench-worker
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -160,6 +160,11 @@ bench-dags: install  ## DAG delivery: releases, S3DagBundle and a sync side by s
 
 bench-first-run: install  ## until the first success of a DAG run: make up beside airflow standalone (ROUNDS=3)
 	PYTHONPATH=.:local $(BIN)/python local/plain_errors.py bench.first_run --rounds $(ROUNDS) --json build/bench-first-run.json
+
+bench-worker: install  ## a worker from its start to its first message, and the memory of its slots (ROUNDS=3)
+	@mkdir -p build
+	PYTHONPATH=.:functions:local:images/airflow/src .venv/airflow/bin/python local/plain_errors.py bench.worker --rounds $(ROUNDS) \
+		--json build/bench-worker.json
 
 attack-tables: install  ## write the tables of SECURITY.md and docs/security/attacks.md
 	PYTHONPATH=.:tests/templates/support $(BIN)/python local/plain_errors.py tests.attacks

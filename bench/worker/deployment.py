@@ -44,13 +44,17 @@ from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG
 
 
+def end():
+    print("The task of the bench ends.")
+
+
 def hold():
     while not Path(os.environ["BENCH_RELEASE"]).exists():
         time.sleep(0.1)
 
 
 with DAG("bench_worker", schedule=None):
-    PythonOperator(task_id="short", python_callable=int, do_xcom_push=False)
+    PythonOperator(task_id="short", python_callable=end, do_xcom_push=False)
     PythonOperator(task_id="hold", python_callable=hold, do_xcom_push=False)
 '''
 

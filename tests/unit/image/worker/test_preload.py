@@ -61,6 +61,7 @@ def test_worker_starts_when_a_module_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(preload, "MODULES", ("no.such.module", "json"))
+    monkeypatch.setattr("airflow.sdk.log.load_remote_log_handler", lambda: None)
     said: list[str] = []
     monkeypatch.setattr(preload.log, "warning", lambda *words: said.append(str(words[1])))
     preload.load()
@@ -75,3 +76,22 @@ def test_flower_keeps_its_commands(tmp_path: Path) -> None:
     )
 
     assert "flower" in found
+
+
+class Logs:
+    """A log handler whose client cannot be made."""
+
+    @property
+    def hook(self) -> None:
+        raise RuntimeError("no credentials")
+
+
+def test_worker_starts_when_the_client_of_the_log_bucket_cannot_be_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(preload, "MODULES", ())
+    monkeypatch.setattr("airflow.sdk.log.load_remote_log_handler", Logs)
+    said: list[str] = []
+    monkeypatch.setattr(preload.log, "warning", lambda *words: said.append(str(words[2])))
+    preload.load()
+    assert said == ["no credentials"]

@@ -19,13 +19,17 @@ def apply() -> None:
 
 
 def _keeping_other_tries(original: Any) -> Any:
-    import attrs
-
     def upload(self: Any, path: Any, ti: Any = None) -> None:
         if not self.delete_local_copy:
             original(self, path, ti)
             return
-        original(attrs.evolve(self, delete_local_copy=False), path, ti)
+        # The same object, because it keeps its client of S3, which takes long to make. A process
+        # of the worker uploads one log at a time.
+        self.delete_local_copy = False
+        try:
+            original(self, path, ti)
+        finally:
+            self.delete_local_copy = True
         local = self.base_log_folder / path
         # The provider empties the file after the upload.
         if local.is_file() and not local.stat().st_size:
