@@ -44,7 +44,7 @@ def test_value_outside_its_limits_fails_the_resource(
     stack = stacks.create(template(kind, **properties))
 
     assert stack.status == "ROLLBACK_COMPLETE"
-    assert stacks.failures(stack)["It"].lstrip().startswith(f"{named} ")
+    assert stacks.failures(stack)["It"].lstrip().startswith(named)
 
 
 def test_value_outside_its_limits_fails_an_update_and_the_old_value_stays(

@@ -4,11 +4,13 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from ..conftest import POSTGRES_BIN, EmbeddedAws
+from ..conftest import POSTGRES_BIN, EmbeddedAws, eventually
 from ..stack_driver import Stack, StackDriver
 
 # Without the four characters that RDS refuses.
@@ -81,6 +83,35 @@ def test_master_user_owns_the_database(stacks: StackDriver) -> None:
     assert query(stacks, f"{owners} AND datname IN ('postgres', 'template1')") == "2"
     described = stacks.aws.client("rds").describe_db_instances()["DBInstances"][0]
     assert described["Endpoint"]["Address"] == "127.0.0.1"
+
+
+def test_instance_sends_its_connections_and_free_storage_to_cloudwatch(
+    stacks: StackDriver,
+) -> None:
+    stack = stacks.create(template())
+    instance = stacks.physical_id(stack, "Database")
+
+    def values(metric: str) -> list[float]:
+        now = datetime.now(UTC)
+        found = stacks.aws.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/RDS",
+            MetricName=metric,
+            Dimensions=[{"Name": "DBInstanceIdentifier", "Value": instance}],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=5),
+            Period=3600,
+            Statistics=["Maximum"],
+        )
+        return [point["Maximum"] for point in found["Datapoints"]]
+
+    with ExitStack() as clients:
+        for _ in range(3):
+            address = ("127.0.0.1", stacks.aws.config["database_port"])
+            clients.enter_context(socket.create_connection(address))
+        eventually(lambda: max(values("DatabaseConnections"), default=0) >= 3)
+    # An empty database has some 30 MB.
+    assert 19.9 * 2**30 < values("FreeStorageSpace")[-1] < 20 * 2**30
+    assert values("CPUUtilization") and values("FreeableMemory")
 
 
 def test_login_is_refused_when_the_password_is_wrong(stacks: StackDriver) -> None:

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,8 +128,33 @@ def test_value_that_cannot_be_measured_hinders_no_other(monkeypatch: pytest.Monk
     collector = Collector("worker", "airflow", seconds=0.2)
     collector.add_probe(broken)
     collector.add_probe(lambda: {"worker.memory": 50.0})
-    collector.start()
+    _send(collector.start())
     line = json.loads(os.read(reading, 5000))
     collector.end()
 
     assert line["WorkerMemory"] == 50
+
+
+def test_nothing_is_measured_before_airflow_has_sent_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A measurement imports Airflow, as the main thread does at the start: a deadlock."""
+    reading, writing = os.pipe()
+    monkeypatch.setattr(collector_module, "_STDOUT", writing)
+    calls: list[float] = []
+
+    def probe() -> dict[str, float]:
+        calls.append(time.monotonic())
+        return {}
+
+    collector = Collector("scheduler", "airflow", seconds=0.1)
+    collector.add_probe(probe)
+    port = collector.start()
+    time.sleep(0.5)
+    before = list(calls)
+    _send(port)
+    os.read(reading, 5000)
+    collector.end()
+
+    assert before == []
+    assert calls

@@ -28,6 +28,7 @@ class Collector:
         self._seconds = seconds or float(os.environ.get("METRICS_SECONDS") or _SECONDS)
         self._minute = Minute()
         self._probes: list[Probe] = []
+        self._has_received = False
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._ended = False
 
@@ -61,10 +62,13 @@ class Collector:
             except OSError:
                 log.exception("Metrics can no longer be received")
                 return
+            self._has_received = True
             self._minute.add_packet(packet)
 
     def _flush(self) -> None:
-        for probe in self._probes:
+        # Not before Airflow itself has sent something, so that it has imported its modules. Two
+        # threads that import them at the same time can wait for each other without end.
+        for probe in self._probes if self._has_received else ():
             try:
                 for source, value in probe().items():
                     self._minute.add(source, value)

@@ -1,5 +1,7 @@
 """How long the oldest queued task has waited: one query a minute, from the scheduler.
 
+It is called when the scheduler's loop turns, which has imported all modules that are named here.
+
 The age of the oldest message would not say it: a message stays in its queue until its task ends.
 """
 
