@@ -6,6 +6,7 @@ from tests.mutation.faults import (
     image,
     image_builder,
     image_gate,
+    pipelines,
     templates,
 )
 
@@ -16,4 +17,5 @@ FAULTS = (
     *image_builder.FAULTS,
     *codebuild.FAULTS,
     *image_gate.FAULTS,
+    *pipelines.FAULTS,
 )
