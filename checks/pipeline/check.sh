@@ -21,10 +21,11 @@ if [ -n "${AIRFLOW_IMAGE:-}" ]; then
         --env CHECK_OPTIONS --env REPORTS=/reports "$AIRFLOW_IMAGE" /source/checks/pipeline/check.sh
 fi
 
+airflow=${AIRFLOW_PYTHON:-/opt/venv/bin/python}
 tools=${CHECKS_PYTHON:-}
 if [ -z "$tools" ]; then
-    # The image's environment has no pip, its base image has.
-    base=${BASE_PYTHON:-/usr/local/bin/python3}
+    # An environment of its own: the image's packages stay as they are.
+    base=$("$airflow" -c 'import sys; print(sys._base_executable)')
     folder=$(mktemp -d)
     "$base" -m venv "$folder"
     "$folder/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes \
@@ -33,6 +34,6 @@ if [ -z "$tools" ]; then
 fi
 
 read -r -a options <<< "${CHECK_OPTIONS:-}"
-PYTHONPATH=$checks/src exec "$tools" -m check_dags "$dags" --python "${AIRFLOW_PYTHON:-/opt/venv/bin/python}" \
+PYTHONPATH=$checks/src exec "$tools" -m check_dags "$dags" --python "$airflow" \
     --image-source "${IMAGE_SOURCE:-/opt/airflow-on-fargate}" --commit "${COMMIT:-}" \
     --junit "$reports/checks.xml" --sarif "$reports/checks.sarif" "${options[@]}"

@@ -8,6 +8,7 @@ from tests.mutation.faults import (
     image_builder,
     image_gate,
     operations,
+    pipelines,
     templates,
 )
 
@@ -20,4 +21,5 @@ FAULTS = (
     *codebuild.FAULTS,
     *image_gate.FAULTS,
     *operations.FAULTS,
+    *pipelines.FAULTS,
 )
