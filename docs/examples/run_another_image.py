@@ -26,8 +26,6 @@ with DAG("run_another_image", schedule=None, render_template_as_native_obj=True)
         awslogs_group="{{ var.json.ecs_run_task.awslogs_group }}",
         awslogs_region="{{ var.json.ecs_run_task.awslogs_region }}",
         awslogs_stream_prefix="hello/main",
-        # The triggerer waits, and no worker does.
-        deferrable=True,
     )
 
     @task

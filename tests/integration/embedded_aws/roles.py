@@ -29,6 +29,14 @@ class Caller:
         """Allow this and nothing else."""
         put_policy(self._aws, self.role, *statements)
 
+    def environment(self) -> dict[str, str]:
+        """The credentials as variables of another process."""
+        return {
+            "AWS_ACCESS_KEY_ID": self._credentials["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": self._credentials["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": self._credentials["SessionToken"],
+        }
+
     def client(self, service: str) -> Any:
         return boto3.client(
             service,

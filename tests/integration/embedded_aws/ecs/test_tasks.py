@@ -210,7 +210,7 @@ def test_run_task_refuses_impossible_requests(ecs: Ecs) -> None:
         ecs.run(definition, startedBy="a b")
     spot = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
     with pytest.raises(ClientError, match="both a launch type and capacity provider strategy"):
-        ecs.run(definition, launchType="FARGATE", capacityProviderStrategy=spot)
+        ecs.run(definition, capacityProviderStrategy=spot)
     with pytest.raises(ClientError, match="Ephemeral storage size must be from 21 to 200 GiB"):
         ecs.run(definition, overrides={"ephemeralStorage": {"sizeInGiB": 20}})
     ecs.api.deregister_task_definition(taskDefinition=definition)

@@ -343,6 +343,46 @@ def test_scheduler_starts_although_ecs_refuses_and_tries_again(
     assert len(healthy.asked) == 1
 
 
+class Adopted:
+    """A task instance of a scheduler that has ended."""
+
+    key = TaskInstanceKey("dag", "adopted", "run", 1, -1)
+    external_executor_id = ARN
+    queue, executor_config, try_number, state = "default", {}, 1, "running"
+
+
+@pytest.mark.parametrize("fault", [None, AttributeError("no DAG")])
+def test_running_task_of_another_scheduler_is_adopted(
+    executor: Any, monkeypatch: pytest.MonkeyPatch, fault: Exception | None
+) -> None:
+    made: list[Any] = []
+
+    def make(ti: Any, generator: Any) -> Workload:
+        if fault:
+            raise fault
+        made.append(generator)
+        return Workload("adopted")
+
+    monkeypatch.setattr(Workload, "make", staticmethod(make), raising=False)
+    monkeypatch.setattr(type(executor), "jwt_generator", "tokens")
+    executor.ecs.task = {"lastStatus": "RUNNING", "desiredStatus": "RUNNING", "startedAt": 1.0}
+    other = Adopted()
+    other.external_executor_id = None  # type: ignore[assignment]
+
+    assert executor.try_adopt_task_instances([Adopted(), other]) == [other]
+    # A container that never started is started again with the token of this scheduler.
+    assert made == ([] if fault else ["tokens"])
+
+    executor.ecs.task = {
+        "lastStatus": "STOPPED",
+        "desiredStatus": "STOPPED",
+        "startedAt": 1.0,
+        "containers": [{"name": "worker", "exitCode": 0}],
+    }
+    executor.sync()
+    assert executor.event_buffer[Adopted.key][0] == TaskInstanceState.SUCCESS
+
+
 def test_end_of_the_scheduler_leaves_its_tasks(executor: Any) -> None:
     run(executor, Workload())
     executor.end()

@@ -203,8 +203,14 @@ class AwsEcsExecutor(provider.AwsEcsExecutor):
         """For an adopted task that never starts: the provider's has a workload without a token."""
         from airflow.executors.workloads import ExecuteTask
 
-        workload = ExecuteTask.make(ti, generator=self.jwt_generator)
-        self._paths[ti.key] = workload.log_path or ""
+        try:
+            workload = ExecuteTask.make(ti, generator=self.jwt_generator)
+        except Exception as error:
+            # Most adopted tasks run already and never need it; the others fail when they start.
+            self.log.warning("The workload of %s could not be made: %s", ti, error)
+            return [workloads.COMMAND, ""]
+        if workload.log_path:
+            self._paths[ti.key] = workload.log_path
         return self._serialize_workload_to_command(workload)
 
 
