@@ -65,9 +65,8 @@ class Ecs:
         answer = self.api.run_task(
             cluster=self.name,
             taskDefinition=definition,
-            launchType="FARGATE",
             networkConfiguration=NETWORK,
-            **arguments,
+            **{"launchType": "FARGATE", **arguments},
         )
         assert not answer["failures"]
         arn: str = answer["tasks"][0]["taskArn"]

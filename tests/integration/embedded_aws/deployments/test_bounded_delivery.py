@@ -75,6 +75,7 @@ def delivery(stacks: StackDriver, bucket: str, topic: str) -> Stack:
         RootStackName="airflow",
         DagBucketName=bucket,
         DagReleases="{}",
+        Executors="celery",
         WorkerQueueNames="",
         NotificationTopicArn=topic,
         KmsKeyArn="",

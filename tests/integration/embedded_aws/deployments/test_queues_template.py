@@ -37,7 +37,8 @@ def alarms_template(function: dict[str, Any]) -> dict[str, Any]:
 
 def test_queues_are_created_and_deleted_by_their_places(stacks: StackDriver) -> None:
     name = "a-broker"
-    given = {"RootStackName": name, "KmsKeyArn": ""}
+    topic = stacks.aws.client("sns").create_topic(Name=name)["TopicArn"]
+    given = {"RootStackName": name, "NotificationTopicArn": topic, "KmsKeyArn": ""}
     stack = stacks.create(QUEUES, **given, WorkerQueueNames="")
     default = stack.outputs["WorkerQueueUrl"]
     assert default.endswith(f"/{name}-queue-default")
