@@ -24,9 +24,11 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
     "dag-processor": (
         "dag_processor.callback_statistics",
         "dag_processor.overtaken_parses",
+        "dag_processor.recording_cost",
         "dag_processor.recording_failures",
         "dag_processor.parse_failures",
         "dag_processor.parse_logs",
+        "dag_processor.shared_imports",
         "dag_processor.folder_scan",
         "dag_processor.parse_dags_folder",
         "dag_processor.shown_exclusions",
