@@ -32,6 +32,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
         "dag_processor.folder_scan",
         "dag_processor.parse_dags_folder",
         "dag_processor.shown_exclusions",
+        "dag_processor.settled_files",
     ),
     "triggerer": ("triggerer.classes",),
     "scheduler": ("scheduler.unsent_tasks",),
