@@ -1,0 +1,234 @@
+"""Which files may give other DAGs from the same source, and what a parse depends on."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from airflow_on_fargate.releases.parse_inputs import Inputs, ParseInputs
+
+STEADY = """
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import DAG, Variable, dag, task
+from airflow.providers.http.hooks.http import HttpHook
+import pandas, requests, random
+
+HERE = os.path.dirname(__file__)
+SQL = Path(__file__).parent / "sql"
+
+def in_a_task():
+    return Variable.get("a"), os.environ["B"], requests.get("c"), datetime.now(), open("d").read()
+
+def also_in_a_task():
+    return HttpHook().run(str(random.random()))
+
+@dag(schedule="@daily", start_date=datetime(2026, 1, 1))
+def made():
+    @task
+    def first():
+        return pandas.DataFrame(requests.get("x").json())
+
+    @task.branch(retries=3)
+    def second(value):
+        return Variable.get("b")
+
+    second(first())
+    PythonOperator(task_id="third", python_callable=in_a_task, on_failure_callback=[also_in_a_task])
+
+made()
+"""
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def write(release: Path, **files: str) -> ParseInputs:
+    """Of a release with these files; `__` in a name is a slash, `package` an `__init__.py`."""
+    for name, text in files.items():
+        name = name.replace("__", "/").replace("package", "__init__")
+        path = release / (name + ".py" * ("." not in name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    hashes = {
+        str(path.relative_to(release)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in release.rglob("*")
+        if path.is_file()
+    }
+    return ParseInputs(release, hashes)
+
+
+def inputs(release: Path, path: str = "dag.py", **files: str) -> Inputs:
+    found = write(release, **files).of(path)
+    assert found
+    return found
+
+
+def test_file_whose_tasks_alone_look_outside_is_not_dynamic(release: Path) -> None:
+    assert inputs(release, dag=STEADY).dynamic == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Variable.get('a')",
+        "V.get('a')",
+        "airflow.models.Variable.get('a')",
+        "BaseHook.get_connection('a')",
+        "HttpHook()",
+        "Connection.get('a')",
+        "os.environ['A']",
+        "os.getenv('A')",
+        "environment['A']",
+        "o.cpu_count()",
+        "os.path.exists('a')",
+        "os.path.realpath(__file__)",
+        "os.path.getmtime(__file__)",
+        "path.getmtime(__file__)",
+        "Path(__file__).resolve()",
+        "open('a')",
+        "Path('a').read_text()",
+        "list(Path('a').glob('*'))",
+        "datetime.now()",
+        "pendulum.today()",
+        "days_ago(1)",
+        "random.random()",
+        "time.time()",
+        "requests.get('a')",
+        "boto3.client('s3')",
+        "uuid.uuid4()",
+        "subprocess.run('a')",
+        "sys.path.append('a')",
+        "importlib.import_module('a')",
+        "exec('a')",
+        "company.settings()",
+        "unknown_name()",
+        "create_session()",
+        "helper()",
+        "sorted([1], key=helper)",
+        "Configured()",
+        "class A(DAG):\n    at = datetime.now()",
+        "def f(at=datetime.now()): pass",
+        "@dag()\ndef d():\n    Variable.get('a')",
+        "@company.task\ndef d():\n    pass",
+        "@retry\ndef d():\n    Variable.get('a')",
+        "x = lambda: Variable.get('a')",
+        "[Variable.get(x) for x in 'ab']",
+        "f'{datetime.now()}'",
+        "if datetime.now(): pass",
+        "PythonOperator(python_callable=partial(print, Variable.get('a')))",
+        "from company import *",
+    ],
+)
+def test_file_that_looks_outside_when_it_is_imported_is_dynamic(release: Path, line: str) -> None:
+    head = """
+import os, random, time, uuid, subprocess, sys, importlib
+import airflow, boto3, company, pendulum, requests
+import os as o
+from os import environ as environment, path
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from company import retry, unknown_name
+from airflow.sdk import BaseHook, Connection, DAG, Variable, dag, task
+from airflow.sdk import Variable as V
+from airflow.providers.http.hooks.http import HttpHook
+from airflow.utils.session import create_session
+def helper(*_):
+    return deeper()
+def deeper():
+    return Variable.get("a")
+class Configured:
+    def __init__(self):
+        self.at = datetime.now()
+"""
+    assert inputs(release, dag=head).dynamic == ""
+    assert inputs(release, dag=f"{head}{line}\n").dynamic
+
+
+def test_methods_that_run_in_tasks_do_not_count(release: Path) -> None:
+    source = """
+from airflow.sdk import BaseOperator, DAG, Variable
+class Mine(BaseOperator):
+    def __init__(self, **named):
+        super().__init__(**named)
+    def execute(self, context):
+        return Variable.get("a")
+with DAG("a"):
+    Mine(task_id="a")
+"""
+    assert inputs(release, dag=source).dynamic == ""
+
+
+def test_helper_that_looks_outside_makes_its_users_dynamic(release: Path) -> None:
+    user = "from lib.settings import load\nVALUE = load()\n"
+    helper = "import os\ndef load():\n    return os.environ['A']\n"
+    assert inputs(release, dag=user, lib__settings=helper).dynamic
+    unused = "from lib.settings import load\n"
+    assert inputs(release, dag=unused).dynamic == ""
+
+
+def test_file_that_is_named_like_an_installed_package_does_not_hide_it(release: Path) -> None:
+    files = {"dag": "import requests\nrequests.get('a')\n", "requests": ""}
+    assert inputs(release, **files).dynamic
+    files = {"dag": "import random\nrandom.random()\n", "random": ""}
+    assert inputs(release, **files).dynamic
+
+
+def test_comment_decides(release: Path) -> None:
+    assert inputs(release, dag="# dag-parsing: dynamic\n").dynamic
+    assert inputs(release, dag="import time\ntime.time()\n# dag-parsing: static\n").dynamic == ""
+    assert inputs(release, dag="import time\ntime.time()\nx = '# dag-parsing: static'\n").dynamic
+
+
+@pytest.mark.parametrize("source", ["def", "x = '\0'"])
+def test_file_that_cannot_be_read_is_dynamic(release: Path, source: str) -> None:
+    assert inputs(release, dag=source).dynamic
+
+
+def test_archive_is_dynamic(release: Path) -> None:
+    assert inputs(release, "dags.zip", **{"dags.zip": "PK"}).dynamic
+
+
+def test_missing_file_has_no_inputs(release: Path) -> None:
+    assert write(release, dag="").of("other.py") is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import lib.tables",
+        "import lib.tables as tables",
+        "from lib import tables",
+        "from lib.tables import ORDERS",
+        "from lib import *",
+        "from .lib import tables",
+        "import other",
+        "def f():\n    from lib import tables",
+        "try:\n    import tables\nexcept ImportError:\n    pass",
+    ],
+)
+def test_digest_changes_with_each_module_that_is_imported(release: Path, statement: str) -> None:
+    package = "from lib import tables" if "*" in statement else ""
+    library = {"lib__package": package, "lib__tables": "A = 1", "other": "import lib.tables"}
+    before = inputs(release, dag=statement, **library).digest
+    assert inputs(release, unrelated="X = 1").digest == before
+    assert inputs(release, lib__tables="A = 2").digest != before
+
+
+def test_digest_changes_with_the_file_and_with_data(release: Path) -> None:
+    found = {
+        inputs(release, dag="A = 1").digest,
+        inputs(release, dag="A = 2").digest,
+        inputs(release, **{"sql__orders.sql": "select 1"}).digest,
+        inputs(release, **{"sql__orders.sql": "select 2"}).digest,
+    }
+    assert len(found) == 4
+
+
+def test_modules_that_import_each_other_are_read_once(release: Path) -> None:
+    assert inputs(release, dag="import a", a="import b", b="import a, dag").dynamic == ""
