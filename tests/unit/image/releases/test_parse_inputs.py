@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,17 @@ def test_file_whose_tasks_alone_look_outside_is_not_dynamic(release: Path) -> No
         "if datetime.now(): pass",
         "PythonOperator(python_callable=partial(print, Variable.get('a')))",
         "from company import *",
+        "airflow.models.Pool.get_pools()",
+        "Pool.get_pools()",
+        "get_run_data()",
+        "compat.thing()",
+        "getattr(datetime, 'now')()",
+        "attrgetter('now')(datetime)()",
+        "DAG(**{'a': datetime.now()})",
+        "run(python_callable=helper)",
+        "PythonOperator(helper)",
+        "DAG('a', default_args={'start_date': datetime.now()})",
+        "DAG('a', default_args={'on_failure_callback': partial(print, datetime.now())})",
     ],
 )
 def test_file_that_looks_outside_when_it_is_imported_is_dynamic(release: Path, line: str) -> None:
@@ -136,6 +148,10 @@ from pathlib import Path
 from company import retry, unknown_name
 from airflow.sdk import BaseHook, Connection, DAG, Variable, dag, task
 from airflow.sdk import Variable as V
+from airflow.models import Pool
+from airflow.sdk.api.client import get_run_data
+from airflow.providers.standard.utils import compat
+from operator import attrgetter
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.utils.session import create_session
 def helper(*_):
@@ -148,6 +164,56 @@ class Configured:
 """
     assert inputs(release, dag=head).dynamic == ""
     assert inputs(release, dag=f"{head}{line}\n").dynamic
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "DAG('a', default_args={'on_failure_callback': helper, 'retries': 1})",
+        "DAG('a', default_args=dict(on_failure_callback=[helper]))",
+        "PythonOperator(task_id='a', python_callable=helper)",
+        "PythonOperator.partial(python_callable=helper).expand(op_args=[[1]])",
+        "work.override(on_retry_callback=lambda context: helper())()",
+        "conf.get('core', 'dags_folder')",
+        "DAG('a', datetime(2026, 1, 1), CronDataIntervalTimetable('@daily', 'UTC'))",
+        "chain(EmptyOperator(task_id='a'), S3CopyObjectOperator(task_id='b'))",
+        "globals()['a'] = DAG('a')",
+    ],
+)
+def test_what_only_tasks_and_callbacks_run_does_not_count(release: Path, line: str) -> None:
+    head = """
+from datetime import datetime
+from airflow.configuration import conf
+from airflow.models.baseoperator import chain
+from airflow.providers.amazon.aws.operators.s3 import S3CopyObjectOperator
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import DAG, Variable, task as work_of
+from airflow.timetables.interval import CronDataIntervalTimetable
+def helper(*_):
+    return Variable.get("a")
+@work_of(retries=2)
+def work():
+    return Variable.get("b")
+"""
+    assert inputs(release, dag=f"{head}{line}\n").dynamic == ""
+
+
+def test_function_of_a_decorator_that_is_only_named_like_one_of_airflow_counts(
+    release: Path,
+) -> None:
+    user = (
+        "from airflow.sdk import Variable\nfrom lib import task\n"
+        "@task\ndef at_import():\n    return Variable.get('a')\n"
+    )
+    library = {"lib__package": "def task(function):\n    function()\n"}
+    assert inputs(release, dag=user, **library).dynamic
+
+
+def test_function_by_which_a_module_has_any_name_counts(release: Path) -> None:
+    user = "from lib import settings\nVALUE = settings.anything\n"
+    helper = "import os\ndef __getattr__(name):\n    return os.environ[name]\n"
+    assert inputs(release, dag=user, lib__settings=helper).dynamic
 
 
 def test_methods_that_run_in_tasks_do_not_count(release: Path) -> None:
@@ -232,3 +298,54 @@ def test_digest_changes_with_the_file_and_with_data(release: Path) -> None:
 
 def test_modules_that_import_each_other_are_read_once(release: Path) -> None:
     assert inputs(release, dag="import a", a="import b", b="import a, dag").dynamic == ""
+
+
+@pytest.mark.parametrize(
+    "statement", ["from lib import *", "from .lib import *", "from lib.inner import *"]
+)
+def test_digest_changes_with_each_module_that_all_may_name(release: Path, statement: str) -> None:
+    library = {
+        "lib__package": "__all__ = ['tables']", "lib__tables": "A = 1",
+        "lib__inner__package": "", "lib__inner__deep": "A = 1",
+    }  # fmt: skip
+    before = inputs(release, dag=statement, **library).digest
+    changed = "lib__inner__deep" if "inner" in statement else "lib__tables"
+    assert inputs(release, **{changed: "A = 2"}).digest != before
+
+
+@pytest.mark.parametrize(
+    ("user", "statement", "changed"),
+    [
+        # A folder without __init__.py is a package, too.
+        ("dag", "from spaces.deep import tables", "spaces__deep__tables"),
+        ("team__dag", "from team.common import tables", "team__common__tables"),
+        ("team__package", "from .common import tables", "team__common__tables"),
+        ("team__inner__dag", "from ..common import tables", "team__common__tables"),
+        ("team__inner__dag", "from .. import common", "team__common__package"),
+        # The package of a module is imported first.
+        ("dag", "import lib.tables", "lib__package"),
+    ],
+)
+def test_digest_changes_with_modules_of_packages(
+    release: Path, user: str, statement: str, changed: str
+) -> None:
+    path = user.replace("__", "/").replace("package", "__init__") + ".py"
+    before = inputs(release, path, **{user: statement, changed: "A = 1"}).digest
+    assert inputs(release, path, **{changed: "A = 2"}).digest != before
+
+
+def test_new_module_that_an_import_now_finds_changes_the_digest(release: Path) -> None:
+    before = inputs(release, dag="try:\n    import extra\nexcept ImportError:\n    pass").digest
+    assert inputs(release, extra="A = 1").digest != before
+    found = inputs(release, extra="A = 1").digest
+    # A folder of this name hides the file.
+    assert inputs(release, extra__package="A = 2").digest != found
+
+
+def test_sources_of_former_releases_are_dropped(release: Path) -> None:
+    read: dict[str, Any] = {}
+    for content in ("A = 1", "A = 2"):
+        write(release, dag=content)
+        sha256 = hashlib.sha256(content.encode()).hexdigest()
+        ParseInputs(release, {"dag.py": sha256}, read).of("dag.py")
+    assert len(read) == 1

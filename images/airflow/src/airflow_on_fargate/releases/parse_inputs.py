@@ -12,9 +12,13 @@
 A comment decides where the source is misjudged: `# dag-parsing: dynamic`, or `static`.
 
 Everything here errs towards dynamic: a dynamic file is parsed as Airflow does it. What only tasks
-run is not looked at: functions that nothing calls at import, among them those of `@task` and
-`python_callable`, and the methods by which an operator executes. Names are compared without regard
-to where they are defined, across all modules that a file imports.
+run is not looked at: functions that nothing calls at import, among them those of Airflow's `@task`
+and of `python_callable`, and the methods by which an operator executes. Names are compared without
+regard to where they are defined, across all modules that a file imports.
+
+What cannot be seen: an operator of an installed package that looks outside when it is created, and
+an object of Airflow that changes its result without one of the names below. The slow re-read of
+`patches.dag_processor.settled_files` finds these.
 """
 
 import ast
@@ -38,12 +42,30 @@ def _words(text: str) -> frozenset[str]:
 # Modules whose functions give the same result each time, except what `_CHANGING` lists.
 _STEADY: Final = _words(
     """
-    __future__ abc airflow ast base64 binascii bisect calendar collections contextlib copy
+    __future__ abc ast base64 binascii bisect calendar collections contextlib copy
     dataclasses datetime dateutil decimal enum fractions functools hashlib heapq html inspect
     itertools json keyword logging math numbers operator pathlib pendulum posixpath pprint re
     shlex statistics string textwrap traceback types typing typing_extensions unicodedata warnings
     zoneinfo
     """
+)
+# The same of Airflow: what DAG files are written with. The rest may ask the database.
+_STEADY_OF_AIRFLOW: Final = (
+    "airflow.sdk", "airflow.configuration", "airflow.datasets", "airflow.decorators",
+    "airflow.exceptions", "airflow.lineage", "airflow.macros", "airflow.models.baseoperator",
+    "airflow.models.dag.DAG", "airflow.models.mappedoperator", "airflow.models.param",
+    "airflow.models.xcom_arg", "airflow.models.DAG", "airflow.models.BaseOperator",
+    "airflow.models.Param", "airflow.models.Variable", "airflow.models.Connection", "airflow.DAG",
+    "airflow.Asset", "airflow.Dataset", "airflow.notifications", "airflow.operators",
+    "airflow.sensors", "airflow.timetables", "airflow.triggers", "airflow.utils.dates",
+    "airflow.utils.edgemodifier", "airflow.utils.email", "airflow.utils.helpers",
+    "airflow.utils.setup_teardown", "airflow.utils.state", "airflow.utils.task_group",
+    "airflow.utils.timezone", "airflow.utils.trigger_rule", "airflow.utils.types",
+    "airflow.utils.weight_rule",
+)  # fmt: skip
+# The same of Airflow's providers, by the third or a later part of the module's name.
+_STEADY_OF_PROVIDERS: Final = _words(
+    "operators sensors transfers decorators notifications notifiers triggers links"
 )
 # Names that stand for the world outside, whatever they are attributes of.
 _CHANGING: Final = _words(
@@ -53,7 +75,7 @@ _CHANGING: Final = _words(
     tomorrow days_ago ago from_now open eval exec input __import__ environ getenv get_connection
     read_text read_bytes read iterdir glob rglob walk scandir listdir exists is_file is_dir stat
     lstat resolve cwd home expanduser read_csv load_module import_module import_string getmembers
-    currentframe stack
+    currentframe stack getattr attrgetter methodcaller
     """
 )
 # What may be used of `os`: string functions.
@@ -70,6 +92,11 @@ _RUN_LATER: Final = _words(
     post_execute response_check response_filter user_defined_macros user_defined_filters
     """
 )
+# What takes them besides operators and DAGs, whose names begin with a capital letter.
+_TAKE_RUN_LATER: Final = _words("dag task task_group setup teardown partial override dict")
+_TASK_DECORATORS: Final = _words("task setup teardown")
+# Functions that an import calls without their name.
+_CALLED_UNSEEN: Final = _words("__getattr__ __dir__")
 # Methods of operators and sensors that run in tasks.
 _METHODS_OF_TASKS: Final = _words(
     """
@@ -111,11 +138,15 @@ class ParseInputs:
         self._hashes = hashes
         # By content, so that the next release reads only what has changed.
         self._sources = {} if read is None else read
+        for key in self._sources.keys() - {_key(*each) for each in hashes.items()}:
+            del self._sources[key]
         self._by_module: dict[str, list[str]] = {}
+        self._in_package: dict[str, list[str]] = {}
         for path in hashes:
             if path.endswith(".py"):
                 for name in modules_of(path):
                     self._by_module.setdefault(name, []).append(path)
+                    self._in_package.setdefault(name.rpartition(".")[0], []).append(path)
         data = {path: sha for path, sha in hashes.items() if not path.endswith(".py")}
         self._data = {"": _digest(data)}
         # What a file certainly gets by this name: an installed package comes first.
@@ -145,7 +176,11 @@ class ParseInputs:
                 continue
             reached.add(current)
             for name in self._source(current).imports:
-                for each in _with_packages(name):
+                package = name.removesuffix(".*")
+                if package != name:
+                    # `__all__` may name any module of it.
+                    left.extend(self._in_package.get(package, ()))
+                for each in _with_packages(package):
                     left.extend(self._by_module.get(each, ()))
         return reached
 
@@ -176,7 +211,7 @@ class ParseInputs:
         return known and not _is_importable(package)
 
     def _source(self, path: str) -> _Source:
-        key = f"{path}\0{self._hashes[path]}"
+        key = _key(path, self._hashes[path])
         if key not in self._sources:
             self._sources[key] = read(path, (self._folder / path).read_bytes())
         return self._sources[key]
@@ -198,6 +233,10 @@ def modules_of(path: str) -> set[str]:
     stem = name.partition(".")[0]
     names = folders if stem == "__init__" else [*folders, stem]
     return {".".join(names[start:]) for start in range(len(names))}
+
+
+def _key(path: str, sha256: str) -> str:
+    return f"{path}\0{sha256}"
 
 
 def _with_packages(name: str) -> Iterator[str]:
@@ -246,6 +285,8 @@ class _Reader:
     def __init__(self, source: _Source, path: PurePosixPath) -> None:
         self._source = source
         self._package = ".".join(path.parts[:-1])
+        # Names of Airflow's decorators whose functions run in tasks.
+        self._task_decorators: set[str] = set()
 
     def read(self, tree: ast.Module) -> None:
         for node in ast.walk(tree):
@@ -268,22 +309,23 @@ class _Reader:
             module = ".".join([*package, *filter(None, [module])])
         for alias in node.names:
             name = f"{module}.{alias.name}".strip(".")
-            self._source.imports.add(module if alias.name == "*" else name)
+            self._source.imports.add(name)
+            if module.partition(".")[0] == "airflow" and alias.name in _TASK_DECORATORS:
+                self._task_decorators.add(alias.asname or alias.name)
             if alias.name in _CHANGING or alias.name.endswith(("Hook", "Client")):
                 # Under whichever name the file uses it.
                 self._source.foreign[alias.asname or alias.name] = name
             self._bind(alias.asname or alias.name, name)
-            if alias.name == "*" and module.partition(".")[0] not in _STEADY:
+            if alias.name == "*" and not _is_steady(module):
                 self._source.used.setdefault(module.partition(".")[0], node.lineno)
                 self._source.foreign.setdefault(module.partition(".")[0], module)
 
     def _bind(self, name: str, module: str) -> None:
-        package = module.partition(".")[0]
         if module == "os" or (name == "os" and module == "os.path"):
             # What is used of it decides.
             return
         steady = module.startswith("os.path.") and module.rpartition(".")[2] in _STEADY_OF_OS
-        if package not in _STEADY and not steady:
+        if not _is_steady(module) and not steady:
             self._source.foreign.setdefault(name, module)
 
     def _body(self, statements: Iterable[ast.AST], used: dict[str, int]) -> None:
@@ -305,12 +347,14 @@ class _Reader:
                     self._body(each.body, body)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             pass
-        elif isinstance(node, ast.keyword) and node.arg in _RUN_LATER:
-            given = node.value
-            for value in given.elts if isinstance(given, ast.List | ast.Tuple) else [given]:
-                # A function that is named there is not called when the file is imported.
-                if not isinstance(value, ast.Name | ast.Attribute | ast.Lambda):
-                    self._node(value, used)
+        elif isinstance(node, ast.Call):
+            self._call(node, used)
+        elif isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value in _RUN_LATER:
+                    self._given_for_later(value, used)
+                else:
+                    self._body(filter(None, (key, value)), used)
         elif isinstance(node, ast.Attribute):
             self._attribute(node, used)
         else:
@@ -318,9 +362,28 @@ class _Reader:
                 used.setdefault(node.id, node.lineno)
             self._body(ast.iter_child_nodes(node), used)
 
+    def _call(self, node: ast.Call, used: dict[str, int]) -> None:
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        called = node.func.id if isinstance(node.func, ast.Name) else called
+        takes = called in _TAKE_RUN_LATER or called[:1].isupper()
+        self._body([node.func, *node.args], used)
+        for keyword in node.keywords:
+            if takes and keyword.arg in _RUN_LATER:
+                self._given_for_later(keyword.value, used)
+            else:
+                self._node(keyword.value, used)
+
+    def _given_for_later(self, given: ast.expr, used: dict[str, int]) -> None:
+        for value in given.elts if isinstance(given, ast.List | ast.Tuple) else [given]:
+            # A function that is named there is not called when the file is imported.
+            if not isinstance(value, ast.Name | ast.Attribute | ast.Lambda):
+                self._node(value, used)
+
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, used: dict[str, int]) -> None:
         self._body([*node.decorator_list, node.args], used)
-        if any(_is_task(each) for each in node.decorator_list):
+        if node.name in _CALLED_UNSEEN:
+            used.setdefault(node.name, node.lineno)
+        if any(self._is_task(each) for each in node.decorator_list):
             # Its body runs in a task; calling it makes one.
             return
         if node.decorator_list:
@@ -337,16 +400,27 @@ class _Reader:
         elif not (isinstance(inner, ast.Name) and inner.id == "os"):
             self._node(inner, used)
 
+    def _is_task(self, decorator: ast.expr) -> bool:
+        """`@task`, `@task(...)`, `@task.docker`, and so on, of Airflow."""
+        while isinstance(decorator, ast.Call | ast.Attribute):
+            decorator = decorator.func if isinstance(decorator, ast.Call) else decorator.value
+        return isinstance(decorator, ast.Name) and decorator.id in self._task_decorators
+
+
+def _is_steady(module: str) -> bool:
+    """Whether what this module or this name in a module gives is the same each time."""
+    parts = module.split(".")
+    if parts[0] != "airflow":
+        return parts[0] in _STEADY
+    if parts[1:2] == ["providers"]:
+        return not _STEADY_OF_PROVIDERS.isdisjoint(parts[3:])
+    if parts[1:3] in (["sdk", "api"], ["sdk", "execution_time"]):
+        return False
+    return f"{module}.".startswith(tuple(f"{name}." for name in _STEADY_OF_AIRFLOW))
+
 
 def _is_of_os(node: ast.expr) -> bool:
     """`os` and `os.path`."""
     if isinstance(node, ast.Attribute) and node.attr == "path":
         node = node.value
     return isinstance(node, ast.Name) and node.id == "os"
-
-
-def _is_task(decorator: ast.expr) -> bool:
-    """`@task`, `@task(...)`, `@task.docker`, and so on."""
-    while isinstance(decorator, ast.Call | ast.Attribute):
-        decorator = decorator.func if isinstance(decorator, ast.Call) else decorator.value
-    return isinstance(decorator, ast.Name) and decorator.id in ("task", "setup", "teardown")

@@ -1,18 +1,26 @@
 """Which DAG files need no second parse, because the database has what a parse would write.
 
-A file is *settled* in a release if it was parsed in it without an error, is not dynamic
-(`parse_inputs`), and all its DAGs are in the database. When another release is served in which the
-same inputs give the same DAGs, only the release of these DAGs is written. Airflow does the same
-when it parses them: their next runs use the new release.
+A file is *settled* in a release if it was parsed without an error, is not dynamic
+(`parse_inputs`), and the database has the result. Whether it has, the database says itself: each
+version of a DAG carries the fingerprint of the parse that wrote it, in the same transaction. So
+nothing that is lost, restored or deleted there goes unnoticed, and a dag-processor that starts
+takes over what was parsed before.
+
+When another release is served in which the same inputs give the same DAGs, only the release of
+these DAGs is written. Airflow does the same when it parses them: their next runs use the new
+release.
 
 Whatever is not certain leaves the file to Airflow, which parses it at its own interval.
 """
 
+import hashlib
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
 
 from airflow_on_fargate.releases.parse_inputs import Inputs
 
@@ -21,56 +29,129 @@ log = logging.getLogger(__name__)
 SECONDS_BETWEEN_CHECKS: Final = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class Parse:
+    """What a file was parsed from, and how many DAGs it has."""
+
+    fingerprint: str
+    dags: int
+
+    @classmethod
+    def of(cls, inputs: Inputs, environment: str, dags: int) -> "Parse":
+        """`environment` is the digest of the image and the settings."""
+        both = f"{inputs.digest} {environment}".encode()
+        return cls(hashlib.sha256(both).hexdigest()[:32], dags)
+
+    def as_version_data(self) -> dict[str, Any]:
+        """For the column of that name, which Airflow has for a bundle's own data."""
+        return {"parse": self.fingerprint, "dags": self.dags}
+
+    @classmethod
+    def from_version_data(cls, data: Any) -> "Parse | None":
+        """None if the row was not written by a parse of a static file."""
+        match data:
+            case {"parse": str(fingerprint), "dags": int(dags)}:
+                return cls(fingerprint, dags)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A parse that the database has, with its release and its time."""
+
+    parse: Parse
+    release: str
+    at: datetime
+
+
 class Rows(Protocol):
     """What the database has of one bundle."""
 
-    def move(self, dags: Mapping[str, int], old: str, new: str) -> set[str]:
-        """Write the release `new` for the DAGs of these files, whose numbers are given.
+    def recorded(self) -> Mapping[str, "Recorded"]:
+        """The files whose DAGs are complete in one release."""
 
-        Returns the files whose DAGs are complete and were parsed in `old`; of others it changes
-        nothing.
+    def move(self, parses: Mapping[str, Parse], old: str, new: str) -> set[str]:
+        """Write the release `new` for the DAGs of these files.
+
+        Returns the files whose DAGs are complete and as this parse of `old` wrote them; of others
+        it changes nothing.
         """
 
-    def to_parse(self, dags: Mapping[str, int]) -> set[str]:
-        """The files whose DAGs are not as their parse left them."""
+    def to_parse(self, parses: Mapping[str, Parse], release: str) -> set[str]:
+        """The files whose DAGs are not as this parse left them, or need another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Parsed:
     release: str
-    inputs: Inputs
-    dags: int
+    parse: Parse
 
 
 class SettledFiles:
-    def __init__(self, rows: Rows, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        environment: str = "",
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._rows = rows
+        self._environment = environment
         self._monotonic = monotonic
         self._parsed: dict[str, _Parsed] = {}
-        # Files that are parsed as usual for now; None if the database could not be asked.
-        self._unsettled: set[str] | None = set()
+        # Files that are parsed as usual for now.
+        self._unsettled: set[str] = set()
         self._check_after = monotonic() + SECONDS_BETWEEN_CHECKS
 
-    def note(self, path: str, release: str, inputs: Inputs | None, dags: int) -> None:
+    def parse(self, inputs: Inputs | None, dags: int) -> Parse | None:
+        """What to record with a parse; None if the next one may give other DAGs."""
+        if inputs is None or inputs.dynamic:
+            return None
+        return Parse.of(inputs, self._environment, dags)
+
+    def note(self, path: str, release: str, parse: Parse | None) -> None:
         """The file was parsed in this release, without an error."""
         self.forget(path)
-        if inputs and not inputs.dynamic:
-            self._parsed[path] = _Parsed(release, inputs, dags)
+        if parse:
+            self._parsed[path] = _Parsed(release, parse)
 
     def forget(self, path: str) -> None:
         """The file is parsed as usual."""
         self._parsed.pop(path, None)
 
+    def adopt(
+        self, release: str, paths: Iterable[str], inputs: Callable[[str], Inputs | None]
+    ) -> dict[str, Recorded]:
+        """Take over what was parsed before this process started. Never raises.
+
+        The release may be another one since then.
+        """
+        found: dict[str, Recorded] = {}
+        try:
+            recorded = self._rows.recorded()
+            of_release: dict[str, dict[str, Parse]] = defaultdict(dict)
+            for path in recorded.keys() & set(paths):
+                each = recorded[path]
+                if self.parse(inputs(path), each.parse.dags) == each.parse:
+                    of_release[each.release][path] = each.parse
+            for old, parses in of_release.items():
+                same = parses if old == release else self._rows.move(parses, old, release)
+                found.update({path: recorded[path] for path in same})
+        except Exception:
+            log.exception("Could not tell which files were parsed before; parsing the others")
+        for path, each in found.items():
+            self.note(path, release, each.parse)
+        # Immediately: a DAG may have become due, or lost its last run, meanwhile.
+        self._check_after = self._monotonic()
+        log.info("The parses of %d files are valid in release %s", len(found), release)
+        return found
+
     def are_settled(self, paths: Iterable[str], release: str) -> set[str]:
         """Those that need no parse now. Never raises."""
-        self._check()
-        unsettled = self._unsettled
-        if unsettled is None:
-            return set()
+        self._check(release)
         return {
             path
             for path in paths
-            if path not in unsettled
+            if path not in self._unsettled
             and (parsed := self._parsed.get(path))
             and parsed.release == release
         }
@@ -90,27 +171,32 @@ class SettledFiles:
         try:
             now = {path: inputs(path) for path in former}
             same = {
-                path: parsed
+                path: parsed.parse
                 for path, parsed in former.items()
-                if parsed.release == old and now[path] == parsed.inputs
+                if parsed.release == old
+                and self.parse(now[path], parsed.parse.dags) == parsed.parse
             }
             for path in excepted:
                 same.pop(path, None)
-            moved = self._rows.move({path: each.dags for path, each in same.items()}, old, new)
-            self._parsed = {path: replace(same[path], release=new) for path in moved}
+            moved = self._rows.move(same, old, new)
+            self._parsed = {path: _Parsed(new, same[path]) for path in moved}
         except Exception:
             log.exception("Could not tell what release %s changes; parsing every file", new)
             return set(former)
         log.info("Release %s leaves %d files as they are", new, len(moved))
         return {path for path in former if now[path] is not None} - moved
 
-    def _check(self) -> None:
+    def _check(self, release: str) -> None:
         if self._monotonic() < self._check_after:
             return
         try:
-            dags = {path: parsed.dags for path, parsed in self._parsed.items()}
-            self._unsettled = self._rows.to_parse(dags)
+            parses = {
+                path: parsed.parse
+                for path, parsed in self._parsed.items()
+                if parsed.release == release
+            }
+            self._unsettled = self._rows.to_parse(parses, release)
         except Exception:
-            log.exception("Could not look at the DAGs in the database; parsing every file")
-            self._unsettled = None
+            # A parse could not be recorded now either.
+            log.exception("Could not look at the DAGs in the database; trying again later")
         self._check_after = self._monotonic() + SECONDS_BETWEEN_CHECKS

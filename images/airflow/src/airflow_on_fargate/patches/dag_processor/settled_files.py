@@ -5,14 +5,16 @@ has changed, and a small file takes a tenth of a second of a CPU or more. A DAG 
 files differ, and the source of most files says that their parse depends on nothing else.
 
 With this patch such a file is parsed again when a release changes it, or a module that it imports,
-or any file that is not Python source; when one of its DAGs is missing in the database; and after
-`[dag_processor] settled_file_process_interval` seconds (1800; 0 turns this patch off). Dynamic
-files, files with an import error and other bundles keep Airflow's interval. Callbacks, and files
+or any file that is not Python source; when the database does not have its parse, or needs another
+one (`releases.settled_rows`); and after `[dag_processor] settled_file_process_interval` seconds
+(1800; 0 turns this patch off), at most one such file in ten seconds. Dynamic files, files with an
+import error, assets with watchers and other bundles keep Airflow's interval. Callbacks, and files
 that a user asks to be parsed, are not delayed. See `releases.settled` and `releases.parse_inputs`.
 Not a correction: Airflow's bundles cannot say what has changed.
 """
 
 import logging
+import time
 from datetime import timedelta
 from typing import Any, Final
 
@@ -21,21 +23,30 @@ from airflow_on_fargate.patches import replace, require
 log = logging.getLogger(__name__)
 
 DEFAULT_INTERVAL_SECONDS: Final = 1800
+# A thousand files, parsed again without a pause, would use a small container for minutes.
+SECONDS_BETWEEN_OLD_FILES: Final = 10.0
 
 # By the bundle's name.
 _settled: dict[str, Any] = {}
 _inputs: dict[str, Any] = {}
 _read: dict[str, Any] = {}
+_next_old_file: dict[str, float] = {}
+# Why a file is dynamic, as last logged.
+_told: dict[tuple[str, str], str] = {}
 
 
 def apply() -> None:
-    """Surround the refresh, the end of each parse, and the choice of files to parse again."""
+    """Surround the refresh, the recording and end of each parse, and the choice of files."""
     # Airflow 3.2, from which an upgrade may start, parses as usual.
     if not require("apache-airflow", "3.3.2", without=("3.2.2",)):
         return
     from airflow.dag_processing.manager import DagFileProcessorManager
+    from airflow.models.dag_version import DagVersion
 
+    # Airflow stores a bundle's own data there and reads it nowhere.
+    _ = DagVersion.version_data
     replace(DagFileProcessorManager, "_refresh_dag_bundles", _following)
+    replace(DagFileProcessorManager, "persist_parsing_result", _recording)
     replace(DagFileProcessorManager, "handle_parsing_result", _noting)
     replace(DagFileProcessorManager, "prepare_file_queue", _without_settled)
 
@@ -51,66 +62,164 @@ def interval_seconds() -> float:
     )
 
 
+def _is_on(manager: Any) -> bool:
+    """Not where each file is parsed a certain number of times."""
+    return manager.max_runs == -1 and interval_seconds() > 0
+
+
 def _following(original: Any) -> Any:
     def _refresh_dag_bundles(self: Any, known_files: Any) -> None:
         before = dict(self._bundle_versions)
         original(self, known_files)
         for bundle in self._dag_bundles:
             old, new = before.get(bundle.name), self._bundle_versions.get(bundle.name)
-            if new != old:
-                _inputs.pop(bundle.name, None)
-            if old and new and new != old and bundle.name in _settled:
-                due = {*self._file_queue, *self._processors}
-                changed = _settled[bundle.name].follow(
-                    old,
-                    new,
-                    _inputs_of(bundle, new).of,
-                    {str(file.rel_path) for file in due if file.bundle_name == bundle.name},
-                )
-                _queue(self, changed, known_files.get(bundle.name, ()))
+            if new == old:
+                continue
+            _inputs.pop(bundle.name, None)
+            if not new:
+                continue
+            files = known_files.get(bundle.name, ())
+            if old and bundle.name in _settled:
+                _follow(self, bundle, old, new, files)
+            elif not old and _is_release_bundle(bundle) and _is_on(self):
+                _adopt(self, bundle, new, files)
 
     return _refresh_dag_bundles
 
 
-def _queue(manager: Any, paths: set[str], files: Any) -> None:
-    wanted = [file for file in files if str(file.rel_path) in paths]
+def _follow(manager: Any, bundle: Any, old: str, new: str, files: Any) -> None:
+    due = {*manager._file_queue, *manager._processors}
+    changed = _settled[bundle.name].follow(
+        old,
+        new,
+        lambda path: _inputs_of(bundle, new).of(path),
+        {str(file.rel_path) for file in due if file.bundle_name == bundle.name},
+    )
+    wanted = [file for file in files if str(file.rel_path) in changed]
     if wanted:
         manager._add_files_to_queue(wanted, mode="front")
+        # What the release changed itself comes first.
+        manager._resort_file_queue()
+
+
+def _adopt(manager: Any, bundle: Any, release: str, files: Any) -> None:
+    """Take the files as parsed whose parse the database has."""
+    from airflow.dag_processing.manager import DagFileStat
+
+    beat = time.monotonic()
+
+    def inputs(path: str) -> Any:
+        nonlocal beat
+        if time.monotonic() - beat > 1:
+            # Thousands of files take longer than the health check waits.
+            manager.heartbeat()
+            beat = time.monotonic()
+        return _inputs_of(bundle, release).of(path)
+
+    by_path = {str(file.rel_path): file for file in files}
+    adopted = _settled_of(bundle.name).adopt(release, by_path, inputs)
+    for path, found in adopted.items():
+        file = by_path[path]
+        manager._file_queue.pop(file, None)
+        # A later time would make the file's DAGs stale, which were recorded at this one.
+        stat = DagFileStat(num_dags=found.parse.dags, last_finish_time=found.at)
+        manager._file_stats[file] = stat
+
+
+def _recording(original: Any) -> Any:
+    def persist_parsing_result(
+        self: Any,
+        *,
+        bundle_name: str,
+        bundle_version: Any,
+        version_data: Any,
+        parsing_result: Any,
+        relative_fileloc: Any,
+        **named: Any,
+    ) -> Any:
+        parse = _parse(self, bundle_name, relative_fileloc, parsing_result)
+        return original(
+            self,
+            bundle_name=bundle_name,
+            bundle_version=bundle_version,
+            version_data=parse.as_version_data() if parse else version_data,
+            parsing_result=parsing_result,
+            relative_fileloc=relative_fileloc,
+            **named,
+        )
+
+    return persist_parsing_result
 
 
 def _noting(original: Any) -> Any:
     def handle_parsing_result(self: Any, file: Any, proc: Any, *rest: Any, **named: Any) -> Any:
         result = original(self, file, proc, *rest, **named)
         # Only callbacks carry a release.
-        if file.bundle_version is None and not proc.had_callbacks:
-            try:
-                _note(self, file, proc.parsing_result)
-            except Exception:
-                log.exception("Could not tell what the parse of %s depends on", file.rel_path)
+        if file.bundle_version is None and not proc.had_callbacks and _is_on(self):
+            path = str(file.rel_path)
+            parse = _parse(self, file.bundle_name, path, proc.parsing_result)
+            if parse:
+                release = self._bundle_versions[file.bundle_name]
+                _settled_of(file.bundle_name).note(path, release, parse)
+            elif file.bundle_name in _settled:
+                _settled[file.bundle_name].forget(path)
         return result
 
     return handle_parsing_result
 
 
-def _note(manager: Any, file: Any, parsed: Any) -> None:
-    from airflow_on_fargate.releases.bundle import ReleaseDagBundle
-    from airflow_on_fargate.releases.settled import SettledFiles
-    from airflow_on_fargate.releases.settled_rows import DagRows
-
-    name, path = file.bundle_name, str(file.rel_path)
+def _parse(manager: Any, name: str, path: str | None, parsed: Any) -> Any:
+    """What a parse of this file depends on, for the database; None where that is not certain."""
     bundle = next((each for each in manager._dag_bundles if each.name == name), None)
-    if not isinstance(bundle, ReleaseDagBundle) or interval_seconds() <= 0:
-        return
-    files = _settled.setdefault(name, SettledFiles(DagRows(name)))
+    if bundle is None or not _is_release_bundle(bundle) or not path or not _is_on(manager):
+        return None
     release = manager._bundle_versions.get(name)
     served = bundle.get_current_version()
     # The manager's version is not the bundle's while the database does not take a new one.
     certain = release and served and served.version == release
-    if parsed is None or parsed.import_errors or not certain:
-        files.forget(path)
-        return
-    inputs = _inputs_of(bundle, release).of(path)
-    files.note(path, release, inputs, len({dag.dag_id for dag in parsed.serialized_dags}))
+    if not certain or parsed is None or parsed.import_errors:
+        return None
+    try:
+        inputs = _inputs_of(bundle, release).of(path)
+        dags = {dag.dag_id: dag.data for dag in parsed.serialized_dags}
+        if inputs and not inputs.dynamic and _has_watchers(list(dags.values())):
+            # Airflow starts and ends them in a parse, when a DAG is paused or resumed.
+            inputs = type(inputs)(inputs.digest, "an asset has watchers")
+        if inputs:
+            _tell(name, path, inputs.dynamic)
+        return _settled_of(name).parse(inputs, len(dags))
+    except Exception:
+        log.exception("Could not tell what the parse of %s depends on", path)
+        return None
+
+
+def _tell(name: str, path: str, reason: str) -> None:
+    if _told.get((name, path), "") != reason:
+        _told[name, path] = reason
+        if reason:
+            log.info("%s is parsed at the interval of Airflow: %s", path, reason)
+
+
+def _has_watchers(value: Any) -> bool:
+    if isinstance(value, dict):
+        return bool(value.get("watchers")) or any(map(_has_watchers, value.values()))
+    return isinstance(value, list) and any(map(_has_watchers, value))
+
+
+def _is_release_bundle(bundle: Any) -> bool:
+    from airflow_on_fargate.releases.bundle import ReleaseDagBundle
+
+    return isinstance(bundle, ReleaseDagBundle)
+
+
+def _settled_of(name: str) -> Any:
+    from airflow_on_fargate.releases import environment
+    from airflow_on_fargate.releases.settled import SettledFiles
+    from airflow_on_fargate.releases.settled_rows import DagRows
+
+    if name not in _settled:
+        _settled[name] = SettledFiles(DagRows(name), environment.digest())
+    return _settled[name]
 
 
 def _inputs_of(bundle: Any, release: str) -> Any:
@@ -126,24 +235,36 @@ def _without_settled(original: Any) -> Any:
     def prepare_file_queue(self: Any, known_files: Any) -> None:
         before = set(self._file_queue)
         original(self, known_files)
-        by_bundle: dict[str, list[Any]] = {}
+        if not _is_on(self):
+            return
+        by_bundle: dict[str, dict[str, Any]] = {}
         for file in self._file_queue:
             if file not in before and file.bundle_name in _settled:
-                by_bundle.setdefault(file.bundle_name, []).append(file)
+                by_bundle.setdefault(file.bundle_name, {})[str(file.rel_path)] = file
         for name, files in by_bundle.items():
-            lately = {str(file.rel_path): file for file in files if _is_recent(self, file)}
-            release = self._bundle_versions.get(name)
-            for path in _settled[name].are_settled(lately, release):
-                del self._file_queue[lately[path]]
+            settled = _settled[name].are_settled(files, self._bundle_versions.get(name))
+            for path in settled - _old_file(self, name, {path: files[path] for path in settled}):
+                del self._file_queue[files[path]]
 
     return prepare_file_queue
 
 
-def _is_recent(manager: Any, file: Any) -> bool:
+def _old_file(manager: Any, name: str, settled: dict[str, Any]) -> set[str]:
+    """The settled file whose parse is the oldest, if it is old and another one is allowed now."""
     from airflow._shared.timezones import timezone
 
+    if time.monotonic() < _next_old_file.get(name, 0.0):
+        return set()
+    times = {path: _finished(manager, file) for path, file in settled.items()}
+    path = min(times, key=lambda each: times[each], default=None)
+    if path is None or times[path] > timezone.utcnow() - timedelta(seconds=interval_seconds()):
+        return set()
+    _next_old_file[name] = time.monotonic() + SECONDS_BETWEEN_OLD_FILES
+    return {path}
+
+
+def _finished(manager: Any, file: Any) -> Any:
+    from airflow.dag_processing.manager import utc_epoch
+
     stat = manager._file_stats.get(file)
-    finished = stat.last_finish_time if stat else None
-    if not finished or stat.import_errors:
-        return False
-    return bool(timezone.utcnow() - finished < timedelta(seconds=interval_seconds()))
+    return (stat and stat.last_finish_time) or utc_epoch()
