@@ -14,12 +14,13 @@ export PYTHON
 
 BIN := .venv/tools/bin
 FILES ?= 10 1000 10000
+DAG_FILES ?= 10 100
 CLASS ?= micro
 LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status iam-report iam-calls env local-env browser image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-fleet test-releases test-mutation lint audit attack-tables format cost bench-scaling bench-dags
+.PHONY: help install up down status iam-report iam-calls env local-env browser image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-fleet test-releases test-mutation lint audit attack-tables format cost bench-scaling bench-dags bench-control-plane
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -125,6 +126,11 @@ bench-dags: install  ## DAG delivery: releases, S3DagBundle and a sync side by s
 	@mkdir -p build
 	PYTHONPATH=.:functions:images/airflow/src .venv/airflow/bin/python local/plain_errors.py bench.dags --files $(FILES) \
 		--json build/bench-dags.json --svg build/bench-dags.svg --table build/bench-dags.md
+
+bench-control-plane: install  ## a dag-processor of 0.25 CPU with N files beside Airflow's defaults (DAG_FILES="10 100"; root)
+	@mkdir -p build
+	PYTHONPATH=.:functions:local:images/airflow/src .venv/airflow/bin/python local/plain_errors.py bench.control_plane \
+		--files $(DAG_FILES) --json build/bench-control-plane.json --table build/bench-control-plane.md
 
 attack-tables: install  ## write the tables of SECURITY.md and docs/security/attacks.md
 	PYTHONPATH=.:tests/templates/support $(BIN)/python local/plain_errors.py tests.attacks

@@ -244,6 +244,16 @@ def test_callback_does_not_settle_its_file(patched: Any) -> None:
     assert patched.queued() == {"b.py"}
 
 
+def test_file_whose_statistics_a_callback_has_replaced_is_parsed_soon(patched: Any) -> None:
+    from airflow.dag_processing.manager import DagFileStat
+
+    # Without the time of its last parse, Airflow would not notice stale DAGs of it.
+    patched.parse("a.py")
+    patched.parse("b.py")
+    patched.manager._file_stats[patched.files["a.py"]] = DagFileStat()
+    assert patched.queued() == {"a.py"}
+
+
 def test_callbacks_and_requests_that_wait_stay_in_the_queue(patched: Any) -> None:
     from airflow_on_fargate.patches.dag_processor import settled_files
 

@@ -1,0 +1,1 @@
+"""How many DAG files a dag-processor of a certain size can hold."""

