@@ -128,6 +128,7 @@ class Deployment:
         basis = {
             **{k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")},
             "AIRFLOW_HOME": str(self.folder),
+            "PYTHONPATH": str(ROOT / "images/airflow/src"),
             "DAG_BUCKET_NAME": self._bucket,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"{database}/{self._name}",
             # The same users in both, as in most deployments.

@@ -58,7 +58,7 @@ def patched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     from airflow_on_fargate.releases import environment, settled_rows
     from airflow_on_fargate.releases.bundle import ReleaseDagBundle
 
-    for name in ("_settled", "_inputs", "_read", "_next_old_file", "_told"):
+    for name in ("_settled", "_inputs", "_read", "_known", "_next_old_file", "_told"):
         monkeypatch.setattr(settled_files, name, {})
     monkeypatch.setattr(environment, "digest", lambda: "image")
     rows = Rows()
@@ -122,14 +122,16 @@ def patched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         settled_files._noting(record)(manager, file, process)
         return recorded[0] if recorded else None
 
-    def queued(queue: Any = None) -> set[str]:
+    known = set(found.values())
+
+    def queued() -> set[str]:
         """What Airflow parses when its interval has passed."""
         manager._file_queue.clear()
 
         def prepare(self: Any, known_files: Any) -> None:
-            self._file_queue.update(dict.fromkeys(queue or found.values()))
+            self._file_queue.update(dict.fromkeys(known_files["releases"]))
 
-        settled_files._without_settled(prepare)(manager, {})
+        settled_files._without_settled(prepare)(manager, {"releases": known})
         return {str(file.rel_path) for file in manager._file_queue}
 
     def serve(name: str) -> None:
@@ -144,7 +146,7 @@ def patched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
             self._bundle_versions["releases"] = name
 
         manager._file_queue.clear()
-        settled_files._following(refresh)(manager, {"releases": set(found.values())})
+        settled_files._following(refresh)(manager, {"releases": known})
         return {str(file.rel_path) for file in manager._file_queue}
 
     def start() -> set[str]:
@@ -155,7 +157,7 @@ def patched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
             self._bundle_versions["releases"] = "r1"
             self._file_queue.update(dict.fromkeys(found.values()))
 
-        settled_files._following(refresh)(manager, {"releases": set(found.values())})
+        settled_files._following(refresh)(manager, {"releases": known})
         return {str(file.rel_path) for file in manager._file_queue}
 
     return SimpleNamespace(
@@ -168,8 +170,28 @@ def test_parsed_file_is_not_parsed_again_before_the_long_interval(patched: Any) 
     assert patched.queued() == {"a.py", "b.py"}
     patched.parse("a.py")
     assert patched.queued() == {"b.py"}
-    patched.parse("a.py", ago=timedelta(seconds=1801))
-    assert patched.queued() == {"a.py", "b.py"}
+
+
+def test_parsed_file_is_parsed_again_after_the_long_interval(patched: Any) -> None:
+    patched.parse("a.py", ago=timedelta(seconds=1799))
+    patched.parse("b.py", ago=timedelta(seconds=1801))
+    assert patched.queued() == {"b.py"}
+
+
+def test_file_that_a_scan_finds_later_is_parsed(patched: Any) -> None:
+    from airflow.dag_processing.manager import DagFileInfo
+
+    patched.parse("a.py")
+    patched.parse("b.py")
+    assert patched.queued() == set()
+    new = DagFileInfo(rel_path=Path("new.py"), bundle_name="releases")
+    from airflow_on_fargate.patches.dag_processor import settled_files
+
+    def prepare(self: Any, known_files: Any) -> None:
+        assert known_files == {"releases": {new}}
+
+    files = {"releases": {*patched.files.values(), new}}
+    settled_files._without_settled(prepare)(patched.manager, files)
 
 
 def test_old_files_are_parsed_one_after_the_other_with_a_pause(
@@ -179,10 +201,12 @@ def test_old_files_are_parsed_one_after_the_other_with_a_pause(
 
     patched.parse("a.py", ago=timedelta(hours=1))
     patched.parse("b.py", ago=timedelta(hours=2))
+    now = 100.0
+    monkeypatch.setattr(settled_files.time, "monotonic", lambda: now)
     assert patched.queued() == {"b.py"}
     assert patched.queued() == set()
-    monkeypatch.setattr(settled_files, "_next_old_file", {})
     patched.parse("b.py")
+    now += settled_files.SECONDS_BETWEEN_OLD_FILES
     assert patched.queued() == {"a.py"}
 
 
@@ -259,7 +283,9 @@ def test_callbacks_and_requests_that_wait_stay_in_the_queue(patched: Any) -> Non
 
     patched.parse("a.py")
     patched.manager._file_queue[patched.files["a.py"]] = None
-    settled_files._without_settled(lambda self, known_files: None)(patched.manager, {})
+    settled_files._without_settled(lambda self, known_files: None)(
+        patched.manager, {"releases": set(patched.files.values())}
+    )
     assert list(patched.manager._file_queue) == [patched.files["a.py"]]
 
 

@@ -30,6 +30,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
         "dag_processor.parse_logs",
         "dag_processor.shared_imports",
         "dag_processor.folder_scan",
+        "dag_processor.idle_loop",
         "dag_processor.parse_dags_folder",
         "dag_processor.shown_exclusions",
         "dag_processor.settled_files",

@@ -30,6 +30,7 @@ SECONDS_BETWEEN_OLD_FILES: Final = 10.0
 _settled: dict[str, Any] = {}
 _inputs: dict[str, Any] = {}
 _read: dict[str, Any] = {}
+_known: dict[str, tuple[Any, dict[str, Any]]] = {}
 _next_old_file: dict[str, float] = {}
 # Why a file is dynamic, as last logged.
 _told: dict[tuple[str, str], str] = {}
@@ -232,35 +233,42 @@ def _inputs_of(bundle: Any, release: str) -> Any:
 
 
 def _without_settled(original: Any) -> Any:
-    def prepare_file_queue(self: Any, known_files: Any) -> None:
-        before = set(self._file_queue)
-        original(self, known_files)
+    def prepare_file_queue(self: Any, known_files: Any) -> Any:
         if not _is_on(self):
-            return
-        by_bundle: dict[str, dict[str, Any]] = {}
-        for file in self._file_queue:
-            if file not in before and file.bundle_name in _settled:
-                by_bundle.setdefault(file.bundle_name, {})[str(file.rel_path)] = file
-        for name, files in by_bundle.items():
-            settled = _settled[name].are_settled(files, self._bundle_versions.get(name))
-            for path in settled - _old_file(self, name, {path: files[path] for path in settled}):
-                del self._file_queue[files[path]]
+            return original(self, known_files)
+        # In each loop: it does not look at each file, as the original does.
+        return original(
+            self, {name: _unsettled(self, name, files) for name, files in known_files.items()}
+        )
 
     return prepare_file_queue
 
 
-def _old_file(manager: Any, name: str, settled: dict[str, Any]) -> set[str]:
-    """The settled file whose parse is the oldest, if it is old and another one is allowed now."""
+def _unsettled(manager: Any, name: str, files: Any) -> Any:
+    """Those files that Airflow parses at its interval, and one settled file when it is time."""
+    if name not in _settled:
+        return files
+    known = _known.get(name)
+    # Airflow makes another set when it has scanned the folder.
+    if known is None or known[0] is not files:
+        known = _known[name] = (files, {str(file.rel_path): file for file in files})
+    by_path = known[1]
+    settled = _settled[name].are_settled(by_path, manager._bundle_versions.get(name))
+    left = by_path.keys() - settled | _old_file(manager, name, by_path, settled)
+    return {by_path[path] for path in left}
+
+
+def _old_file(manager: Any, name: str, by_path: Any, settled: set[str]) -> set[str]:
+    """The settled file whose parse is the oldest, if it is old and it is time for another one."""
     from airflow._shared.timezones import timezone
 
     if time.monotonic() < _next_old_file.get(name, 0.0):
         return set()
-    times = {path: _finished(manager, file) for path, file in settled.items()}
-    path = min(times, key=lambda each: times[each], default=None)
-    if path is None or times[path] > timezone.utcnow() - timedelta(seconds=interval_seconds()):
-        return set()
     _next_old_file[name] = time.monotonic() + SECONDS_BETWEEN_OLD_FILES
-    return {path}
+    times = {path: _finished(manager, by_path[path]) for path in settled}
+    path = min(times, key=lambda each: times[each], default=None)
+    limit = timezone.utcnow() - timedelta(seconds=interval_seconds())
+    return {path} if path is not None and times[path] <= limit else set()
 
 
 def _finished(manager: Any, file: Any) -> Any:
