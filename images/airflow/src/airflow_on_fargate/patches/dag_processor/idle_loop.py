@@ -3,7 +3,8 @@
 The loop waits for what is missing to a second since it began. After a wait, a second has passed, so
 the next loop does not wait at all: every other loop repeats the queries of the one before. With
 this patch each loop waits as long as nothing is parsed or queued, which halves the CPU that an idle
-dag-processor uses. No upstream report is known; see docs/upstream/cost-of-a-parse.md.
+dag-processor uses.
+No upstream report is known. The text of one is docs/upstream/cost-of-a-parse.md.
 """
 
 from typing import Any, Final
