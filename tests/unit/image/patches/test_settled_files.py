@@ -245,6 +245,26 @@ def test_changed_file_is_parsed_at_once_and_others_are_not(patched: Any) -> None
     assert patched.queued() == set()
 
 
+def test_release_that_cannot_be_read_does_not_end_the_loop(
+    patched: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(release: str) -> Any:
+        raise OSError(release)
+
+    patched.parse("a.py")
+    patched.parse("b.py")
+    monkeypatch.setattr(patched.manager._dag_bundles[0], "contents", broken)
+    assert patched.release("r2", b="3") == {"a.py", "b.py"}
+    patched.parse("a.py")
+    assert patched.queued() == {"a.py", "b.py"}
+
+
+def test_changed_file_that_is_not_settled_is_parsed_at_once_too(patched: Any) -> None:
+    patched.parse("a.py")
+    patched.parse("b.py", data={"watchers": ["w"]})
+    assert patched.release("r2", b="3") == {"b.py"}
+
+
 def test_file_that_waits_for_its_parse_is_not_taken_as_parsed(patched: Any) -> None:
     patched.parse("a.py")
     patched.parse("b.py")

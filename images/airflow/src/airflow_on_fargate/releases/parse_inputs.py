@@ -135,7 +135,7 @@ class ParseInputs:
         self, folder: Path, hashes: Mapping[str, str], read: dict[str, "_Source"] | None = None
     ) -> None:
         self._folder = folder
-        self._hashes = hashes
+        self.hashes = hashes
         # By content, so that the next release reads only what has changed.
         self._sources = {} if read is None else read
         for key in self._sources.keys() - {_key(*each) for each in hashes.items()}:
@@ -159,12 +159,12 @@ class ParseInputs:
 
     def of(self, path: str) -> Inputs | None:
         """Of this file; None if the release has no such file."""
-        if path not in self._hashes:
+        if path not in self.hashes:
             return None
         if not path.endswith(".py"):
             return Inputs(_digest(self._data), "is not Python source")
         reached = self._reached(path)
-        digest = _digest(self._data | {each: self._hashes[each] for each in reached})
+        digest = _digest(self._data | {each: self.hashes[each] for each in reached})
         return Inputs(digest, self._reason(path, reached))
 
     def _reached(self, path: str) -> set[str]:
@@ -211,7 +211,7 @@ class ParseInputs:
         return known and not _is_importable(package)
 
     def _source(self, path: str) -> _Source:
-        key = _key(path, self._hashes[path])
+        key = _key(path, self.hashes[path])
         if key not in self._sources:
             self._sources[key] = read(path, (self._folder / path).read_bytes())
         return self._sources[key]

@@ -13,6 +13,7 @@ that a user asks to be parsed, are not delayed. See `releases.settled` and `rele
 Not a correction: Airflow's bundles cannot say what has changed.
 """
 
+import contextlib
 import logging
 import time
 from datetime import timedelta
@@ -76,19 +77,19 @@ def _following(original: Any) -> Any:
             old, new = before.get(bundle.name), self._bundle_versions.get(bundle.name)
             if new == old:
                 continue
-            _inputs.pop(bundle.name, None)
+            former = _inputs.pop(bundle.name, None)
             if not new:
                 continue
             files = known_files.get(bundle.name, ())
             if old and bundle.name in _settled:
-                _follow(self, bundle, old, new, files)
+                _follow(self, bundle, old, new, files, former)
             elif not old and _is_release_bundle(bundle) and _is_on(self):
                 _adopt(self, bundle, new, files)
 
     return _refresh_dag_bundles
 
 
-def _follow(manager: Any, bundle: Any, old: str, new: str, files: Any) -> None:
+def _follow(manager: Any, bundle: Any, old: str, new: str, files: Any, former: Any) -> None:
     due = {*manager._file_queue, *manager._processors}
     changed = _settled[bundle.name].follow(
         old,
@@ -96,6 +97,12 @@ def _follow(manager: Any, bundle: Any, old: str, new: str, files: Any) -> None:
         lambda path: _inputs_of(bundle, new).of(path),
         {str(file.rel_path) for file in due if file.bundle_name == bundle.name},
     )
+    # If it cannot be read, `follow` has said so, and every settled file is parsed.
+    with contextlib.suppress(Exception):
+        # Also files that are not settled: Airflow waits with them until the queue is empty.
+        before = former.hashes if former else {}
+        now = _inputs_of(bundle, new).hashes if former else {}
+        changed |= {path for path, sha256 in before.items() if now.get(path) != sha256}
     wanted = [file for file in files if str(file.rel_path) in changed]
     if wanted:
         manager._add_files_to_queue(wanted, mode="front")
