@@ -59,6 +59,17 @@ class Driver:
             {path: zipped({name: text.encode() for name, text in files.items()})}
         ).release
 
+    def callback(self, dag_id: str, path: str, release: str | None) -> None:
+        """As the scheduler does when a run has failed."""
+        from airflow.callbacks.callback_requests import DagCallbackRequest
+        from airflow.callbacks.database_callback_sink import DatabaseCallbackSink
+
+        request = DagCallbackRequest(
+            filepath=path, dag_id=dag_id, run_id=f"of {release}", bundle_name="releases",
+            bundle_version=release, msg="failed",
+        )  # fmt: skip
+        DatabaseCallbackSink().send(request)
+
     def sql(self, statement: str) -> list[list[Any]]:
         with engine.begin() as connection:
             result = connection.exec_driver_sql(statement)

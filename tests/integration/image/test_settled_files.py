@@ -416,6 +416,30 @@ def test_request_of_a_user_is_honoured(processor: Processor) -> None:
     assert processor.until_quiet() == {"a.py"}
 
 
+def test_callbacks_run_at_once_in_the_release_of_their_run(
+    processor: Processor, tmp_path: Path
+) -> None:
+    called = tmp_path / "called"
+    text = (
+        "from airflow.sdk import DAG\ndef tell(context):\n"
+        f"    open({str(called)!r}, 'a').write('{{}} ' + context['run_id'] + '\\n')\n"
+        "with DAG('a', schedule=None, on_failure_callback=tell):\n    pass\n"
+    )
+    first = processor.publish(a=text.format("first"))
+    processor.until(lambda it: set(it.dags) == {"a"})
+    processor.until_quiet()
+    processor.publish(a=text.format("second"))
+    assert processor.until_quiet() == {"a.py"}
+    processor("callback", "a", "a.py", first)
+    assert processor.until_quiet() == {"callback a.py"}
+    processor("callback", "a", "a.py", None)
+    # Airflow forgets when it has parsed the file, and would not find stale DAGs of it.
+    assert processor.until(lambda it: "a.py" in it.parsed()) <= {"callback a.py", "a.py"}
+    processor.until_quiet()
+    assert called.read_text() == f"first of {first}\nsecond of None\n"
+    assert set(processor.dags) == {"a"}
+
+
 def test_paused_dag_that_becomes_due_is_parsed_once(processor: Processor) -> None:
     daily = STATIC.replace("schedule=None", "schedule='@daily', catchup=False")
     processor.publish(a=daily.format("a"), b=STATIC.format("b"))

@@ -247,6 +247,17 @@ def run(add: Add) -> Add:
     return insert
 
 
+def test_run_keeps_its_release_when_its_dag_gets_another(
+    engine: Any, dags: Any, rows: Any, run: Add
+) -> None:
+    dags("a", "a.py", "r1")
+    run(1, "running", bundle_version="r1")
+    assert rows.move(parses(a=1), "r1", "r2") == {"a.py"}
+    with engine.begin() as connection:
+        found = connection.exec_driver_sql("SELECT bundle_version FROM dag_run").scalar_one()
+    assert found == "r1"
+
+
 def test_file_is_parsed_when_a_dag_counts_as_full_and_is_not(
     engine: Any, dags: Any, rows: Any, run: Add
 ) -> None:
