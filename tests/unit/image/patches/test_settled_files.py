@@ -364,6 +364,17 @@ def test_start_takes_over_what_the_database_has(patched: Any) -> None:
     assert patched.queued() == {"b.py"}
 
 
+def test_file_that_a_user_asks_for_is_parsed_at_a_start(patched: Any) -> None:
+    from airflow._shared.timezones import timezone
+
+    parsed = Parse.from_version_data(patched.parse("a.py"))
+    assert parsed
+    patched.rows.known = {"a.py": Recorded(parsed, "r1", timezone.utcnow())}
+    # Airflow looks for requests before the first refresh.
+    patched.manager._file_queue[patched.files["a.py"]] = None
+    assert patched.start() == {"a.py", "b.py"}
+
+
 def test_start_is_a_sign_of_life_while_it_reads_many_files(
     patched: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,7 +71,7 @@ def _is_on(manager: Any) -> bool:
 
 def _following(original: Any) -> Any:
     def _refresh_dag_bundles(self: Any, known_files: Any) -> None:
-        before = dict(self._bundle_versions)
+        before, asked_for = dict(self._bundle_versions), set(self._file_queue)
         original(self, known_files)
         for bundle in self._dag_bundles:
             old, new = before.get(bundle.name), self._bundle_versions.get(bundle.name)
@@ -84,7 +84,7 @@ def _following(original: Any) -> Any:
             if old and bundle.name in _settled:
                 _follow(self, bundle, old, new, files, former)
             elif not old and _is_release_bundle(bundle) and _is_on(self):
-                _adopt(self, bundle, new, files)
+                _adopt(self, bundle, new, set(files) - asked_for)
 
     return _refresh_dag_bundles
 
