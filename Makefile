@@ -20,7 +20,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status iam-report iam-calls env local-env browser image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-fleet test-releases test-mutation lint audit attack-tables format cost bench-scaling bench-dags bench-control-plane
+.PHONY: help install up down status iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation lint audit attack-tables format cost bench-scaling bench-dags bench-control-plane
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,14 +57,17 @@ browser: install  ## the browser of the UI's test: found, or installed where roo
 image: install  ## build images/airflow/Dockerfile with docker or podman, for this machine's processor
 	@$(LOCAL) image
 
+pin-base-image: install  ## name the Dockerfile's base image by the digest that its tag has now (asks the registry)
+	@PYTHONPATH=local:functions $(BIN)/python local/pin_base_image.py
+
 test: lint test-unit test-templates test-emulator test-e2e  ## every test of CI, from lint to the end-to-end deployment
 
 test-unit: install  ## functions, in-image package, local commands
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit/functions tests/unit/local tests/unit/bench
-	.venv/airflow/bin/python -m pytest tests/unit/image tests/unit/dags
+	.venv/airflow/bin/python -m pytest --numprocesses 2 --dist loadfile tests/unit/image tests/unit/dags
 	@# The long suites are not run here, but they must not rot unseen.
-	$(BIN)/python -m pytest --collect-only --quiet tests/containers tests/fleet tests/migration tests/releases tests/rotation \
-		tests/upgrade
+	$(BIN)/python -m pytest --collect-only --quiet tests/containers tests/fleet tests/migration tests/options tests/releases \
+		tests/rotation tests/upgrade
 
 test-templates: install  ## cfn-lint, sam validate, the templates' interface and inventory, the table of attackers
 	$(BIN)/python -m pytest tests/templates
@@ -73,7 +76,7 @@ test-templates: install  ## cfn-lint, sam validate, the templates' interface and
 test-emulator: install  ## contracts of the embedded AWS, commands and their faults, the image and PostgreSQL
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/integration/embedded_aws \
 		tests/integration/run_airflow_command tests/integration/fleet tests/integration/test_schema_change.py
-	.venv/airflow/bin/python -m pytest tests/integration/image
+	.venv/airflow/bin/python -m pytest --numprocesses 2 --dist loadfile tests/integration/image
 
 test-e2e: install browser  ## the real thing: deploy, run DAGs, update, delete
 	$(BIN)/python -m pytest tests/e2e
@@ -87,6 +90,9 @@ test-upgrade: install  ## an older Airflow upgraded, failing, rolled back, delet
 
 test-migration: install  ## the former version of this stack becomes this one in one update (not part of test)
 	$(BIN)/python -m pytest -s tests/migration
+
+test-options: install  ## the security words of Options and an isolated queue on one stack (not part of test: ten minutes)
+	$(BIN)/python -m pytest -s tests/options
 
 test-fleet: install  ## the worker fleet on real parts: stranding, drains, interruption, faults (not part of test)
 	$(BIN)/python -m pytest -s tests/fleet

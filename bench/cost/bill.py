@@ -24,6 +24,9 @@ _S3_PUT_AND_LIST = HOURS * (12 + 4 * 2)
 _CALLS = HOURS * (4 + 1)
 # A call of 256 MB for two seconds, which is generous.
 _GB_SECONDS = _CALLS * 0.25 * 2
+# The image that the stack builds: 228 MB of layers (docs/decisions/0013-the-image-is-built-in-the-
+# account.md). Each change of its packages adds 140 MB.
+_IMAGE_GB = 0.228
 # Lambda holds five long polls of 20 s open on a queue that calls a function.
 _POLLS_OF_A_QUEUE = HOURS * 3600 / 20 * 5
 
@@ -143,6 +146,9 @@ def _small_things(environment: Environment, prices: PriceTable) -> Iterator[Line
         "Cloud Map instances",
         environment.api_server_count if found.private_zones else 0,
         prices.find("Cloud Map", "Registered instance"),
+    )
+    yield Line(
+        "ECR storage of the image", found.repositories * _IMAGE_GB, prices.find("ECR", "Storage")
     )
 
 

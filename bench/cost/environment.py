@@ -29,6 +29,7 @@ PRICED_TYPES = {
     "AWS::CloudWatch::Dashboard",
     "AWS::EC2::EIP",
     "AWS::EC2::NatGateway",
+    "AWS::ECR::Repository",
     "AWS::ECS::Service",
     "AWS::ECS::TaskDefinition",
     "AWS::ElasticLoadBalancingV2::LoadBalancer",
@@ -51,6 +52,8 @@ FREE_TYPES = {
     "AWS::CloudFront::ResponseHeadersPolicy",
     "AWS::CloudFront::VpcOrigin",
     "AWS::CloudWatch::CompositeAlarm",
+    # Only where Options says codebuild, and by the minute of a build: docs/codebuild.md.
+    "AWS::CodeBuild::Project",
     "AWS::EC2::InternetGateway",
     "AWS::EC2::Route",
     "AWS::EC2::RouteTable",
@@ -78,6 +81,8 @@ FREE_TYPES = {
     "AWS::KMS::Alias",
     "AWS::KMS::Key",
     "AWS::Lambda::EventInvokeConfig",
+    # The content counts towards the 75 GB that an account has for all its functions and layers.
+    "AWS::Lambda::LayerVersion",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
     "AWS::Logs::MetricFilter",
@@ -143,6 +148,7 @@ class Inventory:
     dashboards: int
     private_zones: int
     lambda_queues: int
+    repositories: int = 0
 
 
 @dataclass(frozen=True)
@@ -291,6 +297,7 @@ def _inventory(template: Path) -> Inventory:
         ),
         dashboards=count("AWS::CloudWatch::Dashboard"),
         private_zones=count("AWS::ServiceDiscovery::PrivateDnsNamespace"),
+        repositories=count("AWS::ECR::Repository"),
         lambda_queues=count("AWS::Lambda::EventSourceMapping")
         + sum(_queue_events(resource) for resource in resources),
     )

@@ -58,4 +58,9 @@ WORDS: dict[str, Words] = {
     "waf": _waf,
     # Each runs a command for minutes, four times a year.
     "rotate-secrets": _nothing,
+    # Basic scans of ECR cost nothing, and Inspector's are those of the account.
+    "refuse-critical": _nothing,
+    "refuse-high": _nothing,
+    # A build is paid by the minute: docs/codebuild.md.
+    "codebuild": _nothing,
 }

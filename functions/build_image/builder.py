@@ -15,6 +15,7 @@ from pathlib import Path
 
 from build_image import image
 from build_image.budget import Budget
+from build_image.checks import user_folder
 from build_image.checks.python_files import patch_problems, syntax_problems
 from build_image.errors import ImageBuildError
 from build_image.model import BaseImage, Part
@@ -70,6 +71,10 @@ class Builder:
         self.folder.mkdir(parents=True)
         try:
             return self._build(tag, known)
+        except MemoryError as error:
+            raise ImageBuildError(
+                "The function's memory was not enough to build the image: raise its MemorySize."
+            ) from error
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise ImageBuildError(
@@ -104,7 +109,7 @@ class Builder:
             lambda key, _seconds: maker.base(key, base),
         )
         python, version = str(foundation.facts["python"]), str(foundation.facts["version"])
-        provide(
+        packages = provide(
             "packages",
             self.source.packages_key(python, version),
             lambda key, seconds: maker.packages(key, seconds, python, version),
@@ -114,7 +119,7 @@ class Builder:
             provide(
                 "user",
                 self.source.user_key(python, version),
-                lambda key, seconds: maker.user(key, seconds, python, version),
+                lambda key, seconds: maker.user(key, seconds, python, version, packages),
             )
         self.budget.start("image", _SECONDS["image"])
         return BuiltImage(self._put(tag, base, parts), tag, made)
@@ -122,13 +127,7 @@ class Builder:
     def _put(self, tag: str, base: BaseImage, parts: Mapping[str, Part]) -> str:
         labels = {**self.source.labels(), "org.opencontainers.image.base.digest": base.digest}
         labels["airflow-on-fargate.python"] = str(parts["base"].facts["version"])
-        config = image.configuration(
-            base,
-            self.source.architecture,
-            parts,
-            labels,
-            has_plugins=self.source.has_plugins(),
-        )
+        config = image.configuration(base, self.source.architecture, parts, labels)
         digest = image.digest_of(config)
         file = self.folder / "config.json"
         file.write_bytes(config)
@@ -141,7 +140,8 @@ class Builder:
         problems = [
             *patch_problems(self.source.package, self.source.pins()),
             *syntax_problems(self.source.package, "images/airflow/src"),
-            *syntax_problems(self.source.plugins, "images/airflow/user/plugins"),
+            *user_folder.problems(self.source.user),
+            *syntax_problems(self.source.plugins, user_folder.PLUGINS),
         ]
         if problems:
             raise ImageBuildError(" ".join(problems))

@@ -26,7 +26,6 @@ USER = "50000:50000"
 WORKING_DIRECTORY = "/opt/airflow"
 ENTRYPOINT = ("python", "-m", "airflow_on_fargate.entrypoint")
 COMMAND = ("version",)
-PLUGINS = "/opt/airflow-user/plugins"
 
 
 def configuration(
@@ -34,8 +33,6 @@ def configuration(
     architecture: str,
     parts: Mapping[str, Part],
     labels: Mapping[str, str],
-    *,
-    has_plugins: bool,
 ) -> bytes:
     """The image's configuration. Equal arguments give equal bytes."""
     variables = base.environment()
@@ -43,8 +40,6 @@ def configuration(
     # Debian's order of PATH, as `docker build` sees it, when the base image sets none.
     variables["PATH"] = f"{PATH_FIRST}:{variables.get('PATH', DEFAULT_PATH)}"
     variables |= ENVIRONMENT
-    if has_plugins:
-        variables["AIRFLOW__CORE__PLUGINS_FOLDER"] = PLUGINS
     memo = {name: part.to_json() for name, part in parts.items()}
     document = {
         "architecture": ARCHITECTURES[architecture],

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # Part of every key: a change in how layers are written must not reuse older ones.
-FORMAT = 1
+FORMAT = 3
 ARCHITECTURES: Mapping[str, str] = {"arm64": "arm64", "x86_64": "amd64"}
 
 

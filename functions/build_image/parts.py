@@ -8,20 +8,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from build_image.checks.imports import import_problems
 from build_image.checks.installation import explain
+from build_image.checks.modules import Modules
+from build_image.checks.requirements_file import (
+    Line,
+    lines,
+    normalized,
+    pinned_versions,
+    with_own_hashes,
+)
+from build_image.checks.user_folder import PLUGINS, REQUIREMENTS
 from build_image.errors import BaseImageError, ImageBuildError, PackagesError
-from build_image.image import DEFAULT_PATH, PLUGINS
-from build_image.layers import packages, system, tar_layer
+from build_image.image import DEFAULT_PATH
+from build_image.layers import packages, system, tar_layer, unneeded
 from build_image.layers.base_files import BaseFiles
 from build_image.layers.tar_layer import Entry
 from build_image.model import BaseImage, Layer, Part
 from build_image.ports import BaseImages, ImageRepository, PythonPackages
-from build_image.source import Source, files_of, normalized
+from build_image.source import Source, files_of
 
 _LOCK = "images/airflow/requirements.lock"
-_USER = "images/airflow/user/requirements.txt"
 _CODE = "opt/airflow-on-fargate"
-_REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==")
+_REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:==| @ )")
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ class PartMaker:
             environment = root / packages.ENVIRONMENT
             self._install(environment, self.source.lock, _LOCK, seconds)
             packages.adapt_environment(root, python, version)
+            unneeded.remove(packages.site_packages(root))
             tar_layer.set_times(environment)
             # Some packages contain templates and tests that no Python compiles.
             self.installer.compile_bytecode(root, packages.site_packages(root), seconds)
@@ -74,38 +84,84 @@ class PartMaker:
                 raise ImageBuildError(f"images/airflow/src cannot be compiled: {problem.strip()}")
             return Part(key, (self._store(tar_layer.tree(root, _CODE)),))
 
-    def user(self, key: str, seconds: float, python: str, version: str) -> Part:
-        """The packages and plugins that the user added."""
+    def user(self, key: str, seconds: float, python: str, version: str, installed: Part) -> Part:
+        """The packages and plugins that the user added to those of the lock file."""
         with _emptied(self.folder / "user") as root:
+            modules = self._modules(installed)
             entries: list[Entry] = []
             if self.source.has_user_requirements():
-                entries += self._user_packages(root, seconds, python, version)
+                pins = dict(modules.distributions)
+                entries += self._user_packages(root, seconds, python, version, pins)
+                modules.add_folder(packages.site_packages(root))
             if self.source.has_plugins():
-                top = PLUGINS.lstrip("/")
-                _copy(self.source.plugins, root / top)
-                self.installer.compile_bytecode(root, root / top, seconds)
-                entries += [tar_layer.folder(str(Path(top).parent)), *tar_layer.tree(root, top)]
+                if problems := import_problems(self.source.plugins, PLUGINS, modules):
+                    raise ImageBuildError(" ".join(problems))
+                _copy(self.source.plugins, root / system.PLUGINS)
+                self.installer.compile_bytecode(root, root / system.PLUGINS, seconds)
+                entries += tar_layer.tree(root, system.PLUGINS)
             return Part(key, (self._store(entries),))
 
+    def _modules(self, installed: Part) -> Modules:
+        """What plugins can import. A former call or a former build may have made the layer."""
+        modules = Modules()
+        file = self.folder / "packages.tar.gz"
+        for layer in installed.layers:
+            self.repository.fetch_layer(layer.digest, file)
+            modules.add_layer(file)
+            file.unlink()
+        modules.add_folder(self.source.package)
+        return modules
+
     def _user_packages(
-        self, root: Path, seconds: float, python: str, version: str
+        self, root: Path, seconds: float, python: str, version: str, pins: Mapping[str, str]
     ) -> Iterator[Entry]:
-        pins = self.source.pins()
-        constraints, locked = root / "constraints.txt", root / "user.lock"
-        constraints.write_text("".join(f"{name}=={pin}\n" for name, pin in pins.items()))
-        try:
-            self.installer.resolve(self.source.user_requirements, constraints, locked, seconds)
-        except PackagesError as error:
-            raise PackagesError(explain(str(error), _USER, pins)) from error
-        locked.write_text(without_packages(locked.read_text(), pins))
+        own = lines(self.source.user_requirements.read_text())
+        self._check_hashes(own, pins)
+        locked = self._resolve(root, pins, seconds)
+        locked.write_text(with_own_hashes(without_packages(locked.read_text(), pins), own))
         environment = root / packages.ENVIRONMENT
         self.installer.create_environment(environment)
         empty = packages.paths_of(root)
-        self._install(environment, locked, _USER, seconds)
+        self._install(environment, locked, REQUIREMENTS, seconds)
         packages.adapt_environment(root, python, version)
         tar_layer.set_times(environment)
         self.installer.compile_bytecode(root, packages.site_packages(root), seconds)
         return packages.user_entries(root, empty)
+
+    def _resolve(self, root: Path, pins: Mapping[str, str], seconds: float) -> Path:
+        """The lock file of the user's packages and of all that they need."""
+        requirements, locked = self.source.user_requirements, root / "user.lock"
+        constraints = root / "constraints.txt"
+        constraints.write_text("".join(f"{name}=={pin}\n" for name, pin in pins.items()))
+
+        def versions() -> Mapping[str, str]:
+            """The versions without the lock file: they make the reason of a conflict concrete."""
+            constraints.write_text("")
+            try:
+                self.installer.resolve(requirements, constraints, locked, seconds)
+            except ImageBuildError:
+                return {}
+            return pinned_versions(locked.read_text())
+
+        try:
+            self.installer.resolve(requirements, constraints, locked, seconds)
+        except PackagesError as error:
+            raise PackagesError(explain(str(error), REQUIREMENTS, pins, versions)) from error
+        return locked
+
+    def _check_hashes(self, own: Iterable[Line], pins: Mapping[str, str]) -> None:
+        """A package of the lock file is not installed again, so its hash is compared here."""
+        locked: dict[str, set[str]] = {}
+        for line in lines(self.source.lock.read_text()):
+            locked.setdefault(normalized(line.name), set()).update(line.hashes)
+        for line in own:
+            name = normalized(line.name)
+            if name in pins and line.hashes and locked[name].isdisjoint(line.hashes):
+                raise PackagesError(
+                    f"{REQUIREMENTS}, line {line.number}, names {name} with a hash that "
+                    f"images/airflow/requirements.lock does not have for {name} {pins[name]}, "
+                    "which the image contains: remove the line or its hash."
+                )
 
     def _install(self, environment: Path, requirements: Path, name: str, seconds: float) -> None:
         if not environment.exists():

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from build_image.findings.model import Scan
 from build_image.model import BaseImage, Layer
 
 
@@ -21,6 +22,9 @@ class ImageRepository(Protocol):
 
     def push_layer(self, file: Path, digest: str) -> None:
         """Store a file as a layer, unless the repository has it. A repetition changes nothing."""
+
+    def fetch_layer(self, digest: str, target: Path) -> None:
+        """Store a layer of the repository in a file and compare it with its digest."""
 
     def put_image(self, manifest: bytes, digest: str, tag: str) -> str:
         """Make stored layers an image; returns its digest.
@@ -60,3 +64,17 @@ class Continuation(Protocol):
 
     def call(self, event: Mapping[str, Any]) -> None:
         """Call the function with this event, without waiting for it."""
+
+
+class ImageScans(Protocol):
+    """The scans of the repository's images."""
+
+    def scan_of(self, digest: str) -> Scan:
+        """The last scan of an image as it is now; its findings when it has ended."""
+
+
+class Stacks(Protocol):
+    """CloudFormation's stacks."""
+
+    def is_rolling_back(self, stack_id: str) -> bool:
+        """Whether the stack goes back to what it was before an update."""

@@ -95,6 +95,11 @@ class OciRegistry:
             )
         return BaseImage(digest, config, _layers(reference, document, config))
 
+    def digest_of(self, reference: str) -> str:
+        """The digest of what a reference names now: an index of several processors, or an image."""
+        where = Reference.parse(reference)
+        return self._manifest(reference, where, where.version)[0]
+
     def fetch(self, reference: str, layer: Layer, target: Path) -> None:
         where = Reference.parse(reference)
         sha = hashlib.sha256()

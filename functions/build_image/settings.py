@@ -19,6 +19,8 @@ class BuildImageSettings:
     base_image: str
     # Another registry that has the images of public registries, such as a pull-through cache.
     base_mirror: str
+    # Where CodeBuild finds the source; empty without CodeBuild.
+    source_bucket: str
 
     @classmethod
     def from_environment(cls, values: Mapping[str, str]) -> "BuildImageSettings":
@@ -36,4 +38,5 @@ class BuildImageSettings:
             source_folder=Path(environment.text("IMAGE_SOURCE")),
             base_image=environment.optional_text("BASE_IMAGE"),
             base_mirror=environment.optional_text("BASE_IMAGE_MIRROR"),
+            source_bucket=environment.optional_text("SOURCE_BUCKET"),
         )

@@ -2,8 +2,9 @@
 
 Dockerfile           names the base image
 requirements.lock    the packages, with hashes
+uv.lock              the installer, for CodeBuild
 src/                 our package, its link to the contracts replaced by the files
-user/                optional: requirements.txt and plugins/
+user/                optional: requirements.txt, plugins/ and accepted-findings.toml
 labels.json          commit, time and build number, written by `sam build`
 """
 
@@ -16,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from build_image.checks.requirements_file import lines, pinned_versions
 from build_image.errors import ImageBuildError
 from build_image.model import FORMAT
 
 _BASE = re.compile(r"^ARG PYTHON_IMAGE=(\S+)$", re.MULTILINE)
-_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
 _IGNORED = ("__pycache__", ".DS_Store", ".git")
 _UNKNOWN_TIME = "1980-01-01T00:00:00Z"
 
@@ -44,12 +45,21 @@ class Source:
         return self.folder / "src"
 
     @property
+    def user(self) -> Path:
+        return self.folder / "user"
+
+    @property
     def user_requirements(self) -> Path:
-        return self.folder / "user" / "requirements.txt"
+        return self.user / "requirements.txt"
 
     @property
     def plugins(self) -> Path:
-        return self.folder / "user" / "plugins"
+        return self.user / "plugins"
+
+    @property
+    def accepted_findings(self) -> Path:
+        """Part of the source, and of no image: a change of it alone builds nothing."""
+        return self.folder / "user" / "accepted-findings.toml"
 
     @property
     def base_image(self) -> str:
@@ -66,7 +76,7 @@ class Source:
 
     def pins(self) -> dict[str, str]:
         """The version of each package of the lock file, by normalized name."""
-        pins = {normalized(name): version for name, version in _PIN.findall(_text(self.lock))}
+        pins = pinned_versions(_text(self.lock))
         if "apache-airflow" not in pins:
             raise ImageBuildError(
                 "images/airflow/requirements.lock does not contain apache-airflow: lock "
@@ -77,8 +87,7 @@ class Source:
     def has_user_requirements(self) -> bool:
         if not self.user_requirements.is_file():
             return False
-        lines = (line.strip() for line in _text(self.user_requirements).splitlines())
-        return any(line and not line.startswith("#") for line in lines)
+        return bool(lines(_text(self.user_requirements)))
 
     def has_plugins(self) -> bool:
         return bool(files_of(self.plugins))
@@ -98,7 +107,8 @@ class Source:
             "user",
             self.architecture,
             *facts,
-            _file_digest(self.lock) if self.has_user_requirements() else "",
+            # What plugins import is looked up in the packages of the lock file.
+            _file_digest(self.lock) if self.has_user_requirements() or self.has_plugins() else "",
             _file_digest(self.user_requirements) if self.has_user_requirements() else "",
             self._tree("plugins", self.plugins),
         )
@@ -136,11 +146,6 @@ class Source:
         return self._digests[name]
 
 
-def normalized(name: str) -> str:
-    """A package's name as indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def files_of(folder: Path) -> list[str]:
     """The files under a folder that belong into the image, links followed, sorted."""
     if not folder.is_dir():
@@ -160,11 +165,16 @@ def _key(*parts: str) -> str:
 
 
 def _file_digest(path: Path) -> str:
-    with _open(path) as file:
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _open(path: Path) -> Any:
+def opened(path: Path) -> Any:
+    """A file of the source, open for reading.
+
+    Raises:
+        ImageBuildError: it is not there, or cannot be read.
+    """
     try:
         return path.open("rb")
     except OSError as error:
@@ -175,7 +185,7 @@ def _open(path: Path) -> Any:
 
 
 def _text(path: Path) -> str:
-    with _open(path) as file:
+    with opened(path) as file:
         content: bytes = file.read()
     try:
         return content.decode()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from build_image.errors import OutOfTimeError, PackagesError
@@ -57,7 +58,7 @@ class Uv:
             [
                 "pip", "compile", "--quiet", str(requirements), "--constraints", str(constraints),
                 "--python", sys.executable, "--no-build", "--generate-hashes", "--no-header",
-                "--no-annotate", *self._target(), "--output-file", str(target),
+                "--no-annotate", "--emit-index-url", *self._target(), "--output-file", str(target),
             ],
             seconds,
         )  # fmt: skip
@@ -78,7 +79,15 @@ class Uv:
                 lambda names: self._wait(command, environment, seconds, "\n".join(names)),
                 [names for names in lists if names],
             )
-            return "".join(done.stdout for done in ended if done.returncode)
+            results = list(ended)
+        for done in results:
+            # Files that are not compiled only cost time; what a killed compiler left out is chance.
+            if done.returncode < 0:
+                raise PackagesError(
+                    f"The compiler of the image's Python files: {_ending(done.returncode)}. Raise "
+                    "the function's MemorySize."
+                )
+        return "".join(done.stdout for done in results if done.returncode)
 
     def _target(self) -> Sequence[str]:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -99,18 +108,24 @@ class Uv:
         }
         done = self._wait([str(self._program), *arguments], environment, seconds)
         if done.returncode:
-            text = done.stderr.strip() or _SIGNALS.get(done.returncode, f"exit {done.returncode}")
-            raise PackagesError(text)
+            raise PackagesError(done.stderr.strip() or _ending(done.returncode))
 
     def _wait(
         self, command: Sequence[str], environment: Mapping[str, str], seconds: float, text: str = ""
     ) -> subprocess.CompletedProcess[str]:
         try:
-            return subprocess.run(
+            with subprocess.Popen(
                 command,
-                env=dict(environment), input=text, capture_output=True, text=True,
-                timeout=max(1.0, seconds),
-            )  # fmt: skip
+                env=dict(environment), text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            ) as process:  # fmt: skip
+                _prefer_to_kill(process.pid)
+                try:
+                    out, err = process.communicate(text, timeout=max(1.0, seconds))
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    raise
+            return subprocess.CompletedProcess(command, process.returncode, out, err)
         except subprocess.TimeoutExpired as error:
             raise OutOfTimeError(
                 f"{Path(command[0]).name} {command[1]} did not end within {seconds:.0f} s, the "
@@ -119,6 +134,16 @@ class Uv:
             ) from error
         except OSError as error:
             raise PackagesError(f"{Path(command[0]).name} cannot be started: {error}") from error
+
+
+def _ending(code: int) -> str:
+    return _SIGNALS.get(code, f"it ended with exit code {code}")
+
+
+def _prefer_to_kill(process: int) -> None:
+    """Where memory ends, the system then kills this program, and not the one that can answer."""
+    with suppress(OSError):  # not Linux, or it has ended
+        Path(f"/proc/{process}/oom_score_adj").write_text("1000")
 
 
 def program_beside(folder: Path) -> Path:

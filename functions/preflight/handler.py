@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from preflight.aws.cloudformation_stacks import CloudFormationStacks
 from preflight.aws.ec2_prefix_lists import Ec2PrefixLists
 from preflight.aws.iam_service_linked_roles import IamServiceLinkedRoles
 from preflight.preflight import ParametersRefusedError, Preflight
 from shared.aws import clients
+from shared.aws.cloudformation_stacks import CloudFormationStacks
 from shared.aws.https_answer_channel import HttpsAnswerChannel
 from shared.cloudformation.custom_resource import (
     SUCCESS,

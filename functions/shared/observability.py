@@ -44,6 +44,8 @@ class MetricName(StrEnum):
     RELEASE_IMPORT_ERRORS = "ReleaseImportErrors"
     IMAGES_BUILT = "ImagesBuilt"
     IMAGE_BUILDS_FAILED = "ImageBuildsFailed"
+    # The image is stored, but its scan found what Options refuses, or did not end.
+    IMAGES_REFUSED = "ImagesRefused"
     NOTIFICATIONS_FAILED = "NotificationsFailed"
     RELEASES_REMOVED = "ReleasesRemoved"
     # Releases are old enough to be removed, but Airflow does not report which ones its runs need.

@@ -1,6 +1,8 @@
-"""The image on this machine: the installed environment, and a copy of the in-image package.
+"""Images of one's own: an installed environment, and a copy of the in-image package.
 
-With RUNTIME=podman it is the image of the Dockerfile instead; see `container_image`.
+The stack builds its image itself, as on AWS. These are the images of tests that need more than one:
+another Airflow, the package of another checkout, a program that fails. With RUNTIME=podman it is
+the image of the Dockerfile instead; see `container_image`.
 
 As on AWS, an image never changes: other sources give another tag, and running tasks keep theirs.
 """
@@ -67,13 +69,6 @@ def uri(edition: Edition = CURRENT) -> str:
     return f"local/airflow:{tag(edition)}"
 
 
-# Tasks share this machine's network, so each listens on its own address.
-_ADDRESSES = {
-    "AIRFLOW__API__HOST": "{task_ip}",
-    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "{task_ip}",
-}
-
-
 def build(workspace: Workspace, edition: Edition = CURRENT) -> dict[str, Any]:
     """Build the image unless it exists for these sources, and return its description.
 
@@ -102,7 +97,7 @@ def build(workspace: Workspace, edition: Edition = CURRENT) -> dict[str, Any]:
             "HOME": "{container_dir}",
             "LANG": "C.UTF-8",
             "AIRFLOW_HOME": "{container_dir}/airflow",
-            **_ADDRESSES,
+            **emulator.TASK_ADDRESSES,
         },
     }
 
@@ -120,7 +115,7 @@ def build_container(workspace: Workspace, edition: Edition = CURRENT) -> dict[st
     if not engines.PODMAN.has(reference):
         container_image.build(workspace, Steps(), engines.PODMAN)
     entrypoint = ["python", "-c", edition.program] if edition.program else []
-    return {"reference": reference, "entrypoint": entrypoint, "env": dict(_ADDRESSES)}
+    return {"reference": reference, "entrypoint": entrypoint, "env": emulator.TASK_ADDRESSES}
 
 
 _BUILDERS = {"processes": build, "podman": build_container}

@@ -1,6 +1,7 @@
 """Build and deploy the templates with the real SAM CLI, against the embedded AWS."""
 
 import hashlib
+import platform
 import subprocess
 import threading
 from datetime import UTC, datetime
@@ -9,7 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from commands import airflow_image
+from commands import emulator
+from commands.container_image import builder_inputs
 from commands.steps import NO_ANSWER, Steps, waits_for
 from commands.workspace import (
     ROOT,
@@ -20,14 +22,21 @@ from commands.workspace import (
     venv_python,
 )
 
-SOURCES = ("template.yaml", "samconfig.toml", "nested", "functions")
+SOURCES = (
+    "template.yaml",
+    "samconfig.toml",
+    "nested",
+    "functions",
+    "images/airflow",
+    "local/environments/uv.lock",
+)
 FINISHED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 # Not a reason: another resource failed meanwhile.
 _CANCELLED = ("Resource creation cancelled", "Resource update cancelled")
 
 
 def build(workspace: Workspace, root: Path = ROOT) -> None:
-    """Push the local image and run `sam build`, which is skipped if no source has changed.
+    """Provide the builder's base image and run `sam build`, skipped if no source has changed.
 
     Args:
         root: the checkout whose templates and functions are built.
@@ -35,7 +44,7 @@ def build(workspace: Workspace, root: Path = ROOT) -> None:
     Raises:
         CommandError: with SAM's output.
     """
-    airflow_image.push(workspace)
+    builder_inputs.provide_base(workspace, emulator.runtime(workspace))
     target = _build_dir(workspace, root)
     stamp = target.with_suffix(".fingerprint")
     fingerprint = source_fingerprint(root)
@@ -61,7 +70,7 @@ def deploy(
     Raises:
         CommandError: with the reasons of the resources that failed.
     """
-    parameters = {**_profile_parameters(workspace), **(overrides or {})}
+    parameters = {**_profile_parameters(), **(overrides or {})}
     pairs = [f"{name}={quoted(value)}" for name, value in parameters.items()]
     done = threading.Event()
     begun = datetime.now(UTC)
@@ -154,7 +163,7 @@ def delete(workspace: Workspace) -> set[str]:
 
 
 def source_fingerprint(root: Path = ROOT) -> str:
-    """A digest of everything that `sam build` reads."""
+    """A digest of everything that `sam build` reads, but for the commit."""
     sha = hashlib.sha256()
     for name in SOURCES:
         path = root / name
@@ -171,15 +180,19 @@ def _build_dir(workspace: Workspace, root: Path) -> Path:
     return workspace.state_dir / name
 
 
-def _profile_parameters(workspace: Workspace) -> dict[str, str]:
+def _profile_parameters() -> dict[str, str]:
     pairs = local_profile()["parameter_overrides"]
     parameters = dict(pair.split("=", 1) for pair in pairs)
-    parameters["AirflowImageUri"] = airflow_image.uri()
+    if platform.machine() in ("x86_64", "AMD64"):
+        # The packages that a user adds run on this machine.
+        parameters["Options"] = "x86"
     return parameters
 
 
 def quoted(value: str) -> str:
-    """Quoted for SAM: without outer quotes, quotes inside a value would end it."""
+    """Quoted for SAM: it refuses an empty value, and quotes inside a value would end it."""
+    if not value:
+        return "''"
     return f"'{value}'" if '"' in value and not value.startswith("'") else value
 
 

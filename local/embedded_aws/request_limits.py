@@ -21,6 +21,8 @@ Handler = Callable[..., Awaitable[tuple[int, dict[str, str], bytes]]]
 
 # ministack's name of a service: botocore's name, and the code of its refusals.
 _JSON = {
+    "codebuild": ("codebuild", "InvalidInputException"),
+    "ecr": ("ecr", "InvalidParameterException"),
     "ecs": ("ecs", "InvalidParameterException"),
     "events": ("events", "ValidationException"),
     "logs": ("logs", "InvalidParameterException"),

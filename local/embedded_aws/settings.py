@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,15 @@ class Settings:
     shutdown_timeout_seconds: float = 10
     # False: requests that IAM refuses are recorded and logged, and served nevertheless.
     enforce_iam: bool = True
+    # Runs images of ECR as local processes, in the place of the interpreter and the packages that
+    # they contain. Without it there are no such images.
+    image_python: Path | None = None
+    # What images of ECR have in their environment on this machine; see Image.env. For a local
+    # process a value may also hold ``{image_dir}``, the folder with the files of the image.
+    image_env: Mapping[str, str] = field(default_factory=dict)
+    # What functions have in their environment on this machine, such as the address of a registry
+    # in the place of one on the internet. A function's own variables come first.
+    function_env: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def endpoint_url(self) -> str:
@@ -105,7 +114,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def settings_from(raw: dict[str, Any], source: str = "settings") -> Settings:
-    known = {field.name for field in fields(Settings)}
+    known = {one.name for one in fields(Settings)}
     unknown = sorted(raw.keys() - known)
     if unknown:
         raise SettingsError(f"{source}: unknown settings {', '.join(unknown)}")
@@ -136,7 +145,15 @@ def settings_from(raw: dict[str, Any], source: str = "settings") -> Settings:
     disorder = values.get("event_disorder_seconds", 0)
     if type(disorder) not in (int, float) or disorder < 0:
         raise SettingsError(f"{source}: event_disorder_seconds must be a number from zero")
-    for name in ("state_dir", "postgres_bin", "lambda_python"):
+    for name in ("image_env", "function_env"):
+        variables = values.get(name, {})
+        if not isinstance(variables, dict) or not all(
+            isinstance(value, str) for value in variables.values()
+        ):
+            raise SettingsError(f"{source}: {name} must be an object of strings")
+    for name in ("state_dir", "postgres_bin", "lambda_python", "image_python"):
+        if name not in values:
+            continue
         if not isinstance(values[name], str) or not Path(values[name]).is_absolute():
             raise SettingsError(f"{source}: {name} must be an absolute path")
         values[name] = Path(values[name])

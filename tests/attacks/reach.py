@@ -70,6 +70,7 @@ COMPONENTS = (
     Component("function `run_airflow_command`", "small", "CommandsStack/RunAirflowCommandRole"),
     Component("function `scale_workers`", "small", "FleetStack/ScaleWorkersRole"),
     Component("function `publish_dags`", "small", "DeliveryStack/PublishDagsRole"),
+    Component("function `build_image`", "small", "ImageStack/BuildImageRole"),
 )
 
 

@@ -38,22 +38,33 @@ _FUNCTION = "def handler(event, context): pass"
 class ReducedStack:
     """One deployment; its resources by `NestedStack/LogicalId`."""
 
+    kept = KEPT
+
     def __init__(self, stacks: StackDriver, name: str, **parameters: str) -> None:
         self._stacks = stacks
         key = stacks.upload(zipped({"main.py": _FUNCTION})).rsplit("/", 1)[-1]
         self._code = {"S3Bucket": BUCKET, "S3Key": key}
         self._urls: dict[str, str] = {}
         given = {"AirflowImageUri": "example/airflow:1", **parameters}
-        url = self._upload(root())
         answer = stacks.aws.client("cloudformation").create_stack(
-            StackName=name,
-            TemplateURL=url,
-            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
-            Capabilities=["CAPABILITY_IAM"],
+            StackName=name, **self.request(given)
         )
         self.stack: Stack = stacks.wait(answer["StackId"])
         assert self.stack.status == "CREATE_COMPLETE", stacks.failures(self.stack)
         self.name = name
+
+    def request(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """What CreateStack or UpdateStack gets, but for the name."""
+        return {
+            "TemplateURL": self._upload(root()),
+            "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+            "Capabilities": ["CAPABILITY_IAM"],
+        }
+
+    def replace(self, kind: str, properties: dict[str, Any]) -> None:
+        """Replace what SAM would replace, or what is different here."""
+        if kind == "AWS::Lambda::Function":
+            properties["Code"] = self._code
 
     @cached_property
     def nested(self) -> dict[str, str]:
@@ -104,7 +115,9 @@ class ReducedStack:
         kept = {
             name: each
             for name, each in template.resources.items()
-            if each["Type"] in KEPT and name not in LEFT_OUT and self._has_content(template, each)
+            if each["Type"] in self.kept
+            and name not in LEFT_OUT
+            and self._has_content(template, each)
         }
         gone = set(template.resources) - set(kept)
         resources = {}
@@ -112,8 +125,7 @@ class ReducedStack:
             properties = _without(each.get("Properties", {}), gone)
             if each["Type"] == NESTED_STACK:
                 properties["TemplateURL"] = self._upload(template.child(each))
-            if each["Type"] == "AWS::Lambda::Function":
-                properties["Code"] = self._code
+            self.replace(each["Type"], properties)
             resources[name] = {"Type": each["Type"], "Properties": properties}
             if "Condition" in each:
                 resources[name]["Condition"] = each["Condition"]
@@ -130,7 +142,7 @@ class ReducedStack:
             return True
         child = template.child(dict(resource))
         return any(
-            each["Type"] in KEPT and self._has_content(child, each)
+            each["Type"] in self.kept and self._has_content(child, each)
             for each in child.resources.values()
         )
 

@@ -19,8 +19,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from podman import needs_podman
 
-from commands import emulator
-from commands.container_image import build
+from commands import deployment, emulator
 from commands.container_image.engines import PODMAN
 from commands.stacks import ports
 from commands.workspace import ROOT, Workspace
@@ -118,9 +117,10 @@ def test_every_component_becomes_healthy_at_its_size(
     watched: tuple[Watch, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     watch, _ = watched
-    size = PODMAN.size(build.name())
+    image = deployment.outputs(watch.workspace)["AirflowImageUri"].partition("/")[2]
+    size = PODMAN.size(f"127.0.0.1:{watch.workspace.aws_port}/{image}")
     with capsys.disabled():
-        print(f"\nimage {build.name()}: {size / 2**20:.0f} MiB")
+        print(f"\nimage {image}: {size / 2**20:.0f} MiB")
         for name, seconds in sorted(watch.healthy.items()):
             print(f"  {name:<14} {watch.sizes[name]:>10}  healthy after {seconds:5.1f} s")
         for one in watch.commands.values():

@@ -1,5 +1,6 @@
-"""`sam deploy --guided` as a new user runs it: Enter at every question but the image's."""
+"""`sam deploy --guided` as a new user runs it: Enter at every question."""
 
+import platform
 import re
 import socket
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 import requests
 from waiting import PATIENCE_SECONDS
 
-from commands import airflow_image, deployment, emulator
+from commands import deployment, emulator
 from commands.steps import wait_until
 from commands.workspace import ROOT, Workspace, venv_python
 
@@ -98,12 +99,11 @@ def answer_questions(workspace: Workspace) -> str:
         dimensions=(50, 200), timeout=SECONDS,
     )  # fmt: skip
     shown = ""
-    # Every question ends in its default and a colon; the image's question has no default.
-    while terminal.expect([r"(?:\]|AirflowImageUri): ", pexpect.EOF]) == 0:
+    # Every question ends in its default and a colon.
+    while terminal.expect([r"\]: ", pexpect.EOF]) == 0:
         shown += terminal.before + terminal.after
-        question = _ESCAPES.sub("", shown).rsplit("\n", 1)[-1]
-        is_image = question.strip().startswith("Parameter AirflowImageUri")
-        terminal.sendline(airflow_image.uri() if is_image else "")
+        question = _ESCAPES.sub("", shown).rsplit("\n", 1)[-1].strip()
+        terminal.sendline(_answer(workspace, question))
     shown += terminal.before
     terminal.close()
     text = _ESCAPES.sub("", shown)
@@ -112,6 +112,15 @@ def answer_questions(workspace: Workspace) -> str:
     RECORD.write_text(text)
     assert terminal.exitstatus == 0, text
     return text
+
+
+def _answer(workspace: Workspace, question: str) -> str:
+    """Enter; but real containers run on this machine's processor only, and the default is ARM64."""
+    on_x86 = platform.machine() in ("x86_64", "AMD64")
+    is_options = question.startswith("Parameter Options ")
+    if is_options and on_x86 and emulator.runtime(workspace) == "podman":
+        return "x86"
+    return ""
 
 
 def test_enter_at_every_question_deploys_airflow_at_an_https_address(guided: Guided) -> None:

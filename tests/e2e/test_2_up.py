@@ -17,6 +17,24 @@ def test_every_stack_is_complete(deployed: Deployed):
     assert len(stacks) > 8
 
 
+def test_every_task_runs_the_image_that_the_stack_built(deployed: Deployed):
+    aws = deployed.workspace.client
+    image = deployed.outputs["AirflowImageUri"]
+    repository, digest = image.partition("/")[2].split("@")
+    (built,) = aws("ecr").describe_images(repositoryName=repository)["imageDetails"]
+    assert built["imageDigest"] == digest
+
+    ecs = aws("ecs")
+    cluster = deployed.outputs["ClusterName"]
+    arns = [
+        arn
+        for status in ("RUNNING", "STOPPED")
+        for arn in ecs.list_tasks(cluster=cluster, desiredStatus=status)["taskArns"]
+    ]
+    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
+    assert {each["image"] for task in tasks for each in task["containers"]} == {image}
+
+
 def test_prints_the_seconds_of_each_step(deployed: Deployed):
     summary = deployed.transcript.split("\n  total")[0]
     for step in ("sam build", "sam deploy", "Run the smoke DAGs", "Read the task logs back"):

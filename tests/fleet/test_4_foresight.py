@@ -22,6 +22,8 @@ DAG = Path(__file__).parent / "dags" / "fleet_foresight.py"
 DAG_ID = "fleet_foresight"
 FORECAST_KEY = "fleet/forecast.json"
 TASKS, WORKERS = 3, 2
+# The schedule of the DAG, and how long before a run its workers are launched, with a margin.
+INTERVAL_SECONDS, LEAD_SECONDS = 180, 100
 
 
 def test_workers_wait_for_a_run_when_it_is_due(stack: Stack) -> None:
@@ -32,14 +34,14 @@ def test_workers_wait_for_a_run_when_it_is_due(stack: Stack) -> None:
     stack.wait_for_no_worker(240)
     _unpause(stack)
 
-    first = _finished_run(stack, after=None)
-    stack.wait_for_no_worker(150)
+    first = _finished_run(stack, since=0)
+    idle = _wait_for_idle_fleet(stack)
     _forget_launch_times(stack)
-    second = _finished_run(stack, after=first)
+    second = _finished_run(stack, since=idle)
 
     cold, ahead = _waits(stack, first), _waits(stack, second)
     due = seconds_of(second["run_after"])
-    started = [worker["createdAt"].timestamp() - due for worker in _workers_of(stack, due)]
+    started = [worker["createdAt"].timestamp() - due for worker in _workers_of(stack, idle, due)]
     print(f"\nlongest wait: {max(cold):.1f} s without a forecast, {max(ahead):.1f} s with one")
     print(f"workers started at {[f'{moment:.0f} s' for moment in started]} of the due time")
     print("\n".join(_account(stack, seconds_of(first["run_after"]), due)))
@@ -54,6 +56,19 @@ def test_workers_wait_for_a_run_when_it_is_due(stack: Stack) -> None:
     wait_until(lambda: _next_due(stack), 240, "a forecast of the next run")
     _pause(stack)
     wait_until(lambda: _next_due(stack) is None, 240, "a forecast without the paused DAG")
+
+
+def _wait_for_idle_fleet(stack: Stack) -> float:
+    """Wait for a moment without workers, early enough before the next run; returns the moment.
+
+    The first run starts when the DAG is unpaused, which may be a moment before the next is due.
+    """
+    while True:
+        stack.wait_for_no_worker(PATIENCE_SECONDS)
+        idle = time.time()
+        if INTERVAL_SECONDS - idle % INTERVAL_SECONDS > LEAD_SECONDS:
+            return idle
+        _finished_run(stack, since=idle)
 
 
 def _next_due(stack: Stack) -> float | None:
@@ -105,9 +120,8 @@ def _set_paused(stack: Stack, paused: bool) -> None:
     stack.api.session.patch(url, json={"is_paused": paused}, timeout=30).raise_for_status()
 
 
-def _finished_run(stack: Stack, after: dict[str, Any] | None) -> dict[str, Any]:
-    """The first scheduled run, or the first that was due after another run, once it has ended."""
-    since = seconds_of(after["run_after"]) if after else 0.0
+def _finished_run(stack: Stack, since: float) -> dict[str, Any]:
+    """The first scheduled run that is due after this moment, once it has ended."""
 
     def found() -> dict[str, Any] | None:
         runs = stack.api.get(f"dags/{DAG_ID}/dagRuns", limit=100)["dag_runs"]
@@ -127,9 +141,9 @@ def _waits(stack: Stack, run: dict[str, Any]) -> list[float]:
     return [seconds_of(task["start_date"]) - seconds_of(task["queued_when"]) for task in tasks]
 
 
-def _workers_of(stack: Stack, due: float) -> list[dict[str, Any]]:
+def _workers_of(stack: Stack, since: float, due: float) -> list[dict[str, Any]]:
     return [
         worker
-        for worker in stack.launched_since(due - 120)
+        for worker in stack.launched_since(since)
         if worker["createdAt"].timestamp() < min(due + 60, time.time())
     ]

@@ -66,17 +66,36 @@ class Wheels:
 
     folder: Path
 
-    def add(self, name: str, version: str, *requires: str, tag: str = "py3-none-any") -> str:
-        """Add a wheel; returns its line for a lock file."""
+    def add(
+        self,
+        name: str,
+        version: str,
+        *requires: str,
+        tag: str = "py3-none-any",
+        python: str = "",
+        modules: Mapping[str, str] | None = None,
+    ) -> str:
+        """Add a wheel; returns its line for a lock file.
+
+        Args:
+            name: the package, and the module that it has.
+            version: its version.
+            requires: what it needs.
+            tag: the systems that it is made for.
+            python: the versions of Python that it accepts.
+            modules: more files, by path.
+        """
         info = f"{name}-{version}.dist-info"
         files = {
             f"{name}/__init__.py": f"VERSION = {version!r}\n",
+            **(modules or {}),
             f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-            + "".join(f"Requires-Dist: {one}\n" for one in requires),
+            + "".join(f"Requires-Dist: {one}\n" for one in requires)
+            + (f"Requires-Python: {python}\n" if python else ""),
             f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
             f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
         }
-        record = "".join(f"{path},{_record(text)},{len(text)}\n" for path, text in files.items())
+        record = "".join(f"{record_of(path, text.encode())}\n" for path, text in files.items())
         files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
         path = self.folder / f"{name}-{version}-{tag}.whl"
         with zipfile.ZipFile(path, "w") as archive:
@@ -106,6 +125,7 @@ class Wheels:
                 tar.addfile(info, io.BytesIO(text.encode()))
 
 
-def _record(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"sha256={base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+def record_of(path: str, content: bytes) -> str:
+    """A line of a package's RECORD."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return f"{path},sha256={digest},{len(content)}"

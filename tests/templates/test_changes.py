@@ -82,6 +82,45 @@ def test_customer_key_would_replace_the_database_so_preflight_refuses_to_change_
         assert find_problems(latest, None) == []
 
 
+def test_another_image_touches_only_what_runs_it() -> None:
+    """That of a new build comes as another value of the same parameters of nested stacks."""
+    images = (deploy(**BEFORE, AirflowImageUri=f"example/airflow:{number}") for number in (1, 2))
+    found = changes(*images)
+
+    components = ("ApiServer", "Scheduler", "DagProcessor", "Triggerer")
+    assert found.pop("PreflightStack/Preflight") == "modify"
+    # Migrations run with the new task definition before the services do.
+    commands = ("DatabaseUsers", "DatabaseSchema", "ResultBackend", "FirstUser")
+    assert {path for path, action in found.items() if action == "replace"} == {
+        f"{each}Stack/TaskDefinition" for each in (*components, "Worker", "Command")
+    }
+    assert {path for path, action in found.items() if action == "modify"} == {
+        *(f"ServicesStack/{each}Service" for each in components),
+        *(f"ServicesStack/{each}" for each in commands),
+        "CommandsStack/RunAirflowCommandFunction",
+        "FleetStack/ScaleWorkersFunction",
+        "FleetStack/WorkerFleet",
+    }
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_every_task_runs_the_image_that_is_built_or_given(built: bool) -> None:
+    given = {} if built else {"AirflowImageUri": "example/airflow:1"}
+    image = "<airflow/ImageStack/Image.Uri>" if built else "example/airflow:1"
+    for environment_class in ("micro", "small"):
+        stack = deploy(EnvironmentClass=environment_class, **given)
+        images = [
+            container["Image"]
+            for each in stack.everything()
+            for name, resource in each.resources.items()
+            if resource["Type"] == "AWS::ECS::TaskDefinition"
+            for container in each.properties(name)["ContainerDefinitions"]
+        ]
+        assert len(images) >= 6
+        assert set(images) == {image}
+        assert stack.output("AirflowImageUri") == image
+
+
 @pytest.mark.parametrize("parameter", ["WorkerFleets", "WorkerMaxCount"])
 def test_setting_of_the_workers_touches_no_service(parameter: str) -> None:
     stacks = {path.split("/")[0] for path in changed_by(parameter)}

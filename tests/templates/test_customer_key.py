@@ -10,6 +10,7 @@ from single_changes import ALL_WORDS
 KEY = "<airflow/SecretsStack/EncryptionKeyStack/Key.Arn>"
 # Type → where it names its key.
 KEY_PROPERTIES = {
+    "AWS::ECR::Repository": "EncryptionConfiguration",
     "AWS::Lambda::Function": "KmsKeyArn",
     "AWS::Logs::LogGroup": "KmsKeyId",
     "AWS::RDS::DBInstance": "KmsKeyId",

@@ -103,6 +103,7 @@ def test_inventory_with_every_word_of_options_is_as_listed() -> None:
             id="cloudfront-with-record",
         ),
         pytest.param({"Options": "protected,x86"}, {}, id="options"),
+        pytest.param({"Options": "refuse-critical,refuse-high"}, {}, id="refused-findings"),
         pytest.param(
             {"Options": "customer-key"},
             {
@@ -388,6 +389,16 @@ def test_no_fernet_key_is_generated_when_one_is_restored() -> None:
     for container in control_plane.properties("TaskDefinition")["ContainerDefinitions"]:
         assert {"Name": "AIRFLOW__CORE__FERNET_KEY", "ValueFrom": arn} in container["Secrets"]
     assert arn in str(control_plane.properties("ExecutionRole"))
+
+
+def test_image_of_ones_own_leaves_out_the_builder_and_its_repository() -> None:
+    expected = {
+        name: kind
+        for name, kind in expected_inventory().items()
+        if name.split("/")[0] != "ImageStack"
+    }
+
+    assert inventory(deploy(AirflowImageUri="example/airflow:1")) == expected
 
 
 def test_own_vpc_leaves_out_the_network() -> None:

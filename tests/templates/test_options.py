@@ -1,4 +1,4 @@
-"""The words access-logs, flow-logs and waf: what they create, and what AWS would refuse."""
+"""The words access-logs, flow-logs, waf and others: what they create, and what AWS would refuse."""
 
 import json
 from typing import Any
@@ -192,3 +192,38 @@ def test_rotations_are_scheduled_hours_apart_for_what_the_function_accepts() -> 
     assert {each["Target"]["RoleArn"] for each in found} == {"<airflow/CommandsStack/TickRole.Arn>"}
     # The role trusts the schedules of this group only.
     assert {each["GroupName"] for each in found} == {"<airflow/CommandsStack/ScheduleGroup>"}
+
+
+@pytest.mark.parametrize(
+    ("options", "severity"),
+    [
+        ("", "none"),
+        ("x86,waf", "none"),
+        ("refuse-critical", "CRITICAL"),
+        ("exec,refuse-high", "HIGH"),
+        # The lower severity contains the other.
+        ("refuse-critical,refuse-high", "HIGH"),
+        ("refuse-high,refuse-critical", "HIGH"),
+    ],
+)
+def test_word_chooses_the_severity_that_refuses_an_image(options: str, severity: str) -> None:
+    stack = deploy(Options=options)
+    image = stack.child("ImageStack")
+
+    # A property of the custom resource: CloudFormation asks again when the word changes.
+    assert image.properties("Image")["RefusedFindings"] == severity
+    assert image.properties("Repository")["ImageScanningConfiguration"] == {"ScanOnPush": True}
+    assert stack.output("AirflowImageFindings") == "<airflow/ImageStack/Image.Findings>"
+
+
+def test_builder_reads_the_scans_of_its_own_repository_only() -> None:
+    role = deploy(Options="refuse-high").child("ImageStack").properties("BuildImageRole")
+    (statement,) = [
+        each
+        for policy in role["Policies"]
+        for each in policy["PolicyDocument"]["Statement"]
+        if "ecr:DescribeImageScanFindings" in each["Action"]
+    ]
+
+    assert statement["Resource"] == "<airflow/ImageStack/Repository.Arn>"
+    assert not [action for action in statement["Action"] if "Delete" in action or "*" in action]

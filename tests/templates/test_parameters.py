@@ -27,10 +27,8 @@ def test_guided_deployment_asks_at_most_24_questions() -> None:
     parameters = root().parameters
 
     assert len(parameters) <= 24
-    # Everything but the image has a default.
-    assert [name for name, each in parameters.items() if "Default" not in each] == [
-        "AirflowImageUri"
-    ]
+    # Enter at every question deploys.
+    assert [name for name, each in parameters.items() if "Default" not in each] == []
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import pytest
 from dry_deployment import DryStack, deploy
 from single_changes import ALL_WORDS
 
-LAMBDA, TASKS, SCHEDULER, FLOW_LOGS = (
-    f"{service}.amazonaws.com" for service in ("lambda", "ecs-tasks", "scheduler", "vpc-flow-logs")
+LAMBDA, TASKS, SCHEDULER, FLOW_LOGS, BUILDS = (
+    f"{service}.amazonaws.com"
+    for service in ("lambda", "ecs-tasks", "scheduler", "vpc-flow-logs", "codebuild")
 )
 
 
@@ -31,6 +32,8 @@ def uses(stack: DryStack) -> Iterator[tuple[str, str]]:
                 yield properties["Target"]["RoleArn"], SCHEDULER
             elif resource["Type"] == "AWS::EC2::FlowLog":
                 yield properties["DeliverLogsPermissionArn"], FLOW_LOGS
+            elif resource["Type"] == "AWS::CodeBuild::Project":
+                yield properties["ServiceRole"], BUILDS
 
 
 def trusts(stack: DryStack) -> dict[str, set[str]]:

@@ -109,7 +109,8 @@ def test_state_that_is_still_needed_does_not_expire(key: str) -> None:
     ] == []
 
 
-def test_records_of_commands_expire() -> None:
+def test_records_of_commands_and_sources_of_images_expire() -> None:
     assert [rule["Prefix"] for rule in rules("StateBucket") if "ExpirationInDays" in rule] == [
-        "commands/"
+        "commands/",
+        "image-source/",
     ]

@@ -1,5 +1,8 @@
 """The repository in ECR, by ECR's own API: no Docker, no login."""
 
+import errno
+import hashlib
+import http.client
 import json
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +12,7 @@ from typing import IO, Any
 
 from botocore.exceptions import ClientError
 
+from build_image.errors import RegistryError
 from build_image.image import MANIFEST_TYPE
 from shared.aws.named_errors import error_code, named_errors
 from shared.errors import AwsCallError
@@ -19,6 +23,7 @@ _RECENT_IMAGES = 5
 _MAX_DESCRIBED = 1000
 _CONFIG_BYTES = 4 * 2**20
 _TIMEOUT_SECONDS = 30
+_DOWNLOADS = 3
 _THROTTLED = (
     "ThrottlingException",
     "Throttling",
@@ -113,6 +118,31 @@ class EcrRepository:
                 if error_code(error) != "LayerAlreadyExistsException":
                     raise
 
+    def fetch_layer(self, digest: str, target: Path) -> None:
+        problem: object = ""
+        for _attempt in range(_DOWNLOADS):
+            sha = hashlib.sha256()
+            url = self._download_url(digest)
+            try:
+                with (
+                    urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer,  # noqa: S310
+                    target.open("wb") as out,
+                ):
+                    while block := answer.read(PART_BYTES):
+                        sha.update(block)
+                        out.write(block)
+            except (OSError, http.client.HTTPException) as error:
+                if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                    raise
+                problem = error
+                continue
+            if f"sha256:{sha.hexdigest()}" == digest:
+                return
+            problem = "it arrived damaged"
+        raise RegistryError(
+            f"Could not read a layer of the repository {self._name} ({problem}): deploy again."
+        )
+
     def put_image(self, manifest: bytes, digest: str, tag: str) -> str:
         with self._errors("store the image"):
             try:
@@ -155,10 +185,7 @@ class EcrRepository:
             digest = json.loads(manifest)["config"]["digest"]
         except (ValueError, KeyError, TypeError):
             return {}  # an index, or an image of another kind
-        with self._errors("read the configuration of an image"):
-            url = self._ecr.get_download_url_for_layer(
-                repositoryName=self._name, layerDigest=digest
-            )["downloadUrl"]
+        url = self._download_url(digest)
         try:
             with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
                 config = json.loads(answer.read(_CONFIG_BYTES))
@@ -167,6 +194,13 @@ class EcrRepository:
             # Only knowledge that saves time is lost: the parts are made again.
             return {}
         return {str(name): str(value) for name, value in labels.items()}
+
+    def _download_url(self, digest: str) -> str:
+        with self._errors("read a layer"):
+            found = self._ecr.get_download_url_for_layer(
+                repositoryName=self._name, layerDigest=digest
+            )
+        return str(found["downloadUrl"])
 
     @contextmanager
     def _errors(self, action: str) -> Iterator[None]:

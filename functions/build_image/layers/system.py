@@ -5,6 +5,7 @@ mkdir, ln and chmod a-s.
 """
 
 import copy
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from build_image.layers.tar_layer import FIXED_TIME, Entry, file, folder, link
 USER = "airflow"
 USER_ID = 50000
 HOME = "opt/airflow"
+# The user's plugins; the setting [core] plugins_folder names it, in an image without any, too.
+PLUGINS = "opt/airflow-user/plugins"
 _SUBORDINATE_IDS = "100000:65536"
 _SECONDS_OF_A_DAY = 86400
 # useradd writes the day of the last change of the password. A fixed one gives the same bytes.
@@ -36,6 +39,8 @@ def entries(base: BaseFiles, storage: Path) -> Iterator[Entry]:
     yield folder("usr/local/airflow")
     # Many DAGs that ran on MWAA name this folder.
     yield link("usr/local/airflow/dags", f"/{HOME}/dags")
+    yield folder(os.path.dirname(PLUGINS))
+    yield folder(PLUGINS)
     for path, program in base.special_files().items():
         plain = _moved(program, path)
         plain.info.mode &= 0o1777

@@ -6,6 +6,7 @@ from typing import Any
 from preflight.checks.airflow_configuration import airflow_configuration_problems
 from preflight.checks.changes import change_problems
 from preflight.checks.database import database_problems
+from preflight.checks.image import image_problems
 from preflight.checks.network import network_problems
 from preflight.checks.stack import creation_problems, stack_name_problems
 from preflight.checks.tasks import task_problems
@@ -31,6 +32,7 @@ def find_problems(
         *task_problems(parameters),
         *database_problems(parameters),
         *network_problems(parameters),
+        *image_problems(parameters),
         *worker_problems(parameters),
         *airflow_configuration_problems(parameters.text("AirflowConfiguration")),
         *dag_release_problems,

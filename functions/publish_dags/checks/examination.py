@@ -12,7 +12,6 @@ from typing import Any
 
 from contracts.release_manifest import Exclusion, ReleaseFile, ReleaseManifest, printable
 from publish_dags.checks.copies import copies
-from publish_dags.checks.ignore_files import ignored, is_ignore_file, rule_problem
 from publish_dags.checks.imports import imported_at_parsing, modules_of
 from publish_dags.checks.limits import Limits
 from publish_dags.checks.names import sort_names
@@ -25,6 +24,7 @@ from publish_dags.checks.python_files import (
     without_syntax_warnings,
 )
 from publish_dags.ports import DagSource, SourceFile, SourceListing
+from shared.ignore_files import ignored, is_ignore_file, rule_problem
 
 # Increase it when the checks find something else in the same file: every file is then read again.
 CHECKS = 3

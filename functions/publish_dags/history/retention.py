@@ -115,7 +115,8 @@ class Retention:
             for name, at in inventory.archives.items()
             if name not in kept and inventory.now - at > _PUBLISHING_LASTS
         }
-        for release in kept:
+        # Sorted, so that a removal makes the same requests each time.
+        for release in sorted(kept):
             if not unneeded:
                 break
             try:

@@ -32,6 +32,11 @@ def cloudformation() -> "CloudFormationClient":
 
 
 @cache
+def codebuild() -> Any:
+    return boto3.client("codebuild", config=_CONFIG)
+
+
+@cache
 def ec2() -> Any:
     return boto3.client("ec2", config=_CONFIG)
 

@@ -36,6 +36,8 @@ class Base:
 
     name: str
     is_stand_in: bool
+    # As the registry knows it; empty for the stand-in, which no registry has.
+    digest: str = ""
 
 
 def official() -> str:
@@ -58,14 +60,14 @@ def provide(engine: Engine, steps: Steps) -> Base:
     """
     name = official()
     if engine.has(name):
-        return Base(name, is_stand_in=False)
+        return Base(name, is_stand_in=False, digest=engine.digest(name))
     if engine.has(STAND_IN):
         steps.detail(f"base: {STAND_IN}, made here earlier in place of {name}")
         return Base(STAND_IN, is_stand_in=True)
     problem = engine.pull(name)
     if not problem:
         steps.detail(f"base: {name}")
-        return Base(name, is_stand_in=False)
+        return Base(name, is_stand_in=False, digest=engine.digest(name))
     steps.detail(f"{name} cannot be fetched: {problem}")
     _check_debian(name)
     steps.detail(f"base: a stand-in from {_mirror()} ({_SUITE}), which takes some minutes")

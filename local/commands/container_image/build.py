@@ -19,7 +19,10 @@ REPOSITORY = "localhost/airflow-on-fargate"
 _SOURCES = (
     "images/airflow/requirements.lock",
     "images/airflow/src",
+    "images/airflow/user",
+    "functions/build_image",
     "functions/contracts",
+    "functions/shared",
     "local/environments/uv.lock",
 )
 _LABEL = "org.opencontainers.image"
@@ -59,7 +62,7 @@ def build(workspace: Workspace, steps: Steps, engine: Engine) -> str:
             image_name,
             DOCKERFILE,
             arguments={"PYTHON_IMAGE": found.name},
-            labels=labels(found.name),
+            labels=labels(found.name, found.digest),
             log=workspace.state_dir / "image-build.log",
             host_certificates=found.is_stand_in,
         )
@@ -97,7 +100,7 @@ def content_tag() -> str:
     return sha.hexdigest()[:12]
 
 
-def labels(base_name: str) -> dict[str, str]:
+def labels(base_name: str, base_digest: str) -> dict[str, str]:
     """The image's labels: the commit of its sources, and the versions in it."""
     lock = (ROOT / "images" / "airflow" / "requirements.lock").read_text()
     airflow = re.search(r"^apache-airflow==(\S+)", lock, re.MULTILINE)
@@ -106,6 +109,7 @@ def labels(base_name: str) -> dict[str, str]:
         f"{_LABEL}.revision": _commit(),
         f"{_LABEL}.version": airflow[1] if airflow else "unknown",
         f"{_LABEL}.base.name": base_name,
+        **({f"{_LABEL}.base.digest": base_digest} if base_digest else {}),
     }
 
 

@@ -53,6 +53,11 @@ class Engine:
             raise CommandError(f"{self.program} image inspect {image}: {done.stderr.strip()}")
         return done.stdout.strip()
 
+    def digest(self, image: str) -> str:
+        """The digest by which the registry knows an image; empty for one that was made here."""
+        digests = self.inspect(image, '{{join .RepoDigests " "}}').split()
+        return digests[0].partition("@")[2] if digests else ""
+
     def size(self, image: str) -> int:
         """The bytes of all layers of an image, unpacked."""
         return int(self.inspect(image, "{{.Size}}"))

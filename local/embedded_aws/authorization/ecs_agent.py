@@ -4,8 +4,8 @@ It assumes the roles, signs in to the registry and pulls the image, reads the se
 the log stream. What the role may not do stops the task with the reason that AWS gives; without
 permission to write the log its lines are lost. ministack 1.5.33 looks at no role.
 
-An image that was pushed to the registry of the embedded AWS stands for one in ECR, an image of the
-configuration file for a public one.
+An image of ECR is pulled from there. One that was pushed to the registry of the embedded AWS stands
+for one in ECR, an image of the configuration file for a public one.
 """
 
 import re
@@ -19,6 +19,7 @@ from embedded_aws.authorization import engine, record, sessions
 from embedded_aws.authorization.requests import keys, logs
 from embedded_aws.authorization.requests.pass_role import TASKS
 from embedded_aws.containers.runtime import Container
+from embedded_aws.ecr import task_images
 from embedded_aws.ecs import engine as ecs
 from embedded_aws.settings import ACCOUNT_ID, Settings, registry_images
 
@@ -143,7 +144,11 @@ def _initialize(settings: Settings, task: ecs.Task, definition: Definition) -> N
             raise ecs.stock._SecretResolutionError(refusal)
     containers = definition["containerDefinitions"]
     pushed = registry_images(settings.registry_dir)
-    images = [one["image"] for one in containers if one["image"] in pushed]
+    images = [
+        one["image"]
+        for one in containers
+        if one["image"] in pushed or task_images.repository_of(one["image"])
+    ]
     if images:
         _require(
             task,
@@ -186,7 +191,7 @@ def _read_secret(task: ecs.Task, definition: Definition, value_from: str) -> Non
 
 
 def _pull(task: ecs.Task, definition: Definition, image: str) -> None:
-    name = image.partition("@")[0].rpartition(":")[0]
+    name = task_images.repository_of(image) or image.rpartition(":")[0]
     repository = f"arn:aws:ecr:{get_region()}:{ACCOUNT_ID}:repository/{name}"
     for action in _PULL_ACTIONS:
         decision = _decide(task, definition, action, repository)
@@ -195,6 +200,11 @@ def _pull(task: ecs.Task, definition: Definition, image: str) -> None:
                 "pull image manifest has been retried 1 time(s): failed to resolve ref "
                 f"{image}: unexpected status from HEAD request: 403 Forbidden: {decision.message}"
             )
+    if task_images.repository_of(image) and task_images.stored_image(image) is None:
+        raise ecs.stock._ImagePullError(
+            "pull image manifest has been retried 1 time(s): failed to resolve ref "
+            f"{image}: {image}: not found"
+        )
 
 
 def _require(

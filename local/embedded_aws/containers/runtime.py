@@ -231,11 +231,18 @@ class Containers:
 
 
 def image_named(settings: Settings, name: str) -> Image:
-    """The image of the configuration file, or one that was pushed to the registry."""
+    """The image of the configuration file, one that was pushed to the registry, or one of ECR."""
     found = settings.images.get(name) or registry_images(settings.registry_dir).get(name)
+    for find in _image_sources:
+        found = found or find(name)
     if found is None:
         raise ImageNotFound(f"no local image {name}")
     return found
+
+
+def add_image_source(find: Callable[[str], Image | None]) -> None:
+    """Call ``find(name)`` for images that neither the configuration nor the registry has."""
+    _image_sources.append(find)
 
 
 def _prune_logs(directory: Path) -> None:
@@ -247,6 +254,7 @@ def _prune_logs(directory: Path) -> None:
 
 _containers: Containers
 _health_listeners: list[Callable[[str, str, str], None]] = []
+_image_sources: list[Callable[[str], Image | None]] = []
 
 
 def containers_of(task_arn: str) -> list[Container]:

@@ -148,7 +148,6 @@ def _detail(name: str, image: Data) -> Data:
     manifest = json.loads(image.get("imageManifest") or "{}")
     sizes = [int(layer.get("size", 0)) for layer in manifest.get("layers") or []]
     kind = image.get("imageManifestMediaType")
-    status = scans.status_of(name, image["imageDigest"])
     return {
         "registryId": get_account_id(),
         "repositoryName": name,
@@ -158,7 +157,7 @@ def _detail(name: str, image: Data) -> Data:
         "imagePushedAt": image["imagePushedAt"],
         "imageManifestMediaType": kind,
         "artifactMediaType": (manifest.get("config") or {}).get("mediaType", kind),
-        **({"imageScanStatus": {"status": status}} if status else {}),
+        **scans.details_of(name, image["imageDigest"]),
     }
 
 

@@ -96,7 +96,7 @@ class _Upload:
     """A layer on its way: its file, and the sizes of its parts."""
 
     def __init__(self, folder: Path) -> None:
-        self.file = folder / uuid.uuid4().hex
+        self.file = folder / str(uuid.uuid4())
         folder.mkdir(parents=True, exist_ok=True)
         self.file.touch()
         self.parts: list[int] = []

@@ -82,12 +82,14 @@ def function_environment(
     variables = (config.get("Environment") or {}).get("Variables") or {}
     declared = layers.environment_with(opt, variables)
     return {
+        "TMPDIR": str(_own_tmp(settings, name, port)),
         "PATH": os.defpath,
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
         **layers.python_path(opt),
+        **settings.function_env,
         **declared,
         "_HANDLER": config.get("Handler", ""),
         "LAMBDA_TASK_ROOT": code_dir,
@@ -107,6 +109,13 @@ def function_environment(
         **({"AWS_LAMBDA_LOG_LEVEL": level} if level else {}),
         STATE_DIR_MARK: str(settings.state_dir),
     }
+
+
+def _own_tmp(settings: Settings, name: str, port: int) -> Path:
+    """The /tmp of one execution environment: no other sees it, and it survives a killed process."""
+    folder = settings.state_dir / "tmp" / "functions" / f"{name}-{port}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _log_group(config: Mapping[str, Any]) -> str:

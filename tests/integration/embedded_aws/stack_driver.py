@@ -1,5 +1,6 @@
 """Deploys templates to the embedded AWS, for the contract tests of CloudFormation."""
 
+import hashlib
 import io
 import json
 import textwrap
@@ -82,9 +83,13 @@ class StackDriver:
         aws.client("s3").create_bucket(Bucket=BUCKET)
 
     def upload(self, body: str | bytes | Template) -> str:
-        """Put a template, or anything else, into a bucket; return the URL as SAM writes it."""
-        key = uuid.uuid4().hex
+        """Put a template, or anything else, into a bucket; return the URL as SAM writes it.
+
+        As with SAM, the same content has the same URL.
+        """
         data = json.dumps(body) if isinstance(body, Mapping) else body
+        content = data.encode() if isinstance(data, str) else data
+        key = hashlib.sha256(content).hexdigest()
         self.aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=data)
         return f"https://s3.us-east-1.amazonaws.com/{BUCKET}/{key}"
 

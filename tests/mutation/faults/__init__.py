@@ -1,6 +1,14 @@
 """The seeded faults: mistakes that somebody could make, each with what it would break."""
 
-from tests.mutation.faults import functions, image, image_builder, parsing, templates
+from tests.mutation.faults import (
+    codebuild,
+    functions,
+    image,
+    image_builder,
+    image_gate,
+    parsing,
+    templates,
+)
 
 FAULTS = (
     *templates.FAULTS,
@@ -8,4 +16,6 @@ FAULTS = (
     *image.FAULTS,
     *image_builder.FAULTS,
     *parsing.FAULTS,
+    *codebuild.FAULTS,
+    *image_gate.FAULTS,
 )

@@ -11,6 +11,7 @@ FAULTS = (
         "NO_LIMIT if _has_former(connection) else MOST_CONNECTIONS",
         "MOST_CONNECTIONS",
         "a worker of the former version loses the end states of tasks",
+        tests=(("tests/integration/image/test_result_backend.py",),),
     ),
     Mutant(
         "rights-of-results-taken-before-they-are-given",
@@ -18,6 +19,7 @@ FAULTS = (
         "FROM {users}; GRANT INSERT",
         'FROM {users}", f"GRANT INSERT',
         "each deployment loses the end states that workers report at that moment",
+        tests=(("tests/integration/image/test_result_backend.py",),),
     ),
     Mutant(
         "isolated-queue-runs-any-file",
@@ -203,15 +205,15 @@ FAULTS = (
     Mutant(
         "links-into-nothing",
         "images/airflow/Dockerfile",
-        "cp --recursive --dereference",
-        "cp --recursive",
+        "cp --recursive --dereference /build/images/airflow/src/.",
+        "cp --recursive /build/images/airflow/src/.",
         "the shared formats are links to files that the image does not have",
     ),
     Mutant(
         "not-compiled",
         "images/airflow/Dockerfile",
-        "--compile-bytecode --no-build",
-        "--no-build",
+        "--compile-bytecode --no-build --require-hashes",
+        "--no-build --require-hashes",
         "the first task of every worker waits three seconds longer",
     ),
 )

@@ -6,6 +6,27 @@ _FOLDER = "functions/build_image"
 
 FAULTS = (
     Mutant(
+        "life-cycle-by-age",
+        "nested/image.yaml",
+        '"selection": {"tagStatus": "untagged",',
+        '"selection": {"tagStatus": "any",',
+        "the image of a stack that is not deployed for a week is deleted, and no task starts again",
+    ),
+    Mutant(
+        "tags-that-move",
+        "nested/image.yaml",
+        "ImageTagMutability: IMMUTABLE",
+        "ImageTagMutability: MUTABLE",
+        "a tag no longer means one content",
+    ),
+    Mutant(
+        "image-without-its-source",
+        "nested/image.yaml",
+        "      Source: !Ref ImageSource\n",
+        "",
+        "a new package or plugin is deployed, and the former image keeps running",
+    ),
+    Mutant(
         "layer-with-times",
         f"{_FOLDER}/layers/tar_layer.py",
         "    info.mode, info.mtime = mode, FIXED_TIME\n",
@@ -74,6 +95,55 @@ FAULTS = (
         "        finally:\n            shutil.rmtree(self.folder, ignore_errors=True)\n",
         "        finally:\n            pass\n",
         "the next call in the same environment finds a full disk",
+    ),
+    Mutant(
+        "users-hashes-ignored",
+        f"{_FOLDER}/checks/requirements_file.py",
+        "        if hashes:\n",
+        "        if False:\n",
+        "a file that differs from the user's hash is installed",
+    ),
+    Mutant(
+        "lock-for-other-pythons",
+        f"{_FOLDER}/parts.py",
+        "                pins = dict(modules.distributions)\n",
+        "                pins = self.source.pins()\n",
+        "a package that the lock file has for another Python is taken for installed",
+    ),
+    Mutant(
+        "imports-not-looked-up",
+        f"{_FOLDER}/parts.py",
+        "if problems := import_problems(self.source.plugins, PLUGINS, modules):",
+        "if problems := import_problems(self.source.plugins, PLUGINS, modules)[:0]:",
+        "a plugin whose import fails is deployed",
+    ),
+    Mutant(
+        "plugins-without-the-lock",
+        f"{_FOLDER}/source.py",
+        "if self.has_user_requirements() or self.has_plugins() else",
+        "if self.has_user_requirements() else",
+        "an update removes a module, and nobody looks up what the plugins import",
+    ),
+    Mutant(
+        "compiler-killed",
+        f"{_FOLDER}/uv.py",
+        "            if done.returncode < 0:\n",
+        "            if False:\n",
+        "files without bytecode are in the image by chance",
+    ),
+    Mutant(
+        "function-killed-first",
+        f"{_FOLDER}/uv.py",
+        '.write_text("1000")',
+        '.write_text("0")',
+        "where memory ends the function is killed, and CloudFormation waits for an hour",
+    ),
+    Mutant(
+        "note-forgotten",
+        f"{_FOLDER}/attempt.py",
+        "    note.write_text(call)\n",
+        "    pass\n",
+        "a killed build is repeated and killed again, without a reason",
     ),
     Mutant(
         "constraints-ignored",

@@ -34,6 +34,10 @@ _COMPONENT_OF_POLICY = {
 }
 _WORKER = "WorkerStack"
 _COMPONENTS = ("SchedulerStack", "DagProcessorStack", "TriggererStack")
+# In this class CodeBuild builds the image, in the others the function does.
+_WITH_CODEBUILD = "large"
+_BUILDER = "ImageStack/BuildImageRole"
+_CODEBUILD = "ImageStack/CodeBuildStack"
 
 
 @dataclass(frozen=True, order=True)
@@ -88,9 +92,8 @@ def deployments() -> dict[str, DryStack]:
 def deployment_of(environment_class: str, template: TemplateFile) -> DryStack:
     """A deployment of a root template in a class."""
     parameters = {
-        "AirflowImageUri": "example/airflow:1",
         "EnvironmentClass": environment_class,
-        "Options": "exec",
+        "Options": "exec,codebuild" if environment_class == _WITH_CODEBUILD else "exec",
         "WorkerQueueNames": "heavy,team:isolated",
     }
     return DryStack(STACK_NAME, template, parameters)
@@ -103,6 +106,8 @@ def in_deployment(calls: Iterable[Call], deployment: DryStack) -> list[Call]:
 
 def _in_deployment(call: Call, deployment: DryStack) -> list[Call]:
     stack, _slash, name = call.subject.partition("/")
+    if stack == "ImageStack" and not _is_made_for_the_image(call, deployment):
+        return []
     if stack == _WORKER and name == "TaskRole":
         return [call, *_of_isolated_queues(call, deployment.child(_WORKER))]
     if stack in deployment.children:
@@ -146,6 +151,15 @@ def _moved(call: Call, stack: str) -> Call:
         if call.resource != call.subject
         else f"{stack}/{name}",
     )
+
+
+def _is_made_for_the_image(call: Call, deployment: DryStack) -> bool:
+    """Whether the call belongs to the way in which the deployment builds its image."""
+    has_codebuild = "codebuild" in deployment.parameters["Options"].split(",")
+    if call.subject.startswith(_CODEBUILD) or call.policy == "build-with-codebuild":
+        return has_codebuild
+    stores = call.action.startswith("ecr:") and not call.action.startswith("ecr:DescribeImage")
+    return not (has_codebuild and call.subject == _BUILDER and stores)
 
 
 def _is_made(call: Call, deployment: DryStack) -> bool:

@@ -220,7 +220,7 @@ def check_value(name: str, definition: Mapping[str, Any], value: Any) -> None:
 
 def deploy(**parameters: Any) -> DryStack:
     """The root stack, refused as CloudFormation would refuse it before it creates anything."""
-    stack = DryStack(STACK_NAME, root(), {"AirflowImageUri": "example/airflow:1", **parameters})
+    stack = DryStack(STACK_NAME, root(), parameters)
     stack.check_rules()
     return stack
 

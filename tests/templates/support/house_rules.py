@@ -62,6 +62,8 @@ RESOURCELESS = {
     "ec2:DescribeManagedPrefixLists",
     "ecs:ListServices",
     "ecs:ListTasks",
+    "inspector2:ListCoverage",
+    "inspector2:ListFindings",
     "ssmmessages:CreateControlChannel",
     "ssmmessages:CreateDataChannel",
     "ssmmessages:OpenControlChannel",
@@ -268,6 +270,10 @@ def permissions_are_narrow(template: TemplateFile) -> Iterator[str]:
                 yield f"{name} may pass a role to any service"
             if "ecs:RunTask" in named and "ecs:cluster" not in str(statement.get("Condition")):
                 yield f"{name} may run tasks in any cluster"
+            if "inspector2:ListFindings" in named and "aws:ViaAWSService" not in str(
+                statement.get("Condition")
+            ):
+                yield f"{name} may list the findings of the account"
 
 
 @rule

@@ -17,9 +17,14 @@ WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "Options=flow-logs": {"Options": "flow-logs"},
     "Options=waf": {"Options": "waf"},
     "Options=rotate-secrets": {"Options": "rotate-secrets"},
+    "Options=refuse-critical": {"Options": "refuse-critical"},
+    "Options=codebuild": {"Options": "codebuild"},
 }
 # Every word at once, as far as a first deployment may have it.
-ALL_WORDS: Final = "x86,exec,customer-key,access-logs,flow-logs,waf,rotate-secrets"
+ALL_WORDS: Final = (
+    "x86,exec,customer-key,access-logs,flow-logs,waf,rotate-secrets,refuse-critical,refuse-high,"
+    "codebuild"
+)
 
 # Parameter → the parameters that change with it. The first one is the one that is meant.
 AFTER: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -39,7 +44,8 @@ AFTER: Final[Mapping[str, Mapping[str, Any]]] = {
     "PublicSubnetIds": {"PublicSubnetIds": "subnet-1,subnet-2"},
     "PrivateSubnetIds": {"PrivateSubnetIds": "subnet-3,subnet-4"},
     "NetworkMode": {"NetworkMode": "single-nat"},
-    "AirflowImageUri": {"AirflowImageUri": "example/airflow:2"},
+    # In the place of the image that the stack builds.
+    "AirflowImageUri": {"AirflowImageUri": "example/airflow:1"},
     "AirflowConfiguration": {"AirflowConfiguration": '{"core": {"parallelism": 64}}'},
     "DagReleases": {"DagReleases": '{"kept": 10}'},
     "ApiServerTasks": {"ApiServerTasks": "2x1024/3072"},

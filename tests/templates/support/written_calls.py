@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from calls import Call
-from policies import ACCOUNT, REGION, RESOURCE
+from policies import ACCOUNT, REGION, RESOURCE, TRUST
 
 _CLUSTER = {"ecs:cluster": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/airflow"}
 _DAGS = "arn:aws:s3:::<airflow/StorageStack/DagBucket>"
@@ -20,6 +20,13 @@ _QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:airflow-queue-default"
 _SERVICE = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/airflow/api-server"
 _TASK = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/airflow/ID"
 _VARIABLE = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:airflow/variables/name-ID"
+_CODEBUILD = (
+    "recorded runs do not use it: tests/integration/embedded_aws/codebuild/"
+    "test_image_by_codebuild.py"
+)
+_BUILD_LOG = (
+    f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:<airflow/ImageStack/CodeBuildStack/BuildLogGroup>"
+)
 
 
 @dataclass(frozen=True)
@@ -166,8 +173,88 @@ RARE = (
             f"{_DAGS}/releases/archives/20260101T000000-ID.zip": ("s3:DeleteObject",),
         },
     ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "build-image",
+        "the second image of a repository takes over layers of the first one "
+        "(build_image/aws/ecr_repository.py, tests/fleet/test_2_image.py)",
+        {
+            "<airflow/ImageStack/Repository.Arn>": (
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            )
+        },
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "build-image",
+        "a build that does not fit into one call is continued by another "
+        "(build_image/aws/lambda_continuation.py)",
+        {
+            f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:airflow-build-image": (
+                "lambda:InvokeFunction",
+            )
+        },
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "build-image",
+        "the scan of the image is awaited (build_image/aws/ecr_scans.py, "
+        "tests/integration/embedded_aws/ecr/test_refused_image.py)",
+        {"<airflow/ImageStack/Repository.Arn>": ("ecr:DescribeImageScanFindings",)},
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "build-image",
+        "a rollback is never refused by a scan (shared/aws/cloudformation_stacks.py, "
+        "tests/integration/embedded_aws/ecr/test_refused_image.py)",
+        {"<stack-id>": ("cloudformation:DescribeStacks",)},
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "build-with-codebuild",
+        f"CodeBuild builds the image in the function's place (build_image/codebuild); {_CODEBUILD}",
+        {
+            "<airflow/ImageStack/CodeBuildStack/Project.Arn>": (
+                "codebuild:BatchGetBuilds",
+                "codebuild:StartBuild",
+                "codebuild:StopBuild",
+            ),
+            f"{_STATE}/image-source/ID.zip": ("s3:PutObject",),
+            f"{_BUILD_LOG}:log-stream:ID": ("logs:GetLogEvents",),
+        },
+    ),
+    Written(
+        "ImageStack/CodeBuildStack/ProjectRole",
+        TRUST,
+        f"CodeBuild runs a build with the project's role; {_CODEBUILD}",
+        {"ImageStack/CodeBuildStack/ProjectRole": ("sts:AssumeRole",)},
+        {"aws:sourceaccount": ACCOUNT},
+        principal="codebuild.amazonaws.com",
+    ),
+    Written(
+        "ImageStack/CodeBuildStack/ProjectRole",
+        "build",
+        f"a build reads its source, signs in, pushes the image and writes its log; {_CODEBUILD}",
+        {
+            "*": ("ecr:GetAuthorizationToken",),
+            f"{_STATE}/image-source/ID.zip": ("s3:GetObject",),
+            f"{_BUILD_LOG}:log-stream:ID": ("logs:CreateLogStream", "logs:PutLogEvents"),
+            "<airflow/ImageStack/Repository.Arn>": (
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:CompleteLayerUpload",
+                "ecr:InitiateLayerUpload",
+                "ecr:PutImage",
+                "ecr:UploadLayerPart",
+            ),
+        },
+    ),
 )
 
+_INSPECTOR = (
+    "https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced-iam.html"
+)
 _EXEC = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html"
 _EXEC_LOG = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:airflow-ClusterStack-ID-ExecLogGroup-ID"
 _EXEC_ROLES = ("ApiServerStack", "ControlPlaneStack", "WorkerStack")
@@ -215,6 +302,14 @@ BY_AWS = (
             },
         )
         for stack in _EXEC_ROLES
+    ),
+    Written(
+        "ImageStack/BuildImageRole",
+        "build-image",
+        "ECR asks Inspector for findings in the name of the caller, where it scans the registry: "
+        f"{_INSPECTOR}",
+        {"*": ("inspector2:ListCoverage", "inspector2:ListFindings")},
+        {"aws:viaawsservice": "true"},
     ),
     Written(
         "ClusterStack/ExecKey",

@@ -13,7 +13,8 @@ from commands.container_image.engines import DOCKER, PODMAN, Engine
 from commands.steps import Steps
 from commands.workspace import ROOT, CommandError, Workspace
 
-OFFICIAL = "public.ecr.aws/docker/library/python:3.13-slim-bookworm"
+OFFICIAL = base.official()
+DIGEST = f"sha256:{'d' * 64}"
 
 
 class Machine:
@@ -23,6 +24,7 @@ class Machine:
         self.calls: list[str] = []
         self.fails: set[str] = set()
         self.images: set[str] = set()
+        self.repo_digests = ""
         monkeypatch.setattr(engines.shutil, "which", lambda name: f"/usr/bin/{name}")
         monkeypatch.setattr(engines.subprocess, "run", self._run)
         monkeypatch.delenv("RUNTIME", raising=False)
@@ -36,6 +38,10 @@ class Machine:
         if words[1:3] == ["image", "inspect"]:
             failed = words[-1] not in self.images
             output = "2097152" if "{{.Size}}" in line else "amd64|3.1|abc|the-base"
+            if "RepoDigests" in line:
+                output = self.repo_digests
+        if words[1] == "pull" and not failed:
+            self.images.add(words[-1])
         if words[1] == "build" and not failed:
             self.images.add(words[words.index("--tag") + 1])
         return subprocess.CompletedProcess(words, int(failed), output, "no such host\n")
@@ -85,6 +91,14 @@ def test_image_is_built_from_the_official_base_with_labels(machine, workspace, c
     assert "2 MiB, amd64" in capsys.readouterr().out
 
 
+def test_image_has_the_digest_of_its_base_as_a_label(machine, workspace):
+    machine.images.add(OFFICIAL)
+    machine.repo_digests = f"public.ecr.aws/docker/library/python@{DIGEST}"
+    build.build(workspace, Steps(), PODMAN)
+    (command,) = machine.called("podman build")
+    assert f"--label org.opencontainers.image.base.digest={DIGEST}" in command
+
+
 def test_the_same_content_builds_nothing(machine, workspace, capsys):
     first = build.build(workspace, Steps(), PODMAN)
     assert build.build(workspace, Steps(), PODMAN) == first
@@ -92,10 +106,13 @@ def test_the_same_content_builds_nothing(machine, workspace, capsys):
     assert "already built" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("changed", ["Dockerfile", "requirements.lock", "src/new.py"])
+@pytest.mark.parametrize(
+    "changed", ["Dockerfile", "requirements.lock", "src/new.py", "user/plugins/new.py"]
+)
 def test_other_content_is_another_image(monkeypatch, tmp_path, changed):
     folder = tmp_path / "images" / "airflow"
     (folder / "src").mkdir(parents=True)
+    (folder / "user" / "plugins").mkdir(parents=True)
     (tmp_path / "functions" / "contracts").mkdir(parents=True)
     for name in ("Dockerfile", "requirements.lock"):
         (folder / name).write_text("before")
@@ -118,6 +135,7 @@ def test_a_stand_in_is_made_when_the_registry_cannot_be_reached(
     assert made == [PODMAN]
     (command,) = machine.called("podman build")
     assert f"PYTHON_IMAGE={base.STAND_IN}" in command
+    assert "base.digest" not in command
     output = capsys.readouterr().out
     assert f"{OFFICIAL} cannot be fetched: no such host" in output
     assert "a stand-in from" in output
@@ -140,7 +158,8 @@ def test_the_end_of_a_failed_build_is_shown(machine, workspace):
 
 
 def test_the_dockerfile_names_the_base_that_is_fetched():
-    assert base.official() == OFFICIAL
+    name = base.official().partition("@")[0]
+    assert name == "public.ecr.aws/docker/library/python:3.13-slim-bookworm"
 
 
 class TestRuntime:

@@ -54,6 +54,8 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
     # The default of 32 per scheduler would limit the fleet; WorkerMaxCount is its limit.
     "AIRFLOW__CORE__PARALLELISM": "1024",
+    # images/airflow/user/plugins. Airflow's own place, $AIRFLOW_HOME/plugins, is in a volume.
+    "AIRFLOW__CORE__PLUGINS_FOLDER": "/opt/airflow-user/plugins",
     # --- dag-processor ---
     # How often it checks whether a refresh is due. With the default of 5 s, a refresh that is due
     # just after a check waits for another 5 s.

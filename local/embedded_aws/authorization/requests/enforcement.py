@@ -19,6 +19,7 @@ from embedded_aws.authorization.requests import (
     databases,
     ecs,
     functions,
+    images,
     keys,
     logs,
     objects,
@@ -28,11 +29,14 @@ from embedded_aws.authorization.requests import (
     stacks,
 )
 from embedded_aws.authorization.requests.request import ApiRequest, Permission
+from embedded_aws.codebuild import permissions as builds
 from embedded_aws.settings import Settings
 
 # By the namespace of the action.
 _SERVICES: dict[str, ModuleType] = {
     "cloudformation": stacks,
+    "codebuild": builds,
+    "ecr": images,
     "ecs": ecs,
     "iam": roles,
     "lambda": functions,

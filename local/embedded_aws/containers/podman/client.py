@@ -76,7 +76,7 @@ def is_obeyed(name: str) -> bool:
     return name in _OBEYED or name.startswith(_OBEYED_PREFIXES)
 
 
-def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+def call(*arguments: str, timeout: float = _CALL_SECONDS) -> subprocess.CompletedProcess[str]:
     """Run podman to its end; the caller looks at the exit code."""
     return subprocess.run(
         command(*arguments),
@@ -84,7 +84,7 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=_CALL_SECONDS,
+        timeout=timeout,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from embedded_aws.limits.resources import Resource
 from embedded_aws.limits.tables import (
+    builds,
     containers,
     functions,
     network,
@@ -19,6 +20,7 @@ LIMITS: Mapping[str, Resource] = {
     **storage.LIMITS,
     **operations.LIMITS,
     **protection.LIMITS,
+    **builds.LIMITS,
 }
 CUSTOM = functions.CUSTOM
 

@@ -87,6 +87,13 @@ _CONTAINER: Final[Mapping[str, Rule]] = {
 }
 
 LIMITS: Final = {
+    "AWS::ECR::Repository": Resource(
+        "ecr:CreateRepository",
+        members={
+            "LifecyclePolicy.LifecyclePolicyText": "ecr:PutLifecyclePolicy:lifecyclePolicyText",
+        },
+        rules={"EncryptionConfiguration.KmsKey": Unlimited("KMS resolves it")},
+    ),
     "AWS::ECS::Cluster": Resource(
         "ecs:CreateCluster",
         members={

@@ -107,6 +107,15 @@ LIMITS: Final = {
         },
         checks=(_environment,),
     ),
+    "AWS::Lambda::LayerVersion": Resource(
+        "lambda:PublishLayerVersion",
+        rules={
+            # The model also matches ARNs, and so allows 140 characters.
+            "LayerName": FUNCTION_NAME,
+            # `Content: ../functions/` is what SAM replaces.
+            "Content": Unlimited("written by SAM"),
+        },
+    ),
     "AWS::Lambda::Permission": Resource("lambda:AddPermission"),
     "AWS::Lambda::EventSourceMapping": Resource(
         "lambda:CreateEventSourceMapping", checks=(_mapping,)
@@ -147,7 +156,8 @@ CUSTOM: Final = Resource(
                 "DagReleases", "SchedulerTasks", "Database", "Options", "WorkerSize",
                 "WorkerMaxCount", "WorkerAheadMaxCount", "WorkerQueueNames", "WorkerFleets",
                 "Command[]", "CommandOnRollback[]", "TaskDefinitionArn", "MaxCount", "QueueNames",
-                "Fleets",
+                "Fleets", "Source", "Repository", "Architecture", "RefusedFindings",
+                "CodeBuildProject",
             )
         },
     }

@@ -154,7 +154,9 @@ def test_child_is_not_touched_when_only_its_url_changes(stacks: StackDriver) -> 
     child = child_of(stacks, parent, "Child")
     events_before = stacks.events(child)
 
-    updated = stacks.update(parent, parent_of(Child=stacks.upload(QUEUE_CHILD)))
+    # The same template in other bytes has another URL.
+    same = stacks.upload(QUEUE_CHILD + "# The end.\n")
+    updated = stacks.update(parent, parent_of(Child=same))
 
     assert updated.status == "UPDATE_COMPLETE"
     assert stacks.events(child) == events_before

@@ -270,6 +270,25 @@ class TestEnd:
         eventually(lambda: not containers_left(tmp_path))
 
 
+class TestImagesOfEcr:
+    def test_image_is_pulled_from_the_repository_by_its_digest(self, ecs: Ecs) -> None:
+        repository = ecs.aws.client("ecr")
+        repository.create_repository(repositoryName="pushed")
+        address = ecs.aws.endpoint_url.removeprefix("http://")
+        subprocess.run(
+            ["podman", "push", "--quiet", "--tls-verify=false", "--format", "oci",
+             small_image.build(), f"{address}/pushed:1"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        (stored,) = repository.describe_images(repositoryName="pushed")["imageDetails"]
+        name = f"{'0' * 12}.dkr.ecr.us-east-1.amazonaws.com/pushed@{stored['imageDigest']}"
+
+        task = ecs.finished(ecs.register("id -u", name))
+
+        assert task["containers"][0].get("exitCode") == 0, task.get("stoppedReason")
+        assert ecs.output(task) == ["50000"]
+
+
 class TestInside:
     def test_environment_arrives_unchanged_and_is_not_on_a_command_line(self, ecs: Ecs) -> None:
         script = 'echo "$WORD"; echo "$PATH"; echo "$HOME"; sleep 20'

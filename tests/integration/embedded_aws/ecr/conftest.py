@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from image_parts import debian_layer
 
 from ..conftest import EmbeddedAws
 
@@ -106,3 +107,29 @@ def repository(embedded_aws: EmbeddedAws) -> Iterator[Repository]:
     )
     yield Repository(ecr, name)
     ecr.delete_repository(repositoryName=name, force=True)
+
+
+@pytest.fixture(scope="module")
+def base(embedded_aws: EmbeddedAws) -> str:
+    return store_base(embedded_aws)
+
+
+def store_base(aws: EmbeddedAws) -> str:
+    """Store a small base image, in the place of the public registry; returns its name."""
+    ecr = aws.client("ecr")
+    try:
+        ecr.create_repository(repositoryName="lambda-base")
+    except ecr.exceptions.RepositoryAlreadyExistsException:
+        return "public.ecr.aws/lambda-base:slim"
+    repository = Repository(ecr, "lambda-base")
+    layer = debian_layer()
+    config = {
+        "architecture": "amd64",
+        "config": {"Env": ["PATH=/usr/local/bin"]},
+        "rootfs": {"diff_ids": [digest_of(b"")]},
+    }
+    packed = json.dumps(config).encode()
+    manifest = json.loads(manifest_of(repository.layer(packed), repository.layer(layer)))
+    manifest["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar+gzip"
+    repository.put(json.dumps(manifest), "slim")
+    return "public.ecr.aws/lambda-base:slim"

@@ -1,4 +1,4 @@
-"""Images are made of stored layers, keep their tags, are found, scanned and deleted."""
+"""Images are made of stored layers, keep their tags, are found and deleted."""
 
 import json
 import urllib.request
@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 from botocore.exceptions import ClientError
 
-from ..conftest import EmbeddedAws, eventually
+from ..conftest import EmbeddedAws
 from .conftest import MANIFEST, Repository, digest_of, manifest_of
 from .test_layers import refused
 
@@ -121,34 +121,6 @@ def test_image_is_deleted_with_its_last_tag(repository: Repository) -> None:
     ecr.batch_delete_image(repositoryName=name, imageIds=[{"imageTag": "two"}])
 
     assert ecr.describe_images(repositoryName=name)["imageDetails"] == []
-
-
-def test_scan_on_push_completes(repository: Repository) -> None:
-    digest = repository.push("one")
-    ecr, wanted = repository.ecr, {"imageDigest": digest}
-
-    def status() -> str:
-        found = ecr.describe_image_scan_findings(repositoryName=repository.name, imageId=wanted)
-        state: str = found["imageScanStatus"]["status"]
-        return state
-
-    assert status() in ("IN_PROGRESS", "COMPLETE")
-    eventually(lambda: status() == "COMPLETE")
-    detail = ecr.describe_images(repositoryName=repository.name, imageIds=[wanted])
-    assert detail["imageDetails"][0]["imageScanStatus"]["status"] == "COMPLETE"
-
-
-def test_image_is_not_scanned_where_nothing_says_so(repository: Repository) -> None:
-    ecr, name = repository.ecr, repository.name
-    ecr.put_image_scanning_configuration(
-        repositoryName=name, imageScanningConfiguration={"scanOnPush": False}
-    )
-    digest = repository.push("one")
-
-    with refused("ScanNotFoundException"):
-        ecr.describe_image_scan_findings(repositoryName=name, imageId={"imageDigest": digest})
-    ecr.start_image_scan(repositoryName=name, imageId={"imageDigest": digest})
-    assert ecr.describe_image_scan_findings(repositoryName=name, imageId={"imageDigest": digest})
 
 
 def rule(**selection: object) -> str:

@@ -113,8 +113,8 @@ def test_unknown_repository_is_refused_by_every_operation(repository: Repository
 
     for operation in (
         lambda: other.ecr.initiate_layer_upload(repositoryName=other.name),
-        lambda: other.upload_part("u", 0, b"1"),
-        lambda: other.complete("u", digest_of(b"1")),
+        lambda: other.upload_part(str(uuid.uuid4()), 0, b"1"),
+        lambda: other.complete(str(uuid.uuid4()), digest_of(b"1")),
         lambda: other.layer(b"1"),
         lambda: other.put("{}", "one"),
         lambda: other.tags(),

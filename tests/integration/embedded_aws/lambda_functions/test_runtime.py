@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -86,13 +87,22 @@ def test_environment_is_exactly_that_of_lambda(stacks: StackDriver) -> None:
     assert environment["AWS_REGION"] == "us-east-1"
     assert environment["EMBEDDED_AWS_STATE_DIR"] == str(stacks.aws.state_dir)
     known = {"MINE", "PATH", "LANG", "TZ", "PWD", "LC_CTYPE", "LAMBDA_TASK_ROOT", "_HANDLER",
-             "PYTHONDONTWRITEBYTECODE", "PYTHONNOUSERSITE"}  # fmt: skip
+             "PYTHONDONTWRITEBYTECODE", "PYTHONNOUSERSITE", "TMPDIR"}  # fmt: skip
     others = {name for name in environment.keys() - known if not name.startswith("AWS_")}
     assert others == {"EMBEDDED_AWS_STATE_DIR"}
     assert report["python"] == stacks.aws.config["lambda_python"]
     assert report["caller"] == "000000000000"
     assert report["arn"].endswith(stack.outputs["Name"])
     assert 0 < report["remaining"] <= 120_000
+
+
+def test_two_functions_have_separate_folders_for_temporary_files(stacks: StackDriver) -> None:
+    one, other = deploy(stacks, REPORT), deploy(stacks, REPORT)
+
+    folders = {invoke(stacks, each)["environment"]["TMPDIR"] for each in (one, other)}
+
+    assert len(folders) == 2
+    assert all(Path(each).is_relative_to(stacks.aws.state_dir) for each in folders)
 
 
 def test_second_invocation_uses_the_same_process(stacks: StackDriver) -> None:

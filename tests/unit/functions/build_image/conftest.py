@@ -50,6 +50,9 @@ class ImageRepository:
             self.layers[digest] = content
             self.uploads.append(digest)
 
+    def fetch_layer(self, digest: str, target: Path) -> None:
+        target.write_bytes(self.layers[digest])
+
     def put_image(self, manifest: bytes, digest: str, tag: str) -> str:
         document = json.loads(manifest)
         assert self.has_layers([one["digest"] for one in document["layers"]])
@@ -179,14 +182,19 @@ class Workshop:
     work: Path
     seconds: float = 900
     free_bytes: int = 10 * 2**30
+    # The package index; without it, the folder of wheels.
+    uv_options: tuple[str, ...] | None = None
+    uv_environment: Mapping[str, str] = field(default_factory=dict)
 
     def builder(self, *, architecture: str = "x86_64", call: int = 1, parts: Any = None) -> Builder:
-        options = ("--no-index", "--find-links", str(self.wheels.folder))
+        options = self.uv_options
+        if options is None:
+            options = ("--no-index", "--find-links", str(self.wheels.folder))
         return Builder(
             source=Source(self.source, architecture),
             repository=self.repository,
             base_images=OciRegistry(sleep=lambda _: None),
-            packages=Uv(UV, architecture, self.work, options=options),
+            packages=Uv(UV, architecture, self.work, self.uv_environment, options),
             folder=self.work,
             budget=Budget(lambda: self.seconds, call),
             parts=dict(parts or {}),
@@ -221,8 +229,14 @@ def workshop(
         tmp_path / "source", ImageRepository(), base_registry, wheels, tmp_path / "work"
     )
     made.write("Dockerfile", f"ARG PYTHON_IMAGE={base_registry.host}/python:slim\n")
-    lock = wheels.add("apache_airflow", "3.3.2").replace("apache_airflow==", "apache-airflow==")
-    made.write("requirements.lock", lock + wheels.add("corelib", "1.0"))
+    airflow = {
+        "airflow/__init__.py": "",
+        "airflow/plugins_manager.py": "class AirflowPlugin: ...\n",
+    }
+    lock = wheels.add("apache_airflow", "3.3.2", modules=airflow)
+    lock = lock.replace("apache_airflow==", "apache-airflow==")
+    tests = {"corelib/tests/test_corelib.py": "", "corelib/types.pyi": ""}
+    made.write("requirements.lock", lock + wheels.add("corelib", "1.0", modules=tests))
     made.write("src/airflow_on_fargate/__init__.py", "")
     made.write("src/airflow_on_fargate/entrypoint.py", "print('started')\n")
     made.write(

@@ -1,20 +1,26 @@
 """Images built by the real uv from a small base image and tiny wheels."""
 
+import errno
 import importlib.util
 import json
 import marshal
+import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from image_parts import PYTHON, tar_of
 
+from build_image.aws.ecr_repository import ThrottledError
 from build_image.budget import MAX_CALLS, ContinueError
 from build_image.errors import BaseImageError, ImageBuildError, OutOfTimeError, PackagesError
 from build_image.image import PARTS_LABEL
+from build_image.layers import tar_layer
 from build_image.layers.tar_layer import FIXED_TIME
 
-from .conftest import SITE_PACKAGES, Workshop
+from .conftest import SITE_PACKAGES, ImageRepository, Workshop
 
 
 def test_image_has_the_files_that_the_dockerfile_makes(workshop: Workshop) -> None:
@@ -56,6 +62,22 @@ def test_environment_names_the_interpreter_and_the_paths_of_the_image(workshop: 
     for name in files:
         if files[name].isfile() and name.startswith("opt/"):
             assert str(workshop.work).encode() not in repository.content_of(digest, name), name
+
+
+def test_tests_and_types_are_left_out_of_our_packages_and_not_of_the_users(
+    workshop: Workshop,
+) -> None:
+    tests = {"extra/tests/test_extra.py": "", "extra/types.pyi": ""}
+    workshop.wheels.add("extra", "1.0", modules=tests)
+    workshop.write("user/requirements.txt", "extra\n")
+
+    digest = workshop.build()
+
+    files = set(workshop.repository.files_of(digest))
+    assert {f"{SITE_PACKAGES}/{name}" for name in tests} <= files
+    assert not [name for name in files if "corelib/tests" in name or "corelib/types" in name]
+    record = workshop.repository.content_of(digest, f"{SITE_PACKAGES}/corelib-1.0.dist-info/RECORD")
+    assert b"tests" not in record
 
 
 def test_compiled_files_fit_their_sources(workshop: Workshop) -> None:
@@ -154,6 +176,22 @@ def test_newer_base_image_comes_with_the_next_change(workshop: Workshop, base_la
     assert workshop.repository.content_of(built.digest, "etc/fixed") == b"yes"
 
 
+def test_pinned_base_image_stays_when_its_tag_moves(workshop: Workshop, base_layer: bytes) -> None:
+    digest = workshop.registry.add("python", "slim", base_layer)
+    name = f"{workshop.registry.host}/python:slim@{digest}"
+    workshop.write("Dockerfile", f"ARG PYTHON_IMAGE={name}\n")
+    workshop.build()
+    workshop.registry.add("python", "slim", base_layer, tar_of({"etc/fixed": "yes"}))
+    workshop.write("src/airflow_on_fargate/new.py", "")
+
+    built = workshop.builder().build()
+
+    assert set(built.made) == {"code"}
+    labels = workshop.repository.config_of(built.digest)["config"]["Labels"]
+    assert labels["org.opencontainers.image.base.name"] == name
+    assert labels["org.opencontainers.image.base.digest"] == digest
+
+
 def test_users_package_and_plugin_are_in_the_image(workshop: Workshop) -> None:
     workshop.wheels.add("extra", "1.0", "corelib>=1")
     workshop.write("user/requirements.txt", "# ours\nextra\n")
@@ -166,12 +204,37 @@ def test_users_package_and_plugin_are_in_the_image(workshop: Workshop) -> None:
     assert "opt/venv/bin/extra" in files
     assert "opt/airflow-user/plugins/own.py" in files
     config = workshop.repository.config_of(built.digest)
-    assert "AIRFLOW__CORE__PLUGINS_FOLDER=/opt/airflow-user/plugins" in config["config"]["Env"]
     # The layer adds to the environment and replaces nothing of it.
     parts = json.loads(config["config"]["Labels"][PARTS_LABEL])
     assert list(parts) == ["base", "packages", "code", "user"]
     assert len(parts["user"]["layers"]) == 1
     assert files["opt/venv/pyvenv.cfg"].mtime == FIXED_TIME
+
+
+def test_image_without_plugins_has_their_folder(workshop: Workshop) -> None:
+    """The setting plugins_folder names it, and the Dockerfile creates it."""
+    folder = workshop.repository.files_of(workshop.build())["opt/airflow-user/plugins"]
+
+    assert (folder.isdir(), folder.uid, folder.mode) == (True, 0, 0o755)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("packages.txt", "libpq5\n", r"names Debian packages.* the word codebuild"),
+        ("requirments.txt", "extra\n", r"user/requirments\.txt is not used.* Rename"),
+        ("requirements.txt", "extra\n-e .\n", r"requirements\.txt, line 2: '-e \.' cannot be"),
+    ],
+)
+def test_users_file_that_cannot_be_used_is_refused_before_anything_is_downloaded(
+    workshop: Workshop, name: str, text: str, reason: str
+) -> None:
+    workshop.write(f"user/{name}", text)
+
+    with pytest.raises(ImageBuildError, match=reason):
+        workshop.build()
+
+    assert (workshop.registry.requests, workshop.repository.uploads) == ([], [])
 
 
 def test_comments_alone_are_no_requirements(workshop: Workshop) -> None:
@@ -190,40 +253,9 @@ def test_image_for_arm_gets_wheels_for_arm(workshop: Workshop, base_layer: bytes
 
     assert f"{SITE_PACKAGES}/native/__init__.py" in workshop.repository.files_of(digest)
     assert workshop.repository.config_of(digest)["architecture"] == "arm64"
-    with pytest.raises(PackagesError, match=r"native of .*requirements\.lock has no wheel"):
+    with pytest.raises(PackagesError, match=r"native 1\.0 of .*requirements\.lock has no wheel"):
         workshop.registry.add("python", "slim", base_layer)
         workshop.builder(architecture="x86_64").build()
-
-
-@pytest.mark.parametrize(
-    ("requirements", "reason"),
-    [
-        ("nosuch", "names nosuch, which does not exist in the package index: check its name"),
-        ("extra==9", r"names extra==9, a version that does not exist"),
-        ("sourceonly", "sourceonly of .*requirements.txt has no wheel"),
-        (
-            "wantsnew",
-            "every version of wantsnew needs corelib>=2, but the lock file has corelib 1.0",
-        ),
-        ("picky==3.0", "picky>=3.0 needs corelib>=2, but the lock file has corelib 1.0"),
-        ("corelib>=2", "it names corelib>=2, but the lock file has corelib 1.0"),
-    ],
-)
-def test_users_requirement_that_cannot_be_installed_is_named(
-    workshop: Workshop, requirements: str, reason: str
-) -> None:
-    workshop.wheels.add("extra", "1.0")
-    workshop.wheels.add("corelib", "2.0")
-    workshop.wheels.add("wantsnew", "3.0", "corelib>=2")
-    workshop.wheels.add("picky", "2.0")
-    workshop.wheels.add("picky", "3.0", "corelib>=2")
-    workshop.wheels.add_source_only("sourceonly", "1.0")
-    workshop.write("user/requirements.txt", f"{requirements}\n")
-
-    with pytest.raises(PackagesError, match=reason):
-        workshop.build()
-
-    assert workshop.repository.tags == {}
 
 
 def test_wheel_that_differs_from_its_hash_is_refused(workshop: Workshop) -> None:
@@ -245,6 +277,49 @@ def test_plugin_with_a_syntax_error_is_refused_before_anything_is_downloaded(
     assert workshop.registry.requests == []
 
 
+def test_plugin_that_cannot_be_imported_is_refused_and_the_former_image_stays(
+    workshop: Workshop,
+) -> None:
+    workshop.build()
+    before = dict(workshop.repository.tags)
+    workshop.write("user/plugins/own.py", "import airflow.plugins_manager\nimport extra\n")
+
+    with pytest.raises(ImageBuildError, match=r"own\.py, line 2, .* no module extra\. Add the"):
+        workshop.build()
+    assert workshop.repository.tags == before
+    workshop.wheels.add("extra", "1.0")
+    workshop.write("user/requirements.txt", "extra\n")
+
+    assert set(workshop.builder().build().made) == {"user"}
+
+
+def test_plugins_are_checked_again_with_other_packages(workshop: Workshop) -> None:
+    """The plugins are the same, but what they import is gone."""
+    workshop.write("user/plugins/own.py", "import corelib\n")
+    workshop.build()
+    lock = (workshop.source / "requirements.lock").read_text()
+    workshop.write("requirements.lock", lock.splitlines(keepends=True)[0])
+
+    with pytest.raises(ImageBuildError, match="no module corelib"):
+        workshop.build()
+
+
+def test_package_of_the_lock_file_for_another_python_is_not_taken_for_installed(
+    workshop: Workshop,
+) -> None:
+    """The lock file is for several versions of Python."""
+    workshop.wheels.add("old", "2.0")
+    workshop.wheels.add("extra", "1.0", "old")
+    lock = (workshop.source / "requirements.lock").read_text()
+    line = workshop.wheels.add("old", "1.0").replace(" --", " ; python_version < '3' --")
+    workshop.write("requirements.lock", lock + line)
+    workshop.write("user/requirements.txt", "extra\n")
+
+    files = workshop.repository.files_of(workshop.build())
+
+    assert f"{SITE_PACKAGES}/old-2.0.dist-info/METADATA" in files
+
+
 def test_patch_for_another_version_is_refused(workshop: Workshop) -> None:
     workshop.write(
         "src/airflow_on_fargate/patches/worker/one.py", 'require("corelib", "0.9", "0.8")\n'
@@ -261,6 +336,19 @@ def test_base_image_that_is_gone_is_named(workshop: Workshop) -> None:
 
     with pytest.raises(BaseImageError, match="python:slim does not exist or is not public"):
         workshop.build()
+
+
+def test_gone_base_image_leaves_the_former_image(workshop: Workshop) -> None:
+    first = workshop.build()
+    before = dict(workshop.repository.tags)
+    workshop.registry.documents.clear()
+
+    assert workshop.build() == first  # nothing has to be built
+    workshop.write("src/airflow_on_fargate/new.py", "")
+    with pytest.raises(BaseImageError, match="python:slim does not exist or is not public"):
+        workshop.build()
+
+    assert workshop.repository.tags == before
 
 
 def test_base_image_without_this_python_is_refused(workshop: Workshop) -> None:
@@ -305,6 +393,75 @@ def test_disk_that_is_too_small_is_named_before_the_step(workshop: Workshop) -> 
 
     with pytest.raises(ImageBuildError, match=r"needs 1024 MiB .* has 100 MiB free"):
         workshop.build()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "disk .*is full: raise its Ephemeral"),
+        (MemoryError(), "memory was not enough to build the image: raise its MemorySize"),
+        (ThrottledError("ECR throttles the calls"), "throttles"),
+    ],
+)
+def test_failure_of_any_step_leaves_no_tag_and_the_next_build_succeeds(
+    workshop: Workshop, tmp_path: Path, error: Exception, reason: str
+) -> None:
+    """Each write to the registry fails once: base, system, packages, code, user, image, tag."""
+    workshop.write("user/plugins/own.py", "")
+    undisturbed = workshop.another(tmp_path / "undisturbed").build()
+    repository = FailingRepository(workshop.repository, error)
+    writes = 0
+
+    while True:
+        builder = workshop.builder()
+        builder.repository = repository.failing_at(writes)
+        try:
+            digest = builder.build().digest
+            break
+        except Exception as raised:
+            assert re.search(reason, str(raised))
+            assert (workshop.repository.tags, workshop.work.exists()) == ({}, False)
+            writes += 1
+
+    assert (writes, digest) == (7, undisturbed)
+
+
+class FailingRepository:
+    """Passes calls on, and fails at one of the writes."""
+
+    def __init__(self, repository: ImageRepository, error: Exception) -> None:
+        self._repository = repository
+        self._error = error
+        self._left = 0
+
+    def failing_at(self, write: int) -> Any:
+        self._left = write
+        return self
+
+    def push_layer(self, file: Path, digest: str) -> None:
+        self._write(lambda: self._repository.push_layer(file, digest))
+
+    def put_image(self, manifest: bytes, digest: str, tag: str) -> str:
+        return self._write(lambda: self._repository.put_image(manifest, digest, tag))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._repository, name)
+
+    def _write(self, write: Callable[[], Any]) -> Any:
+        self._left -= 1
+        if self._left == -1:
+            raise self._error
+        return write()
+
+
+def test_full_disk_is_named(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that is full as soon as something is written to it."""
+    monkeypatch.setattr(tar_layer, "write", lambda *_: Path("/dev/full").write_bytes(b"x" * 9999))
+
+    with pytest.raises(ImageBuildError, match=r"disk \(/tmp\) is full: raise its EphemeralStora"):
+        workshop.build()
+
+    assert workshop.repository.tags == {}
 
 
 def test_work_folder_is_empty_after_a_failure(workshop: Workshop) -> None:

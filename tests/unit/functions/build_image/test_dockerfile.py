@@ -55,12 +55,19 @@ def test_dockerfile_has_no_instruction_that_the_builder_does_not_know() -> None:
     assert instructions("COPY") == [
         "--from=build /opt/venv /opt/venv",
         "--from=build /opt/airflow-on-fargate /opt/airflow-on-fargate",
+        "--from=build /opt/airflow-user /opt/airflow-user",
     ]
+    # The base image is named by a label, as by the builder; the argument is there for it.
+    assert instructions("ARG") == ["PYTHON_IMAGE"]
+    assert instructions("LABEL") == ["org.opencontainers.image.base.name=${PYTHON_IMAGE}"]
     assert (system.USER_ID, f"/{system.HOME}") == (50000, "/opt/airflow")
+    assert system.PLUGINS == "opt/airflow-user/plugins"
 
 
 def test_base_image_is_that_of_the_dockerfile() -> None:
     source = Source(REPOSITORY / "images" / "airflow", "arm64")
 
-    assert source.base_image == "public.ecr.aws/docker/library/python:3.13-slim-bookworm"
+    name, _, digest = source.base_image.partition("@")
+    assert name == "public.ecr.aws/docker/library/python:3.13-slim-bookworm"
+    assert not digest or re.fullmatch(r"sha256:[0-9a-f]{64}", digest)
     assert "apache-airflow" in source.pins()

@@ -41,7 +41,7 @@ def test_source_is_complete_and_its_labels_name_the_commit(tmp_path: Path) -> No
 def test_source_without_a_git_repository_is_complete(tmp_path: Path) -> None:
     """A downloaded archive of the repository has no commits."""
     copy = tmp_path / "copy"
-    for name in ("functions/contracts", "images/airflow"):
+    for name in ("functions/contracts", "images/airflow", "local/environments"):
         shutil.copytree(
             REPOSITORY / name, copy / name, symlinks=True,
             ignore=shutil.ignore_patterns("__pycache__"),
@@ -49,6 +49,7 @@ def test_source_without_a_git_repository_is_complete(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / "functions" / "Makefile", copy / "functions" / "Makefile")
     (copy / "images/airflow/user/plugins").mkdir(parents=True, exist_ok=True)
     (copy / "images/airflow/user/plugins/own.py").touch()
+    (copy / "images/airflow/user/accepted-findings.toml").touch()
     target = tmp_path / "target"
     target.mkdir()
 
@@ -59,3 +60,15 @@ def test_source_without_a_git_repository_is_complete(tmp_path: Path) -> None:
     source = Source(target / "image", "arm64")
     assert source.labels()["org.opencontainers.image.revision"] == "unknown"
     assert "own.py" in files_of(source.plugins)
+    assert source.accepted_findings.is_file()
+
+
+def test_accepted_findings_are_part_of_the_source_and_of_no_image(tmp_path: Path) -> None:
+    """A change of them makes another version of the layer, and the image keeps its tag."""
+    make("build-ImageSource", tmp_path)
+    former = Source(tmp_path / "image", "arm64").tag()
+
+    source = Source(tmp_path / "image", "arm64")
+    source.accepted_findings.write_text("[[finding]]\n")
+
+    assert source.tag() == former

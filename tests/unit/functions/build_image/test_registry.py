@@ -61,6 +61,25 @@ def test_image_for_the_processor_is_chosen_from_an_index(
     assert found.layers[0].diff_id == digest_of(gzip.decompress(layer))
 
 
+def test_digest_of_a_tag_is_that_of_the_index(
+    registry: OciRegistry, base_registry: BaseRegistry
+) -> None:
+    """It holds for both processors; each build takes the image for its own."""
+    x86 = base_registry.add("base", "x86", tar_of({}))
+    arm = base_registry.add("base", "arm", tar_of({}), architecture="arm64")
+    manifests = [
+        {"digest": x86, "platform": {"os": "linux", "architecture": "amd64"}},
+        {"digest": arm, "platform": {"os": "linux", "architecture": "arm64"}},
+    ]
+    index = base_registry.put_manifest("base", "1", {"mediaType": INDEX, "manifests": manifests})
+    host = base_registry.host
+
+    assert registry.digest_of(f"{host}/base:1") == index
+    pinned = f"{host}/base:1@{index}"
+    assert registry.find(pinned, "x86_64").digest == x86
+    assert registry.find(pinned, "arm64").digest == arm
+
+
 def test_image_that_is_not_made_for_the_processor_is_named(
     registry: OciRegistry, base_registry: BaseRegistry
 ) -> None:

@@ -47,7 +47,8 @@ def test_ignore_file_with_too_many_patterns_stays_out(folder):
 
 
 def test_ignore_file_of_a_release_is_checked_again_when_the_checks_changed(folder, monkeypatch):
-    from publish_dags.checks import examination, ignore_files
+    from publish_dags.checks import examination
+    from shared import ignore_files
 
     monkeypatch.setattr(ignore_files, "MAX_PATTERNS", 10_000)
     monkeypatch.setattr(examination, "CHECKS", examination.CHECKS - 1)

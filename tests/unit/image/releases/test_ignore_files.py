@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from airflow.utils.file import find_path_from_directory
 
-from publish_dags.checks.ignore_files import ignored
+from shared.ignore_files import ignored
 
 RULES = [
     "*.py", "a", "a/", "/a", "b.py", "a/b.py", "/a/*.py", "**/c.py", "a/**", "!b.py", "!a/", "# no",

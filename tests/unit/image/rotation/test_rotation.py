@@ -4,6 +4,7 @@ import json
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -41,10 +42,18 @@ class Ecs:
 
     def look(self) -> None:
         for name, deployments in self.services.items():
-            if deployments[0]["rolloutState"] == "IN_PROGRESS":
-                self.services[name] = [deployment(self.outcome)]
+            first = deployments[0]
+            if first["rolloutState"] == "IN_PROGRESS":
+                self.services[name] = self.end(first, deployments[1:])
         for name in list(self.workers)[:1]:
             del self.workers[name]
+
+    def end(self, begun: dict[str, Any], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The deployments when this one has ended."""
+        if self.outcome == "ROLLED BACK":
+            failed = {**begun, "status": "ACTIVE", "rolloutState": "FAILED", "runningCount": 0}
+            return [{**before[0], "status": "PRIMARY"}, failed]
+        return [{**begun, "rolloutState": self.outcome}]
 
     def get_paginator(self, operation: str) -> Any:
         ecs = self
@@ -77,15 +86,25 @@ class Ecs:
             ]
         }
 
-    def update_service(self, cluster: str, service: str, forceNewDeployment: bool) -> None:
+    def update_service(
+        self, cluster: str, service: str, forceNewDeployment: bool
+    ) -> dict[str, Any]:
         assert forceNewDeployment
         steady = [name for name, found in self.services.items() if len(found) == 1]
         self.restarted.append(f"{service} while {len(steady)} are steady")
-        self.services[service] = [deployment("IN_PROGRESS"), *self.services[service]]
+        before = [{**each, "status": "ACTIVE"} for each in self.services[service]]
+        self.services[service] = [deployment("IN_PROGRESS"), *before]
+        return {"service": self.described(service)}
 
 
-def deployment(state: str) -> dict[str, str]:
-    return {"rolloutState": state}
+def deployment(state: str, status: str = "PRIMARY", running: int = 1) -> dict[str, Any]:
+    return {
+        "id": f"ecs-svc/{uuid4()}",
+        "status": status,
+        "rolloutState": state,
+        "runningCount": running,
+        "pendingCount": 0,
+    }
 
 
 def restart(ecs: Ecs) -> Clock:
@@ -123,7 +142,7 @@ def test_only_the_api_server_is_first_when_the_stack_has_its_name() -> None:
 def test_scheduler_is_not_restarted_when_the_api_server_does_not_start() -> None:
     ecs = Ecs("scheduler", "api-server")
     ecs.outcome = "FAILED"
-    with pytest.raises(RotationError, match="a deployment has failed: airflow-api-server"):
+    with pytest.raises(RotationError, match="was replaced by another: airflow-api-server"):
         restart(ecs)
     assert len(ecs.restarted) == 1
 
@@ -135,10 +154,23 @@ def test_fails_when_a_service_never_becomes_steady() -> None:
         restart(ecs)
 
 
-def test_service_is_not_steady_while_old_tasks_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fails_when_ecs_rolls_the_deployment_back() -> None:
+    ecs = Ecs("api-server")
+    ecs.outcome = "ROLLED BACK"
+    with pytest.raises(RotationError, match="a deployment has failed or was replaced"):
+        restart(ecs)
+
+
+def test_service_is_not_steady_while_old_tasks_run() -> None:
     service = Ecs("api-server").described("api-server")
-    service["deployments"].append(deployment("COMPLETED"))
+    service["deployments"].append(deployment("COMPLETED", "ACTIVE"))
     assert not services._is_steady(service)
+
+
+def test_deployment_that_failed_earlier_is_not_waited_for() -> None:
+    ecs = Ecs("api-server")
+    ecs.services["api-server"].append(deployment("FAILED", "ACTIVE", running=0))
+    assert services._is_steady(ecs.described("api-server"))
 
 
 def test_waits_only_for_older_workers() -> None:

@@ -1,7 +1,7 @@
 """Restarts of the services, so that their tasks get the current secrets."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,22 +30,31 @@ class Services:
         first = [each for each in services if _family(each).endswith(FIRST)]
         rest = [each for each in services if each not in first]
         for group in (first, rest):
-            arns = [each["serviceArn"] for each in group]
-            for arn in arns:
-                self.client.update_service(
-                    cluster=self.cluster, service=arn, forceNewDeployment=True
-                )
-            self._wait_until_steady(arns)
+            self._wait_until_steady(
+                {each["serviceArn"]: self._begin(each["serviceArn"]) for each in group}
+            )
 
-    def _wait_until_steady(self, arns: Sequence[str]) -> None:
+    def _begin(self, arn: str) -> str:
+        """Begin a deployment of the same task definition; returns its id."""
+        answer = self.client.update_service(
+            cluster=self.cluster, service=arn, forceNewDeployment=True
+        )
+        return str(_primary(answer["service"])["id"])
+
+    def _wait_until_steady(self, begun: Mapping[str, str]) -> None:
+        """Wait for the end of each service's deployment.
+
+        Raises:
+            RotationError: a deployment failed, another one took its place, or it takes too long.
+        """
         deadline = self.clock() + STEADY_SECONDS
-        while unsteady := [each for each in self._described(arns) if not _is_steady(each)]:
-            names = ", ".join(_family(each) for each in unsteady)
-            if any(_has_failed(each) for each in unsteady):
-                raise RotationError(f"a deployment has failed: {names}")
+        while unsteady := [each for each in self._described(list(begun)) if not _is_steady(each)]:
+            _check_that_none_ended(unsteady, begun)
             if self.clock() > deadline:
-                raise RotationError(f"not steady after {STEADY_SECONDS:.0f} s: {names}")
+                raise RotationError(f"not steady after {STEADY_SECONDS:.0f} s: {_names(unsteady)}")
             self.sleep(LOOK_SECONDS)
+        # A deployment that ECS has rolled back leaves a steady service, with the old tasks.
+        _check_that_none_ended(self._described(list(begun)), begun)
 
     def _arns(self) -> list[str]:
         pages = self.client.get_paginator("list_services").paginate(cluster=self.cluster)
@@ -60,19 +69,37 @@ class Services:
         return list(answer["services"])
 
 
+def _primary(service: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = next(d for d in service["deployments"] if d["status"] == "PRIMARY")
+    return found
+
+
 def _is_steady(service: dict[str, Any]) -> bool:
-    # The previous deployment is listed until its last task has stopped.
-    (first, *others) = service["deployments"]
+    primary = _primary(service)
+    # The previous deployment is listed until its last task has stopped. One that failed, days ago
+    # perhaps, may be listed without tasks.
+    others = [each for each in service["deployments"] if each is not primary]
     return (
-        not others
-        and first.get("rolloutState", "COMPLETED") == "COMPLETED"
+        not any(each["runningCount"] or each["pendingCount"] for each in others)
+        and primary.get("rolloutState", "COMPLETED") == "COMPLETED"
         and service["runningCount"] == service["desiredCount"]
         and not service["pendingCount"]
     )
 
 
-def _has_failed(service: dict[str, Any]) -> bool:
-    return bool(service["deployments"][0].get("rolloutState") == "FAILED")
+def _check_that_none_ended(services: Sequence[dict[str, Any]], begun: Mapping[str, str]) -> None:
+    ended = [
+        each
+        for each in services
+        if _primary(each)["id"] != begun[each["serviceArn"]]
+        or _primary(each).get("rolloutState") == "FAILED"
+    ]
+    if ended:
+        raise RotationError(f"a deployment has failed or was replaced by another: {_names(ended)}")
+
+
+def _names(services: Sequence[dict[str, Any]]) -> str:
+    return ", ".join(_family(each) for each in services)
 
 
 def _family(service: dict[str, Any]) -> str:

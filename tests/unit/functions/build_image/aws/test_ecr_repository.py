@@ -1,6 +1,7 @@
 """ECR's API, with ECR's answers."""
 
 import datetime
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from botocore.stub import Stubber
 
 from build_image.aws import ecr_repository
 from build_image.aws.ecr_repository import EcrRepository, RepositoryMissingError, ThrottledError
+from build_image.errors import RegistryError
 from build_image.image import MANIFEST_TYPE
 from shared.errors import AwsCallError
 
@@ -144,6 +146,47 @@ def test_refusal_of_ecr_says_what_to_do(
         repository.has_layers([DIGEST])
 
 
+@pytest.mark.parametrize(
+    "operation",
+    ["initiate_layer_upload", "upload_layer_part", "complete_layer_upload", "put_image",
+     "describe_images", "batch_get_image", "get_download_url_for_layer"],
+)  # fmt: skip
+def test_throttling_of_any_call_says_that_nothing_is_lost(
+    ecr: Stubber, repository: EcrRepository, tmp_path: Path, operation: str
+) -> None:
+    (tmp_path / "layer").write_bytes(b"1")
+    details = {"imageDigest": DIGEST, "imagePushedAt": datetime.datetime.now(datetime.UTC)}
+    answers: dict[str, list[tuple[str, dict[str, object]]]] = {
+        "push": [
+            ("batch_check_layer_availability", layer("UNAVAILABLE")),
+            ("initiate_layer_upload", {"uploadId": "u"}),
+            ("upload_layer_part", {}),
+            ("complete_layer_upload", {}),
+        ],
+        "put": [("put_image", {})],
+        "labels": [
+            ("describe_images", {"imageDetails": [details]}),
+            ("batch_get_image", {"images": []}),
+        ],
+        "fetch": [("get_download_url_for_layer", {})],
+    }
+    calls: dict[str, Callable[[], object]] = {
+        "push": lambda: repository.push_layer(tmp_path / "layer", DIGEST),
+        "put": lambda: repository.put_image(b"{}", DIGEST, "content-1"),
+        "labels": repository.recent_labels,
+        "fetch": lambda: repository.fetch_layer(DIGEST, tmp_path / "target"),
+    }
+    name = next(name for name, steps in answers.items() if operation in dict(steps))
+    for step, answer in answers[name]:
+        if step == operation:
+            ecr.add_client_error(step, "ThrottlingException")
+            break
+        ecr.add_response(step, answer)
+
+    with pytest.raises(ThrottledError, match=r"in some minutes: what was stored is kept"):
+        calls[name]()
+
+
 def test_labels_of_recent_images_are_read_the_newest_first(
     ecr: Stubber, repository: EcrRepository, tmp_path: Path
 ) -> None:
@@ -182,6 +225,42 @@ def test_image_whose_configuration_cannot_be_read_has_no_labels(
     ecr.add_response("get_download_url_for_layer", {"downloadUrl": "file:///does/not/exist"})
 
     assert repository.recent_labels() == [{}]
+
+
+def expect_download(ecr: Stubber, url: str, digest: str) -> None:
+    ecr.add_response(
+        "get_download_url_for_layer",
+        {"downloadUrl": url},
+        {"repositoryName": NAME, "layerDigest": digest},
+    )
+
+
+def test_layer_is_read_and_compared_with_its_digest(
+    ecr: Stubber, repository: EcrRepository, tmp_path: Path
+) -> None:
+    stored = tmp_path / "stored"
+    stored.write_bytes(b"a layer")
+    digest = f"sha256:{hashlib.sha256(b'a layer').hexdigest()}"
+    expect_download(ecr, "file:///does/not/exist", digest)
+    expect_download(ecr, stored.as_uri(), digest)
+
+    repository.fetch_layer(digest, tmp_path / "layer")
+
+    assert (tmp_path / "layer").read_bytes() == b"a layer"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("stored", "arrived damaged"), ("gone", "No such file")]
+)
+def test_layer_that_cannot_be_read_is_named(
+    ecr: Stubber, repository: EcrRepository, tmp_path: Path, name: str, reason: str
+) -> None:
+    (tmp_path / "stored").write_bytes(b"another layer")
+    for _ in range(3):
+        expect_download(ecr, (tmp_path / name).as_uri(), DIGEST)
+
+    with pytest.raises(RegistryError, match=rf"repository airflow \(.*{reason}.*deploy again"):
+        repository.fetch_layer(DIGEST, tmp_path / "layer")
 
 
 def test_one_part_is_what_ecr_accepts() -> None:

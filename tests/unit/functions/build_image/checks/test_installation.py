@@ -11,6 +11,12 @@ PINS = {"apache-airflow": "3.3.2", "pendulum": "3.1.0"}
     ("text", "sentence"),
     [
         ("error: Failed to fetch: `https://pypi.org/simple/x/`", "could not be downloaded"),
+        ("error: Failed to fetch: https://pypi.org/simple/x/", "index https://pypi.org cannot be"),
+        (
+            "error: Failed to download `own @ https://a.example/own.whl` cause: Failed to fetch: "
+            "https://a.example/own.whl cause: HTTP status client error (404 Not Found) for url",
+            "names https://a.example/own.whl, which cannot be fetched (404 Not Found): check the",
+        ),
         ("error: write failed: No space left on device (os error 28)", "EphemeralStorage"),
         ("memory allocation failed: out of memory", "raise MemorySize"),
         ("it was ended, which on Lambda means out of memory", "raise MemorySize"),

@@ -93,6 +93,16 @@ def test_nothing_is_refused_when_the_defaults_are_used(problems):
             "a flow log on your VPC, and leave the word out.",
         ),
         (
+            {"ImageUri": "example/airflow:1", "Options": "x86,refuse-high"},
+            "Options contains refuse-high, but AirflowImageUri names an image of your own, whose "
+            "scan the stack does not read: refuse it where you push it, and leave the word out.",
+        ),
+        (
+            {"ImageUri": "example/airflow:1", "Options": "codebuild"},
+            "Options contains codebuild, but AirflowImageUri names an image of your own, so the "
+            "stack builds none: leave the word or AirflowImageUri out.",
+        ),
+        (
             {**VPC, "IngressMode": "load-balancer"},
             "IngressMode is load-balancer but PublicSubnetIds is empty: give your public subnets, "
             "or set IngressMode to cloudfront or internal.",
@@ -135,6 +145,7 @@ def test_reports_what_to_change_when_a_parameter_is_refused(problems, changes, e
         VPC,
         {**VPC, "PublicSubnetIds": "subnet-1,subnet-2", "IngressMode": "load-balancer"},
         {**VPC, "IngressMode": "internal"},
+        {"ImageUri": "", "Options": "refuse-critical,codebuild"},
         {"ApiServerTasks": "2x1024/3072", "TriggererTasks": "none"},
         # The template's Rule refuses these two; their sizes are not read.
         {**MICRO, "DagProcessorTasks": "1x1/1", "TriggererTasks": "none"},

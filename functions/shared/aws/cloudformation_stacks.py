@@ -21,7 +21,7 @@ class CloudFormationStacks:
             with named_errors("look at the stack"):
                 stacks = self._client.describe_stacks(StackName=stack_id)["Stacks"]
         except AwsCallError:
-            # The problems are then reported as in any other update.
+            # What is wrong is then reported as in any other update.
             self._logger.exception("Could not tell whether the stack is rolling back")
             return False
         return any(stack["StackStatus"] == "UPDATE_ROLLBACK_IN_PROGRESS" for stack in stacks)

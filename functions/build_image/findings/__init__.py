@@ -1,0 +1,1 @@
+"""What ECR's scan found in the image, what of it is accepted, and whether the image is used."""
