@@ -1,8 +1,8 @@
 """What Airflow's own dag-processor parses again, and what it must not miss for that reason.
 
 Manager, parse processes, bundle, publisher and database are real; the bucket is in memory. The
-intervals are zero: a file that is not settled is parsed in every loop, and a DAG that was not
-recorded after its file's last parse becomes stale.
+intervals are zero: a file that is not settled, or dynamic, is parsed in every loop, and a DAG that
+was not recorded after its file's last parse becomes stale.
 """
 
 import json
@@ -141,6 +141,7 @@ def database(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "0",
         "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "0",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "0",
+        "AIRFLOW__DAG_PROCESSOR__DYNAMIC_FILE_PROCESS_INTERVAL": "0",
         "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "0",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
             [
@@ -196,6 +197,28 @@ def test_dynamic_file_gives_what_the_world_outside_says(processor: Processor) ->
     processor.until(lambda it: it.dags == {"a": ["none"]})
     processor.sql("INSERT INTO variable (key, val, is_encrypted) VALUES ('tag', 'new', false)")
     processor.until(lambda it: it.dags == {"a": ["new"]})
+
+
+def test_dynamic_file_is_parsed_at_an_interval_of_its_own(start: Start) -> None:
+    processor = start(AIRFLOW__DAG_PROCESSOR__DYNAMIC_FILE_PROCESS_INTERVAL="300")
+    processor.publish(a=DYNAMIC.format("a"))
+    processor.until(lambda it: it.dags == {"a": ["none"]})
+    processor.until_quiet()
+    # What the database loses, and another release, are not waited for.
+    processor.sql("UPDATE dag SET is_stale = true")
+    assert processor.until_quiet() == {"a.py"}
+    assert set(processor.dags) == {"a"}
+    second = processor.publish(b=STATIC.format("b"))
+    assert processor.until_quiet() == {"a.py", "b.py"}
+    assert processor.releases == {(second, second)}
+    processor.sql("INSERT INTO variable (key, val, is_encrypted) VALUES ('tag', 'new', false)")
+    assert processor.parsed() == set()
+    processor.sql(
+        "INSERT INTO dag_priority_parsing_request (id, bundle_name, relative_fileloc)"
+        " VALUES ('1', 'releases', 'a.py')"
+    )
+    assert processor.until_quiet() == {"a.py"}
+    assert processor.dags == {"a": ["new"], "b": []}
 
 
 def test_file_with_an_import_error_is_parsed_until_what_it_lacks_is_there(
@@ -257,11 +280,15 @@ def test_changed_data_is_noticed(processor: Processor) -> None:
         "with DAG('a', schedule=None, template_searchpath=['/nowhere']):\n"
         "    BashOperator(task_id='t', bash_command='run.sh')\n"
     )
+    serialized = "SELECT data::text FROM serialized_dag WHERE dag_id = 'a' ORDER BY created_at"
     processor.publish(a=templated, b=STATIC.format("b"), **{"run.sh": "echo 1"})
     processor.until(lambda it: set(it.dags) == {"a", "b"})
     processor.until_quiet()
-    processor.publish(**{"run.sh": "echo 2"})
-    assert processor.until_quiet() == {"a.py", "b.py"}
+    second = processor.publish(**{"run.sh": "echo 2", "README.md": "for people"})
+    # The other does not name a file with this extension.
+    assert processor.until_quiet() == {"a.py"}
+    assert "echo 2" in processor.sql(serialized)[-1][0]
+    assert processor.releases == {(second, second)}
 
 
 def test_yaml_that_a_file_reads_is_noticed(processor: Processor) -> None:

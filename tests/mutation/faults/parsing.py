@@ -21,9 +21,30 @@ FAULTS = (
     Mutant(
         "data-is-no-input",
         _INPUTS,
-        "digest = _digest(self._data | {each",
+        "digest = _digest(data | {each",
         "digest = _digest({each",
         "a DAG keeps a former version of its SQL or YAML",
+    ),
+    Mutant(
+        "file-without-extension-is-no-template",
+        _INPUTS,
+        "if not extension or any(self._mentions",
+        "if any(self._mentions",
+        "a change of .airflowignore, or of a template without an extension, is not noticed",
+    ),
+    Mutant(
+        "dynamic-file-is-taken-over",
+        _SETTLED,
+        "return not parse.dynamic and self",
+        "return self",
+        "a DAG that became static in the code's eyes keeps what a Variable said before the start",
+    ),
+    Mutant(
+        "result-of-a-dynamic-file-does-not-count",
+        _SETTLED,
+        'both = f"{both} {result}"',
+        'both = f"{both}"',
+        "a result that Airflow did not write is not noticed for five minutes",
     ),
     Mutant(
         "any-decorator-is-a-task",

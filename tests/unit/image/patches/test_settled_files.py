@@ -162,7 +162,7 @@ def patched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
     return SimpleNamespace(
         manager=manager, files=found, parse=parse, queued=queued, release=release, serve=serve,
-        start=start, rows=rows,
+        start=start, rows=rows, folder=tmp_path,
     )  # fmt: skip
 
 
@@ -192,6 +192,50 @@ def test_file_that_a_scan_finds_later_is_parsed(patched: Any) -> None:
 
     files = {"releases": {*patched.files.values(), new}}
     settled_files._without_settled(prepare)(patched.manager, files)
+
+
+@pytest.fixture
+def dynamic(patched: Any) -> Any:
+    for file in patched.files.values():
+        (patched.folder / file.rel_path).write_text("from airflow.sdk import Variable\nVariable")
+    return patched
+
+
+def test_dynamic_file_is_parsed_again_after_five_minutes(dynamic: Any) -> None:
+    data = {"dag": {"tags": []}}
+    dynamic.parse("a.py", data=data, ago=timedelta(seconds=299))
+    assert dynamic.parse("b.py", data=data, ago=timedelta(seconds=301))["dynamic"]
+    assert dynamic.queued() == {"b.py"}
+    # They do not wait for each other, as static ones do.
+    dynamic.parse("a.py", data=data, ago=timedelta(seconds=301))
+    assert dynamic.queued() == {"a.py", "b.py"}
+
+
+def test_interval_of_dynamic_files_is_a_setting(
+    dynamic: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DYNAMIC_FILE_PROCESS_INTERVAL", "3600")
+    dynamic.parse("a.py", data={"dag": {}}, ago=timedelta(seconds=3599))
+    dynamic.parse("b.py", data={"dag": {}}, ago=timedelta(seconds=3601))
+    assert dynamic.queued() == {"b.py"}
+
+
+def test_dynamic_file_whose_dags_the_database_does_not_have_is_parsed(
+    dynamic: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_on_fargate.releases import settled
+
+    monkeypatch.setattr(settled, "SECONDS_BETWEEN_CHECKS", 0.0)
+    dynamic.parse("a.py", data={"dag": {}})
+    dynamic.parse("b.py", data={"dag": {}})
+    dynamic.rows.missing = {"a.py"}
+    assert dynamic.queued() == {"a.py"}
+
+
+def test_version_of_a_dynamic_file_is_recorded_with_its_result(dynamic: Any) -> None:
+    first = dynamic.parse("a.py", data={"dag": {"tags": ["one"]}})
+    assert dynamic.parse("a.py", data={"dag": {"tags": ["one"]}}) == first
+    assert dynamic.parse("a.py", data={"dag": {"tags": ["two"]}}) != first
 
 
 def test_old_files_are_parsed_one_after_the_other_with_a_pause(
@@ -398,7 +442,7 @@ def test_log_says_once_why_a_file_is_dynamic(
     for _ in range(2):
         patched.parse("a.py", data={"watchers": ["w"]})
     told = [line for line in caplog.messages if "a.py" in line]
-    assert told == ["a.py is parsed at the interval of Airflow: an asset has watchers"]
+    assert told == ["a.py is parsed as Airflow does it: an asset has watchers"]
 
 
 def test_patch_fits_the_installed_airflow() -> None:

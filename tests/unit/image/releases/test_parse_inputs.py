@@ -286,14 +286,54 @@ def test_digest_changes_with_each_module_that_is_imported(release: Path, stateme
     assert inputs(release, lib__tables="A = 2").digest != before
 
 
-def test_digest_changes_with_the_file_and_with_data(release: Path) -> None:
+def test_digest_changes_with_the_file_and_with_its_templates(release: Path) -> None:
     found = {
         inputs(release, dag="A = 1").digest,
-        inputs(release, dag="A = 2").digest,
+        inputs(release, dag="A = 'sql/orders.sql'").digest,
         inputs(release, **{"sql__orders.sql": "select 1"}).digest,
         inputs(release, **{"sql__orders.sql": "select 2"}).digest,
     }
     assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("a.sql", "A = f'{name}.sql'"),
+        ("a.sql", "A = Extension.SQL"),
+        ("a.sql", "from lib.names import SUFFIX"),
+        ("a.SQL", "A = 'a.sql'"),
+        ("a.sql.j2", "A = 'a.sql.j2'"),
+        ("README.md", "DAG('a', doc_md='README.md')"),
+        # Its comment may say so of a file that reads what it likes.
+        ("a.sql", "# dag-parsing: static"),
+        # Of these, no word tells.
+        ("makefile.", "A = 1"),
+        (".airflowignore", "A = 1"),
+        ("a.sql~", "A = 1"),
+    ],
+)
+def test_digest_changes_with_each_file_that_may_be_a_template(
+    release: Path, file: str, source: str
+) -> None:
+    before = inputs(release, dag=source, lib__names="SUFFIX = '.sql'", **{file: "1"}).digest
+    assert inputs(release, **{file: "2"}).digest != before
+
+
+def test_digest_does_not_change_with_a_file_whose_extension_is_not_in_the_source(
+    release: Path,
+) -> None:
+    source = "A = 'postgresql.csv', 'sqlite'"
+    before = inputs(release, dag=source, other="A = 'a.sql'", **{"a.sql": "1"}).digest
+    assert inputs(release, **{"a.sql": "2", "b.sql": "2", "README.md": "text"}).digest == before
+
+
+def test_extension_that_a_later_release_brings_is_looked_for(release: Path) -> None:
+    read: dict[str, Any] = {}
+    hashes = {"dag.py": "1"}
+    (release / "dag.py").write_text("A = 'a.sql'")
+    before = ParseInputs(release, hashes, read).of("dag.py")
+    assert ParseInputs(release, {**hashes, "a.sql": "2"}, read).of("dag.py") != before
 
 
 def test_modules_that_import_each_other_are_read_once(release: Path) -> None:

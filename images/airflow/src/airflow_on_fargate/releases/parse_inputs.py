@@ -3,22 +3,27 @@
 `ParseInputs` says for each DAG file of a release
 
 - its digest: the content of the file, of every module of the release that it imports, directly or
-  not, and of all files that are not Python source, since Airflow reads templates when it parses.
-  The same digest gives the same DAGs;
+  not, and of the files that are not Python source and may be its templates, since Airflow reads
+  templates when it parses. The same digest gives the same DAGs;
 - whether it is dynamic: its parse may give other DAGs from the same source, because what runs at
   import uses a Variable, a Connection, the environment, the time, chance, a file, the network, or
   something that this module does not know. A file that is not Python source is dynamic.
 
-A comment decides where the source is misjudged: `# dag-parsing: dynamic`, or `static`.
+A comment decides where the source is misjudged: `# dag-parsing: dynamic`, or `static`. A file that
+is static by its comment may read any file of the release.
+
+A template is named in the source, with its extension or at least a variable that has it: "a.sql",
+f"{name}.sql", `Extension.SQL`. So a file may be a template of those in whose text, or in that of
+their modules, its extension is a word. A file without an extension may be a template of all.
 
 Everything here errs towards dynamic: a dynamic file is parsed as Airflow does it. What only tasks
 run is not looked at: functions that nothing calls at import, among them those of Airflow's `@task`
 and of `python_callable`, and the methods by which an operator executes. Names are compared without
 regard to where they are defined, across all modules that a file imports.
 
-What cannot be seen: an operator of an installed package that looks outside when it is created, and
-an object of Airflow that changes its result without one of the names below. The slow re-read of
-`patches.dag_processor.settled_files` finds these.
+What cannot be seen: an operator of an installed package that looks outside when it is created, or
+has the name of a template in its own code; and an object of Airflow that changes its result without
+one of the names below. The slow re-read of `patches.dag_processor.settled_files` finds these.
 """
 
 import ast
@@ -32,7 +37,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-_MARK = re.compile(rb"^[^\S\n]*#\s*dag-parsing:\s*(dynamic|static)\b", re.MULTILINE)
+_WORDS: Final = re.compile(rb"[0-9a-z]+")
+_MARK: Final = re.compile(rb"^[^\S\n]*#\s*dag-parsing:\s*(dynamic|static)\b", re.MULTILINE)
 
 
 def _words(text: str) -> frozenset[str]:
@@ -126,6 +132,8 @@ class _Source:
     foreign: dict[str, str] = field(default_factory=dict)
     mark: str = ""
     problem: str = ""
+    # Whether its text has these extensions.
+    mentions: dict[str, bool] = field(default_factory=dict)
 
 
 class ParseInputs:
@@ -147,8 +155,12 @@ class ParseInputs:
                 for name in modules_of(path):
                     self._by_module.setdefault(name, []).append(path)
                     self._in_package.setdefault(name.rpartition(".")[0], []).append(path)
-        data = {path: sha for path, sha in hashes.items() if not path.endswith(".py")}
-        self._data = {"": _digest(data)}
+        data: dict[str, dict[str, str]] = {"": {}}
+        for path, sha in hashes.items():
+            if not path.endswith(".py"):
+                data.setdefault(_extension(path), {})[path] = sha
+        # By extension.
+        self._data = {extension: _digest(files) for extension, files in data.items()}
         # What a file certainly gets by this name: an installed package comes first.
         self._own = {
             ".".join(PurePosixPath(path).with_suffix("").parts).removesuffix(".__init__")
@@ -164,8 +176,23 @@ class ParseInputs:
         if not path.endswith(".py"):
             return Inputs(_digest(self._data), "is not Python source")
         reached = self._reached(path)
-        digest = _digest(self._data | {each: self.hashes[each] for each in reached})
+        data = self._data if self._source(path).mark else self._possible_templates(reached)
+        digest = _digest(data | {each: self.hashes[each] for each in reached})
         return Inputs(digest, self._reason(path, reached))
+
+    def _possible_templates(self, reached: Iterable[str]) -> dict[str, str]:
+        return {
+            extension: digest
+            for extension, digest in self._data.items()
+            if not extension or any(self._mentions(each, extension) for each in reached)
+        }
+
+    def _mentions(self, path: str, extension: str) -> bool:
+        mentions = self._source(path).mentions
+        if extension not in mentions:
+            words = set(_WORDS.findall((self._folder / path).read_bytes().lower()))
+            mentions.update({each: each.encode() in words for each in self._data})
+        return mentions[extension]
 
     def _reached(self, path: str) -> set[str]:
         reached: set[str] = set()
@@ -237,6 +264,11 @@ def modules_of(path: str) -> set[str]:
 
 def _key(path: str, sha256: str) -> str:
     return f"{path}\0{sha256}"
+
+
+def _extension(path: str) -> str:
+    extension = PurePosixPath(path).suffix.removeprefix(".").lower()
+    return extension if _WORDS.fullmatch(extension.encode()) else ""
 
 
 def _with_packages(name: str) -> Iterator[str]:

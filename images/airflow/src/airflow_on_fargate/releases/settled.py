@@ -1,14 +1,16 @@
 """Which DAG files need no second parse, because the database has what a parse would write.
 
-A file is *settled* in a release if it was parsed without an error, is not dynamic
-(`parse_inputs`), and the database has the result. Whether it has, the database says itself: each
-version of a DAG carries the fingerprint of the parse that wrote it, in the same transaction. So
-nothing that is lost, restored or deleted there goes unnoticed, and a dag-processor that starts
-takes over what was parsed before.
+A file is *settled* in a release if it was parsed without an error and the database has the result.
+Whether it has, the database says itself: each version of a DAG carries the fingerprint of the parse
+that wrote it, in the same transaction. So nothing that is lost, restored or deleted there goes
+unnoticed, and a dag-processor that starts takes over what was parsed before.
 
 When another release is served in which the same inputs give the same DAGs, only the release of
 these DAGs is written. Airflow does the same when it parses them: their next runs use the new
 release.
+
+A dynamic file (`parse_inputs`) is settled too, but not for long, and only in the release and the
+process of its parse: the same inputs may give other DAGs.
 
 Whatever is not certain leaves the file to Airflow, which parses it at its own interval.
 """
@@ -35,23 +37,31 @@ class Parse:
 
     fingerprint: str
     dags: int
+    dynamic: bool = False
 
     @classmethod
-    def of(cls, inputs: Inputs, environment: str, dags: int) -> "Parse":
-        """`environment` is the digest of the image and the settings."""
-        both = f"{inputs.digest} {environment}".encode()
-        return cls(hashlib.sha256(both).hexdigest()[:32], dags)
+    def of(cls, inputs: Inputs, environment: str, dags: int, result: str = "") -> "Parse":
+        """`environment` is the digest of the image and the settings, `result` that of the DAGs.
+
+        The result counts where the inputs do not determine it.
+        """
+        both = f"{inputs.digest} {environment}"
+        if inputs.dynamic:
+            both = f"{both} {result}"
+        digest = hashlib.sha256(both.encode()).hexdigest()
+        return cls(digest[:32], dags, dynamic=bool(inputs.dynamic))
 
     def as_version_data(self) -> dict[str, Any]:
         """For the column of that name, which Airflow has for a bundle's own data."""
-        return {"parse": self.fingerprint, "dags": self.dags}
+        data: dict[str, Any] = {"parse": self.fingerprint, "dags": self.dags}
+        return data | {"dynamic": True} if self.dynamic else data
 
     @classmethod
     def from_version_data(cls, data: Any) -> "Parse | None":
-        """None if the row was not written by a parse of a static file."""
+        """None if the row was not written by such a parse."""
         match data:
-            case {"parse": str(fingerprint), "dags": int(dags)}:
-                return cls(fingerprint, dags)
+            case {"parse": str(fingerprint), "dags": int(dags), **rest}:
+                return cls(fingerprint, dags, rest == {"dynamic": True})
         return None
 
 
@@ -102,11 +112,11 @@ class SettledFiles:
         self._unsettled: set[str] = set()
         self._check_after = monotonic() + SECONDS_BETWEEN_CHECKS
 
-    def parse(self, inputs: Inputs | None, dags: int) -> Parse | None:
-        """What to record with a parse; None if the next one may give other DAGs."""
-        if inputs is None or inputs.dynamic:
+    def parse(self, inputs: Inputs | None, dags: int, result: str = "") -> Parse | None:
+        """What to record with a parse; None for a file that the release does not have."""
+        if inputs is None:
             return None
-        return Parse.of(inputs, self._environment, dags)
+        return Parse.of(inputs, self._environment, dags, result)
 
     def note(self, path: str, release: str, parse: Parse | None) -> None:
         """The file was parsed in this release, without an error."""
@@ -131,7 +141,7 @@ class SettledFiles:
             of_release: dict[str, dict[str, Parse]] = defaultdict(dict)
             for path in recorded.keys() & set(paths):
                 each = recorded[path]
-                if self.parse(inputs(path), each.parse.dags) == each.parse:
+                if self._is_still(each.parse, inputs(path)):
                     of_release[each.release][path] = each.parse
             for old, parses in of_release.items():
                 same = parses if old == release else self._rows.move(parses, old, release)
@@ -145,8 +155,15 @@ class SettledFiles:
         log.info("The parses of %d files are valid in release %s", len(found), release)
         return found
 
+    def _is_still(self, parse: Parse, inputs: Inputs | None) -> bool:
+        """Whether a parse of these inputs would give the same."""
+        return not parse.dynamic and self.parse(inputs, parse.dags) == parse
+
+    def are_dynamic(self, paths: Iterable[str]) -> set[str]:
+        return {path for path in paths if (found := self._parsed.get(path)) and found.parse.dynamic}
+
     def are_settled(self, paths: Iterable[str], release: str) -> set[str]:
-        """Those that need no parse now. Never raises."""
+        """Those that need no parse now, except after their interval. Never raises."""
         self._check(release)
         return {
             path
@@ -173,8 +190,7 @@ class SettledFiles:
             same = {
                 path: parsed.parse
                 for path, parsed in former.items()
-                if parsed.release == old
-                and self.parse(now[path], parsed.parse.dags) == parsed.parse
+                if parsed.release == old and self._is_still(parsed.parse, now[path])
             }
             for path in excepted:
                 same.pop(path, None)
@@ -184,7 +200,12 @@ class SettledFiles:
             log.exception("Could not tell what release %s changes; parsing every file", new)
             return set(former)
         log.info("Release %s leaves %d files as they are", new, len(moved))
-        return {path for path in former if now[path] is not None} - moved
+        # Airflow parses dynamic files when it has parsed these.
+        return {
+            path
+            for path, parsed in former.items()
+            if now[path] is not None and not parsed.parse.dynamic
+        } - moved
 
     def _check(self, release: str) -> None:
         if self._monotonic() < self._check_after:

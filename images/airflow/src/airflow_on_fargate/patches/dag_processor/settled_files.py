@@ -7,10 +7,11 @@ files differ, and the source of most files says that their parse depends on noth
 With this patch such a file is parsed again when a release changes it, or a module that it imports,
 or any file that is not Python source; when the database does not have its parse, or needs another
 one (`releases.settled_rows`); and after `[dag_processor] settled_file_process_interval` seconds
-(1800; 0 turns this patch off), at most one such file in ten seconds. Dynamic files, files with an
-import error, assets with watchers and other bundles keep Airflow's interval. Callbacks, and files
-that a user asks to be parsed, are not delayed. See `releases.settled` and `releases.parse_inputs`.
-Not a correction: Airflow's bundles cannot say what has changed.
+(1800; 0 turns this patch off), at most one such file in ten seconds. A dynamic file is parsed again
+after `[dag_processor] dynamic_file_process_interval` seconds (300), and when a release is served.
+Files with an import error, assets with watchers and other bundles keep Airflow's interval.
+Callbacks, and files that a user asks to be parsed, are not delayed. See `releases.settled` and
+`releases.parse_inputs`. Not a correction: Airflow's bundles cannot say what has changed.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ from airflow_on_fargate.patches import replace, require
 log = logging.getLogger(__name__)
 
 DEFAULT_INTERVAL_SECONDS: Final = 1800
+DEFAULT_DYNAMIC_SECONDS: Final = 300
 # A thousand files, parsed again without a pause, would use a small container for minutes.
 SECONDS_BETWEEN_OLD_FILES: Final = 10.0
 
@@ -33,7 +35,7 @@ _inputs: dict[str, Any] = {}
 _read: dict[str, Any] = {}
 _known: dict[str, tuple[Any, dict[str, Any]]] = {}
 _next_old_file: dict[str, float] = {}
-# Why a file is dynamic, as last logged.
+# How often a file is parsed and why, as last logged.
 _told: dict[tuple[str, str], str] = {}
 
 
@@ -54,14 +56,19 @@ def apply() -> None:
 
 
 def interval_seconds() -> float:
-    """How long a settled file is not parsed again."""
+    """How long a static file is not parsed again."""
+    return _setting("settled_file_process_interval", DEFAULT_INTERVAL_SECONDS)
+
+
+def dynamic_seconds() -> float:
+    """How long a dynamic file is not parsed again."""
+    return _setting("dynamic_file_process_interval", DEFAULT_DYNAMIC_SECONDS)
+
+
+def _setting(name: str, default: float) -> float:
     from airflow.configuration import conf
 
-    return float(
-        conf.getfloat(
-            "dag_processor", "settled_file_process_interval", fallback=DEFAULT_INTERVAL_SECONDS
-        )
-    )
+    return float(conf.getfloat("dag_processor", name, fallback=default))
 
 
 def _is_on(manager: Any) -> bool:
@@ -190,12 +197,14 @@ def _parse(manager: Any, name: str, path: str | None, parsed: Any) -> Any:
     try:
         inputs = _inputs_of(bundle, release).of(path)
         dags = {dag.dag_id: dag.data for dag in parsed.serialized_dags}
-        if inputs and not inputs.dynamic and _has_watchers(list(dags.values())):
+        if _has_watchers(list(dags.values())):
             # Airflow starts and ends them in a parse, when a DAG is paused or resumed.
-            inputs = type(inputs)(inputs.digest, "an asset has watchers")
-        if inputs:
-            _tell(name, path, inputs.dynamic)
-        return _settled_of(name).parse(inputs, len(dags))
+            _tell(name, path, "as Airflow does it: an asset has watchers")
+            return None
+        dynamic = inputs.dynamic if inputs else ""
+        seconds = dynamic_seconds()
+        _tell(name, path, f"every {seconds:g} s: {dynamic}" if dynamic else "")
+        return _settled_of(name).parse(inputs, len(dags), _digest_of(dags) if dynamic else "")
     except Exception:
         log.exception("Could not tell what the parse of %s depends on", path)
         return None
@@ -205,7 +214,13 @@ def _tell(name: str, path: str, reason: str) -> None:
     if _told.get((name, path), "") != reason:
         _told[name, path] = reason
         if reason:
-            log.info("%s is parsed at the interval of Airflow: %s", path, reason)
+            log.info("%s is parsed %s", path, reason)
+
+
+def _digest_of(dags: Any) -> str:
+    from airflow.models.serialized_dag import SerializedDagModel
+
+    return repr(sorted((dag_id, SerializedDagModel.hash(data)) for dag_id, data in dags.items()))
 
 
 def _has_watchers(value: Any) -> bool:
@@ -252,7 +267,7 @@ def _without_settled(original: Any) -> Any:
 
 
 def _unsettled(manager: Any, name: str, files: Any) -> Any:
-    """Those files that Airflow parses at its interval, and one settled file when it is time."""
+    """Those files that Airflow parses at its interval, and settled files when it is time."""
     if name not in _settled:
         return files
     known = _known.get(name)
@@ -261,21 +276,27 @@ def _unsettled(manager: Any, name: str, files: Any) -> Any:
         known = _known[name] = (files, {str(file.rel_path): file for file in files})
     by_path = known[1]
     settled = _settled[name].are_settled(by_path, manager._bundle_versions.get(name))
-    left = by_path.keys() - settled | _old_file(manager, name, by_path, settled)
-    return {by_path[path] for path in left}
+    dynamic = _settled[name].are_dynamic(settled)
+    due = _older(manager, by_path, dynamic, dynamic_seconds()) if dynamic else set()
+    due |= _old_file(manager, name, by_path, settled - dynamic)
+    return {by_path[path] for path in by_path.keys() - settled | due}
+
+
+def _older(manager: Any, by_path: Any, paths: set[str], seconds: float) -> set[str]:
+    from airflow._shared.timezones import timezone
+
+    limit = timezone.utcnow() - timedelta(seconds=seconds)
+    return {path for path in paths if _finished(manager, by_path[path]) <= limit}
 
 
 def _old_file(manager: Any, name: str, by_path: Any, settled: set[str]) -> set[str]:
-    """The settled file whose parse is the oldest, if it is old and it is time for another one."""
-    from airflow._shared.timezones import timezone
-
+    """The static file whose parse is the oldest, if it is old and it is time for another one."""
     if time.monotonic() < _next_old_file.get(name, 0.0):
         return set()
     _next_old_file[name] = time.monotonic() + SECONDS_BETWEEN_OLD_FILES
     times = {path: _finished(manager, by_path[path]) for path in settled}
     path = min(times, key=lambda each: times[each], default=None)
-    limit = timezone.utcnow() - timedelta(seconds=interval_seconds())
-    return {path} if path is not None and times[path] <= limit else set()
+    return set() if path is None else _older(manager, by_path, {path}, interval_seconds())
 
 
 def _finished(manager: Any, file: Any) -> Any:
