@@ -63,8 +63,8 @@ FAULTS = (
     Mutant(
         "environment-is-no-input",
         _SETTLED,
-        'both = f"{inputs.digest} {environment}".encode()',
-        'both = f"{inputs.digest}".encode()',
+        'both = f"{inputs.digest} {environment}"',
+        'both = f"{inputs.digest}"',
         "DAGs keep what another image or another setting gave",
     ),
     Mutant(
@@ -117,8 +117,8 @@ FAULTS = (
     Mutant(
         "watchers-are-settled",
         _PATCH,
-        "if inputs and not inputs.dynamic and _has_watchers(list(dags.values())):",
-        "if inputs and not inputs.dynamic and not dags:",
+        "if _has_watchers(list(dags.values())):",
+        "if not dags:",
         "a watcher of an asset does not start when its DAG is resumed",
     ),
     Mutant(

@@ -45,7 +45,22 @@ def test_each_file_counts(folder: Path) -> None:
     assert len(set(found)) == 5
 
 
-@pytest.mark.parametrize("name", ["AIRFLOW__CORE__PARALLELISM", "AIRFLOW__X__Y", "AIRFLOW_HOME"])
+def test_place_of_airflow_home_does_not_count_but_what_is_in_it_does(tmp_path: Path) -> None:
+    def digest_at(home: Path) -> str:
+        variables = {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__PLUGINS": f"{home}/plugins"}
+        return environment.digest_of([home / "config"], variables)
+
+    homes = [tmp_path / "one", tmp_path / "other"]
+    for home in homes:
+        (home / "config").mkdir(parents=True)
+        (home / "config/local_settings.py").write_text("A = 1")
+        os.utime(home / "config/local_settings.py", ns=(1, 1))
+    assert digest_at(homes[0]) == digest_at(homes[1])
+    (homes[1] / "config/local_settings.py").write_text("A = 12")
+    assert digest_at(homes[0]) != digest_at(homes[1])
+
+
+@pytest.mark.parametrize("name", ["AIRFLOW__CORE__PARALLELISM", "AIRFLOW__X__Y"])
 def test_each_setting_of_airflow_counts(folder: Path, name: str) -> None:
     assert digest(folder, **{name: "2"}) != digest(folder)
 

@@ -2,7 +2,8 @@
 
 With another image, another version of Airflow or of a package, another plugin or another setting,
 the same files may give other DAGs. Files count by path, size and time, which are the same in each
-container of an image. Programs that the image does not load are not looked at.
+container of an image. Where AIRFLOW_HOME is does not count: containers that are processes of one
+machine have a folder each. Programs that the image does not load are not looked at.
 """
 
 import functools
@@ -40,11 +41,16 @@ def digest_of(folders: Iterable[str | Path], variables: Mapping[str, str]) -> st
     Secrets are among them, and the Fernet key is one: the digest does not give any of them away.
     """
     found = hashlib.sha256(sys.version.encode())
-    settings = sorted(each for each in variables.items() if each[0].startswith("AIRFLOW"))
-    found.update(repr(settings).encode())
+    home = variables.get("AIRFLOW_HOME", "").rstrip("/")
+
+    def add(text: str) -> None:
+        text = text.replace(home, "$AIRFLOW_HOME") if home else text
+        found.update(text.encode("utf-8", "surrogateescape"))
+
+    add(repr(sorted(each for each in variables.items() if each[0].startswith("AIRFLOW"))))
     for folder in sorted({os.path.realpath(each) for each in folders}):
         for line in _files(folder):
-            found.update(line.encode("utf-8", "surrogateescape"))
+            add(line)
     return found.hexdigest()
 
 
