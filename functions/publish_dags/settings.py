@@ -21,6 +21,7 @@ class PublishDagsSettings:
     notification_topic_arn: str
     queues: tuple[str, ...]
     isolated_queues: tuple[str, ...]
+    dag_files_of_class: int
 
     @classmethod
     def from_environment(cls, values: Mapping[str, str]) -> "PublishDagsSettings":
@@ -39,4 +40,5 @@ class PublishDagsSettings:
             notification_topic_arn=environment.text("NOTIFICATION_TOPIC_ARN"),
             queues=queue_names(listed),
             isolated_queues=tuple(each.name for each in queue_places(listed) if each.is_isolated),
+            dag_files_of_class=environment.whole_number("DAG_FILES_OF_CLASS"),
         )
