@@ -46,6 +46,9 @@ def main() -> int:
         parser.add_argument(
             f"--{part}", type=size, default=default, metavar=default, help="CPU units / MiB"
         )
+    parser.add_argument(
+        "--without", nargs="+", default=(), help="patches of releases, such as recording_cost"
+    )
     parser.add_argument("--patience", type=float, default=900.0, help="seconds for each wait")
     parser.add_argument(
         "--idle", type=float, default=60.0, help="seconds that idle CPU is measured"
@@ -103,7 +106,7 @@ def _measure(
 
     home = folder / f"{system}-{files}"
     home.mkdir()
-    deployment = Deployment(system, server, home)
+    deployment = Deployment(system, server, home, arguments.without)
     measured = {
         "dag-processor": measure,
         "scheduler": measure_scheduler,

@@ -46,6 +46,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+# What `python -m airflow_on_fargate.component` does.
+_WITHOUT_PATCHES: Final = """
+from airflow_on_fargate import component, patches
+for name, kept in patches.BY_COMPONENT.items():
+    wanted = tuple(each for each in kept if each.rpartition(".")[2] not in {without})
+    patches.BY_COMPONENT = {{**patches.BY_COMPONENT, name: wanted}}
+component.main()
+"""
+
+
 @contextmanager
 def postgres(folder: Path) -> Iterator[PostgresServer]:
     """A database server, without limits."""
@@ -82,8 +92,12 @@ def postgres(folder: Path) -> Iterator[PostgresServer]:
 class Deployment:
     """One system with its own database and bucket. The S3 is in AWS_ENDPOINT_URL."""
 
-    def __init__(self, system: str, server: PostgresServer, folder: Path) -> None:
+    def __init__(
+        self, system: str, server: PostgresServer, folder: Path, without: Sequence[str] = ()
+    ) -> None:
+        """`without` names patches that are not applied."""
         self.system = system
+        self._without = tuple(without)
         self.folder = folder
         self._server = server
         self._name = f"bench_{system}_{uuid.uuid4().hex[:8]}"
@@ -110,8 +124,12 @@ class Deployment:
         )
 
     def command(self, component: str, *arguments: str) -> list[str]:
-        module = "airflow_on_fargate.component" if self.system == "releases" else "airflow"
-        return [sys.executable, "-m", module, component, *arguments]
+        if self.system != "releases":
+            return [sys.executable, "-m", "airflow", component, *arguments]
+        if not self._without:
+            return [sys.executable, "-m", "airflow_on_fargate.component", component, *arguments]
+        program = _WITHOUT_PATCHES.format(without=self._without)
+        return [sys.executable, "-c", program, component, *arguments]
 
     def run(self, *command: str) -> str:
         """Run Python with these arguments; returns what it prints."""
