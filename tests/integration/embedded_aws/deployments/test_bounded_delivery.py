@@ -75,6 +75,7 @@ def delivery(stacks: StackDriver, bucket: str, topic: str) -> Stack:
         RootStackName="airflow",
         DagBucketName=bucket,
         DagReleases="{}",
+        DagFilesOfClass="0",
         WorkerQueueNames="",
         NotificationTopicArn=topic,
         KmsKeyArn="",
