@@ -62,14 +62,23 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-control-plane-") as folder:
         _prepare(Path(folder))
         from bench.control_plane.deployment import postgres
-        from bench.control_plane.report import tables, targets
         from bench.dags.emulator import embedded_aws
 
-        with embedded_aws() as endpoint, postgres(Path(folder)) as server:
-            os.environ["AWS_ENDPOINT_URL"] = endpoint
-            for files in arguments.files:
-                for system in arguments.systems:
-                    records += _measure(system, files, server, Path(folder), arguments)
+        try:
+            with embedded_aws() as endpoint, postgres(Path(folder)) as server:
+                os.environ["AWS_ENDPOINT_URL"] = endpoint
+                for files in arguments.files:
+                    for system in arguments.systems:
+                        _measure(system, files, server, Path(folder), arguments, records)
+        finally:
+            # What was measured until an error, too.
+            _report(records, arguments)
+    return 0
+
+
+def _report(records: list[Any], arguments: argparse.Namespace) -> None:
+    from bench.control_plane.report import tables, targets
+
     print(tables(records))
     print()
     print("\n".join(targets(records)))
@@ -80,7 +89,6 @@ def main() -> int:
         arguments.json.write_text(json.dumps(documents, indent=1) + "\n")
     if arguments.table:
         arguments.table.write_text(tables(records) + "\n")
-    return 0
 
 
 def _prepare(folder: Path) -> None:
@@ -97,8 +105,13 @@ def _prepare(folder: Path) -> None:
 
 
 def _measure(
-    system: str, files: int, server: Any, folder: Path, arguments: argparse.Namespace
-) -> list[Any]:
+    system: str,
+    files: int,
+    server: Any,
+    folder: Path,
+    arguments: argparse.Namespace,
+    records: list[Any],
+) -> None:
     from bench.control_plane.deployment import Deployment, dag_file
     from bench.control_plane.measuring import log_of, measure
     from bench.control_plane.scheduling import fill, measure_scheduler
@@ -112,7 +125,6 @@ def _measure(
         "scheduler": measure_scheduler,
         "api-server": measure_server,
     }
-    records = []
     try:
         deployment.put(dict(dag_file(number, "first") for number in range(files)))
         for part in PARTS:
@@ -129,7 +141,6 @@ def _measure(
     finally:
         deployment.remove()
         shutil.rmtree(home, ignore_errors=True)
-    return records
 
 
 def _limits(system: str, part: str, arguments: argparse.Namespace) -> Limits:
