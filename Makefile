@@ -14,6 +14,7 @@ export PYTHON
 
 BIN := .venv/tools/bin
 FILES ?= 10 1000 10000
+DAG_FILES ?= 10 100
 CLASS ?= micro
 ROUNDS ?= 3
 WORKLOAD ?= idle
@@ -23,7 +24,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml pipeline/template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install check-dags up down status doctor iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-choices test-fleet test-releases test-mutation game-day lint audit attack-tables format cost cost-page bench-scaling bench-dags bench-first-run bench-worker
+.PHONY: help install check-dags up down status doctor iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-choices test-fleet test-releases test-mutation game-day lint audit attack-tables format cost cost-page bench-scaling bench-dags bench-control-plane bench-first-run bench-worker
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -165,6 +166,11 @@ bench-worker: install  ## a worker from its start to its first message, and the 
 	@mkdir -p build
 	PYTHONPATH=.:functions:local:images/airflow/src .venv/airflow/bin/python local/plain_errors.py bench.worker --rounds $(ROUNDS) \
 		--json build/bench-worker.json
+
+bench-control-plane: install  ## dag-processor, scheduler and api-server of a small class with N files beside Airflow's defaults (DAG_FILES="10 100"; root)
+	@mkdir -p build
+	PYTHONPATH=.:functions:local:images/airflow/src .venv/airflow/bin/python local/plain_errors.py bench.control_plane \
+		--files $(DAG_FILES) --json build/bench-control-plane.json --table build/bench-control-plane.md
 
 attack-tables: install  ## write the tables of SECURITY.md and docs/security/attacks.md
 	PYTHONPATH=.:tests/templates/support $(BIN)/python local/plain_errors.py tests.attacks

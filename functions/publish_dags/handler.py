@@ -75,6 +75,7 @@ class _Call:
             queues=settings.queues,
             isolated_queues=settings.isolated_queues,
             executors=settings.executors,
+            dag_files_of_class=settings.dag_files_of_class,
             out_of_time=lambda: context.get_remaining_time_in_millis() < _MILLISECONDS_TO_REPORT,
         )
 

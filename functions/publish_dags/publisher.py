@@ -21,7 +21,7 @@ from publish_dags import release_storage as releasing
 from publish_dags.checks.examination import Examination, examine
 from publish_dags.checks.executors import unknown_executors
 from publish_dags.checks.imports import imported_at_parsing, missing, modules_of, unresolved
-from publish_dags.checks.limits import Limits
+from publish_dags.checks.limits import Limits, outgrown
 from publish_dags.checks.problems import Problem, RefusedError
 from publish_dags.checks.queues import foreign_queues, unknown_queues
 from publish_dags.ports import (
@@ -114,7 +114,10 @@ class Sight:
 @dataclass(frozen=True)
 class Publisher:
     """`queues` are those of the stack, `isolated_queues` a part of them; `executors` are words of
-    the parameter Executors."""
+    the parameter Executors.
+
+    `dag_files_of_class` is how many the stack's class is meant for; 0 for no warning.
+    """
 
     source: DagSource
     inbox: Inbox
@@ -125,6 +128,7 @@ class Publisher:
     queues: tuple[str, ...] = (DEFAULT_QUEUE,)
     isolated_queues: tuple[str, ...] = ()
     executors: tuple[str, ...] = (DEFAULT_EXECUTOR,)
+    dag_files_of_class: int = 0
     # Whether the call must come to an end, with the time left that a report needs.
     out_of_time: Callable[[], bool] = lambda: False
 
@@ -282,6 +286,8 @@ class Publisher:
             {path: names for path, names in asked.items() if path in found.parsed},
             self.isolated_queues,
         )
+        # In front: the history names the first warnings.
+        found.warnings[:0] = outgrown(found.parsed, self.dag_files_of_class)
         return found
 
     def _missing(self, found: Examination, reached: Set[str]) -> list[Problem]:

@@ -22,6 +22,7 @@ class PublishDagsSettings:
     queues: tuple[str, ...]
     isolated_queues: tuple[str, ...]
     executors: tuple[str, ...]
+    dag_files_of_class: int
 
     @classmethod
     def from_environment(cls, values: Mapping[str, str]) -> "PublishDagsSettings":
@@ -41,4 +42,5 @@ class PublishDagsSettings:
             queues=queue_names(listed),
             isolated_queues=tuple(each.name for each in queue_places(listed) if each.is_isolated),
             executors=environment.items("EXECUTORS"),
+            dag_files_of_class=environment.whole_number("DAG_FILES_OF_CLASS"),
         )

@@ -326,3 +326,22 @@ def test_only_the_rule_may_send_to_the_queue_of_changes() -> None:
     assert statement["Condition"] == {
         "ArnEquals": {"aws:SourceArn": "<airflow/DeliveryStack/DagsChangedRule.Arn>"}
     }
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({"EnvironmentClass": "micro"}, "500"),
+        ({"EnvironmentClass": "large"}, "5000"),
+        # Another size than the one that was measured.
+        ({"EnvironmentClass": "small", "DagProcessorTasks": "1x1024/2048"}, "0"),
+        ({"EnvironmentClass": "micro", "SchedulerTasks": "1x1024/2048"}, "0"),
+        # There it is the scheduler's alone.
+        ({"EnvironmentClass": "small", "SchedulerTasks": "1x1024/2048"}, "1000"),
+    ],
+)
+def test_publisher_knows_how_many_dag_files_the_class_is_meant_for(
+    chosen: dict[str, str], expected: str
+) -> None:
+    properties = deploy(**chosen).child("DeliveryStack").properties("PublishDagsFunction")
+    assert str(properties["Environment"]["Variables"]["DAG_FILES_OF_CLASS"]) == expected

@@ -1,6 +1,6 @@
-"""How large a release may be: every task has to store it on its disk."""
+"""How large a release may be, since every task stores it, and how many DAG files a class holds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 
 from publish_dags.checks.problems import Problem
@@ -29,3 +29,18 @@ class Limits:
                 Problem("", f"{total:,} bytes in all files; {self.total_bytes:,} are allowed")
             )
         return found
+
+
+def outgrown(dag_files: Sized, of_class: int) -> Iterator[Problem]:
+    """A warning if the dag-processor of this size takes long for so many files.
+
+    `of_class` is 0 where the size is not that of the class. The text is the same for each number
+    of files, so that a warning is new only once.
+    """
+    if 0 < of_class < len(dag_files):
+        yield Problem(
+            "",
+            f"more than the {of_class:,} DAG files that the EnvironmentClass of this stack is "
+            "meant for: a change takes longer until it is visible. Choose a larger class, or a "
+            "larger size for the dag-processor",
+        )

@@ -127,6 +127,25 @@ def results(metadata: Any, airflow: Any) -> Any:
     return metadata.set(username="result_backend", password="second", database="result_backend")
 
 
+@pytest.fixture
+def engine(metadata: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Airflow's tables, empty, and Airflow's sessions for them."""
+    from airflow import models, settings
+    from airflow.models.base import Base
+    from sqlalchemy import create_engine
+    from sqlalchemy.orm import sessionmaker
+    from sqlalchemy.pool import NullPool
+
+    models.import_all_models()
+    engine = create_engine(metadata, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE connection")
+        Base.metadata.create_all(connection)
+    monkeypatch.setattr(settings, "NonScopedSession", sessionmaker(engine))
+    yield engine
+    engine.dispose()
+
+
 def make_former_backend(metadata: Any, results: Any) -> None:
     """The tables and rights of the former version, whose users have the same names."""
     from celery.backends.database import models

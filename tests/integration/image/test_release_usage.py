@@ -1,32 +1,12 @@
 """Queries of Airflow's tables about releases, on a real PostgreSQL."""
 
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def engine(metadata: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Airflow's tables, empty, and Airflow's sessions for them."""
-    from airflow import models, settings
-    from airflow.models.base import Base
-    from sqlalchemy import create_engine
-    from sqlalchemy.orm import sessionmaker
-    from sqlalchemy.pool import NullPool
-
-    models.import_all_models()
-    engine = create_engine(metadata, poolclass=NullPool)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE connection")
-        Base.metadata.create_all(connection)
-    monkeypatch.setattr(settings, "NonScopedSession", sessionmaker(engine))
-    yield engine
-    engine.dispose()
 
 
 class Rows:

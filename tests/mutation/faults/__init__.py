@@ -9,6 +9,7 @@ from tests.mutation.faults import (
     image_gate,
     operations,
     pipelines,
+    parsing,
     templates,
 )
 
@@ -18,6 +19,7 @@ FAULTS = (
     *image.FAULTS,
     *executors.FAULTS,
     *image_builder.FAULTS,
+    *parsing.FAULTS,
     *codebuild.FAULTS,
     *image_gate.FAULTS,
     *operations.FAULTS,

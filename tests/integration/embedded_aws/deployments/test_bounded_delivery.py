@@ -76,6 +76,7 @@ def delivery(stacks: StackDriver, bucket: str, topic: str) -> Stack:
         DagBucketName=bucket,
         DagReleases="{}",
         Executors="celery",
+        DagFilesOfClass="0",
         WorkerQueueNames="",
         NotificationTopicArn=topic,
         KmsKeyArn="",

@@ -35,6 +35,7 @@ def folder(monkeypatch):
     limits = {"maxFiles": 100, "maxMib": 1, "kept": 2, "keptDays": 30}
     monkeypatch.setenv("DAG_RELEASES", json.dumps(limits))
     monkeypatch.setenv("EXECUTORS", "celery")
+    monkeypatch.setenv("DAG_FILES_OF_CLASS", "0")
     monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
     folder = DagFolder()
     monkeypatch.setattr(clients, "s3", lambda: folder.s3)
@@ -389,3 +390,26 @@ def test_warns_of_an_isolated_queue_outside_its_folder(call, folder, monkeypatch
         "team-b/b.py, line 3: uses the isolated queue 'team-a', whose workers run only the DAG "
         "files in team-a/: these tasks will fail"
     ]
+
+
+def test_warns_once_of_more_dag_files_than_the_class_is_meant_for(call, folder, monkeypatch):
+    monkeypatch.setenv("DAG_FILES_OF_CLASS", "2")
+    # Modules and data do not count.
+    files = {"a.py": dag("a"), "b.py": dag("b"), "lib.py": b"X = 1", "c.sql": b"select 1"}
+    folder.change(files)
+    assert call({})["warnings"] == []
+    folder.change({"c.py": dag("c")})
+    answer = call({})
+    [warning] = answer["warnings"]
+    assert warning.startswith("more than the 2 DAG files that the EnvironmentClass of this stack")
+    assert answer["outcome"] == "published"
+    assert call({"history": 1})["history"][0]["changes"]["warnings"] == [warning]
+    folder.change({"d.py": dag("d")})
+    assert call({})["warnings"] == [warning]
+    [(_, text)] = folder.topic.messages
+    assert warning in text
+
+
+def test_does_not_warn_of_many_dag_files_where_the_size_is_not_that_of_the_class(call, folder):
+    folder.change({f"{name}.py": dag(name) for name in "abcd"})
+    assert call({})["warnings"] == []

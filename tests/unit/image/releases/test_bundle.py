@@ -1,6 +1,7 @@
 """The DAG bundle against an in-memory S3 and a real disk."""
 
 import errno
+import hashlib
 import os
 import shutil
 import uuid
@@ -75,6 +76,20 @@ def test_serves_the_current_release_when_initialized(
     bundle.initialize()
     assert served(bundle) == release
     assert texts(bundle.path) == {"a.py": DAG, "lib/b.py": "B = 1"}
+
+
+def test_names_the_contents_of_the_release_that_it_serves(
+    publisher: DagFolder, make_bundle: MakeBundle
+) -> None:
+    publisher.become({"a.py": DAG})
+    release = publisher.become({"a.py": DAG, "lib/b.py": "B = 1"})
+    bundle = make_bundle()
+    bundle.initialize()
+    folder, hashes = bundle.contents(release)
+    assert {path: hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in hashes} == (
+        hashes
+    )
+    assert set(hashes) == {"a.py", "lib/b.py"}
 
 
 def test_is_empty_when_nothing_has_been_published(make_bundle: MakeBundle) -> None:

@@ -85,6 +85,11 @@ class ReleaseDagBundle(BaseDagBundle):
         for observer in refreshed:
             observer(self._served.release if self._served else None)
 
+    def contents(self, release: str) -> tuple[Path, dict[str, str]]:
+        """The folder of a release that is served, and the hashes of its files."""
+        files = self._cache.manifest(release).files
+        return self.versions_dir / release, {path: file.sha256 for path, file in files.items()}
+
     def _follow(self) -> None:
         pointer = self._store.pointer(self._served.etag if self._served else None)
         if isinstance(pointer, PointerSeen) and not self._serves(pointer.release):
