@@ -8,8 +8,8 @@ from tests.mutation.faults import (
     image_builder,
     image_gate,
     operations,
-    pipelines,
     parsing,
+    pipelines,
     templates,
 )
 
