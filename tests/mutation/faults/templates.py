@@ -80,18 +80,25 @@ FAULTS = (
     ),
     # ---- Order ----
     Mutant(
-        "users-before-result-backend",
-        "nested/services.yaml",
-        "    DependsOn: ResultBackend\n",
-        "",
-        "the first user's command and the result backend's change the database at the same time",
-    ),
-    Mutant(
-        "result-backend-before-schema",
+        "user-before-schema",
         "nested/services.yaml",
         "    DependsOn: DatabaseSchema\n",
         "",
-        "the command waits for the lock of the migration, or is refused",
+        "in a rollback the first user's command meets the newer schema, or locks the downgrade out",
+    ),
+    Mutant(
+        "first-user-in-every-deployment",
+        "nested/services.yaml",
+        "      When: rollback\n",
+        "",
+        "every deployment waits for one more task, which starts Airflow once more",
+    ),
+    Mutant(
+        "schema-without-first-user",
+        "nested/services.yaml",
+        "        - [upgrade-schema, --first-user]\n",
+        "        - [upgrade-schema]\n",
+        "nobody can sign in",
     ),
     Mutant(
         "services-before-commands",
