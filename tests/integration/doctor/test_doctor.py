@@ -155,9 +155,17 @@ def deleted_certificate(patient: Patient) -> None:
 
 def alarm(patient: Patient) -> None:
     cloudwatch = patient.client("cloudwatch")
-    for name in (f"{NAME}-FleetStack-1A2B-LaunchesFailedAlarm-3C4D", f"{NAME}-2-other-alarm"):
+    own = patient.id("NotificationsStack/NotificationTopic")
+    # The last one wakes the scaler, and so notifies nobody.
+    actions = {
+        f"{NAME}-launches-failed": [own],
+        f"{NAME}-2-launches-failed": [own.replace(NAME, f"{NAME}-2")],
+        f"{NAME}-queued-default": [],
+    }
+    for name, topics in actions.items():
         cloudwatch.put_metric_alarm(
             AlarmName=name,
+            AlarmActions=topics,
             AlarmDescription="Workers cannot be started.",
             Namespace="AirflowOnFargate",
             MetricName="WorkerLaunchesFailed",
@@ -208,7 +216,7 @@ FAULTS: dict[Any, tuple[str, str, str]] = {
     secret_that_is_being_deleted: ("secrets", "FAIL", "is being deleted"),
     missing_secret: ("secrets", "FAIL", "does not exist"),
     deleted_certificate: ("certificate", "FAIL", "The certificate is deleted"),
-    alarm: ("alarms", "FAIL", "LaunchesFailedAlarm-3C4D rings. Workers cannot be started."),
+    alarm: ("alarms", "FAIL", "launches-failed rings. Workers cannot be started."),
     schema_that_is_behind: ("schema", "FAIL", "There are unapplied migrations"),
 }
 
