@@ -21,7 +21,7 @@ from commands.airflow_image import CURRENT, Edition
 from commands.workspace import ROOT, stack_name, venv_python
 from tests.upgrade.conftest import Stack, workspace_in
 
-# The last commit before workers could only append results: the same 24 parameters as today.
+# The last commit before workers could only append results: today's parameters without Executors.
 FORMER_COMMIT = "fe87996955c2ef1105c63bd1a8f08a1036ba2934"
 DAGS = Path(__file__).parent / "dags"
 # Run by Airflow's interpreter: prints the answers of PostgreSQL to the statements.

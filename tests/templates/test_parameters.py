@@ -1,5 +1,6 @@
 """Which parameters are refused, and where, and that no profile contains a refused one."""
 
+import re
 import tomllib
 from typing import Any
 
@@ -29,6 +30,30 @@ def test_guided_deployment_asks_at_most_32_questions() -> None:
     assert len(parameters) <= 32
     # Enter at every question deploys.
     assert [name for name, each in parameters.items() if "Default" not in each] == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "docs/architecture.md",
+        "docs/guided-deployment.md",
+        "docs/decisions/0009-one-front-door.md",
+    ],
+)
+def test_pages_say_how_many_questions_are_asked(page: str) -> None:
+    said = re.findall(r"\b(\d+) (?:parameters|questions)\b", (ROOT_DIR / page).read_text())
+
+    # Decision 9 names the number of the former template, too.
+    assert set(said) - {"52"} == {str(len(root().parameters))}
+
+
+def test_transcript_asks_for_each_parameter_with_its_default() -> None:
+    text = (ROOT_DIR / "docs" / "guided-deployment.md").read_text()
+    shown = re.findall(r"^\s*Parameter (\w+) \[(.*?)\]:", text, re.MULTILINE)
+
+    defaults = {name: str(each["Default"]) for name, each in root().parameters.items()}
+    assert shown == list(defaults.items())
 
 
 @pytest.mark.parametrize(
