@@ -18,6 +18,7 @@ def main() -> None:
         patches.apply_for(component)
     except patches.PatchError as error:
         sys.exit(f"The {component} cannot start. {error}")
+    # Before anything is forked: other processes send to the port that is then in the environment.
     metrics.install(component)
     if component in heartbeat.MIRRORED:
         heartbeat.mirror_job_heartbeats(component)

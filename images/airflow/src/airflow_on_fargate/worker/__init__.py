@@ -46,13 +46,10 @@ def _attach(instance: Any = None, **_: Any) -> None:
     Celery logs an exception from here and continues. The worker would run tasks, but would never
     retire or drain, and a deployment would wait for it without end.
     """
-    from airflow_on_fargate import metrics, patches
-    from airflow_on_fargate.contracts import names
+    from airflow_on_fargate import patches
     from airflow_on_fargate.worker import bootstep
 
     try:
-        # Before the pool is forked: its processes send to the port that is then in the environment.
-        metrics.install(names.WORKER)
         bootstep.attach(instance.app)
         patches.apply_for("worker")
     except patches.PatchError as error:
