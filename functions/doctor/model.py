@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Level(IntEnum):
-    """The number is also the exit code of whoever prints the findings."""
+    """The number is also the exit code of the command that prints the findings."""
 
     OK = 0
     WARN = 1

@@ -251,7 +251,7 @@ def test_task_cannot_find_the_workload_of_another_task(environment_class: str) -
 
 @pytest.mark.parametrize("environment_class", CLASSES)
 def test_ecs_executor_passes_no_role_of_an_isolated_queue(environment_class: str) -> None:
-    """A task that names the executor runs with the shared role, whoever wrote it."""
+    """A task that names the executor runs with the shared role, whichever team wrote it."""
     root = deploy(
         EnvironmentClass=environment_class,
         Executors="celery,ecs",

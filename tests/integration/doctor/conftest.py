@@ -4,12 +4,8 @@ Roles, queues, buckets, secrets, task definitions, database and the function are
 templates. The services are two shells.
 """
 
-import io
 import json
-import os
-import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +18,7 @@ from contracts.release_manifest import ReleasePointer
 from contracts.release_reports import InUseReport
 from tests.integration.embedded_aws.conftest import EmbeddedAws, eventually, running_embedded_aws
 from tests.integration.embedded_aws.ecr.conftest import Repository
-from tests.integration.embedded_aws.stack_driver import BUCKET, StackDriver, zipped
+from tests.integration.embedded_aws.stack_driver import BUCKET, StackDriver, built_function, zipped
 
 REPOSITORY = Path(__file__).parents[3]
 NAME = "patient"
@@ -90,7 +86,7 @@ class Patient:
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
     with running_embedded_aws(tmp_path_factory.mktemp("doctor")) as aws:
-        yield _healthy(aws, _bundle(tmp_path_factory.mktemp("bundle")))
+        yield _healthy(aws, built_function("DoctorFunction", tmp_path_factory.mktemp("bundle")))
 
 
 def _healthy(aws: EmbeddedAws, bundle: bytes) -> Patient:
@@ -179,21 +175,6 @@ def _deployed(stacks: StackDriver, bundle: bytes, image: str, certificate: str) 
         DomainName=DOMAIN,
         CertificateArn=certificate,
     )
-
-
-def _bundle(artifacts: Path) -> bytes:
-    """The function as `sam build` makes it."""
-    subprocess.run(
-        ["make", "-s", "build-DoctorFunction", f"ARTIFACTS_DIR={artifacts}"],
-        cwd=REPOSITORY / "functions",
-        env={**os.environ, "PYTHON": os.environ.get("PYTHON", "python3")},
-        check=True,
-    )
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for path in sorted(artifacts.rglob("*")):
-            archive.write(path, path.relative_to(artifacts))
-    return buffer.getvalue()
 
 
 def _now() -> str:

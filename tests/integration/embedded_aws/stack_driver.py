@@ -3,15 +3,18 @@
 import hashlib
 import io
 import json
+import os
+import subprocess
 import textwrap
 import time
 import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from .conftest import EmbeddedAws, eventually
+from .conftest import REPOSITORY, EmbeddedAws, eventually
 
 BUCKET = "contract-tests"
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -201,6 +204,21 @@ def zipped(files: Mapping[str, str]) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in files.items():
             archive.writestr(name, textwrap.dedent(text))
+    return buffer.getvalue()
+
+
+def built_function(logical_id: str, artifacts: Path) -> bytes:
+    """A function as `sam build` makes it, as a zip."""
+    subprocess.run(
+        ["make", "-s", f"build-{logical_id}", f"ARTIFACTS_DIR={artifacts}"],
+        cwd=REPOSITORY / "functions",
+        env={**os.environ, "PYTHON": os.environ.get("PYTHON", "python3")},
+        check=True,
+    )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted(artifacts.rglob("*")):
+            archive.write(path, path.relative_to(artifacts))
     return buffer.getvalue()
 
 

@@ -4,12 +4,8 @@ The stand-in image runs its last argument as a script: `["version", "exit 3"]` i
 fails. Everything else is real: function, custom resource, rule, schedule, bucket, log group.
 """
 
-import io
 import json
-import os
-import subprocess
 import uuid
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +14,12 @@ from typing import Any
 import pytest
 
 from tests.integration.embedded_aws.conftest import EmbeddedAws, eventually, running_embedded_aws
-from tests.integration.embedded_aws.stack_driver import BUCKET, EXECUTION_ROLE, StackDriver
+from tests.integration.embedded_aws.stack_driver import (
+    BUCKET,
+    EXECUTION_ROLE,
+    StackDriver,
+    built_function,
+)
 from tests.integration.run_airflow_command.limits import SERVICE_TIMEOUT_SECONDS
 
 REPOSITORY = Path(__file__).parents[3]
@@ -119,26 +120,13 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
 @pytest.fixture(scope="session")
 def harness(aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Harness:
     stacks = StackDriver(aws)
-    bundle = stacks.upload(_bundle(tmp_path_factory.mktemp("bundle")))
+    bundle = stacks.upload(
+        built_function("RunAirflowCommandFunction", tmp_path_factory.mktemp("bundle"))
+    )
     code = {"S3Bucket": BUCKET, "S3Key": bundle.rsplit("/", 1)[-1]}
     stack = stacks.create(_template(code))
     assert stack.status == "CREATE_COMPLETE", stacks.failures(stack)
     return Harness(stacks, dict(stack.outputs), aws.client("s3"), code)
-
-
-def _bundle(artifacts: Path) -> bytes:
-    """The function as `sam build` makes it."""
-    subprocess.run(
-        ["make", "-s", "build-RunAirflowCommandFunction", f"ARTIFACTS_DIR={artifacts}"],
-        cwd=REPOSITORY / "functions",
-        env={**os.environ, "PYTHON": os.environ.get("PYTHON", "python3")},
-        check=True,
-    )
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for path in sorted(artifacts.rglob("*")):
-            archive.write(path, path.relative_to(artifacts))
-    return buffer.getvalue()
 
 
 def _template(code: dict[str, str]) -> dict[str, Any]:

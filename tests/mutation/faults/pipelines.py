@@ -37,7 +37,7 @@ FAULTS = (
         f"{_CHECKS}/quality_gate.py",
         "level = Level.WARNING if down else Level.ERROR",
         "level = Level.WARNING",
-        "whoever can stop the service can publish anything",
+        "a person who can stop the service can publish anything",
         _GATE,
     ),
     Mutant(

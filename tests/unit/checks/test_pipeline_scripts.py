@@ -213,7 +213,7 @@ def test_actions_are_pinned_by_their_commits(jobs):
 
 
 def test_scripts_get_no_expression_in_their_text(jobs):
-    """Names of branches and titles are of whoever opens a pull request."""
+    """Names of branches and titles come from the author of a pull request."""
     assert not [c for job in jobs.values() for c in commands(job) if "${{" in c]
 
 

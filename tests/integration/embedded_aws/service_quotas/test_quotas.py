@@ -1,4 +1,4 @@
-"""Contract: a quota has the value that the file says; who asks needs the permission for all."""
+"""Contract: a quota has the value that the file says; the caller needs the permission for all."""
 
 import json
 

@@ -29,7 +29,7 @@ def _stored(original: Any) -> Any:
     def bundle_url(self: Any) -> str | None:
         origin = (self.version_data or {}).get("origin") or {}
         url = str(origin.get("url", ""))
-        # Whoever may upload a zip file may write it: it must not run in a browser.
+        # Everyone who may upload a zip file may write it: it must not run in a browser.
         if url.startswith("https://"):
             return url
         former: str | None = original.fget(self)
