@@ -23,6 +23,7 @@ OWN_COMMANDS = {
     airflow_cli.ENSURE_ADMIN_USER: "users.admin:main",
     airflow_cli.ENSURE_DATABASE_USERS: "database.owner:main",
     airflow_cli.ENSURE_RESULT_BACKEND: "celery.result_backend:main",
+    airflow_cli.REQUEUE_TASKS: "celery.requeue:main",
     airflow_cli.RESTORE_SCHEMA: "schema.change:restore",
     airflow_cli.ROTATE_SECRET: "rotation.command:main",
     airflow_cli.UPGRADE_SCHEMA: "schema.change:upgrade",
