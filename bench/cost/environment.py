@@ -7,7 +7,7 @@ something that an idle default environment does not have, such as a further queu
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,9 @@ FREE_TYPES = {
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     # Only where Options says so: bench/cost/options.py.
+    "AWS::ElastiCache::ParameterGroup",
+    "AWS::ElastiCache::ReplicationGroup",
+    "AWS::ElastiCache::SubnetGroup",
     "AWS::EC2::FlowLog",
     "AWS::WAFv2::WebACL",
     "AWS::WAFv2::WebACLAssociation",
@@ -102,8 +105,14 @@ FREE_TYPES = {
     "AWS::Serverless::Application",
 }
 
+# Only where Options says so, whose lines count what is in them: bench/cost/options.py.
+_OPTIONAL = ("broker-redis.yaml",)
+# The condition of what is there unless Options says otherwise.
+_BY_DEFAULT = "HasSqs"
+
 _TASKS = re.compile(r"(?P<count>\d+)x(?P<cpu>\d+)/(?P<memory>\d+)")
 _DATABASE = re.compile(r"(?P<instance>db\.[\w.-]+)/(?P<gib>\d+)/(?P<zones>single-az|multi-az)")
+_BROKER = re.compile(r"(?P<node>cache\.[\w.-]+)/(?P<count>\d)")
 _WORKER = re.compile(r"(?P<cpu>\d+)/(?P<memory>\d+)/(?P<slots>\d+)")
 
 
@@ -129,6 +138,14 @@ class Database:
     instance: str
     gib: int
     is_multi_az: bool
+
+
+@dataclass(frozen=True)
+class Broker:
+    """The nodes of Valkey, where Options says redis."""
+
+    node: str
+    count: int
 
 
 @dataclass(frozen=True)
@@ -158,6 +175,7 @@ class Environment:
     database: Database
     network_mode: str
     worker: Worker
+    broker: Broker
     inventory: Inventory
 
     @property
@@ -198,6 +216,7 @@ def read_environment(name: str, template: Path = ROOT / "template.yaml") -> Envi
         database=values.database(),
         network_mode=values.network_mode(),
         worker=values.worker(),
+        broker=values.broker(),
         inventory=_inventory(template),
     )
 
@@ -238,6 +257,10 @@ class _Values:
         most = int(self.text("WorkerMaxCount"))
         return Worker(cpu / 1024, memory / 1024, int(found["slots"]), most)
 
+    def broker(self) -> Broker:
+        found = self._match("BrokerNodes", _BROKER, "cache.t4g.micro/1")
+        return Broker(found["node"], int(found["count"]))
+
     def _match(self, key: str, pattern: re.Pattern[str], example: str) -> re.Match[str]:
         found = pattern.fullmatch(self.text(key))
         if found is None:
@@ -276,15 +299,16 @@ def declared_types(template: Path = ROOT / "template.yaml") -> set[str]:
     return {resource["Type"] for resource in _declared(template)}
 
 
-def _declared(template: Path) -> list[dict[str, Any]]:
-    files = [template, *sorted((template.parent / "nested").glob("*.yaml"))]
+def _declared(template: Path, without: Collection[str] = ()) -> list[dict[str, Any]]:
+    nested = sorted((template.parent / "nested").glob("*.yaml"))
+    files = [template, *(file for file in nested if file.name not in without)]
     return [
         resource for file in files for resource in _resources(_load(file).get("Resources") or {})
     ]
 
 
 def _inventory(template: Path) -> Inventory:
-    resources = _declared(template)
+    resources = _declared(template, without=_OPTIONAL)
 
     def count(kind: str) -> int:
         return sum(resource["Type"] == kind for resource in resources)
@@ -292,7 +316,8 @@ def _inventory(template: Path) -> Inventory:
     return Inventory(
         secrets=count("AWS::SecretsManager::Secret"),
         alarms=sum(
-            resource["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in resource
+            resource["Type"] == "AWS::CloudWatch::Alarm"
+            and resource.get("Condition", _BY_DEFAULT) == _BY_DEFAULT
             for resource in resources
         ),
         dashboards=count("AWS::CloudWatch::Dashboard"),

@@ -11,6 +11,8 @@ from bench.cost.prices import InputError, PriceTable
 _KEY_REQUESTS = HOURS * 60 * 3
 # A rule group of AWS costs as much as a rule: nested/web-acl.yaml.
 _WAF_RULES = 3
+# The token and the URL with it: nested/broker-redis.yaml.
+_BROKER_SECRETS = 2
 
 Words = Callable[[Environment, PriceTable], Iterator[Line]]
 
@@ -47,6 +49,13 @@ def _waf(_environment: Environment, prices: PriceTable) -> Iterator[Line]:
     yield Line("waf: rules", _WAF_RULES, prices.find("WAF", "Rule"))
 
 
+def _redis(environment: Environment, prices: PriceTable) -> Iterator[Line]:
+    broker = environment.broker
+    node = prices.find("ElastiCache Valkey", broker.node)
+    yield Line(f"redis: {broker.count} x {broker.node}", broker.count * HOURS, node)
+    yield Line("redis: secrets", _BROKER_SECRETS, prices.find("Secrets Manager", "Secret"))
+
+
 WORDS: dict[str, Words] = {
     "protected": _nothing,
     "x86": _nothing,
@@ -63,4 +72,5 @@ WORDS: dict[str, Words] = {
     "refuse-high": _nothing,
     # A build is paid by the minute: docs/codebuild.md.
     "codebuild": _nothing,
+    "redis": _redis,
 }

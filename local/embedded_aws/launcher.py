@@ -77,6 +77,7 @@ SUBJECTS = (
     "codebuild.builds",
     "rds.instances",
     "rds.snapshots",
+    "elasticache.replication_groups",
     "lambda_functions.runtime",
     "lambda_functions.event_source_mappings",
     "lambda_functions.process_limit",

@@ -324,6 +324,38 @@ def test_scheme_of_a_load_balancer_never_changes_within_its_stack() -> None:
     }
 
 
+VALKEY = {
+    "BrokerStack": NESTED_STACK,
+    "BrokerStack/Broker": "AWS::ElastiCache::ReplicationGroup",
+    "BrokerStack/BrokerClientSecurityGroup": "AWS::EC2::SecurityGroup",
+    "BrokerStack/BrokerParameterGroup": "AWS::ElastiCache::ParameterGroup",
+    "BrokerStack/BrokerSecurityGroup": "AWS::EC2::SecurityGroup",
+    "BrokerStack/BrokerSubnetGroup": "AWS::ElastiCache::SubnetGroup",
+    "BrokerStack/BrokerTokenSecret": "AWS::SecretsManager::Secret",
+    "BrokerStack/BrokerUrlSecret": "AWS::SecretsManager::Secret",
+}
+
+
+def test_valkey_takes_the_place_of_the_queues_and_their_alarms() -> None:
+    added, removed = difference({"Options": "redis"})
+
+    assert added == VALKEY
+    assert set(removed) == {
+        "QueuesStack",
+        "QueuesStack/WorkerQueue",
+        "QueuesStack/WorkerDeadLetterQueue",
+        "QueuesStack/WorkerQueuePolicy",
+        "FleetStack/QueuedAlarm",
+        "FleetStack/QueuedPermission",
+    }
+
+
+def test_further_queues_of_valkey_need_no_resources() -> None:
+    assert inventory(deploy(Options="redis", WorkerQueueNames="heavy,light")) == inventory(
+        deploy(Options="redis")
+    )
+
+
 def test_every_queue_has_its_alarm() -> None:
     stack = deploy(WorkerQueueNames="heavy,,gpu-1")
     added, removed = difference({"WorkerQueueNames": "heavy,,gpu-1"})

@@ -19,11 +19,12 @@ WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "Options=rotate-secrets": {"Options": "rotate-secrets"},
     "Options=refuse-critical": {"Options": "refuse-critical"},
     "Options=codebuild": {"Options": "codebuild"},
+    "Options=redis": {"Options": "redis"},
 }
 # Every word at once, as far as a first deployment may have it.
 ALL_WORDS: Final = (
     "x86,exec,customer-key,access-logs,flow-logs,waf,rotate-secrets,refuse-critical,refuse-high,"
-    "codebuild"
+    "codebuild,redis"
 )
 
 # Parameter → the parameters that change with it. The first one is the one that is meant.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from embedded_aws.limits.resources import Resource
 from embedded_aws.limits.tables import (
     builds,
+    caches,
     containers,
     functions,
     network,
@@ -21,6 +22,7 @@ LIMITS: Mapping[str, Resource] = {
     **operations.LIMITS,
     **protection.LIMITS,
     **builds.LIMITS,
+    **caches.LIMITS,
 }
 CUSTOM = functions.CUSTOM
 
