@@ -10,6 +10,7 @@ answer nobody. What would only seem to work is refused: clusters with several sh
 than Valkey, users of ElastiCache, snapshots, parameters that the server does not know.
 """
 
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +136,9 @@ class _Node:
     def start(self, settings: Settings) -> None:
         self.server.start()
         if self._encrypted:
-            certificate, key = local_authority(settings).issue("127.0.0.1", "localhost")
-            self._front = TlsFront(certificate, key, self.server.port)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*local_authority(settings).issue("127.0.0.1", "localhost"))
+            self._front = TlsFront(context, self.server.port)
             self._front.start()
 
     def destroy(self) -> None:

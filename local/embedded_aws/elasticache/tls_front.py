@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import ssl
 import threading
-from pathlib import Path
 
 _CHUNK = 65536
 
@@ -17,17 +16,17 @@ _CHUNK = 65536
 class TlsFront:
     """Listens on 127.0.0.1 and passes everything to a port of this machine."""
 
-    def __init__(self, certificate: Path, key: Path, target_port: int, port: int = 0) -> None:
-        self.port = port
+    def __init__(self, context: ssl.SSLContext, target_port: int) -> None:
+        """`context` has the certificate of the server."""
+        self.port = 0
         self._target_port = target_port
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate, key)
+        self._context = context
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Return when it listens; `port` is then the real one."""
+        """Return when it listens; `port` is then known."""
         listening = threading.Event()
         problems: list[Exception] = []
 

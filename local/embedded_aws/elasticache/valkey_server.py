@@ -25,7 +25,7 @@ class ValkeyError(RuntimeError):
     """The server did not start, or refused a command."""
 
 
-def program() -> Path:
+def installed_program() -> Path:
     """valkey-server, from the environment of the embedded AWS."""
     spec = importlib.util.find_spec(_PACKAGE)
     folders = list(spec.submodule_search_locations or ()) if spec else []
@@ -42,12 +42,18 @@ class ValkeyServer:
     """One server with its files in one directory."""
 
     def __init__(
-        self, directory: Path, token: str = "", parameters: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        token: str = "",
+        parameters: Mapping[str, str] | None = None,
+        program: Path | None = None,
     ) -> None:
+        """`program` is valkey-server; by default the one of this environment."""
         self.directory = directory
         self.port = 0
         self._token = token
         self._parameters = dict(parameters or {})
+        self._program = program
         self._process: ManagedProcess | None = None
 
     def start(self, timeout: float = 30) -> None:
@@ -60,7 +66,7 @@ class ValkeyServer:
         configuration.touch(mode=0o600)
         configuration.write_text(self._configuration(), encoding="utf-8")
         self._process = registry().start(
-            [str(program()), str(configuration)],
+            [str(self._program or installed_program()), str(configuration)],
             name=f"Valkey {self.directory.name}",
             env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C", "TZ": "UTC"},
             cwd=self.directory,

@@ -1,0 +1,137 @@
+"""Workers on a real Valkey over TLS: they run tasks, drain, and lose none when they are killed.
+
+Times that the tests give the workers are short; the templates' are longer.
+"""
+
+import signal
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import valkey_workers
+from celery.exceptions import QueueNotFound
+from redis import exceptions
+from valkey_workers import TOKEN, Workers, kill
+from waiting import PATIENCE_SECONDS, eventually
+
+from airflow_on_fargate.celery import broker
+from airflow_on_fargate.contracts.wake_up import QueueCount
+from tests.integration.image.test_tls import Authority
+
+HOST = "localhost"
+
+
+@pytest.fixture
+def valkey(postgres: Any, tmp_path: Path) -> Iterator[Any]:
+    """A server, behind TLS with the certificate of an authority. `postgres` can start processes."""
+    from embedded_aws.elasticache.tls_front import TlsFront
+    from embedded_aws.elasticache.valkey_server import ValkeyServer
+
+    server = ValkeyServer(
+        tmp_path / "valkey", TOKEN, {"maxmemory-policy": "noeviction"}, valkey_workers.program()
+    )
+    server.start()
+    front = TlsFront(Authority(tmp_path, "authority").context(HOST), server.port)
+    front.start()
+    server.front = front  # type: ignore[attr-defined]
+    yield server
+    front.stop()
+    server.destroy()
+
+
+@pytest.fixture
+def workers(valkey: Any, tmp_path: Path) -> Iterator[Workers]:
+    url = f"rediss://:{TOKEN}@{HOST}:{valkey.front.port}/0"
+    found = Workers(tmp_path, url, tmp_path / "authority.pem")
+    yield found
+    found.end()
+
+
+def counts(workers: Workers, timeout: float = 43200.0) -> QueueCount:
+    return broker.count(broker.connect(workers.settings()), ["default"], timeout)["default"]
+
+
+def test_server_is_verified_and_asks_for_the_token(
+    workers: Workers, valkey: Any, tmp_path: Path
+) -> None:
+    port = valkey.front.port
+    assert broker.connect(workers.settings()).ping()
+
+    Authority(tmp_path, "another")
+    with pytest.raises(exceptions.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+        broker.connect(
+            workers.settings(**{broker.AUTHORITIES: str(tmp_path / "another.pem")})
+        ).ping()
+    by_address = f"rediss://:{TOKEN}@127.0.0.1:{port}/0"
+    with pytest.raises((exceptions.ConnectionError, ssl.SSLError), match="not valid for"):
+        broker.connect(workers.settings(AIRFLOW__CELERY__BROKER_URL=by_address)).ping()
+    wrong = f"rediss://:another-token-here@{HOST}:{port}/0"
+    with pytest.raises(exceptions.AuthenticationError):
+        broker.connect(workers.settings(AIRFLOW__CELERY__BROKER_URL=wrong)).ping()
+    without_tls = f"redis://:{TOKEN}@{HOST}:{port}/0"
+    with pytest.raises(exceptions.ConnectionError):
+        broker.connect(workers.settings(AIRFLOW__CELERY__BROKER_URL=without_tls)).ping()
+
+
+def test_task_of_a_queue_that_does_not_exist_is_refused(workers: Workers) -> None:
+    with pytest.raises(QueueNotFound):
+        workers.publisher().send_task("loop.work", (1, 0.0), queue="nowhere")
+
+
+def test_worker_runs_tasks_survives_a_failover_and_exits_when_idle(
+    workers: Workers, valkey: Any
+) -> None:
+    publisher = workers.publisher()
+    publisher.send_task("loop.work", (1, 6.0), queue="default")
+    publisher.send_task("loop.work", (2, 0.0), queue="heavy")
+    assert counts(workers) == QueueCount(1, 0)
+
+    worker = workers.start(WORKER_IDLE_TIMEOUT_SECONDS="2")
+    eventually(lambda: workers.runs() == [1])
+    # The message of a running task is held, in the place of its queue.
+    assert counts(workers) == QueueCount(0, 1)
+    # Remote control is on.
+    assert len(publisher.control.ping(timeout=5.0)) == 1
+
+    # A failover: connections break, and the other node is empty. The worker is idle from Celery's
+    # point of view, but a task runs.
+    valkey.stop()
+    valkey.front.drop_connections()
+    time.sleep(3)
+    valkey.start()
+    eventually(lambda: "task succeeded" in workers.log(worker) or worker.poll() is not None)
+    assert worker.poll() is None, workers.log(worker)
+
+    workers.publisher().send_task("loop.work", (3, 0.0), queue="default")
+    eventually(lambda: 3 in workers.runs())
+    assert worker.wait(PATIENCE_SECONDS) == 0, workers.log(worker)
+    # The task that ran meanwhile has run once.
+    assert workers.runs() == [1, 3]
+    assert counts(workers) == QueueCount(0, 0)
+
+
+def test_message_of_a_killed_worker_is_delivered_again_and_a_draining_one_takes_none(
+    workers: Workers,
+) -> None:
+    timeout = {"AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "5"}
+    publisher = workers.publisher(**timeout)
+    publisher.send_task("loop.work", (1, 2.0), queue="default")
+    first = workers.start(**timeout)
+    eventually(lambda: workers.runs() == [1])
+    kill(first)
+    # Held, until the visibility timeout is over: then it waits, so that a worker starts.
+    assert counts(workers, timeout=5.0) == QueueCount(0, 1)
+    eventually(lambda: counts(workers, timeout=5.0) == QueueCount(1, 0))
+
+    second = workers.start(**timeout)
+    eventually(lambda: workers.runs() == [1, 1])
+    second.send_signal(signal.SIGTERM)
+    eventually(lambda: "-> closing (termination)" in workers.log(second))
+    publisher.send_task("loop.work", (2, 0.0), queue="default")
+    # It finishes its task and leaves the message to others.
+    assert second.wait(PATIENCE_SECONDS) == 0, workers.log(second)
+    assert workers.runs() == [1, 1]
+    assert counts(workers) == QueueCount(1, 0)
