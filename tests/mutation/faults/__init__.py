@@ -1,6 +1,7 @@
 """The seeded faults: mistakes that somebody could make, each with what it would break."""
 
 from tests.mutation.faults import (
+    broker,
     codebuild,
     functions,
     image,
@@ -16,4 +17,5 @@ FAULTS = (
     *image_builder.FAULTS,
     *codebuild.FAULTS,
     *image_gate.FAULTS,
+    *broker.FAULTS,
 )

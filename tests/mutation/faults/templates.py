@@ -353,7 +353,8 @@ FAULTS = (
     Mutant(
         "forgotten-queue-url",
         "nested/control-plane.yaml",
-        "              - {Name: WORKER_QUEUE_URL, Value: !Ref WorkerQueueUrl}\n",
+        "              - !If [HasSqs, {Name: WORKER_QUEUE_URL, Value: !Ref WorkerQueueUrl}, "
+        "!Ref AWS::NoValue]\n",
         "",
         "the scheduler makes a queue of its own, which no worker reads",
     ),
