@@ -338,8 +338,12 @@ FAULTS = (
     Mutant(
         "database-in-public-subnets",
         "template.yaml",
-        "          - !GetAtt NetworkStack.Outputs.DatabaseSubnetIds",
-        "          - !GetAtt NetworkStack.Outputs.PublicSubnetIds",
+        "          - !GetAtt NetworkStack.Outputs.DatabaseSubnetIds\n"
+        "          - !Ref PrivateSubnetIds\n"
+        "        DatabaseClientGroupId:",
+        "          - !GetAtt NetworkStack.Outputs.PublicSubnetIds\n"
+        "          - !Ref PrivateSubnetIds\n"
+        "        DatabaseClientGroupId:",
         "the database is placed in subnets with a way to the internet",
     ),
     # ---- Environment ----
