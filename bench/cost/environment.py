@@ -106,7 +106,7 @@ FREE_TYPES = {
 }
 
 # Only where Options says so, whose lines count what is in them: bench/cost/options.py.
-_OPTIONAL = ("broker-redis.yaml",)
+_OPTIONAL = ("broker-redis.yaml", "flower.yaml")
 # The condition of what is there unless Options says otherwise.
 _BY_DEFAULT = "HasSqs"
 

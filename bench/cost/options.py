@@ -13,6 +13,8 @@ _KEY_REQUESTS = HOURS * 60 * 3
 _WAF_RULES = 3
 # The token and the URL with it: nested/broker-redis.yaml.
 _BROKER_SECRETS = 2
+# nested/flower.yaml.
+_FLOWER_VCPU, _FLOWER_GIB = 0.25, 1
 
 Words = Callable[[Environment, PriceTable], Iterator[Line]]
 
@@ -56,6 +58,16 @@ def _redis(environment: Environment, prices: PriceTable) -> Iterator[Line]:
     yield Line("redis: secrets", _BROKER_SECRETS, prices.find("Secrets Manager", "Secret"))
 
 
+def _flower(environment: Environment, prices: PriceTable) -> Iterator[Line]:
+    vcpu = prices.find("Fargate", "Linux/ARM vCPU")
+    memory = prices.find("Fargate", "Linux/ARM memory")
+    yield Line("flower: vCPU", _FLOWER_VCPU * HOURS, vcpu)
+    yield Line("flower: memory", _FLOWER_GIB * HOURS, memory)
+    yield Line("flower: secret", 1, prices.find("Secrets Manager", "Secret"))
+    if environment.network_mode == "public":
+        yield Line("flower: public IPv4", HOURS, prices.find("VPC", "Public IPv4 in use"))
+
+
 WORDS: dict[str, Words] = {
     "protected": _nothing,
     "x86": _nothing,
@@ -73,4 +85,5 @@ WORDS: dict[str, Words] = {
     # A build is paid by the minute: docs/codebuild.md.
     "codebuild": _nothing,
     "redis": _redis,
+    "flower": _flower,
 }

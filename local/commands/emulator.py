@@ -29,6 +29,7 @@ RUNTIMES = ("processes", "podman")
 # Tasks share this machine's network, so each listens on its own address.
 TASK_ADDRESSES = {
     "AIRFLOW__API__HOST": "{task_ip}",
+    "AIRFLOW__CELERY__FLOWER_HOST": "{task_ip}",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "{task_ip}",
 }
 # The image's code names this path, which local processes have elsewhere.

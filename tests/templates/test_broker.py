@@ -205,3 +205,94 @@ def test_refused_group_is_in_the_table(
     kind: str, properties: dict[str, Any], expected: str
 ) -> None:
     assert expected in refused(f"AWS::ElastiCache::{kind}", properties)
+
+
+# ---- Flower ----
+
+FLOWER = {"EnvironmentClass": "small", "Options": "redis,flower"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "scheme"),
+    [
+        ({}, "Internal"),
+        ({"IngressMode": "internal", "IngressCidr": "10.0.0.0/8"}, "Internal"),
+        (
+            {
+                "IngressMode": "load-balancer",
+                "IngressCidr": "203.0.113.0/24",
+                "DomainName": "airflow.example.com",
+                "HostedZoneId": "Z1",
+            },
+            "Public",
+        ),
+    ],
+)
+def test_flower_is_served_beside_airflow_on_the_listener_that_serves(
+    parameters: dict[str, str], scheme: str
+) -> None:
+    stack = deploy(**FLOWER, **parameters)
+    balancer = stack.child("IngressStack").child(f"{scheme}LoadBalancerStack")
+    rule = balancer.properties("FlowerRule")
+    listener = "HttpsListener" if scheme == "Public" else "HttpListener"
+    (service,) = (stack.child("FlowerStack").properties("FlowerService"),)
+    (registered,) = service["LoadBalancers"]
+
+    assert rule["ListenerArn"] == f"<{balancer.path}/{listener}>"
+    assert rule["Conditions"][0]["PathPatternConfig"]["Values"] == ["/flower", "/flower/*"]
+    # The execution API stays closed before it.
+    assert rule["Priority"] > balancer.properties("ExecutionApiRule")["Priority"]
+    target = f"<{balancer.path}/FlowerTargetGroup>"
+    assert rule["Actions"] == [{"Type": "forward", "TargetGroupArn": target}]
+    assert registered == {
+        "ContainerName": "flower",
+        "ContainerPort": 8080,
+        "TargetGroupArn": target,
+    }
+    assert stack.output("FlowerUrl") == f"{stack.output('AirflowUrl')}/flower"
+
+
+def test_only_the_load_balancer_reaches_flower() -> None:
+    stack = deploy(**FLOWER)
+    group = "<airflow/ClusterStack/FlowerSecurityGroup.GroupId>"
+    balancer = stack.child("IngressStack").child("InternalLoadBalancerStack")
+    rules = [
+        (child.path, name)
+        for child in stack.everything()
+        for name, resource in child.resources.items()
+        if resource["Type"] == "AWS::EC2::SecurityGroupIngress"
+        and child.properties(name)["GroupId"] == group
+    ]
+
+    assert rules == [(balancer.path, "FlowerIngress")]
+    assert "SecurityGroupIngress" not in stack.child("ClusterStack").properties(
+        "FlowerSecurityGroup"
+    )
+    source = balancer.properties("FlowerIngress")["SourceSecurityGroupId"]
+    assert source == f"<{balancer.path}/LoadBalancerSecurityGroup.GroupId>"
+
+
+def test_flower_gets_the_broker_and_its_password_alone() -> None:
+    stack = deploy(**FLOWER).child("FlowerStack")
+    flower = container(stack, "flower")
+    role = stack.properties("ExecutionRole")["Policies"][0]["PolicyDocument"]["Statement"]
+    (injected,) = (each for each in role if each["Sid"] == "InjectSecrets")
+
+    assert {each["Name"] for each in flower["Secrets"]} == {
+        "AIRFLOW__CELERY__BROKER_URL",
+        "FLOWER_PASSWORD",
+    }
+    assert sorted(injected["Resource"]) == sorted(each["ValueFrom"] for each in flower["Secrets"])
+    # The code of Flower may do nothing on AWS.
+    assert [each for each in stack.properties("TaskRole")["Policies"] if each] == []
+
+
+def test_flower_reaches_valkey_and_not_the_database() -> None:
+    stack = deploy(**FLOWER)
+    network = stack.child("FlowerStack").properties("FlowerService")["NetworkConfiguration"]
+    groups = network["AwsvpcConfiguration"]["SecurityGroups"]
+
+    assert groups == [
+        "<airflow/ClusterStack/FlowerSecurityGroup.GroupId>",
+        "<airflow/BrokerStack/BrokerClientSecurityGroup.GroupId>",
+    ]

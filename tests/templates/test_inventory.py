@@ -350,6 +350,26 @@ def test_valkey_takes_the_place_of_the_queues_and_their_alarms() -> None:
     }
 
 
+def test_flower_is_added_to_valkey() -> None:
+    with_flower = inventory(deploy(Options="redis,flower"))
+    without = inventory(deploy(Options="redis"))
+
+    assert set(without) - set(with_flower) == set()
+    assert {name: kind for name, kind in with_flower.items() if name not in without} == {
+        "ClusterStack/FlowerSecurityGroup": "AWS::EC2::SecurityGroup",
+        f"{INTERNAL}/FlowerIngress": "AWS::EC2::SecurityGroupIngress",
+        f"{INTERNAL}/FlowerRule": "AWS::ElasticLoadBalancingV2::ListenerRule",
+        f"{INTERNAL}/FlowerTargetGroup": "AWS::ElasticLoadBalancingV2::TargetGroup",
+        "FlowerStack": NESTED_STACK,
+        "FlowerStack/ExecutionRole": "AWS::IAM::Role",
+        "FlowerStack/FlowerPasswordSecret": "AWS::SecretsManager::Secret",
+        "FlowerStack/FlowerService": "AWS::ECS::Service",
+        "FlowerStack/LogGroup": "AWS::Logs::LogGroup",
+        "FlowerStack/TaskDefinition": "AWS::ECS::TaskDefinition",
+        "FlowerStack/TaskRole": "AWS::IAM::Role",
+    }
+
+
 def test_further_queues_of_valkey_need_no_resources() -> None:
     assert inventory(deploy(Options="redis", WorkerQueueNames="heavy,light")) == inventory(
         deploy(Options="redis")

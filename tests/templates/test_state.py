@@ -14,6 +14,7 @@ RETAINED = ("Retain", "Retain")
 STATE = {
     ("broker-redis.yaml", "BrokerTokenSecret"): ("Delete", "Delete"),
     ("broker-redis.yaml", "BrokerUrlSecret"): ("Delete", "Delete"),
+    ("flower.yaml", "FlowerPasswordSecret"): ("Delete", "Delete"),
     ("storage.yaml", "DagBucket"): RETAINED,
     ("storage.yaml", "LogBucket"): RETAINED,
     ("storage.yaml", "StateBucket"): RETAINED,
@@ -41,6 +42,7 @@ STATE = {
 }
 GENERATED = {
     "BrokerTokenSecret": {"PasswordLength": 64, "ExcludePunctuation": True},
+    "FlowerPasswordSecret": {"PasswordLength": 24, "ExcludePunctuation": True},
     "FernetKeySeedSecret": {"PasswordLength": 43, "ExcludePunctuation": True},
     "JwtSecret": {"PasswordLength": 64, "ExcludePunctuation": True},
     "ApiSecretKeySecret": {"PasswordLength": 64, "ExcludePunctuation": True},

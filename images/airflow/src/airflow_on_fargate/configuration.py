@@ -34,6 +34,9 @@ from airflow_on_fargate.contracts.queues import (
 
 DEFAULT_AIRFLOW_HOME: Final = "/opt/airflow"
 DAG_BUNDLE_NAME: Final = "releases"
+# The load balancer forwards this path; its group may open connections to this port.
+FLOWER_PATH: Final = "/flower"
+FLOWER_PORT: Final = 8080
 BROKER_URL: Final = "AIRFLOW__CELERY__BROKER_URL"
 FLASK_CONFIG: Final = Path(__file__).parent / "api_server" / "webserver_config.py"
 # One request each time. With 5 s, one release in twenty would take longer than 5 s to be seen.
@@ -216,6 +219,9 @@ def _of_the_component(environment: Mapping[str, str]) -> dict[str, str]:
     # The scheduler has the bucket's name only where workers are started ahead of due runs.
     if component == names.SCHEDULER and bucket:
         settings["WORKER_FORECAST_OBJECT"] = f"s3://{bucket}/{forecast.KEY}"
+    if component == names.FLOWER:
+        settings["AIRFLOW__CELERY__FLOWER_URL_PREFIX"] = FLOWER_PATH
+        settings["AIRFLOW__CELERY__FLOWER_PORT"] = str(FLOWER_PORT)
     if component == names.WORKER and bucket:
         settings["WORKER_DRAIN_OBJECT"] = f"s3://{bucket}/{drain_orders.KEY}"
     return settings

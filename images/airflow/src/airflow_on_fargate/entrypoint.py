@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
         sys.exit(run(*arguments[1:]))
     if turn.is_for(arguments):
         sys.exit(turn.run(arguments))
-    component = "worker" if arguments[:2] == ["celery", "worker"] else command
+    component = arguments[1] if command == "celery" and len(arguments) > 1 else command
     # What an earlier process left is not a sign that this one is alive.
     heartbeat.clear(component)
     heartbeat.clear(heartbeat.waiting_for_schema(component))
@@ -66,6 +66,8 @@ def airflow_command(arguments: list[str]) -> list[str]:
     command = arguments[0]
     if command in {"api-server", "scheduler"} | heartbeat.MIRRORED:
         return ["airflow_on_fargate.component", *arguments]
+    if arguments[:2] == ["celery", "flower"]:
+        return ["airflow_on_fargate.flower", *arguments]
     return ["airflow", *arguments]
 
 

@@ -61,6 +61,22 @@ def connection_options(environment: Mapping[str, str]) -> dict[str, Any]:
     return dict(_CONNECTION) if is_valkey(environment.get(BROKER_URL, "")) else {}
 
 
+def hide_arguments() -> None:
+    """Leave the arguments of tasks out of what Celery reports about them.
+
+    The argument of Airflow's task has the token with which the task calls the execution API. Celery
+    puts the beginning of its text into events and into answers to `inspect`, which Flower shows.
+    """
+    from celery.signals import before_task_publish
+
+    before_task_publish.connect(_hide_arguments, weak=False)
+
+
+def _hide_arguments(headers: dict[str, Any] | None = None, **_: Any) -> None:
+    if headers is not None:
+        headers["argsrepr"], headers["kwargsrepr"] = "(hidden)", "{}"
+
+
 def visibility_timeout(environment: Mapping[str, str]) -> float:
     """Seconds after which a message that a worker holds is delivered again."""
     return float(environment["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"])

@@ -64,6 +64,8 @@ CELERY_CONFIG: dict[str, Any] = {
 
 if result_backend := results.url_for(os.environ):
     CELERY_CONFIG["result_backend"] = result_backend
+if broker.settings_for(os.environ):
+    broker.hide_arguments()
 if function_name := os.environ.get("WORKER_SCALER_FUNCTION_NAME"):
     wakeup.install(function_name, queue_counts.install(os.environ))
 worker.install()

@@ -33,6 +33,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
     ),
     "triggerer": ("triggerer.classes",),
     "scheduler": ("scheduler.unsent_tasks",),
+    "flower": ("flower.private_metrics",),
     "worker": (
         "worker.failed_polls",
         "worker.request_limits",
