@@ -64,7 +64,7 @@ def _scheduler_url(environment: dict[str, str]) -> str:
 
 def _flower_url(environment: dict[str, str]) -> str:
     host = _host(environment, "AIRFLOW__CELERY__FLOWER_HOST")
-    port = environment["AIRFLOW__CELERY__FLOWER_PORT"]
+    port = environment.get("AIRFLOW__CELERY__FLOWER_PORT", configuration.FLOWER_PORT)
     return f"http://{host}:{port}{configuration.FLOWER_PATH}/healthcheck"
 
 

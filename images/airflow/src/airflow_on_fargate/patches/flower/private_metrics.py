@@ -1,8 +1,8 @@
 """Close Flower's metrics.
 
-Everything of Flower asks for the password, except its health check and /metrics, which names the
-workers and the types of tasks. Nothing here reads the metrics. No upstream report is known: there
-it is meant for scrapers that cannot sign in.
+Not a correction: /metrics is open in Flower, for scrapers that cannot sign in. It names the workers
+and the types of tasks, and here everybody who reaches the load balancer could read it. Nothing in
+this stack does. Everything else of Flower asks for the password, except its health check.
 """
 
 from airflow_on_fargate.patches import require
