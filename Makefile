@@ -19,7 +19,7 @@ LOCAL := PYTHONPATH=local $(BIN)/python -m commands
 REGIONS := us-east-1 eu-central-1 ap-southeast-2 us-gov-west-1
 TEMPLATES := template.yaml $(wildcard nested/*.yaml)
 
-.PHONY: help install up down status iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-fleet test-releases test-mutation lint audit attack-tables format cost bench-scaling bench-dags
+.PHONY: help install up down status iam-report iam-calls env local-env browser image pin-base-image test test-unit test-image test-templates test-emulator test-e2e test-rotation test-upgrade test-migration test-options test-choices test-fleet test-releases test-mutation lint audit attack-tables format cost bench-scaling bench-dags
 
 help:  ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,7 +65,7 @@ test-unit: install  ## functions, in-image package, local commands
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit/functions tests/unit/local tests/unit/bench
 	.venv/airflow/bin/python -m pytest --numprocesses 2 --dist loadfile tests/unit/image tests/unit/dags
 	@# The long suites are not run here, but they must not rot unseen.
-	$(BIN)/python -m pytest --collect-only --quiet tests/containers tests/fleet tests/migration tests/options tests/releases \
+	$(BIN)/python -m pytest --collect-only --quiet tests/choices tests/containers tests/fleet tests/migration tests/options tests/releases \
 		tests/rotation tests/upgrade
 
 test-templates: install  ## cfn-lint, sam validate, the templates' interface and inventory, the table of attackers
@@ -92,6 +92,9 @@ test-migration: install  ## the former version of this stack becomes this one in
 
 test-options: install  ## the security words of Options and an isolated queue on one stack (not part of test: ten minutes)
 	$(BIN)/python -m pytest -s tests/options
+
+test-choices: install  ## each choice of Options on a stack of its own (not part of test)
+	$(BIN)/python -m pytest -s tests/choices
 
 test-fleet: install  ## the worker fleet on real parts: stranding, drains, interruption, faults (not part of test)
 	$(BIN)/python -m pytest -s tests/fleet

@@ -87,6 +87,7 @@ class Workers:
         from celery import Celery
 
         environment = self.settings(**more)
+        broker.hide_arguments()
         app = Celery(broker=environment[configuration.BROKER_URL])
         app.conf.update(
             broker_transport_options=transport(environment),
