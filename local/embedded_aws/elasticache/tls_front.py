@@ -50,6 +50,11 @@ class TlsFront:
             asyncio.set_event_loop(self._loop)
             self._task = self._loop.create_task(listen())
             self._loop.run_until_complete(self._task)
+            open_ones = asyncio.all_tasks(self._loop)
+            for each in open_ones:
+                each.cancel()
+            self._loop.run_until_complete(asyncio.gather(*open_ones, return_exceptions=True))
+            self._loop.close()
 
         self._thread = threading.Thread(target=run, daemon=True, name="tls-front")
         self._thread.start()

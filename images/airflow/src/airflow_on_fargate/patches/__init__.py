@@ -39,6 +39,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
         "worker.request_limits",
         "worker.log_upload",
         "worker.folder_of_queue",
+        "worker.hidden_arguments",
     ),
 }
 
