@@ -46,7 +46,15 @@ def test_flower_starts_with_its_settings() -> None:
     assert entrypoint.airflow_command(["celery", "flower"]) == [
         "airflow_on_fargate.flower", "celery", "flower",
     ]  # fmt: skip
-    assert entrypoint.airflow_command(["celery", "worker"]) == ["airflow", "celery", "worker"]
+
+
+def test_workers_of_valkey_do_not_ask_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["celery", "worker", "--queues", "heavy"]
+    assert entrypoint.airflow_command(command) == ["airflow", *command]
+    monkeypatch.setenv("AIRFLOW__CELERY__BROKER_URL", "rediss://:token@valkey:6379/0")
+    assert entrypoint.airflow_command(command) == [
+        "airflow", *command, "--without-mingle", "--without-gossip",
+    ]  # fmt: skip
 
 
 def test_unhealthy_when_it_does_not_answer() -> None:

@@ -66,6 +66,12 @@ def airflow_command(arguments: list[str]) -> list[str]:
     command = arguments[0]
     if command in {"api-server", "scheduler"} | heartbeat.MIRRORED:
         return ["airflow_on_fargate.component", *arguments]
+    if arguments[:2] == ["celery", "worker"] and configuration.is_valkey(
+        os.environ.get(configuration.BROKER_URL, "")
+    ):
+        # Workers need not know each other. With SQS they cannot; here each start would wait for the
+        # others' answers, and each worker would get the heartbeats of all.
+        return ["airflow", *arguments, "--without-mingle", "--without-gossip"]
     if arguments[:2] == ["celery", "flower"]:
         return ["airflow_on_fargate.flower", *arguments]
     return ["airflow", *arguments]
