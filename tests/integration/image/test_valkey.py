@@ -84,7 +84,7 @@ def test_worker_runs_tasks_survives_a_failover_and_exits_when_idle(
     workers: Workers, valkey: Any
 ) -> None:
     publisher = workers.publisher()
-    publisher.send_task("loop.work", (1, 15.0), queue="default")
+    publisher.send_task("loop.work", (1, 10.0), queue="default")
     publisher.send_task("loop.work", (2, 0.0), queue="heavy")
     assert counts(workers) == QueueCount(1, 0)
 
