@@ -3,7 +3,9 @@
 Times that the tests give the workers are short; the templates' are longer.
 """
 
+import json
 import signal
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 import valkey_workers
 from celery.exceptions import QueueNotFound
 from redis import exceptions
-from valkey_workers import TOKEN, Workers, kill
+from valkey_workers import TOKEN, FlowerProcess, Workers, kill
 from waiting import PATIENCE_SECONDS, eventually
 
 from airflow_on_fargate.celery import broker
@@ -133,3 +135,46 @@ def test_message_of_a_killed_worker_is_delivered_again_and_a_draining_one_takes_
     assert second.wait(PATIENCE_SECONDS) == 0, workers.log(second)
     assert workers.runs() == [1, 1]
     assert counts(workers) == QueueCount(1, 0)
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found: int = probe.getsockname()[1]
+        return found
+
+
+def test_flower_asks_for_its_password_is_read_only_and_shows_no_arguments(
+    workers: Workers, port: int
+) -> None:
+    flower = FlowerProcess(workers, port, "generated")
+    try:
+        eventually(lambda: flower.answer("/healthcheck")[0] or flower.process.poll() is not None)
+        assert flower.answer("/healthcheck") == (200, "OK"), flower.log()
+        for path in ("/", "/tasks", "/workers", "/api/workers", "/api/tasks"):
+            assert flower.answer(path)[0] == 401
+            assert flower.answer(path, "another")[0] == 401
+        assert flower.answer("/metrics")[0] == flower.answer("/metrics", "generated")[0] == 404
+        assert "Flower" in flower.answer("/", "generated")[1]
+
+        workers.publisher().send_task("loop.work", (1, 5.0), queue="default")
+        worker = workers.start(WORKER_IDLE_TIMEOUT_SECONDS="2")
+        eventually(lambda: "loop.work" in flower.answer("/api/tasks", "generated")[1])
+        assert "(hidden)" in flower.answer("/api/tasks", "generated")[1]
+        names = json.loads(flower.answer("/api/workers?refresh=1", "generated")[1])
+        (name,) = names
+        assert "[1, 5.0]" not in str(names)
+        assert flower.answer(f"/api/worker/shutdown/{name}", "generated", "POST")[0] == 403
+        assert worker.wait(PATIENCE_SECONDS) == 0, workers.log(worker)
+    finally:
+        kill(flower.process)
+
+
+def test_flower_does_not_start_without_a_password(workers: Workers, port: int) -> None:
+    flower = FlowerProcess(workers, port, "")
+    try:
+        assert flower.process.wait(PATIENCE_SECONDS) == 1
+        assert "Flower cannot start. FLOWER_PASSWORD is not set" in flower.log()
+    finally:
+        kill(flower.process)

@@ -4,11 +4,14 @@ Airflow's own `celery worker` with the in-image package, as in the template. Onl
 workers run is a plain Celery task, which writes a line for each of its runs.
 """
 
+import base64
 import json
 import os
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -117,3 +120,47 @@ def kill(worker: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
+
+
+class FlowerProcess:
+    """Flower as its task starts it."""
+
+    def __init__(self, workers: Workers, port: int, password: str) -> None:
+        self.port = port
+        self._log = workers.folder / "flower.log"
+        environment = {
+            **workers.environment,
+            "COMPONENT": "flower",
+            "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": (
+                "airflow_on_fargate.celery.config.CELERY_CONFIG"
+            ),
+            "AIRFLOW__CELERY__FLOWER_HOST": "127.0.0.1",
+            "AIRFLOW__CELERY__FLOWER_PORT": str(port),
+        }
+        if password:
+            environment["FLOWER_PASSWORD"] = password
+        with self._log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "airflow_on_fargate.entrypoint", "celery", "flower"],
+                env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def answer(self, path: str, password: str = "", method: str = "GET") -> tuple[int, str]:
+        """Status and body; 0 while it does not listen."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/flower{path}", method=method
+        )
+        if password:
+            encoded = base64.b64encode(f"admin:{password}".encode()).decode()
+            request.add_header("Authorization", f"Basic {encoded}")
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=60) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""

@@ -48,6 +48,8 @@ def settings_for(environment: Mapping[str, str]) -> dict[str, Any]:
         # Otherwise a task of a queue that does not exist would wait in a list that no worker reads.
         "task_queues": [Queue(name) for name in names],
         "task_create_missing_queues": False,
+        # Flower turns them on after some seconds, too late for the first tasks of a worker.
+        "worker_send_task_events": True,
     }
 
 

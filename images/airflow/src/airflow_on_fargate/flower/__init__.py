@@ -29,7 +29,8 @@ def settings_for(environment: Mapping[str, str]) -> dict[str, str]:
     if not password:
         raise FlowerError(f"{PASSWORD} is not set")
     return {
-        "AIRFLOW__CELERY__FLOWER_BASIC_AUTH": f"{USER}:{password}",
+        # Not Airflow's option, whose value is read while its command line is imported.
+        "FLOWER_BASIC_AUTH": f"{USER}:{password}",
         "FLOWER_READ_ONLY": "true",
         # The address of a user is in the header that the load balancer adds.
         "FLOWER_XHEADERS": "true",
@@ -40,11 +41,11 @@ def settings_for(environment: Mapping[str, str]) -> dict[str, str]:
 
 def main() -> None:
     """Apply settings and patches, then run `airflow celery flower`."""
-    from airflow.__main__ import main as airflow
-
     try:
         os.environ.update(settings_for(os.environ))
         patches.apply_for("flower")
     except (FlowerError, patches.PatchError) as error:
         sys.exit(f"Flower cannot start. {error}")
+    from airflow.__main__ import main as airflow
+
     airflow()
