@@ -140,8 +140,14 @@ _FREE = {
 }
 FREE_TYPES = {kind: reason for reason, kinds in _FREE.items() for kind in kinds}
 
+# Only where Options says so, whose lines count what is in them: bench/cost/options.py.
+_OPTIONAL = ("broker-redis.yaml", "flower.yaml")
+# The condition of what is there unless Options says otherwise.
+_BY_DEFAULT = "HasSqs"
+
 _TASKS = re.compile(r"(?P<count>\d+)x(?P<cpu>\d+)/(?P<memory>\d+)")
 _DATABASE = re.compile(r"(?P<instance>db\.[\w.-]+)/(?P<gib>\d+)/(?P<zones>single-az|multi-az)")
+_BROKER = re.compile(r"(?P<node>cache\.[\w.-]+)/(?P<count>\d)")
 _WORKER = re.compile(r"(?P<cpu>\d+)/(?P<memory>\d+)/(?P<slots>\d+)")
 
 
@@ -167,6 +173,14 @@ class Database:
     instance: str
     gib: int
     is_multi_az: bool
+
+
+@dataclass(frozen=True)
+class Broker:
+    """The nodes of Valkey, where Options says redis."""
+
+    node: str
+    count: int
 
 
 @dataclass(frozen=True)
@@ -198,6 +212,7 @@ class Environment:
     database: Database
     network_mode: str
     worker: Worker
+    broker: Broker
     inventory: Inventory
     ingress: str = CLOUDFRONT
     words: tuple[str, ...] = ()
@@ -255,6 +270,7 @@ def read_environment(
         database=values.database(),
         network_mode=OWN_NETWORK if is_own_network else values.network_mode(),
         worker=values.worker(_default_worker(parameters)),
+        broker=values.broker(),
         inventory=_inventory(template, parameters, len(tasks), has_metrics=has_metrics),
         ingress=ingress,
         words=words,
@@ -312,6 +328,10 @@ class _Values:
         most = int(self.text("WorkerMaxCount"))
         most = int(chosen.get("maxCount", most))
         return Worker(cpu / 1024, memory / 1024, int(found["slots"]), most)
+
+    def broker(self) -> Broker:
+        found = self._match("BrokerNodes", _BROKER, "cache.t4g.micro/1")
+        return Broker(found["node"], int(found["count"]))
 
     def _match(self, key: str, pattern: re.Pattern[str], example: str) -> re.Match[str]:
         found = pattern.fullmatch(self.text(key))
@@ -388,7 +408,8 @@ def _inventory(
         ),
         # Each additional queue has two: one wakes the scaler, the other says that tasks wait.
         alarms=sum(
-            resource["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in resource
+            resource["Type"] == "AWS::CloudWatch::Alarm"
+            and resource.get("Condition", _BY_DEFAULT) == _BY_DEFAULT
             for resource in resources
         )
         + sum(2 for name in parameters.get("WorkerQueueNames", "").split(",") if name),

@@ -20,11 +20,13 @@ WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "Options=refuse-critical": {"Options": "refuse-critical"},
     "Options=codebuild": {"Options": "codebuild"},
     "Options=metrics": {"Options": "metrics"},
+    "Options=redis": {"Options": "redis"},
+    "Options=redis,flower": {"Options": "redis,flower"},
 }
 # Every word at once, as far as a first deployment may have it.
 ALL_WORDS: Final = (
     "x86,exec,customer-key,access-logs,flow-logs,waf,rotate-secrets,refuse-critical,refuse-high,"
-    "codebuild,metrics"
+    "codebuild,metrics,redis,flower"
 )
 
 # Parameter → the parameters that change with it. The first one is the one that is meant.

@@ -24,6 +24,7 @@ OWN_COMMANDS = {
     airflow_cli.ENSURE_ADMIN_USER: "users.admin:main",
     airflow_cli.ENSURE_DATABASE_USERS: "database.users:main",
     airflow_cli.ENSURE_RESULT_BACKEND: "celery.result_backend:main",
+    airflow_cli.REQUEUE_TASKS: "celery.requeue:main",
     airflow_cli.RESTORE_SCHEMA: "schema.change:restore",
     airflow_cli.ROTATE_SECRET: "rotation.command:main",
     airflow_cli.UPGRADE_SCHEMA: "schema.change:upgrade",
@@ -73,6 +74,14 @@ def airflow_command(arguments: list[str]) -> list[str]:
     """The module to run and its arguments."""
     if component_of(arguments) in {"api-server", "scheduler"} | heartbeat.COMPONENTS:
         return ["airflow_on_fargate.component", *arguments]
+    if arguments[:2] == ["celery", "worker"] and configuration.is_valkey(
+        os.environ.get(configuration.BROKER_URL, "")
+    ):
+        # Workers need not know each other. With SQS they cannot; here each start would wait for the
+        # others' answers, and each worker would get the heartbeats of all.
+        return ["airflow", *arguments, "--without-mingle", "--without-gossip"]
+    if arguments[:2] == ["celery", "flower"]:
+        return ["airflow_on_fargate.flower", *arguments]
     return ["airflow", *arguments]
 
 
