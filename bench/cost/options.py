@@ -10,10 +10,6 @@ from bench.cost.prices import HOURS, InputError, Price, PriceTable
 _KEY_REQUESTS = HOURS * 60 * 3
 # A rule group of AWS costs as much as a rule: nested/web-acl.yaml.
 _WAF_RULES = 3
-# The token and the URL with it: nested/broker-redis.yaml.
-_BROKER_SECRETS = 2
-# nested/flower.yaml.
-_FLOWER_VCPU, _FLOWER_GIB = 0.25, 1
 
 
 @dataclass(frozen=True)
@@ -69,23 +65,6 @@ def _waf(prices: PriceTable) -> Iterator[Line]:
     yield Line("waf: rules", _WAF_RULES, prices.find("WAF", "Rule"), kind)
 
 
-def _redis(environment: Environment, prices: PriceTable) -> Iterator[Line]:
-    broker = environment.broker
-    node = prices.find("ElastiCache Valkey", broker.node)
-    yield Line(f"redis: {broker.count} x {broker.node}", broker.count * HOURS, node)
-    yield Line("redis: secrets", _BROKER_SECRETS, prices.find("Secrets Manager", "Secret"))
-
-
-def _flower(environment: Environment, prices: PriceTable) -> Iterator[Line]:
-    vcpu = prices.find("Fargate", "Linux/ARM vCPU")
-    memory = prices.find("Fargate", "Linux/ARM memory")
-    yield Line("flower: vCPU", _FLOWER_VCPU * HOURS, vcpu)
-    yield Line("flower: memory", _FLOWER_GIB * HOURS, memory)
-    yield Line("flower: secret", 1, prices.find("Secrets Manager", "Secret"))
-    if environment.network_mode == "public":
-        yield Line("flower: public IPv4", HOURS, prices.find("VPC", "Public IPv4 in use"))
-
-
 WORDS: dict[str, Words] = {
     "protected": _nothing,
     "x86": _nothing,
@@ -105,6 +84,7 @@ WORDS: dict[str, Words] = {
     # Its series, alarms and dashboard are counted with the inventory: classes above micro have them
     # without the word.
     "metrics": _nothing,
-    "redis": _redis,
-    "flower": _flower,
+    # bench/cost/bill.py: the nodes are those of the class, and secrets and alarms are counted.
+    "redis": _nothing,
+    "flower": _nothing,
 }

@@ -282,7 +282,7 @@ def _choices_table(prices: PriceTable) -> str:
     names = class_names()
     choices = {
         **_CHOICES,
-        **{f"`Options={word}`": [f"Options={word}"] for word in WORDS},
+        **{f"`Options={words}`": [f"Options={words}"] for words in map(_allowed, WORDS)},
     }
     idle = {name: _bill(name, prices) for name in names}
     rows = []
@@ -295,6 +295,11 @@ def _choices_table(prices: PriceTable) -> str:
             cells.append("–" if same else f"{more + 0.0:+.2f}".replace("+0.00", "0.00"))
         rows.append([choice, *(cell.replace("-0.00", "0.00") for cell in cells)])
     return table(["choice", *names], rows)
+
+
+def _allowed(word: str) -> str:
+    """Flower needs Valkey."""
+    return "redis,flower" if word == "flower" else word
 
 
 def _workers(prices: PriceTable) -> str:
