@@ -418,7 +418,7 @@ def _inventory(
             and (has_fernet_key or "Condition" not in resource)
             for resource in resources
         ),
-        # Each additional queue of SQS has two: one wakes the scaler, the other says that tasks wait.
+        # Each additional queue of SQS has two: for the scaler, and for tasks that wait.
         alarms=sum(
             resource["Type"] == "AWS::CloudWatch::Alarm"
             and ("Condition" not in resource or (has_sqs and resource["Condition"] == _HAS_SQS))

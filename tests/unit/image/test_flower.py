@@ -48,10 +48,10 @@ def test_flower_starts_with_its_settings() -> None:
 
 def test_workers_of_valkey_do_not_ask_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     command = ["celery", "worker", "--queues", "heavy"]
-    assert entrypoint.airflow_command(command) == ["airflow", *command]
+    assert entrypoint.airflow_command(command) == ["airflow_on_fargate.component", *command]
     monkeypatch.setenv("AIRFLOW__CELERY__BROKER_URL", "rediss://:token@valkey:6379/0")
     assert entrypoint.airflow_command(command) == [
-        "airflow", *command, "--without-mingle", "--without-gossip",
+        "airflow_on_fargate.component", *command, "--without-mingle", "--without-gossip",
     ]  # fmt: skip
 
 

@@ -47,14 +47,11 @@ def _attach(instance: Any = None, conf: Any = None, options: Any = None, **_: An
     Celery logs an exception from here and continues. The worker would run tasks, but would never
     retire or drain, and a deployment would wait for it without end.
     """
-    from airflow_on_fargate import metrics, patches
+    from airflow_on_fargate import patches
     from airflow_on_fargate.celery import broker
-    from airflow_on_fargate.contracts import names
     from airflow_on_fargate.worker import bootstep
 
     try:
-        # Before the pool is forked: its processes send to the port that is then in the environment.
-        metrics.install(names.WORKER)
         if conf is not None:
             broker.hold_apart(conf, (options or {}).get("queues") or ())
         bootstep.attach(instance.app)
