@@ -375,6 +375,7 @@ VALKEY = {
     "BrokerStack/BrokerParameterGroup": "AWS::ElastiCache::ParameterGroup",
     "BrokerStack/BrokerSecurityGroup": "AWS::EC2::SecurityGroup",
     "BrokerStack/BrokerSubnetGroup": "AWS::ElastiCache::SubnetGroup",
+    "BrokerStack/MemoryAlarm": "AWS::CloudWatch::Alarm",
     "BrokerStack/BrokerTokenSecret": "AWS::SecretsManager::Secret",
     "BrokerStack/BrokerUrlSecret": "AWS::SecretsManager::Secret",
 }
@@ -386,6 +387,8 @@ def test_valkey_takes_the_place_of_the_queues_and_their_alarms() -> None:
     assert added == VALKEY
     assert set(removed) == {
         "QueuesStack",
+        "QueuesStack/DeadLettersAlarm",
+        "QueuesStack/TasksWaitAlarm",
         "QueuesStack/WorkerQueue",
         "QueuesStack/WorkerDeadLetterQueue",
         "QueuesStack/WorkerQueuePolicy",

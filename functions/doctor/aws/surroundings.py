@@ -24,8 +24,11 @@ class CloudWatchAlarms:
     def __init__(self, client: Any, stack_name: str) -> None:
         self._client = client
         self._prefix = f"{stack_name}-"
-        # Another stack's name may begin with this one's.
-        self._own = re.compile(re.escape(stack_name) + r"-(queued-|[A-Z][A-Za-z]*Stack-).*")
+        # Another stack's name may begin with this one's, so the name of an alarm does not say whose
+        # it is. Its topic does; and the alarms that wake the scaler notify no topic.
+        self._topic = re.compile(
+            rf"arn:[^:]+:sns:[^:]+:[^:]+:{re.escape(stack_name)}-NotificationsStack-.*"
+        )
 
     def ringing(self) -> Mapping[str, str]:
         with named_errors("list the alarms"):
@@ -38,9 +41,7 @@ class CloudWatchAlarms:
         return {
             alarm["AlarmName"]: alarm.get("AlarmDescription", "")
             for alarm in found
-            # That tasks are queued is not a fault: this alarm wakes the scaler.
-            if self._own.fullmatch(alarm["AlarmName"])
-            and not alarm["AlarmName"].startswith(f"{self._prefix}queued-")
+            if any(self._topic.fullmatch(action) for action in alarm.get("AlarmActions", ()))
         }
 
 

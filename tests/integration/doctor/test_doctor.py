@@ -155,9 +155,16 @@ def deleted_certificate(patient: Patient) -> None:
 
 def alarm(patient: Patient) -> None:
     cloudwatch = patient.client("cloudwatch")
-    for name in (f"{NAME}-FleetStack-1A2B-LaunchesFailedAlarm-3C4D", f"{NAME}-2-other-alarm"):
+    topic = "arn:aws:sns:us-east-1:000000000000:{}-NotificationsStack-1A2B-NotificationTopic-3C4D"
+    scaler = f"arn:aws:lambda:us-east-1:000000000000:function:{NAME}-scale-workers"
+    for name, action in (
+        (f"{NAME}-launches-failed", topic.format(NAME)),
+        (f"{NAME}-2-other-alarm", topic.format(f"{NAME}-2")),
+        (f"{NAME}-queued-default", scaler),
+    ):
         cloudwatch.put_metric_alarm(
             AlarmName=name,
+            AlarmActions=[action],
             AlarmDescription="Workers cannot be started.",
             Namespace="AirflowOnFargate",
             MetricName="WorkerLaunchesFailed",
@@ -208,7 +215,7 @@ FAULTS: dict[Any, tuple[str, str, str]] = {
     secret_that_is_being_deleted: ("secrets", "FAIL", "is being deleted"),
     missing_secret: ("secrets", "FAIL", "does not exist"),
     deleted_certificate: ("certificate", "FAIL", "The certificate is deleted"),
-    alarm: ("alarms", "FAIL", "LaunchesFailedAlarm-3C4D rings. Workers cannot be started."),
+    alarm: ("alarms", "FAIL", "launches-failed rings. Workers cannot be started."),
     schema_that_is_behind: ("schema", "FAIL", "There are unapplied migrations"),
 }
 
@@ -238,8 +245,9 @@ def test_planted_fault_is_found(fault: Any, found: dict[tuple[str, str], str]) -
 
 def test_only_planted_faults_are_found(found: dict[tuple[str, str], str]) -> None:
     assert set(found) == {(check, level) for check, level, _ in FAULTS.values()}
-    # An alarm of another stack, whose name begins alike.
+    # An alarm of another stack, whose name begins alike, and the one that wakes the scaler.
     assert "other-alarm" not in found["alarms", "FAIL"]
+    assert "queued-default" not in found["alarms", "FAIL"]
 
 
 def test_call_with_anything_else_is_refused(patient: Patient) -> None:

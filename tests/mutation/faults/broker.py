@@ -78,6 +78,13 @@ FAULTS = (
         "every worker reads the messages of an isolated queue",
     ),
     Mutant(
+        "doctor-that-looks-for-queues-of-sqs",
+        "functions/doctor/handler.py",
+        "        if settings.queue_url\n        else S3QueueCounts",
+        "        if True\n        else S3QueueCounts",
+        "the doctor of a healthy deployment with Valkey reports missing queues",
+    ),
+    Mutant(
         "broker-without-tls",
         "nested/broker-redis.yaml",
         "      TransitEncryptionMode: required\n",

@@ -32,7 +32,7 @@ FAULTS = (
     Mutant(
         "every-alarm-of-the-account",
         "functions/doctor/aws/surroundings.py",
-        'if self._own.fullmatch(alarm["AlarmName"])',
+        'if any(self._topic.fullmatch(action) for action in alarm.get("AlarmActions", ()))',
         "if True",
         "an alarm of another stack is reported",
         tests=_DEPLOYED,
