@@ -116,9 +116,10 @@ def test_smoke_dags_run_on_a_fleet_that_starts_from_zero(stack: ValkeyStack) -> 
     # Idle workers exit, and what they held is counted as done.
     stack.waits_for_workers(0)
     wait_until(
-        lambda: stack.counts() == {"default": {"waiting": 0, "held": 0}},
+        lambda: all(count == {"waiting": 0, "held": 0} for count in stack.counts().values()),
         PATIENCE_SECONDS,
         "empty queues",
+        now=lambda: str(stack.counts()),
     )
 
 
