@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.control_plane.container import Container
+from bench.container import Container
 from bench.control_plane.deployment import Deployment, dag_file
 from bench.control_plane.records import Limits, Record, note_load
 

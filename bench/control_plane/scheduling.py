@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from airflow_on_fargate.celery.results import VIEW
-from bench.control_plane.container import Container
+from bench.container import Container
 from bench.control_plane.deployment import Deployment
 from bench.control_plane.records import TASKS_IN_A_RUN, Limits, SchedulerRecord, note_load
 

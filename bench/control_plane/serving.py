@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from bench.control_plane.container import Container
+from bench.container import Container
 from bench.control_plane.deployment import Deployment, free_port
 from bench.control_plane.records import Limits, ServerRecord, note_load
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from bench.control_plane.container import Container
+from bench.container import Container
 from bench.worker.deployment import Deployment, wait
 from bench.worker.execution_api import ExecutionApi
 

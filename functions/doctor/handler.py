@@ -13,13 +13,16 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from doctor.aws.account_limits import AccountQuotas, Ec2Networks
+from doctor.aws.alarms import CloudWatchAlarms
+from doctor.aws.command_schema import CommandSchema
 from doctor.aws.ecs_containers import EcsContainers
 from doctor.aws.expiry import AcmCertificates, EcrImages, SecretsManagerSecrets
 from doctor.aws.iam_permissions import IamPermissions
 from doctor.aws.rds_databases import RdsDatabases
+from doctor.aws.root_stack import RootStack
+from doctor.aws.s3_clock import AnswerClock
 from doctor.aws.s3_objects import S3QueueCounts, S3Releases, S3State
 from doctor.aws.sqs_queues import SqsQueues
-from doctor.aws.surroundings import AnswerClock, CloudWatchAlarms, CommandSchema, RootStack
 from doctor.checks.roles import Names
 from doctor.examination import Examination, Facts, Sources
 from doctor.model import Finding, table, worst
@@ -93,7 +96,7 @@ def _sources(settings: DoctorSettings, with_schema: bool) -> Sources:
         networks=Ec2Networks(clients.ec2(), settings.subnet_ids),
         images=EcrImages(clients.ecr()),
         secrets=SecretsManagerSecrets(clients.secretsmanager(), settings.secret_arns),
-        alarms=CloudWatchAlarms(clients.cloudwatch(), stack),
+        alarms=CloudWatchAlarms(clients.cloudwatch(), stack, settings.notification_topic_arn),
         clock=AnswerClock(s3, settings.state_bucket_name),
         stacks=RootStack(clients.cloudformation(), stack),
         certificates=(

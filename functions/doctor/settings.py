@@ -21,6 +21,7 @@ class DoctorSettings:
     secret_arns: tuple[str, ...]
     # Empty where the stack has none that you brought.
     certificate_arn: str
+    notification_topic_arn: str
     worker_size: WorkerSize
     worker_max_count: int
 
@@ -38,6 +39,7 @@ class DoctorSettings:
             database_instance_id=environment.text("DATABASE_INSTANCE_ID"),
             secret_arns=environment.items("SECRET_ARNS"),
             certificate_arn=environment.optional_text("CERTIFICATE_ARN"),
+            notification_topic_arn=environment.text("NOTIFICATION_TOPIC_ARN"),
             worker_size=WorkerSize.from_text(environment.text("WORKER_SIZE")),
             worker_max_count=environment.whole_number("WORKER_MAX_COUNT"),
         )

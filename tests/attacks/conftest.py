@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,17 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def deployed() -> dict[str, Any]:
+    """The stack of each class; pytest may come back to a class after another one."""
+    return {}
+
+
 @pytest.fixture(scope="session", params=["micro", "small"])
-def stack(aws: EmbeddedAws, request: pytest.FixtureRequest):
+def stack(aws: EmbeddedAws, deployed: dict[str, Any], request: pytest.FixtureRequest):
     from tests.attacks.reduced_stack import ReducedStack
 
-    return ReducedStack(StackDriver(aws), request.param, EnvironmentClass=request.param)
+    name = request.param
+    if name not in deployed:
+        deployed[name] = ReducedStack(StackDriver(aws), name, EnvironmentClass=name)
+    return deployed[name]

@@ -136,8 +136,8 @@ def test_enter_at_every_question_deploys_airflow_at_an_https_address(guided: Gui
     assert page.url.startswith(url)
 
 
-def test_guided_deployment_asks_at_most_24_parameters(guided: Guided) -> None:
-    assert 0 < len(guided.questions) <= 24
+def test_guided_deployment_asks_at_most_32_parameters(guided: Guided) -> None:
+    assert 0 < len(guided.questions) <= 32
 
 
 def test_docs_show_the_questions_that_are_asked(guided: Guided) -> None:

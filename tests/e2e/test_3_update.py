@@ -16,7 +16,8 @@ sys.path.insert(0, str(ROOT / "tests" / "templates" / "support"))
 
 CAPABILITIES = ["CAPABILITY_IAM"]
 # The resources that a new worker maximum changes: the check, the scaler's settings, the fleet.
-UPDATED = {"Preflight", "ScaleWorkersFunction", "WorkerFleet"}
+# The doctor compares the maximum with the quotas of the account.
+UPDATED = {"Preflight", "ScaleWorkersFunction", "WorkerFleet", "DoctorFunction"}
 # In class micro the rules refuse a size of these: they have no task of their own.
 WITHOUT_TASK = ("DagProcessorTasks", "TriggererTasks")
 MORE_THAN_MAXIMUM = {"WorkerFleets": '{"default": {"minCount": 5}}', "WorkerMaxCount": "2"}
@@ -118,7 +119,7 @@ def removed_with_its_stack(path: str, found: dict[str, str]) -> str | None:
     return "remove" if any(found.get(each) == "remove" for each in around) else None
 
 
-def test_change_set_of_a_new_worker_maximum_only_touches_the_fleet(deployed: Deployed):
+def test_change_set_of_a_new_worker_maximum_touches_the_fleet_and_the_doctor(deployed: Deployed):
     change_set = ChangeSet(deployed, "three-workers", {"WorkerMaxCount": "3"})
     found = {path.split("/")[-1]: action for path, action in change_set.changes().items()}
     # Resources that use an attribute of the function are listed too, because it could change.

@@ -158,7 +158,7 @@ def _deployed(stacks: StackDriver, bundle: bytes, image: str, certificate: str) 
     doctor, commands = code(bundle), code(zipped({"main.py": COMMANDS}))
 
     class Parts(ReducedStack):
-        kept = KEPT | {"AWS::RDS::DBInstance"}
+        kept = KEPT | {"AWS::RDS::DBInstance", "AWS::SNS::Topic"}
 
         def replace(self, kind: str, properties: dict[str, Any]) -> None:
             super().replace(kind, properties)

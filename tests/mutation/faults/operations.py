@@ -31,9 +31,9 @@ FAULTS = (
     ),
     Mutant(
         "every-alarm-of-the-account",
-        "functions/doctor/aws/surroundings.py",
-        'if any(self._topic.fullmatch(action) for action in alarm.get("AlarmActions", ()))',
-        "if True",
+        "functions/doctor/aws/alarms.py",
+        '            if self._topic_arn in alarm["AlarmActions"]\n',
+        "",
         "an alarm of another stack is reported",
         tests=_DEPLOYED,
     ),

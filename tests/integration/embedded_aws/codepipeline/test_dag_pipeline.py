@@ -280,7 +280,7 @@ BAD = {
             "the variable SONAR_TOKEN is not set",
         ],
     ),
-    "surroundings": (
+    "settings and environment": (
         {
             "check-dags.toml": (
                 '[tests]\nfolders = ["tests", "more"]\n'

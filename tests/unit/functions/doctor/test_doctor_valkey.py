@@ -25,6 +25,7 @@ VARIABLES = {
     "SUBNET_IDS": "subnet-1",
     "DATABASE_INSTANCE_ID": "database",
     "SECRET_ARNS": "secret",
+    "NOTIFICATION_TOPIC_ARN": "arn:aws:sns:us-east-1:1:topic",
     "WORKER_SIZE": "1024/4096/8",
     "WORKER_MAX_COUNT": "5",
 }
