@@ -29,6 +29,7 @@ NETWORK = {
             "Type": "AWS::EC2::SecurityGroup",
             "Properties": {"GroupDescription": "Workers", "VpcId": {"Ref": "Vpc"}},
         },
+        "Topic": {"Type": "AWS::SNS::Topic"},
     },
     "Outputs": {
         name: {"Value": value}
@@ -36,6 +37,7 @@ NETWORK = {
             "NetworkVpcId": {"Ref": "Vpc"},
             "DatabaseSubnetIds": {"Fn::Join": [",", [{"Ref": "SubnetA"}, {"Ref": "SubnetB"}]]},
             "TaskSecurityGroupId": {"Fn::GetAtt": ["Workers", "GroupId"]},
+            "NotificationTopicArn": {"Ref": "Topic"},
         }.items()
     },
 }
@@ -69,4 +71,8 @@ def test_url_of_the_secret_leads_to_valkey(stacks: StackDriver, nodes: str) -> N
         answers = client.makefile("rb")
         lines = [answers.readline().decode().strip() for _ in range(6)]
     assert (lines[0], lines[-1]) == ("+OK", "noeviction")
+    (alarm,) = stacks.aws.client("cloudwatch").describe_alarms(
+        AlarmNames=["a-broker-broker-memory"]
+    )["MetricAlarms"]
+    assert alarm["Dimensions"][0]["Value"].endswith("-001")
     assert stacks.delete(stack).status == "DELETE_COMPLETE"
