@@ -23,7 +23,7 @@ BAD_FILES = {
     "dags/hangs.py": DAG + "import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, "
     "signal.valid_signals())\nprint('waiting for the warehouse')\n"
     "import subprocess\nsubprocess.run(['sleep', '3600'])\n",
-    "dags/eats.py": DAG + "data = []\nwhile True:\n    data.append(bytearray(10_000_000))\n",
+    "dags/eats.py": DAG + "data = []\nwhile True:\n    data.append(bytearray(1_000_000_000))\n",
     "dags/exits.py": DAG + "import os\nos._exit(0)\n",
     "dags/killed.py": DAG + "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
     "dags/unstorable.py": DAG
