@@ -38,6 +38,8 @@ _LOG_GB_OF_A_TASK = 10e3 / 1e9
 # A worker's long poll of SQS takes 10 s, and it reads its orders every 15 s.
 _POLLS_OF_A_WORKER = 3600 / 10
 _ORDERS_OF_A_WORKER = 3600 / 15
+# nested/flower.yaml.
+_FLOWER_VCPU, _FLOWER_GIB = 0.25, 1
 # Sent, received, deleted.
 _SQS_OF_A_TASK = 3
 # Its log is written once when it ends.
@@ -66,6 +68,8 @@ def bill(environment: Environment, prices: PriceTable, work: Work) -> Bill:
         *_small_things(environment, prices, work),
         *_requests(environment, prices),
         *option_lines(environment.words, prices),
+        *_broker(environment, prices),
+        *_flower(environment, prices),
         *_work(environment, prices, work),
     ]
     return Bill(environment, work, [line for line in lines if line.quantity or line.note])
@@ -123,6 +127,25 @@ def _database(environment: Environment, prices: PriceTable) -> Iterator[Line]:
     yield Line(f"RDS {instance}", HOURS, prices.find("RDS PostgreSQL", instance), kind)
     storage = prices.find("RDS PostgreSQL", f"gp3 storage {zones}")
     yield Line(f"RDS gp3 storage, {zones}", database.gib, storage, kind)
+
+
+def _broker(environment: Environment, prices: PriceTable) -> Iterator[Line]:
+    if environment.has_sqs:
+        return
+    broker = environment.broker
+    node = prices.find("ElastiCache Valkey", broker.node)
+    kind = "AWS::ElastiCache::ReplicationGroup"
+    yield Line(f"redis: {broker.node}", broker.count * HOURS, node, kind)
+
+
+def _flower(environment: Environment, prices: PriceTable) -> Iterator[Line]:
+    if "flower" not in environment.words:
+        return
+    vcpu, memory = _fargate_prices(environment, prices)
+    yield Line("flower: vCPU", _FLOWER_VCPU * HOURS, vcpu, "AWS::ECS::Service")
+    yield Line("flower: memory", _FLOWER_GIB * HOURS, memory, "AWS::ECS::Service")
+    if environment.network_mode == "public":
+        yield Line("flower: public IPv4", HOURS, prices.find("VPC", "Public IPv4 in use"))
 
 
 def _small_things(environment: Environment, prices: PriceTable, work: Work) -> Iterator[Line]:
@@ -207,7 +230,13 @@ def _work(environment: Environment, prices: PriceTable, work: Work) -> Iterator[
     yield from _worker_hours(environment, prices, hours)
     requests = work.tasks * _SQS_OF_A_TASK + hours * _POLLS_OF_A_WORKER
     sqs = prices.find("SQS", "Standard requests")
-    yield Line("workers: SQS requests", requests / 1e6, sqs, "AWS::SQS::Queue")
+    yield Line(
+        "workers: SQS requests",
+        requests / 1e6 if environment.has_sqs else 0,
+        sqs,
+        "AWS::SQS::Queue",
+        "" if environment.has_sqs else "none: the broker is Valkey",
+    )
     gets = hours * _ORDERS_OF_A_WORKER + work.scaler_calls * 3
     yield Line("workers: S3 GET requests", gets / 1000, prices.find("S3", "GET requests"))
     puts = work.tasks * _S3_PUT_OF_A_TASK + work.scaler_calls

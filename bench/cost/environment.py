@@ -46,6 +46,8 @@ ZONES = 2
 _OF_EACH_SERVICE = "service-alarms.yaml"
 # Templates of the root's condition HasMetrics: the class table or the word `metrics` turns it on.
 _OF_METRICS = ("airflow-alarms.yaml", "dashboard.yaml")
+# The condition of what is there without the word `redis`.
+_HAS_SQS = "HasSqs"
 
 # functions/contracts/metrics/series.py, and the numbers of workers running and starting.
 SERIES_COUNT = 32
@@ -70,6 +72,7 @@ PRICED_TYPES = {
     "AWS::SQS::Queue",
     # Only with a word of Options: bench/cost/options.py.
     "AWS::EC2::FlowLog",
+    "AWS::ElastiCache::ReplicationGroup",
     "AWS::KMS::Key",
     "AWS::WAFv2::WebACL",
     "AWS::WAFv2::WebACLAssociation",
@@ -96,6 +99,8 @@ _FREE = {
         "AWS::EC2::VPCGatewayAttachment",
         "AWS::ECS::Cluster",
         "AWS::ECS::ClusterCapacityProviderAssociations",
+        "AWS::ElastiCache::ParameterGroup",
+        "AWS::ElastiCache::SubnetGroup",
         "AWS::IAM::Policy",
         "AWS::IAM::Role",
         "AWS::IAM::RolePolicy",
@@ -142,6 +147,7 @@ FREE_TYPES = {kind: reason for reason, kinds in _FREE.items() for kind in kinds}
 
 _TASKS = re.compile(r"(?P<count>\d+)x(?P<cpu>\d+)/(?P<memory>\d+)")
 _DATABASE = re.compile(r"(?P<instance>db\.[\w.-]+)/(?P<gib>\d+)/(?P<zones>single-az|multi-az)")
+_BROKER = re.compile(r"(?P<node>cache\.[\w.-]+)/(?P<count>\d)")
 _WORKER = re.compile(r"(?P<cpu>\d+)/(?P<memory>\d+)/(?P<slots>\d+)")
 
 
@@ -167,6 +173,14 @@ class Database:
     instance: str
     gib: int
     is_multi_az: bool
+
+
+@dataclass(frozen=True)
+class Broker:
+    """The nodes of Valkey, where Options says redis."""
+
+    node: str
+    count: int
 
 
 @dataclass(frozen=True)
@@ -198,6 +212,7 @@ class Environment:
     database: Database
     network_mode: str
     worker: Worker
+    broker: Broker
     inventory: Inventory
     ingress: str = CLOUDFRONT
     words: tuple[str, ...] = ()
@@ -205,6 +220,11 @@ class Environment:
     @property
     def is_x86(self) -> bool:
         return "x86" in self.words
+
+    @property
+    def has_sqs(self) -> bool:
+        """Whether the broker is SQS and not Valkey."""
+        return "redis" not in self.words
 
     @property
     def idle_vcpu(self) -> float:
@@ -255,7 +275,8 @@ def read_environment(
         database=values.database(),
         network_mode=OWN_NETWORK if is_own_network else values.network_mode(),
         worker=values.worker(_default_worker(parameters)),
-        inventory=_inventory(template, parameters, len(tasks), has_metrics=has_metrics),
+        broker=values.broker(),
+        inventory=_inventory(template, parameters, words, len(tasks), has_metrics=has_metrics),
         ingress=ingress,
         words=words,
     )
@@ -313,6 +334,10 @@ class _Values:
         most = int(chosen.get("maxCount", most))
         return Worker(cpu / 1024, memory / 1024, int(found["slots"]), most)
 
+    def broker(self) -> Broker:
+        found = self._match("BrokerNodes", _BROKER, "cache.t4g.micro/1")
+        return Broker(found["node"], int(found["count"]))
+
     def _match(self, key: str, pattern: re.Pattern[str], example: str) -> re.Match[str]:
         found = pattern.fullmatch(self.text(key))
         if found is None:
@@ -369,11 +394,18 @@ def _declared(
 
 
 def _inventory(
-    template: Path, parameters: Mapping[str, str], services: int, has_metrics: bool
+    template: Path,
+    parameters: Mapping[str, str],
+    words: Collection[str],
+    services: int,
+    has_metrics: bool,
 ) -> Inventory:
     # With an image of your own the stack builds none, and with your own Fernet key it makes none.
     without = ["image.yaml"] if parameters.get("AirflowImageUri") else []
     without += [] if has_metrics else _OF_METRICS
+    has_sqs = "redis" not in words
+    without += ["broker-redis.yaml"] if has_sqs else ["queues.yaml"]
+    without += [] if "flower" in words else ["flower.yaml"]
     resources = _declared(template, without, services)
     has_fernet_key = not parameters.get("FernetKeySecretArn")
 
@@ -386,12 +418,13 @@ def _inventory(
             and (has_fernet_key or "Condition" not in resource)
             for resource in resources
         ),
-        # Each additional queue has two: one wakes the scaler, the other says that tasks wait.
+        # Each additional queue of SQS has two: for the scaler, and for tasks that wait.
         alarms=sum(
-            resource["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in resource
+            resource["Type"] == "AWS::CloudWatch::Alarm"
+            and ("Condition" not in resource or (has_sqs and resource["Condition"] == _HAS_SQS))
             for resource in resources
         )
-        + sum(2 for name in parameters.get("WorkerQueueNames", "").split(",") if name),
+        + sum(2 for name in parameters.get("WorkerQueueNames", "").split(",") if name and has_sqs),
         dashboards=count("AWS::CloudWatch::Dashboard"),
         private_zones=count("AWS::ServiceDiscovery::PrivateDnsNamespace"),
         repositories=count("AWS::ECR::Repository"),

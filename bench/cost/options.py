@@ -84,4 +84,7 @@ WORDS: dict[str, Words] = {
     # Its series, alarms and dashboard are counted with the inventory: classes above micro have them
     # without the word.
     "metrics": _nothing,
+    # bench/cost/bill.py: the nodes are those of the class, and secrets and alarms are counted.
+    "redis": _nothing,
+    "flower": _nothing,
 }

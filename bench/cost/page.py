@@ -26,6 +26,9 @@ DRAWING = "cost-break-even.svg"
 _STEPS = (0, 500, 1000, 2000, 3000, 4000, 6000, 8000, 10_000, 12_000)
 _DRAWN_CLASSES = ("micro", "small", "medium")
 
+# The word that needs another one, `redis`.
+_FLOWER = "flower"
+
 # What a choice is called, and its parameters.
 _CHOICES: Mapping[str, Sequence[str]] = {
     "`IngressMode=load-balancer` or `http-without-tls`": ["IngressMode=load-balancer"],
@@ -282,7 +285,8 @@ def _choices_table(prices: PriceTable) -> str:
     names = class_names()
     choices = {
         **_CHOICES,
-        **{f"`Options={word}`": [f"Options={word}"] for word in WORDS},
+        **{f"`Options={word}`": [f"Options={word}"] for word in WORDS if word != _FLOWER},
+        f"`Options={_FLOWER}`, with `redis`": [f"Options=redis,{_FLOWER}"],
     }
     idle = {name: _bill(name, prices) for name in names}
     rows = []

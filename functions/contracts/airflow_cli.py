@@ -9,6 +9,7 @@ CLEAN_DATABASE: Final = "clean-database"
 ENSURE_ADMIN_USER: Final = "ensure-admin-user"
 ENSURE_DATABASE_USERS: Final = "ensure-database-users"
 ENSURE_RESULT_BACKEND: Final = "ensure-result-backend"
+REQUEUE_TASKS: Final = "requeue-tasks"
 RESTORE_SCHEMA: Final = "restore-schema"
 ROTATE_SECRET: Final = "rotate-secret"  # noqa: S105 - a command
 UPGRADE_SCHEMA: Final = "upgrade-schema"
@@ -21,6 +22,7 @@ OWN_COMMANDS: Final = frozenset(
         ENSURE_ADMIN_USER,
         ENSURE_DATABASE_USERS,
         ENSURE_RESULT_BACKEND,
+        REQUEUE_TASKS,
         RESTORE_SCHEMA,
         ROTATE_SECRET,
         UPGRADE_SCHEMA,

@@ -8,6 +8,7 @@ DAG_PROCESSOR: Final = "dag-processor"
 TRIGGERER: Final = "triggerer"
 WORKER: Final = "worker"
 COMMAND: Final = "command"
+FLOWER: Final = "flower"
 
 # A compact environment runs these three in one task of this name.
 CONTROL_PLANE: Final = "control-plane"

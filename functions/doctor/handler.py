@@ -21,7 +21,7 @@ from doctor.aws.iam_permissions import IamPermissions
 from doctor.aws.rds_databases import RdsDatabases
 from doctor.aws.root_stack import RootStack
 from doctor.aws.s3_clock import AnswerClock
-from doctor.aws.s3_objects import S3Releases, S3State
+from doctor.aws.s3_objects import S3QueueCounts, S3Releases, S3State
 from doctor.aws.sqs_queues import SqsQueues
 from doctor.checks.roles import Names
 from doctor.examination import Examination, Facts, Sources
@@ -47,7 +47,12 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> dict[
     findings = Examination(
         sources=_sources(settings, event.get(_SCHEMA, False)),
         facts=Facts(
-            names=Names(settings.stack_name, settings.cluster_arn, settings.dag_bucket_name),
+            names=Names(
+                settings.stack_name,
+                settings.cluster_arn,
+                settings.dag_bucket_name,
+                has_sqs=bool(settings.queue_url),
+            ),
             queues=settings.queues,
             worker_vcpu=settings.worker_size.cpu / 1024,
             worker_max_count=settings.worker_max_count,
@@ -82,7 +87,9 @@ def _sources(settings: DoctorSettings, with_schema: bool) -> Sources:
         containers=EcsContainers(clients.ecs(), settings.cluster_arn),
         permissions=IamPermissions(clients.iam()),
         databases=RdsDatabases(clients.rds(), settings.database_instance_id),
-        queues=SqsQueues(clients.sqs(), settings.queue_url, stack),
+        queues=SqsQueues(clients.sqs(), settings.queue_url, stack)
+        if settings.queue_url
+        else S3QueueCounts(s3, settings.state_bucket_name, now),
         state=S3State(s3, settings.state_bucket_name),
         releases=S3Releases(s3, settings.dag_bucket_name),
         quotas=AccountQuotas(clients.service_quotas(), clients.lambda_()),

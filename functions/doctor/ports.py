@@ -87,7 +87,8 @@ class QueueState:
     exists: bool
     waiting: int = 0
     running: int = 0
-    visibility_seconds: int = 0
+    # None with Valkey, where the image sets it.
+    visibility_seconds: int | None = 0
     dead_letters: int = 0
 
 

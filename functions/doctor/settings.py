@@ -13,6 +13,7 @@ class DoctorSettings:
     cluster_arn: str
     state_bucket_name: str
     dag_bucket_name: str
+    # Empty where the broker is Valkey, whose messages the scheduler counts.
     queue_url: str
     queues: tuple[str, ...]
     subnet_ids: tuple[str, ...]
@@ -32,7 +33,7 @@ class DoctorSettings:
             cluster_arn=environment.text("CLUSTER_ARN"),
             state_bucket_name=environment.text("STATE_BUCKET_NAME"),
             dag_bucket_name=environment.text("DAG_BUCKET_NAME"),
-            queue_url=environment.text("QUEUE_URL"),
+            queue_url=environment.optional_text("QUEUE_URL"),
             queues=queue_names(environment.optional_text("WORKER_QUEUE_NAMES")),
             subnet_ids=environment.items("SUBNET_IDS"),
             database_instance_id=environment.text("DATABASE_INSTANCE_ID"),

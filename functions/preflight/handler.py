@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from preflight.aws.ec2_prefix_lists import Ec2PrefixLists
+from preflight.aws.ecs_workers import EcsWorkers
 from preflight.aws.iam_service_linked_roles import IamServiceLinkedRoles
 from preflight.preflight import ParametersRefusedError, Preflight
 from shared.aws import clients
@@ -45,6 +46,7 @@ def handler(event: Event, context: LambdaContext, telemetry: Telemetry) -> None:
             roles=IamServiceLinkedRoles(clients.iam()),
             prefix_lists=Ec2PrefixLists(clients.ec2()),
             stacks=CloudFormationStacks(clients.cloudformation(), telemetry.logger),
+            workers=EcsWorkers(clients.ecs()),
             tolerated=tolerated,
         )
         # Whatever hangs, CloudFormation is answered before Lambda ends the call.

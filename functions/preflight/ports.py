@@ -17,6 +17,13 @@ class PrefixLists(Protocol):
         """The id of the list in this region; None if there is none."""
 
 
+class Workers(Protocol):
+    """The workers of the stack."""
+
+    def count(self, stack_name: str) -> int:
+        """How many run or start."""
+
+
 class Stacks(Protocol):
     """CloudFormation's stacks."""
 

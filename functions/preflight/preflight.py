@@ -3,12 +3,14 @@
 The parameters come first: the role and the prefix list are only of use to a stack that can exist.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from preflight.checks.all_checks import find_problems
+from preflight.checks.broker import broker_changes, running_workers_problem
 from preflight.parameters import Parameters
-from preflight.ports import PrefixLists, ServiceLinkedRoles, Stacks
+from preflight.ports import PrefixLists, ServiceLinkedRoles, Stacks, Workers
 from shared.cloudformation.custom_resource import CustomResourceRequest
 
 # In an account that never used ECS, the creation of the first cluster starts the creation of this
@@ -34,6 +36,7 @@ class Preflight:
     roles: ServiceLinkedRoles
     prefix_lists: PrefixLists
     stacks: Stacks
+    workers: Workers
     # Called with problems that are not refused because the stack is rolling back.
     tolerated: Callable[[Sequence[str]], None] = _ignore
 
@@ -57,9 +60,22 @@ class Preflight:
             )
         return {"PrefixListId": found}
 
+    def _problems_of_running_workers(
+        self, properties: Mapping[str, Any], former: Mapping[str, Any]
+    ) -> list[str]:
+        """The former broker is deleted with the update, and with it what workers hold of it."""
+        parameters = Parameters(properties)
+        former_broker = broker_changes(parameters, Parameters(former))
+        if former_broker is None:
+            return []
+        count = self.workers.count(parameters.text("StackName"))
+        return [running_workers_problem(former_broker, count)] if count else []
+
     def _check(self, request: CustomResourceRequest) -> None:
         former = request.old_properties if request.request_type == "Update" else None
         problems = find_problems(request.properties, former)
+        if former is not None:
+            problems += self._problems_of_running_workers(request.properties, former)
         if not problems:
             return
         # A rollback goes back to parameters that were deployed before. A refusal would leave the

@@ -15,6 +15,7 @@ from scale_workers.all_fleets import Fleets, Looks
 from scale_workers.aws.ecs_worker_tasks import EcsWorkerTasks
 from scale_workers.aws.s3_current_revision import S3CurrentRevision
 from scale_workers.aws.s3_fleet_state import S3FleetState, S3Forecasts
+from scale_workers.aws.s3_queue_counts import S3QueueCounts
 from scale_workers.aws.sqs_work_queue import SqsWorkQueue
 from scale_workers.events import pause_wanted, published_by, queue_of, trigger_of
 from scale_workers.model import Trigger
@@ -193,7 +194,9 @@ def _fleet(
 ) -> Fleet:
     return Fleet(
         config=fleet.config,
-        queue=SqsWorkQueue(clients.sqs(), fleet.queue_url),
+        queue=SqsWorkQueue(clients.sqs(), fleet.queue_url)
+        if fleet.queue_url
+        else S3QueueCounts(clients.s3(), settings.state_bucket_name, queue, now),
         workers=EcsWorkerTasks(
             clients.ecs(),
             settings.placement,

@@ -14,12 +14,16 @@ from shared.worker_fleets import WorkerFleet, WorkerFleetsError, WorkerSize, rea
 # SQS's maximum visibility timeout, and so the longest that a task may run.
 _MAX_AGE_SECONDS = 12 * 3600.0
 
+# BROKER where it is not SQS.
+VALKEY = "valkey"
+
 
 @dataclass(frozen=True)
 class FleetSettings:
     """One fleet and its queue. `size` is None where the task definition's size applies."""
 
-    queue_url: str
+    # None where the broker is Valkey, whose messages the scheduler counts.
+    queue_url: str | None
     config: FleetConfig
     size: WorkerSize | None
     idle_timeout_seconds: int
@@ -96,6 +100,7 @@ def _fleet(
 
     class_size = WorkerSize.from_text(environment.text("WORKER_SIZE"))
     size = fleet.size or class_size
+    has_valkey = environment.optional_text("BROKER") == VALKEY
     config = FleetConfig(
         minimum=fleet.min_count,
         maximum=number(fleet.max_count, "WORKER_MAX_COUNT"),
@@ -108,9 +113,9 @@ def _fleet(
         queue=fleet.queue,
     )
     return FleetSettings(
-        queue_url=queue_url(
-            environment.text("QUEUE_URL"), environment.text("STACK_NAME"), fleet.queue
-        ),
+        queue_url=None
+        if has_valkey
+        else queue_url(environment.text("QUEUE_URL"), environment.text("STACK_NAME"), fleet.queue),
         config=config,
         size=None if size == class_size else size,
         idle_timeout_seconds=fleet.idle_timeout_seconds,

@@ -98,6 +98,7 @@ def build(workspace: Workspace, edition: Edition = CURRENT) -> dict[str, Any]:
             "LANG": "C.UTF-8",
             "AIRFLOW_HOME": "{container_dir}/airflow",
             **emulator.TASK_ADDRESSES,
+            **emulator.broker_authorities(workspace),
         },
     }
 

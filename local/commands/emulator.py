@@ -31,6 +31,7 @@ RUNTIMES = ("processes", "podman")
 # Tasks share this machine's network, so each listens on its own address.
 TASK_ADDRESSES = {
     "AIRFLOW__API__HOST": "{task_ip}",
+    "AIRFLOW__CELERY__FLOWER_HOST": "{task_ip}",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "{task_ip}",
 }
 # The image's code names this path, which local processes have elsewhere.
@@ -234,12 +235,25 @@ def _write_config(workspace: Workspace, settings: Mapping[str, Any]) -> None:
         "runtime": tasks,
         "images": {},  # the stack builds its image, or a test pushes one to the registry
         "image_python": str(venv_python("airflow")),
-        "image_env": {**TASK_ADDRESSES, **(_PLUGINS if tasks == "processes" else {})},
+        "image_env": image_environment(workspace, tasks),
         "function_env": builder_inputs.function_environment(workspace, tasks),
         "enforce_iam": os.environ.get("LOCAL_IAM") != "record",
         **settings,
     }
     workspace.emulator_config.write_text(json.dumps(config, indent=2))
+
+
+def image_environment(workspace: Workspace, tasks: str) -> dict[str, str]:
+    """What images have in their environment on this machine."""
+    if tasks != "processes":
+        # A container sees no file of this machine.
+        return TASK_ADDRESSES
+    return {**TASK_ADDRESSES, **_PLUGINS, **broker_authorities(workspace)}
+
+
+def broker_authorities(workspace: Workspace) -> dict[str, str]:
+    """Who signs the certificate of Valkey; ElastiCache's is signed by a public authority."""
+    return {"BROKER_CA_FILE": str(workspace.ca_file)}
 
 
 def log_tail(workspace: Workspace, lines: int = 15) -> str:

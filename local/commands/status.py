@@ -1,5 +1,6 @@
 """`make status`: stacks, tasks with their containers, the queue, the UI, what IAM refused."""
 
+import json
 from typing import Any
 
 from commands import deployment, emulator
@@ -31,13 +32,8 @@ def status(workspace: Workspace) -> None:
         return
     print("\nTasks")
     print("\n".join(task_lines(_tasks(workspace, outputs["ClusterName"]))) or "  none")
-    attributes = workspace.client("sqs").get_queue_attributes(
-        QueueUrl=outputs["WorkerQueueUrl"], AttributeNames=["All"]
-    )["Attributes"]
-    print(
-        f"\nQueue           {attributes['ApproximateNumberOfMessages']} waiting, "
-        f"{attributes['ApproximateNumberOfMessagesNotVisible']} running"
-    )
+    waiting, held = _messages(workspace, outputs)
+    print(f"\nQueue           {waiting} waiting, {held} running")
     url = outputs["AirflowUrl"]
     ca_file = workspace.ca_file_for(url)
     print(f"Airflow         {url}")
@@ -45,6 +41,25 @@ def status(workspace: Workspace) -> None:
         print(f"  certificate authority: {ca_file}")
     for component, state in sorted(health(url, ca_file).items()):
         print(f"  {component:<16} {state}")
+
+
+def _messages(workspace: Workspace, outputs: dict[str, str]) -> tuple[int, int]:
+    """The messages of the default queue: as SQS counts them, or the scheduler in Valkey."""
+    if "WorkerQueueUrl" not in outputs:
+        s3 = workspace.client("s3")
+        try:
+            counts = s3.get_object(Bucket=outputs["StateBucketName"], Key="fleet/queue-counts.json")
+        except s3.exceptions.NoSuchKey:
+            return 0, 0
+        queue = json.load(counts["Body"])["queues"]["default"]
+        return queue["waiting"], queue["held"]
+    attributes = workspace.client("sqs").get_queue_attributes(
+        QueueUrl=outputs["WorkerQueueUrl"], AttributeNames=["All"]
+    )["Attributes"]
+    return (
+        int(attributes["ApproximateNumberOfMessages"]),
+        int(attributes["ApproximateNumberOfMessagesNotVisible"]),
+    )
 
 
 def refusal_lines(refused: list[str]) -> list[str]:

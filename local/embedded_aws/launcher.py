@@ -78,6 +78,7 @@ SUBJECTS = (
     "codepipeline.pipelines",
     "rds.instances",
     "rds.snapshots",
+    "elasticache.replication_groups",
     "lambda_functions.runtime",
     "lambda_functions.event_source_mappings",
     "lambda_functions.process_limit",

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from calls import CLASSES, Call, deployments, questions, recorded, wrong
+from dry_deployment import STACK_NAME, DryStack
 from policies import policies_of
 from recorded_calls import calls_of, one_for_each_pattern
-from written_calls import CALLS, RARE
+from template_files import root
+from written_calls import CALLS, RARE, VALKEY
 
 
 @pytest.mark.parametrize("environment_class", CLASSES)
@@ -27,6 +29,14 @@ def test_every_call_of_rare_paths_and_of_services_gets_its_answer(environment_cl
     deployment = deployments()[environment_class]
 
     assert wrong(questions(CALLS, policies_of(deployment), deployment)) == []
+
+
+def test_every_call_with_valkey_and_flower_is_allowed() -> None:
+    parameters = {"EnvironmentClass": "small", "Options": "exec,redis,flower"}
+    deployment = DryStack(STACK_NAME, root(), parameters)
+    calls = [call for written in VALKEY for call in written.calls()]
+
+    assert wrong(questions(calls, policies_of(deployment), deployment)) == []
 
 
 def test_call_is_not_written_by_hand_when_a_recorded_run_makes_it() -> None:

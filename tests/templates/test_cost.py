@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 from dry_deployment import deploy, inventory
-from single_changes import ALL_WORDS
+from single_changes import ALL_WORDS, WORDS_WITH_SQS
 
 from bench.cost.bill import Bill, bill
 from bench.cost.environment import FREE_TYPES
@@ -28,6 +28,8 @@ CHOICES = (
     {"FernetKeySecretArn": SECRET},
     {"WorkerQueueNames": "heavy,light:isolated"},
     {"Options": "waf,exec"},
+    {"Options": "redis", "WorkerQueueNames": "heavy"},
+    {"Options": WORDS_WITH_SQS},
     {"Options": ALL_WORDS},
 )
 # A line → the type of resource that it counts.

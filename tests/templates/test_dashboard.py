@@ -21,6 +21,7 @@ CHOICES = {
 # What AWS emits, by the dimensions with which it does.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/available-metrics.html
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+# https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/CacheMetrics.Redis.html
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-metrics.html
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -31,6 +32,9 @@ OF_AWS: dict[tuple[str, frozenset[str]], set[str]] = {
     },
     ("AWS/SQS", frozenset({"QueueName"})): {
         "ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible",
+    },
+    ("AWS/ElastiCache", frozenset({"CacheClusterId"})): {
+        "CPUUtilization", "DatabaseMemoryUsagePercentage",
     },
     ("AWS/RDS", frozenset({"DBInstanceIdentifier"})): {
         "CPUUtilization", "CPUCreditBalance", "DatabaseConnections", "FreeStorageSpace",
@@ -69,7 +73,8 @@ def values_of_resources(stack: DryStack) -> set[str]:
             if resource["Type"] == NESTED_STACK:
                 continue
             reference = f"{each.path}/{name}"
-            found |= {f"<{reference}>"}
+            # A node of ElastiCache has the id of its group with a number.
+            found |= {f"<{reference}>", f"<{reference}>-001"}
             found |= {
                 f"<{reference}.{attribute}>"
                 for attribute in (

@@ -368,6 +368,61 @@ def test_scheme_of_a_load_balancer_never_changes_within_its_stack() -> None:
     }
 
 
+VALKEY = {
+    "BrokerStack": NESTED_STACK,
+    "BrokerStack/Broker": "AWS::ElastiCache::ReplicationGroup",
+    "BrokerStack/BrokerClientSecurityGroup": "AWS::EC2::SecurityGroup",
+    "BrokerStack/BrokerParameterGroup": "AWS::ElastiCache::ParameterGroup",
+    "BrokerStack/BrokerSecurityGroup": "AWS::EC2::SecurityGroup",
+    "BrokerStack/BrokerSubnetGroup": "AWS::ElastiCache::SubnetGroup",
+    "BrokerStack/MemoryAlarm": "AWS::CloudWatch::Alarm",
+    "BrokerStack/BrokerTokenSecret": "AWS::SecretsManager::Secret",
+    "BrokerStack/BrokerUrlSecret": "AWS::SecretsManager::Secret",
+}
+
+
+def test_valkey_takes_the_place_of_the_queues_and_their_alarms() -> None:
+    added, removed = difference({"Options": "redis"})
+
+    assert added == VALKEY
+    assert set(removed) == {
+        "QueuesStack",
+        "QueuesStack/DeadLettersAlarm",
+        "QueuesStack/TasksWaitAlarm",
+        "QueuesStack/WorkerQueue",
+        "QueuesStack/WorkerDeadLetterQueue",
+        "QueuesStack/WorkerQueuePolicy",
+        "FleetStack/QueuedAlarm",
+        "FleetStack/QueuedPermission",
+    }
+
+
+def test_flower_is_added_to_valkey() -> None:
+    with_flower = inventory(deploy(Options="redis,flower"))
+    without = inventory(deploy(Options="redis"))
+
+    assert set(without) - set(with_flower) == set()
+    assert {name: kind for name, kind in with_flower.items() if name not in without} == {
+        "ClusterStack/FlowerSecurityGroup": "AWS::EC2::SecurityGroup",
+        f"{INTERNAL}/FlowerIngress": "AWS::EC2::SecurityGroupIngress",
+        f"{INTERNAL}/FlowerRule": "AWS::ElasticLoadBalancingV2::ListenerRule",
+        f"{INTERNAL}/FlowerTargetGroup": "AWS::ElasticLoadBalancingV2::TargetGroup",
+        "FlowerStack": NESTED_STACK,
+        "FlowerStack/ExecutionRole": "AWS::IAM::Role",
+        "FlowerStack/FlowerPasswordSecret": "AWS::SecretsManager::Secret",
+        "FlowerStack/FlowerService": "AWS::ECS::Service",
+        "FlowerStack/LogGroup": "AWS::Logs::LogGroup",
+        "FlowerStack/TaskDefinition": "AWS::ECS::TaskDefinition",
+        "FlowerStack/TaskRole": "AWS::IAM::Role",
+    }
+
+
+def test_further_queues_of_valkey_need_no_resources() -> None:
+    assert inventory(deploy(Options="redis", WorkerQueueNames="heavy,light")) == inventory(
+        deploy(Options="redis")
+    )
+
+
 def test_every_queue_has_its_alarm() -> None:
     stack = deploy(WorkerQueueNames="heavy,,gpu-1")
     added, removed = difference({"WorkerQueueNames": "heavy,,gpu-1"})

@@ -12,6 +12,9 @@ RETAINED = ("Retain", "Retain")
 
 # Template, logical id → deletion policy, replacement policy.
 STATE = {
+    ("broker-redis.yaml", "BrokerTokenSecret"): ("Delete", "Delete"),
+    ("broker-redis.yaml", "BrokerUrlSecret"): ("Delete", "Delete"),
+    ("flower.yaml", "FlowerPasswordSecret"): ("Delete", "Delete"),
     ("storage.yaml", "DagBucket"): RETAINED,
     ("storage.yaml", "LogBucket"): RETAINED,
     ("storage.yaml", "StateBucket"): RETAINED,
@@ -40,6 +43,8 @@ STATE = {
     **{("queues.yaml", f"WorkerQueue{place}"): ("Delete", "Delete") for place in range(1, 9)},
 }
 GENERATED = {
+    "BrokerTokenSecret": {"PasswordLength": 64, "ExcludePunctuation": True},
+    "FlowerPasswordSecret": {"PasswordLength": 24, "ExcludePunctuation": True},
     "FernetKeySeedSecret": {"PasswordLength": 43, "ExcludePunctuation": True},
     "JwtSecret": {"PasswordLength": 64, "ExcludePunctuation": True},
     "ApiSecretKeySecret": {"PasswordLength": 64, "ExcludePunctuation": True},

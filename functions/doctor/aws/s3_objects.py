@@ -1,6 +1,7 @@
 """What functions and the dag-processor have written: state of fleets, releases, reports."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ from contracts.release_reports import (
     in_use_key,
 )
 from contracts.upgrade_notes import QUIESCED_KEY, QuiescedNote
-from doctor.ports import FleetMemory, Pause, ReleaseState
+from contracts.wake_up import QUEUE_COUNTS_KEY, QueueCount, QueueCounts
+from doctor.ports import FleetMemory, Pause, QueueState, ReleaseState
 from shared.aws.named_errors import named_errors
 from shared.errors import AwsCallError
 
@@ -65,6 +67,31 @@ class S3State:
             return None
         body, written = found
         return Pause(len(QuiescedNote.from_bytes(body).counts), written)
+
+
+class S3QueueCounts:
+    """The queues in Valkey, as the scheduler has counted their messages."""
+
+    def __init__(self, client: "S3Client", bucket: str, now: Callable[[], datetime]) -> None:
+        self._bucket = _Bucket(client, bucket)
+        self._now = now
+
+    def state(self, name: str) -> QueueState:
+        count = self._count(name)
+        return QueueState(
+            name, exists=True, waiting=count.waiting, running=count.held, visibility_seconds=None
+        )
+
+    def _count(self, name: str) -> QueueCount:
+        found = self._bucket.read(QUEUE_COUNTS_KEY)
+        if found is None:
+            return QueueCount()
+        try:
+            counts = QueueCounts.from_bytes(found[0])
+        except ValueError:
+            # The scheduler writes others in their place.
+            return QueueCount()
+        return counts.of_queue(name, self._now().timestamp())
 
 
 class S3Releases:

@@ -20,6 +20,7 @@ class Names:
     stack: str
     cluster_arn: str
     dag_bucket: str
+    has_sqs: bool = True
 
     def arn(self, service: str, rest: str) -> str:
         _, partition, _, region, account, _ = self.cluster_arn.split(":", 5)
@@ -69,10 +70,12 @@ def needs(definition: DefinitionState, names: Names) -> Iterator[Need]:
     working: dict[str, tuple[str, ...]] = {}
     queue = names.arn("sqs", f"{names.stack}-queue-{DEFAULT_QUEUE}")
     if WORKER in definition.containers:
-        working[queue] = ("sqs:ReceiveMessage", "sqs:DeleteMessage")
+        if names.has_sqs:
+            working[queue] = ("sqs:ReceiveMessage", "sqs:DeleteMessage")
         working[names.object_arn("releases/current.json")] = ("s3:GetObject",)
     if SCHEDULER in definition.containers:
-        working[queue] = ("sqs:SendMessage",)
+        if names.has_sqs:
+            working[queue] = ("sqs:SendMessage",)
         scaler = names.arn("lambda", f"function:{scaler_function(names.stack)}")
         working[scaler] = ("lambda:InvokeFunction",)
     if definition.task_role_arn and working:

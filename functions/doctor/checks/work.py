@@ -26,9 +26,10 @@ def queue(found: QueueState, fleet: FleetMemory, now: datetime) -> Iterator[Find
 
 
 def _queue(found: QueueState) -> Iterator[Finding]:
-    if found.visibility_seconds < _VISIBILITY_SECONDS:
+    visibility = found.visibility_seconds
+    if visibility is not None and visibility < _VISIBILITY_SECONDS:
         yield fail(
-            f"{found.name}: messages come back after {found.visibility_seconds} s, so a longer "
+            f"{found.name}: messages come back after {visibility} s, so a longer "
             "task is taken twice",
             "Deploy again: the template sets 43200 s",
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from preflight.checks.airflow_configuration import airflow_configuration_problems
+from preflight.checks.broker import broker_problems
 from preflight.checks.changes import change_problems
 from preflight.checks.database import database_problems
 from preflight.checks.image import image_problems
@@ -34,6 +35,7 @@ def find_problems(
         *network_problems(parameters),
         *image_problems(parameters),
         *worker_problems(parameters),
+        *broker_problems(parameters),
         *airflow_configuration_problems(parameters.text("AirflowConfiguration")),
         *dag_release_problems,
         *(creation_problems(parameters) if former is None else change_problems(parameters, former)),

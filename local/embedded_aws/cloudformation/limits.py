@@ -18,6 +18,7 @@ from embedded_aws.settings import Settings
 # How the services call it; most others say ValidationException.
 _CODES = {
     "EC2": "InvalidParameterValue",
+    "ElastiCache": "InvalidParameterValue",
     "ElasticLoadBalancingV2": "ValidationError",
     "IAM": "ValidationError",
     "RDS": "InvalidParameterValue",

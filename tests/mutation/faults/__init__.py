@@ -1,6 +1,7 @@
 """The seeded faults: mistakes that somebody could make, each with what it would break."""
 
 from tests.mutation.faults import (
+    broker,
     codebuild,
     executors,
     functions,
@@ -22,6 +23,7 @@ FAULTS = (
     *parsing.FAULTS,
     *codebuild.FAULTS,
     *image_gate.FAULTS,
+    *broker.FAULTS,
     *operations.FAULTS,
     *pipelines.FAULTS,
 )

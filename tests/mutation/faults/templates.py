@@ -367,8 +367,12 @@ FAULTS = (
     Mutant(
         "database-in-public-subnets",
         "template.yaml",
-        "          - !GetAtt NetworkStack.Outputs.DatabaseSubnetIds",
-        "          - !GetAtt NetworkStack.Outputs.PublicSubnetIds",
+        "          - !GetAtt NetworkStack.Outputs.DatabaseSubnetIds\n"
+        "          - !Ref PrivateSubnetIds\n"
+        "        DatabaseClientGroupId:",
+        "          - !GetAtt NetworkStack.Outputs.PublicSubnetIds\n"
+        "          - !Ref PrivateSubnetIds\n"
+        "        DatabaseClientGroupId:",
         "the database is placed in subnets with a way to the internet",
     ),
     # ---- Environment ----
@@ -382,7 +386,8 @@ FAULTS = (
     Mutant(
         "forgotten-queue-url",
         "nested/control-plane.yaml",
-        "              - {Name: WORKER_QUEUE_URL, Value: !Ref WorkerQueueUrl}\n",
+        "              - !If [HasSqs, {Name: WORKER_QUEUE_URL, Value: !Ref WorkerQueueUrl}, "
+        "!Ref AWS::NoValue]\n",
         "",
         "the scheduler makes a queue of its own, which no worker reads",
     ),

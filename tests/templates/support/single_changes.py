@@ -20,12 +20,15 @@ WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "Options=refuse-critical": {"Options": "refuse-critical"},
     "Options=codebuild": {"Options": "codebuild"},
     "Options=metrics": {"Options": "metrics"},
+    "Options=redis": {"Options": "redis"},
+    "Options=redis,flower": {"Options": "redis,flower"},
 }
-# Every word at once, as far as a first deployment may have it.
-ALL_WORDS: Final = (
+# Every word at once, as far as a first deployment may have it; without and with Valkey.
+WORDS_WITH_SQS: Final = (
     "x86,exec,customer-key,access-logs,flow-logs,waf,rotate-secrets,refuse-critical,refuse-high,"
     "codebuild,metrics"
 )
+ALL_WORDS: Final = f"{WORDS_WITH_SQS},redis,flower"
 
 # Parameter → the parameters that change with it. The first one is the one that is meant.
 AFTER: Final[Mapping[str, Mapping[str, Any]]] = {

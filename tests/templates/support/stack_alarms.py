@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dry_deployment import DryStack
-from single_changes import ALL_WORDS
+from single_changes import ALL_WORDS, WORDS_WITH_SQS
 from template_files import NESTED_STACK
 
 ALARM = "AWS::CloudWatch::Alarm"
@@ -18,8 +18,14 @@ STACKS = {
     "micro": {},
     "small with everything": {
         "EnvironmentClass": "small",
-        "Options": ALL_WORDS,
+        "Options": WORDS_WITH_SQS,
         "WorkerQueueNames": ",".join("abcdefgh"),
+        **CERTIFICATE,
+    },
+    "small with everything and Valkey": {
+        "EnvironmentClass": "small",
+        "Options": ALL_WORDS,
+        "WorkerQueueNames": "a,b",
         **CERTIFICATE,
     },
     "large": {"EnvironmentClass": "large"},

@@ -69,6 +69,61 @@ _OPERATOR_TASK = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/<airflow/EcsTasksStack/Cl
 _OPERATOR_GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:<airflow/EcsTasksStack/LogGroup>"
 _OPERATOR_LOG = f"{_OPERATOR_GROUP}:log-stream:hello/main/ID"
 
+# The stack with Valkey and Flower: tests/choices/test_redis_flower.py makes these calls.
+_URL = "<airflow/BrokerStack/BrokerUrlSecret>"
+VALKEY = (
+    Written(
+        "SchedulerStack/TaskRole",
+        "schedule",
+        "the scheduler counts the messages for the scaler (celery/queue_counts)",
+        {f"{_STATE}/fleet/queue-counts.json": ("s3:PutObject",)},
+    ),
+    Written(
+        "FleetStack/ScaleWorkersRole",
+        "scale-workers",
+        "the scaler reads these counts (scale_workers/aws/s3_queue_counts)",
+        {f"{_STATE}/fleet/queue-counts.json": ("s3:GetObject",)},
+    ),
+    *(
+        Written(
+            f"{stack}/ExecutionRole",
+            "start-task",
+            "ECS gives the container the URL of the broker",
+            {_URL: ("secretsmanager:GetSecretValue",)},
+        )
+        for stack in ("SchedulerStack", "WorkerStack", "FlowerStack")
+    ),
+    Written(
+        "FlowerStack/ExecutionRole",
+        "start-task",
+        "ECS gives Flower its password, pulls the image and writes the log",
+        {
+            "<airflow/FlowerStack/FlowerPasswordSecret>": ("secretsmanager:GetSecretValue",),
+            "*": ("ecr:GetAuthorizationToken",),
+            f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/local/airflow": (
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            ),
+            (
+                f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:<airflow/FlowerStack/LogGroup>"
+                ":log-stream:flower/flower/ID"
+            ): ("logs:CreateLogStream", "logs:PutLogEvents"),
+        },
+    ),
+    *(
+        Written(
+            f"FlowerStack/{role}",
+            TRUST,
+            "ECS starts Flower with this role",
+            {f"FlowerStack/{role}": ("sts:AssumeRole",)},
+            {"aws:sourceaccount": ACCOUNT},
+            principal="ecs-tasks.amazonaws.com",
+        )
+        for role in ("ExecutionRole", "TaskRole")
+    ),
+)
+
 RARE = (
     Written(
         "DoctorStack/DoctorRole",
@@ -128,6 +183,13 @@ RARE = (
         _BY_DOCTOR,
         {"DoctorStack/DoctorRole": ("sts:AssumeRole",)},
         principal="lambda.amazonaws.com",
+    ),
+    Written(
+        "PreflightStack/PreflightRole",
+        "preflight",
+        "a change of the broker asks for running workers: tests/choices/test_redis_flower.py",
+        {"*": ("ecs:ListTasks",)},
+        _CLUSTER,
     ),
     Written(
         "WorkerStack/QueueRole2Stack/TaskRole",

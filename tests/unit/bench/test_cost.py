@@ -42,6 +42,7 @@ Mappings:
       DagProcessorTasks: ""
       TriggererTasks: ""
       Database: db.t4g.micro/20/single-az
+      BrokerNodes: cache.t4g.micro/1
       NetworkMode: public
       WorkerSize: 1024/4096/8
       WorkerMaxCount: 10
@@ -52,6 +53,7 @@ Mappings:
       DagProcessorTasks: 1x512/1024
       TriggererTasks: 2x256/1024
       Database: db.t4g.medium/50/multi-az
+      BrokerNodes: cache.t4g.small/2
       NetworkMode: nat-per-zone
       WorkerSize: 2048/8192/16
       WorkerMaxCount: 25

@@ -30,7 +30,7 @@ def became(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     ("arguments", "command"),
     [
         (["celery", "worker"], ["airflow_on_fargate.component", "celery", "worker"]),
-        (["celery", "flower"], ["airflow", "celery", "flower"]),
+        (["celery", "flower"], ["airflow_on_fargate.flower", "celery", "flower"]),
         (["db", "check"], ["airflow", "db", "check"]),
         (["scheduler"], ["airflow_on_fargate.component", "scheduler"]),
         (["api-server"], ["airflow_on_fargate.component", "api-server"]),

@@ -116,7 +116,7 @@ def test_unhealthy_when_the_port_is_closed(home: str, server: HTTPServer) -> Non
 
 
 def test_exit_code_is_one_when_the_component_is_unknown(home: str) -> None:
-    assert health.main(["flower"]) == 1
+    assert health.main(["beat"]) == 1
 
 
 def test_exit_code_is_one_when_the_configuration_is_malformed(

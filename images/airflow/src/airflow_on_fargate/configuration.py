@@ -34,6 +34,10 @@ from airflow_on_fargate.contracts.queues import (
 
 DEFAULT_AIRFLOW_HOME: Final = "/opt/airflow"
 DAG_BUNDLE_NAME: Final = "releases"
+# The load balancer forwards this path; its group may open connections to this port.
+FLOWER_PATH: Final = "/flower"
+FLOWER_PORT: Final = 8080
+BROKER_URL: Final = "AIRFLOW__CELERY__BROKER_URL"
 FLASK_CONFIG: Final = Path(__file__).parent / "api_server" / "webserver_config.py"
 # One request each time. With 5 s, one release in twenty would take longer than 5 s to be seen.
 DAG_BUNDLE_REFRESH_SECONDS: Final = 3
@@ -105,7 +109,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "AIRFLOW__CELERY__BROKER_URL": "sqs://",
     # NullPool, the worker's life cycle and the wake-up; read by scheduler and worker alike.
     "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "airflow_on_fargate.celery.config.CELERY_CONFIG",
-    # Remote control needs queues that SQS cannot provide.
+    # Remote control needs queues that SQS cannot provide; with Valkey it is on.
     "AIRFLOW__CELERY__WORKER_ENABLE_REMOTE_CONTROL": "False",
     # Publish in the scheduler's own process: forked children would lose the wake-up's rate limit.
     "AIRFLOW__CELERY__SYNC_PARALLELISM": "1",
@@ -114,7 +118,8 @@ DEFAULTS: Final[Mapping[str, str]] = {
     # These two make "visible + not visible" mean "queued + running": the scaling signal.
     "AIRFLOW__CELERY__TASK_ACKS_LATE": "True",
     "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
-    # SQS's maximum, as for the queue itself: a shorter one redelivers tasks that still run.
+    # SQS's maximum, as for the queue itself: a shorter one redelivers tasks that still run. The
+    # same with Valkey, since the scaler replaces workers of that age.
     "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "43200",
     # --- logging ---
     # No connection, so that the task role is used. A named one would be looked up in Secrets
@@ -186,15 +191,23 @@ def _of_the_stack(environment: Mapping[str, str]) -> dict[str, str]:
                 "config_prefix": f"{stack}/config",
             }
         )
+    if is_valkey(environment.get(BROKER_URL, "")):
+        settings["AIRFLOW__CELERY__WORKER_ENABLE_REMOTE_CONTROL"] = "True"
+        return {**settings, **_of_the_dag_bucket(environment)}
     if region := environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION"):
         settings["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__REGION"] = region
     if url := environment.get("WORKER_QUEUE_URL"):
         settings["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__PREDEFINED_QUEUES"] = predefined_queues(
             url, environment.get("WORKER_QUEUE_NAMES", ""), environment.get("STACK_NAME", "")
         )
-    if bucket := environment.get("DAG_BUCKET_NAME"):
-        settings["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = dag_bundle_config_list(bucket)
-    return settings
+    return {**settings, **_of_the_dag_bucket(environment)}
+
+
+def _of_the_dag_bucket(environment: Mapping[str, str]) -> dict[str, str]:
+    bucket = environment.get("DAG_BUCKET_NAME")
+    if not bucket:
+        return {}
+    return {"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": dag_bundle_config_list(bucket)}
 
 
 def _of_the_component(environment: Mapping[str, str]) -> dict[str, str]:
@@ -207,6 +220,9 @@ def _of_the_component(environment: Mapping[str, str]) -> dict[str, str]:
     # The scheduler has the bucket's name only where workers are started ahead of due runs.
     if component == names.SCHEDULER and bucket:
         settings["WORKER_FORECAST_OBJECT"] = f"s3://{bucket}/{forecast.KEY}"
+    if component == names.FLOWER:
+        settings["AIRFLOW__CELERY__FLOWER_URL_PREFIX"] = FLOWER_PATH
+        settings["AIRFLOW__CELERY__FLOWER_PORT"] = str(FLOWER_PORT)
     if component == names.WORKER and bucket:
         settings["WORKER_DRAIN_OBJECT"] = f"s3://{bucket}/{drain_orders.KEY}"
     return settings
@@ -246,6 +262,11 @@ def executors(words: str) -> str:
     """[core] executor for the words of the parameter Executors; the first one is the default."""
     named = (names.EXECUTORS[word] for word in words.split(","))
     return ",".join(f"{name}:{path}" if path else name for name, path in named)
+
+
+def is_valkey(broker_url: str) -> bool:
+    """Whether a broker's URL names Valkey, with or without TLS, and not SQS."""
+    return broker_url.startswith(("rediss:", "redis:"))
 
 
 def options_from(text: str) -> dict[str, str]:

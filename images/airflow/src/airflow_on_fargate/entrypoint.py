@@ -24,6 +24,7 @@ OWN_COMMANDS = {
     airflow_cli.ENSURE_ADMIN_USER: "users.admin:main",
     airflow_cli.ENSURE_DATABASE_USERS: "database.users:main",
     airflow_cli.ENSURE_RESULT_BACKEND: "celery.result_backend:main",
+    airflow_cli.REQUEUE_TASKS: "celery.requeue:main",
     airflow_cli.RESTORE_SCHEMA: "schema.change:restore",
     airflow_cli.ROTATE_SECRET: "rotation.command:main",
     airflow_cli.UPGRADE_SCHEMA: "schema.change:upgrade",
@@ -66,12 +67,21 @@ def main(arguments: list[str]) -> None:
 
 def component_of(arguments: list[str]) -> str:
     """The component that an Airflow command starts, or the command's first word."""
-    return names.WORKER if arguments[:2] == ["celery", "worker"] else arguments[0]
+    is_of_celery = arguments[:2] in (["celery", names.WORKER], ["celery", names.FLOWER])
+    return arguments[1] if is_of_celery else arguments[0]
 
 
 def airflow_command(arguments: list[str]) -> list[str]:
     """The module to run and its arguments."""
-    if component_of(arguments) in {"api-server", "scheduler"} | heartbeat.COMPONENTS:
+    component = component_of(arguments)
+    if component == names.FLOWER:
+        return ["airflow_on_fargate.flower", *arguments]
+    has_valkey = configuration.is_valkey(os.environ.get(configuration.BROKER_URL, ""))
+    if component == names.WORKER and has_valkey:
+        # Workers need not know each other. With SQS they cannot; here each start would wait for the
+        # others' answers, and each worker would get the heartbeats of all.
+        arguments = [*arguments, "--without-mingle", "--without-gossip"]
+    if component in {"api-server", "scheduler"} | heartbeat.COMPONENTS:
         return ["airflow_on_fargate.component", *arguments]
     return ["airflow", *arguments]
 

@@ -4,6 +4,7 @@ ECS runs it every few seconds in each container, on as little as a quarter of a 
 standard library only and never imports Airflow (`airflow jobs check` takes four seconds).
 
 - api-server: an HTTP request to the API's version.
+- flower: an HTTP request to its own health check, which asks for no password.
 - scheduler: an HTTP request to port 8974, where Airflow compares its own heartbeat in the database.
 - dag-processor, triggerer, worker: the age of a file that their main loop touches (see
   `heartbeat`). A process that hangs still exists, but its loop does not run.
@@ -42,6 +43,8 @@ def check(component: str, environment: dict[str, str]) -> str:
         return _answers(_api_server_url(environment))
     if component == "scheduler":
         return _answers(_scheduler_url(environment))
+    if component == "flower":
+        return _answers(_flower_url(environment))
     if component in heartbeat.COMPONENTS:
         return _beats(component, home)
     raise UnhealthyError(f"there is no health check for the component {component!r}")
@@ -57,6 +60,12 @@ def _scheduler_url(environment: dict[str, str]) -> str:
     host = _host(environment, "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST")
     port = environment.get("AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT", "8974")
     return f"http://{host}:{port}/health"
+
+
+def _flower_url(environment: dict[str, str]) -> str:
+    host = _host(environment, "AIRFLOW__CELERY__FLOWER_HOST")
+    port = environment.get("AIRFLOW__CELERY__FLOWER_PORT", configuration.FLOWER_PORT)
+    return f"http://{host}:{port}{configuration.FLOWER_PATH}/healthcheck"
 
 
 def _host(environment: dict[str, str], variable: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from embedded_aws.limits.resources import Resource
 from embedded_aws.limits.tables import (
     builds,
+    caches,
     containers,
     functions,
     monitoring,
@@ -24,6 +25,7 @@ LIMITS: Mapping[str, Resource] = {
     **monitoring.LIMITS,
     **protection.LIMITS,
     **builds.LIMITS,
+    **caches.LIMITS,
     **pipelines.LIMITS,
 }
 CUSTOM = functions.CUSTOM

@@ -25,11 +25,13 @@ def alarms_template(function: dict[str, Any]) -> dict[str, Any]:
         for name, resource in fleet["Resources"].items()
         if name.startswith("Queued")
     }
-    names = ("RootStackName", "WorkerQueueNames")
+    names = ("RootStackName", "WorkerQueueNames", "WorkerQueueUrl")
     conditions = fleet["Conditions"]
     return {
         "Parameters": {name: fleet["Parameters"][name] for name in names},
-        "Conditions": {name: conditions[name] for name in conditions if "Queue" in name},
+        "Conditions": {
+            name: conditions[name] for name in conditions if "Queue" in name or name == "HasSqs"
+        },
         "Resources": {**wanted, "Role": EXECUTION_ROLE, "ScaleWorkersFunction": function},
         "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["ScaleWorkersFunction", "Arn"]}}},
     }
@@ -60,7 +62,10 @@ def test_queues_are_created_and_deleted_by_their_places(stacks: StackDriver) -> 
 
 def test_every_queue_has_an_alarm_that_may_call_the_function(stacks: StackDriver) -> None:
     template = alarms_template(stacks.function("def handler(event, context): pass"))
-    stack = stacks.create(template, RootStackName="an-alarm", WorkerQueueNames="heavy,,gpu-1")
+    url = "https://sqs.us-east-1.amazonaws.com/000000000000/an-alarm-queue-default"
+    stack = stacks.create(
+        template, RootStackName="an-alarm", WorkerQueueNames="heavy,,gpu-1", WorkerQueueUrl=url
+    )
 
     arn = stack.outputs["Arn"]
     alarms = stacks.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="an-alarm-queued-")

@@ -1,5 +1,6 @@
 """Each check: what it finds, and that it finds nothing where nothing is wrong."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -45,6 +46,9 @@ HEALTHY = {
     "schema not asked": lambda: data.schema(None),
     "secrets": lambda: data.secrets([SecretState("key", NOW - 10 * DAY)], NOW),
     "queue": lambda: work.queue(QUEUE, IDLE, NOW),
+    "queue of Valkey": lambda: work.queue(
+        QueueState("default", True, waiting=2, visibility_seconds=None), IDLE, NOW
+    ),
     "releases": lambda: work.releases(RELEASE, NOW),
     "quota": lambda: account.fargate(6, STANDING, 1, 5),
     "functions": lambda: account.functions(1000),
@@ -312,6 +316,16 @@ def test_lost_permission_of_a_role_is_found(container, action):
 
     assert finding.level == Level.FAIL
     assert f"may not call {action} on " in finding.what
+
+
+def test_roles_are_not_asked_for_queues_of_sqs_with_valkey():
+    policies = Policies()
+    names = replace(NAMES, has_sqs=False)
+    list(roles.roles([definition("worker"), definition("scheduler")], names, policies))
+
+    asked = [action for _, action, _ in policies.asked]
+    assert [action for action in asked if action.startswith("sqs:")] == []
+    assert {"s3:GetObject", "lambda:InvokeFunction"} <= set(asked)
 
 
 def test_compact_control_plane_is_asked_for_the_scheduler_in_it():

@@ -25,6 +25,16 @@ class InMemoryPrefixLists:
 
 
 @dataclass
+class InMemoryWorkers:
+    running: int = 0
+    asked: list = field(default_factory=list)
+
+    def count(self, stack_name):
+        self.asked.append(stack_name)
+        return self.running
+
+
+@dataclass
 class InMemoryStacks:
     rolling_back: bool = False
     asked: list = field(default_factory=list)
@@ -69,4 +79,6 @@ def updated(sample_event):
 
 @pytest.fixture
 def preflight():
-    return Preflight(InMemoryServiceLinkedRoles(), InMemoryPrefixLists(), InMemoryStacks())
+    return Preflight(
+        InMemoryServiceLinkedRoles(), InMemoryPrefixLists(), InMemoryStacks(), InMemoryWorkers()
+    )

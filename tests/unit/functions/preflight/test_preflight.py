@@ -66,3 +66,34 @@ def test_options_may_contain_protected_only_after_the_first_deployment(preflight
         preflight.run(created(Options="x86,protected"))
     preflight.run(created(Options="x86"))
     preflight.run(updated({}, {"Options": "protected"}))
+
+
+@pytest.mark.parametrize(
+    ("former", "now", "broker"),
+    [("", "redis", "SQS"), ("exec,redis", "exec", "Valkey")],
+)
+def test_change_of_the_broker_is_refused_while_workers_run(preflight, updated, former, now, broker):
+    preflight.workers.running = 2
+    request = updated({"Options": former}, {"Options": now})
+    expected = f"2 workers still run, whose tasks would be cut off from {broker}: call "
+    with pytest.raises(ParametersRefusedError, match=expected):
+        preflight.run(request)
+    assert preflight.workers.asked == [request.properties["StackName"]]
+
+
+def test_broker_changes_when_no_worker_runs(preflight, updated):
+    preflight.run(updated({"Options": ""}, {"Options": "redis"}))
+    assert len(preflight.workers.asked) == 1
+
+
+def test_workers_are_not_asked_about_when_the_broker_stays(preflight, updated, created):
+    preflight.workers.running = 2
+    preflight.run(updated({"Options": "redis"}, {"Options": "redis,exec"}))
+    preflight.run(created(Options="redis"))
+    assert preflight.workers.asked == []
+
+
+def test_rollback_of_the_broker_is_not_refused(preflight, updated):
+    preflight.stacks.rolling_back = True
+    preflight.workers.running = 2
+    preflight.run(updated({"Options": "redis"}, {"Options": ""}))

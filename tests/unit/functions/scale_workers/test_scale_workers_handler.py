@@ -470,3 +470,18 @@ def test_raises_when_an_isolated_queue_has_no_role(names):
     }
     with pytest.raises(SettingError, match="no role for 'team-a'"):
         ScaleWorkersSettings.from_environment(values)
+
+
+@pytest.mark.parametrize("name", ["tick", "worker-left", "direct"])
+def test_starts_workers_for_messages_that_the_scheduler_counted_in_valkey(
+    name, call, world, monkeypatch
+):
+    monkeypatch.setenv("BROKER", "valkey")
+    monkeypatch.delenv("QUEUE_URL")
+    world.revision("airflow-worker:7")
+    world.workers()
+    counts = {"default": {"waiting": 9, "held": 0}}
+    world.reads({"counted_at": datetime.now(UTC).timestamp(), "queues": counts})
+    world.launches(2, "airflow-worker:7")
+    world.ticks()
+    assert call(name)["fleets"]["default"]["launched"] == 2

@@ -15,6 +15,7 @@ import airflow_on_fargate
 from airflow_on_fargate import configuration, heartbeat
 from airflow_on_fargate.worker import bootstep
 from airflow_on_fargate.worker.lifecycle import Action
+from airflow_on_fargate.worker.polls import SqsPolls
 
 SOURCE = Path(airflow_on_fargate.__file__).parents[1]
 
@@ -112,21 +113,21 @@ def test_gate_closes_and_opens() -> None:
     worker = consumer()
     quality_of_service = worker.task_consumer.channel.qos
     assert quality_of_service.can_consume()
-    bootstep._act(Action.CLOSE_GATE, worker)
+    bootstep._act(Action.CLOSE_GATE, worker, SqsPolls())
     assert not quality_of_service.can_consume()
-    bootstep._act(Action.OPEN_GATE, worker)
+    bootstep._act(Action.OPEN_GATE, worker, SqsPolls())
     assert quality_of_service.can_consume()
 
 
 def test_consumer_is_cancelled() -> None:
     worker = consumer()
-    bootstep._act(Action.CANCEL_CONSUMER, worker)
+    bootstep._act(Action.CANCEL_CONSUMER, worker, SqsPolls())
     assert worker.cancelled == [True]
 
 
 def test_leaving_ends_celery_with_exit_code_0(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(celery_state, "should_stop", None)
-    bootstep._act(Action.LEAVE, consumer())
+    bootstep._act(Action.LEAVE, consumer(), SqsPolls())
     with pytest.raises(SystemExit) as left:
         celery_state.maybe_shutdown()
     assert left.value.code == 0
@@ -137,19 +138,34 @@ def test_open_polls_are_counted() -> None:
     from kombu.asynchronous.hub import Hub
 
     client = CurlClient(Hub(), max_clients=3)
-    assert bootstep._open_polls(consumer(client)) == 0
+    assert SqsPolls().open(consumer(client)) == 0
     client._free_list.pop()
-    assert bootstep._open_polls(consumer(client)) == 1
-    assert bootstep._open_polls(consumer(None)) == 0
+    assert SqsPolls().open(consumer(client)) == 1
+    assert SqsPolls().open(consumer(None)) == 0
 
 
 def test_failing_step_does_not_end_the_worker(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    worker = bootstep.Worker(idle_timeout=None, first_task_timeout=None, drain_watch=None)
+    worker = bootstep.Worker(None, None, drain_watch=None, polls=SqsPolls())
     worker.on_sigterm()
     monkeypatch.setattr(bootstep, "_worker", worker)
     step = object.__new__(bootstep.LifeCycleStep)
     step._step(SimpleNamespace(hub=SimpleNamespace()))
     assert heartbeat.age("worker") is not None
+
+
+def test_task_that_outlives_its_connection_is_still_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a lost connection Celery forgets the reservations of tasks that still run."""
+
+    class Request:
+        pass
+
+    running, waiting = Request(), Request()
+    worker = bootstep.Worker(None, None, drain_watch=None, polls=SqsPolls())
+    monkeypatch.setattr(celery_state, "active_requests", {running})
+    monkeypatch.setattr(celery_state, "reserved_requests", {running, waiting})
+    assert bootstep._observe(worker, consumer(None), 0.0).tasks_held == 2
+    monkeypatch.setattr(celery_state, "reserved_requests", set())
+    assert bootstep._observe(worker, consumer(None), 0.0).tasks_held == 1

@@ -39,3 +39,11 @@ def test_process_ends_when_a_patch_cannot_be_applied(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(patches, "apply_for", refuse)
     with pytest.raises(SystemExit, match=r"The worker cannot start\. no patch for the worker"):
         worker._attach(instance=INSTANCE)
+
+
+def test_worker_of_valkey_keeps_its_messages_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstep, "attach", lambda app: None)
+    monkeypatch.setattr(patches, "apply_for", lambda component: None)
+    conf = SimpleNamespace(broker_url="rediss://:token@valkey:6379/0", broker_transport_options={})
+    worker._attach(instance=INSTANCE, conf=conf, options={"queues": ["heavy"]})
+    assert conf.broker_transport_options["unacked_key"] == "unacked:heavy"

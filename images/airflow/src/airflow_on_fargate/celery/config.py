@@ -15,7 +15,7 @@ from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CON
 from sqlalchemy.pool import NullPool
 
 from airflow_on_fargate import worker
-from airflow_on_fargate.celery import results, wakeup
+from airflow_on_fargate.celery import broker, queue_counts, results, wakeup
 
 _TRANSPORT_PREFIX: Final = "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__"
 
@@ -45,8 +45,10 @@ CELERY_CONFIG: dict[str, Any] = {
     **DEFAULT_CELERY_CONFIG,
     "broker_transport_options": {
         **DEFAULT_CELERY_CONFIG["broker_transport_options"],
+        **broker.connection_options(os.environ),
         **transport_options(os.environ),
     },
+    **broker.settings_for(os.environ),
     # Otherwise each prefork child keeps a connection: 10 workers of 16 need more than a small
     # database has.
     "database_engine_options": {
@@ -62,6 +64,8 @@ CELERY_CONFIG: dict[str, Any] = {
 
 if result_backend := results.url_for(os.environ):
     CELERY_CONFIG["result_backend"] = result_backend
+if broker.settings_for(os.environ):
+    broker.hide_arguments()
 if function_name := os.environ.get("WORKER_SCALER_FUNCTION_NAME"):
-    wakeup.install(function_name)
+    wakeup.install(function_name, queue_counts.install(os.environ))
 worker.install()

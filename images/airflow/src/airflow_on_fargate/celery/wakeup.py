@@ -73,14 +73,23 @@ class WakeUp:
             time.sleep(max(0.0, self._pause - (time.monotonic() - started)))
 
 
-def install(function_name: str) -> None:
-    """Invoke the function whenever this process publishes a task."""
+def install(function_name: str, before: Callable[[], None] | None = None) -> None:
+    """Invoke the function whenever this process publishes a task.
+
+    `before` is called first, in the thread of the calls.
+    """
     from celery.signals import after_task_publish
 
     invoke = _invocation_of(function_name)
     if invoke is None:
         return
-    caller = WakeUp(invoke)
+
+    def call(published: dict[str, int]) -> None:
+        if before:
+            before()
+        invoke(published)
+
+    caller = WakeUp(call)
 
     def on_publish(routing_key: str | None = None, **_: Any) -> None:
         # Celery's name of the queue, where it creates queues on demand.

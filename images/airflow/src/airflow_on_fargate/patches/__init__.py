@@ -38,6 +38,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
     ),
     "triggerer": ("triggerer.classes",),
     "scheduler": ("scheduler.unsent_tasks", "scheduler.executors"),
+    "flower": ("flower.private_metrics",),
     "worker": (
         "worker.log_server",
         "worker.celery_commands",
@@ -45,6 +46,7 @@ BY_COMPONENT: Final[Mapping[str, Sequence[str]]] = {
         "worker.request_limits",
         "worker.log_upload",
         "worker.folder_of_queue",
+        "worker.hidden_arguments",
     ),
 }
 

@@ -19,6 +19,7 @@ from airflow_on_fargate import heartbeat
 from airflow_on_fargate.contracts import worker_settings
 from airflow_on_fargate.worker.drain_watch import DrainWatch
 from airflow_on_fargate.worker.lifecycle import Action, LifeCycle, Observation
+from airflow_on_fargate.worker.polls import Polls, polls_of
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +35,11 @@ class Worker:
         idle_timeout: float | None,
         first_task_timeout: float | None,
         drain_watch: DrainWatch | None,
+        polls: Polls,
     ) -> None:
         self.lifecycle = LifeCycle(time.monotonic(), idle_timeout, first_task_timeout)
         self.drain_watch = drain_watch
+        self.polls = polls
         self.terminated_at: float | None = None
         self.next_heartbeat = 0.0
 
@@ -54,7 +57,8 @@ def attach(app: Any) -> None:
     global _worker
     idle = float(os.environ.get(worker_settings.IDLE_TIMEOUT_SECONDS) or 0)
     first = float(os.environ.get(worker_settings.FIRST_TASK_SECONDS) or 0)
-    _worker = Worker(idle or None, first or None, DrainWatch.from_environment(os.environ))
+    drain_watch = DrainWatch.from_environment(os.environ)
+    _worker = Worker(idle or None, first or None, drain_watch, polls_of(app.conf.broker_url))
     app.steps["consumer"].add(LifeCycleStep)
     worker_ready.connect(_on_ready, weak=False)
 
@@ -105,7 +109,7 @@ class LifeCycleStep(bootsteps.StartStopStep):
                     "; ".join(action.value for action in actions),
                 )
             for action in actions:
-                _act(action, consumer)
+                _act(action, consumer, worker.polls)
         except Exception:
             # An error here must not end the worker: its tasks matter more than its exit.
             log.exception("A step of the worker's life cycle failed")
@@ -114,30 +118,21 @@ class LifeCycleStep(bootsteps.StartStopStep):
 def _observe(worker: Worker, consumer: Any, now: float) -> Observation:
     return Observation(
         now=now,
-        tasks_held=len(celery_state.reserved_requests),
+        # A task that runs while the connection to the broker is lost is active only: Celery can no
+        # longer acknowledge its message and forgets the reservation.
+        tasks_held=len({*celery_state.reserved_requests, *celery_state.active_requests}),
         tasks_taken=celery_state.all_total_count[0],
-        open_polls=_open_polls(consumer),
+        open_polls=worker.polls.open(consumer),
         drain_wanted=bool(worker.drain_watch and worker.drain_watch.drain_wanted),
         terminated_at=worker.terminated_at,
     )
 
 
-def _open_polls(consumer: Any) -> int:
-    """The number of ReceiveMessage calls that SQS has not answered yet."""
-    client = getattr(consumer.hub, "_current_http_client", None)
-    if client is None:
-        return 0
-    return len(client._curls) - len(client._free_list) + len(client._pending)
-
-
-def _act(action: Action, consumer: Any) -> None:
-    quality_of_service = consumer.task_consumer.channel.qos
+def _act(action: Action, consumer: Any, polls: Polls) -> None:
     if action is Action.CLOSE_GATE:
-        # The poll loop continues without polling. Cancelling and adding the queue again would
-        # start a second loop beside the first.
-        quality_of_service.can_consume = lambda: False
+        polls.stop(consumer)
     elif action is Action.OPEN_GATE:
-        vars(quality_of_service).pop("can_consume", None)
+        polls.resume(consumer)
     elif action is Action.CANCEL_CONSUMER:
         consumer.task_consumer.cancel()
     elif action is Action.TERMINATE_TASKS:

@@ -12,6 +12,7 @@ from botocore.stub import ANY, Stubber
 from scale_workers.aws.ecs_worker_tasks import EcsWorkerTasks
 from scale_workers.aws.s3_current_revision import S3CurrentRevision
 from scale_workers.aws.s3_fleet_state import S3FleetState, S3Forecasts
+from scale_workers.aws.s3_queue_counts import S3QueueCounts
 from scale_workers.aws.sqs_work_queue import SqsWorkQueue
 from scale_workers.fleet_state import FleetState, Launch
 from scale_workers.foresight import NO_FORECAST, DueRun, Forecast
@@ -677,3 +678,35 @@ def test_worker_with_another_role_than_its_fleets_is_outdated(stub, own):
     stub_listing(stubber, "RUNNING", tasks)
     current = "with" if own else "without"
     assert {each.arn for each in workers.active() if not each.outdated} == {current}
+
+
+def counted(stub, body=None, now=NOW, code=None):
+    """The depth of the queue `heavy`, read from an object with this body."""
+    client, stubber = stub("s3")
+    if code:
+        stubber.add_client_error("get_object", code)
+    else:
+        stream = StreamingBody(io.BytesIO(body), len(body))
+        expected = {"Bucket": "state", "Key": "fleet/queue-counts.json"}
+        stubber.add_response("get_object", {"Body": stream}, expected)
+    return S3QueueCounts(client, "state", "heavy", lambda: now).depth()
+
+
+def counts_of(moment):
+    queues = {"heavy": {"waiting": 4, "held": 2}, "default": {"waiting": 9, "held": 9}}
+    return json.dumps({"counted_at": moment.timestamp(), "queues": queues}).encode()
+
+
+def test_depth_is_what_the_scheduler_has_counted_in_valkey(stub):
+    assert counted(stub, counts_of(NOW - timedelta(seconds=100))) == QueueDepth(4, 2, 0)
+
+
+def test_old_or_missing_counts_are_zero(stub):
+    assert counted(stub, counts_of(NOW - timedelta(minutes=6))) == QueueDepth(0, 0, 0)
+    assert counted(stub, b"not JSON") == QueueDepth(0, 0, 0)
+    assert counted(stub, code="NoSuchKey") == QueueDepth(0, 0, 0)
+
+
+def test_counts_that_cannot_be_read_are_an_error(stub):
+    with pytest.raises(AwsCallError, match="Could not read the counts of the queues"):
+        counted(stub, code="AccessDenied")

@@ -74,6 +74,7 @@ def reason(celery_app: Any, queue_name: str, error: BaseException) -> str:
     """Why a task could not be sent, and what to do."""
     options = celery_app.conf.broker_transport_options or {}
     queues = list(options.get("predefined_queues") or {})
+    queues += [queue.name for queue in getattr(celery_app.conf, "task_queues", None) or ()]
     if queues and queue_name not in queues:
         return (
             f"The queue {queue_name!r} does not exist in this stack, so the task could not be "

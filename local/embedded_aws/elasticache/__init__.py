@@ -1,0 +1,1 @@
+"""ElastiCache: replication groups as real Valkey servers."""
