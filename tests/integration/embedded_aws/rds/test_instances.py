@@ -89,6 +89,7 @@ def test_instance_sends_its_connections_and_free_storage_to_cloudwatch(
     stacks: StackDriver,
 ) -> None:
     stack = stacks.create(template())
+    assert stack.status == "CREATE_COMPLETE", stacks.failures(stack)
     instance = stacks.physical_id(stack, "Database")
 
     def values(metric: str) -> list[float]:
