@@ -83,6 +83,7 @@ class StackDriver:
     def __init__(self, aws: EmbeddedAws) -> None:
         self.aws = aws
         self._cloudformation = aws.client("cloudformation")
+        self._created: list[str] = []
         aws.client("s3").create_bucket(Bucket=BUCKET)
 
     def upload(self, body: str | bytes | Template) -> str:
@@ -103,6 +104,7 @@ class StackDriver:
         answer = self._cloudformation.create_stack(
             StackName=name, **self.request(template, parameters)
         )
+        self._created.append(answer["StackId"])
         return self.wait(answer["StackId"])
 
     def update(self, stack: Stack, template: str | Template, /, **parameters: str) -> Stack:
@@ -112,6 +114,12 @@ class StackDriver:
     def delete(self, stack: Stack) -> Stack:
         self._cloudformation.delete_stack(StackName=stack.id)
         return self.wait(stack.id)
+
+    def delete_all(self) -> None:
+        """Delete every stack that this driver created, the newest first."""
+        for stack_id in reversed(self._created):
+            deleted = self.delete(self.describe(stack_id))
+            assert deleted.status == "DELETE_COMPLETE", self.failures(deleted)
 
     def wait(self, stack_id: str) -> Stack:
         def ended() -> Stack | None:

@@ -20,9 +20,7 @@ VPC = {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}}
 def stacks(embedded_aws: EmbeddedAws) -> Iterator[StackDriver]:
     driver = StackDriver(embedded_aws)
     yield driver
-    for summary in driver.aws.client("cloudformation").describe_stacks()["Stacks"]:
-        if summary["StackName"].startswith("t-") and summary["StackStatus"] != "DELETE_COMPLETE":
-            driver.delete(driver.describe(summary["StackId"]))
+    driver.delete_all()
 
 
 def subnet(zone: str, number: int) -> dict[str, Any]:

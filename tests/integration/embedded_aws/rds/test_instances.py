@@ -22,9 +22,7 @@ def stacks(embedded_aws: EmbeddedAws) -> Iterator[StackDriver]:
     """There is one database port, so every test deletes its stacks."""
     driver = StackDriver(embedded_aws)
     yield driver
-    for summary in driver.aws.client("cloudformation").describe_stacks()["Stacks"]:
-        if summary["StackName"].startswith("t-") and summary["StackStatus"] != "DELETE_COMPLETE":
-            driver.delete(driver.describe(summary["StackId"]))
+    driver.delete_all()
 
 
 def template(policy: str = "Delete", **properties: Any) -> dict[str, Any]:
