@@ -4,9 +4,7 @@ At the end the stack goes back to SQS, as docs/broker.md says.
 """
 
 import json
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,22 +12,23 @@ import requests
 from transcript import Transcript
 from waiting import PATIENCE_SECONDS
 
-from commands import deployment, emulator, smoke
+from commands import deployment, smoke
 from commands.iam import refusals
 from commands.steps import wait_until
 from commands.workspace import ROOT, CommandError, stack_name
-from tests.options.conftest import SecuredStack
-from tests.upgrade.conftest import workspace_in
+from tests.choices.conftest import DAGS, ChosenStack, chosen_stack
 
-DAGS = Path(__file__).parent / "dags"
 FLEETS = {"default": {"size": "1024/4096/2", "maxCount": 2}}
 
 
-class ValkeyStack(SecuredStack):
+def parameters(options: str) -> dict[str, str]:
+    return {"Options": options, "WorkerFleets": f"'{json.dumps(FLEETS)}'"}
+
+
+class ValkeyStack(ChosenStack):
     def deploy_with(self, options: str) -> None:
         transcript: Any = Transcript()
-        parameters = {"Options": options, "WorkerFleets": f"'{json.dumps(FLEETS)}'"}
-        deployment.deploy(self.workspace, transcript, parameters, ROOT)
+        deployment.deploy(self.workspace, transcript, parameters(options), ROOT)
 
     def workers(self) -> int:
         """How many workers run or start."""
@@ -69,21 +68,13 @@ class ValkeyStack(SecuredStack):
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyStack]:
-    workspace = workspace_in(tmp_path_factory.mktemp("valkey"))
-    emulator.start(workspace)
-    try:
-        deployment.build(workspace)
-        begun = time.monotonic()
-        found = ValkeyStack(workspace)
-        found.deploy_with("redis,flower")
-        smoke.wait_healthy(found.outputs)
-        print(f"deployed in {time.monotonic() - begun:.0f} s")
-        smoke.create_sample_secrets(workspace, found.outputs)
-        smoke.upload_dags(workspace, found.outputs)
+    folder = tmp_path_factory.mktemp("valkey")
+    with chosen_stack(folder, parameters("redis,flower")) as chosen:
+        found = ValkeyStack(chosen.workspace)
+        smoke.create_sample_secrets(found.workspace, found.outputs)
+        smoke.upload_dags(found.workspace, found.outputs)
         found.upload("long_task.py", DAGS / "long_task.py")
         yield found
-    finally:
-        emulator.end(workspace)
 
 
 def test_valkey_is_in_the_place_of_the_queues(stack: ValkeyStack) -> None:

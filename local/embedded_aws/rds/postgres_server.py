@@ -14,13 +14,11 @@ import secrets
 import shutil
 import signal
 import subprocess
-import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from embedded_aws.busy import stretched
-from embedded_aws.processes import ManagedProcess, registry
+from embedded_aws.local_server import LocalServer
+from embedded_aws.processes import registry
 
 # What RDS gives a db.t4g.micro: LEAST({DBInstanceClassMemory/9531392}, 5000).
 MAX_CONNECTIONS = 81
@@ -35,14 +33,13 @@ class PostgresError(RuntimeError):
     """A PostgreSQL program failed; the message holds its output."""
 
 
-class PostgresServer:
+class PostgresServer(LocalServer):
     """One server with its files in one directory."""
 
     def __init__(self, directory: Path, binaries: Path, port: int) -> None:
-        self.directory = directory
+        super().__init__(directory)
         self.port = port
         self._binaries = binaries
-        self._process: ManagedProcess | None = None
         self._run_as: tuple[str, ...] = ()
 
     @property
@@ -90,21 +87,12 @@ class PostgresServer:
             name=f"PostgreSQL {self.directory.name}",
             env=self._environment(),
             cwd=self.directory,
-            log_file=self.directory.parent / f"{self.directory.name}.log",
+            log_file=self._log_file(),
             stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown, which disconnects the clients
             stop_last=True,
         )
-        self._wait_until_it_answers(self._process, stretched(timeout))
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.stop(timeout=10)
-            self._process = None
-
-    def destroy(self) -> None:
-        """Stop, and remove the files. The log stays."""
-        self.stop()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if (said := self._wait_until_it_answers(self._answers, timeout)) is not None:
+            raise PostgresError(f"PostgreSQL did not start: {said}")
 
     def back_up(self, target: Path) -> None:
         """Copy the running server's files, consistent as of the end of the copy."""
@@ -144,16 +132,11 @@ class PostgresServer:
     def _binary(self, name: str) -> str:
         return str(self._binaries / name)
 
-    def _wait_until_it_answers(self, process: ManagedProcess, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        while True:
-            with contextlib.suppress(PostgresError):
-                self.execute("SELECT 1 \\g /dev/null")
-                return
-            if not process.is_running or time.monotonic() > deadline:
-                process.stop(timeout=5)
-                raise PostgresError(f"PostgreSQL did not start: {_tail(process.log_file)}")
-            threading.Event().wait(0.05)
+    def _answers(self) -> bool:
+        with contextlib.suppress(PostgresError):
+            self.execute("SELECT 1 \\g /dev/null")
+            return True
+        return False
 
     def _choose_user(self) -> None:
         if os.geteuid() != 0:
@@ -217,8 +200,3 @@ def quoted_identifier(name: str) -> str:
 
 def quoted_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _tail(log_file: Path) -> str:
-    lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
-    return " / ".join(lines[-5:])

@@ -16,10 +16,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
-from airflow_on_fargate.celery import broker
+from airflow_on_fargate.celery import broker, scaler
 from airflow_on_fargate.celery.wakeup import WakeUp
 from airflow_on_fargate.configuration import BROKER_URL, is_valkey
 from airflow_on_fargate.contracts.wake_up import RENEWAL_SECONDS, QueueCount, QueueCounts
@@ -104,7 +103,7 @@ def install(environment: Mapping[str, str]) -> Callable[[], None] | None:
         name="queue-counts",
         trouble="The messages of the queues could not be counted; the next heartbeat tries again",
     )
-    _with_each_heartbeat(thread.signal)
+    scaler.with_each_heartbeat(lambda _job_id: thread.signal())
 
     def after_publish() -> None:
         try:
@@ -116,40 +115,13 @@ def install(environment: Mapping[str, str]) -> Callable[[], None] | None:
     return after_publish
 
 
-def _with_each_heartbeat(act: Callable[[], None]) -> None:
-    from airflow.jobs.job import Job
-    from sqlalchemy import event
-
-    def on_heartbeat(_mapper: Any, _connection: Any, job: Job) -> None:
-        if job.job_type == "SchedulerJob":
-            act()
-
-    event.listen(Job, "after_update", on_heartbeat)
-
-
 def _publisher(environment: Mapping[str, str], url: str, function_name: str) -> Publisher:
-    import boto3
-    from botocore.config import Config
-
-    config = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
-    s3, functions = boto3.client("s3", config=config), boto3.client("lambda", config=config)
-    place = urlsplit(url)
+    put, notify = scaler.calls(url, function_name)
     valkey = broker.connect(environment)
     queues = broker.queues_of(environment)
     timeout = broker.visibility_timeout(environment)
 
     def count() -> Counts:
         return broker.count(valkey, queues, timeout)
-
-    def put(body: bytes) -> None:
-        s3.put_object(
-            Bucket=place.netloc,
-            Key=place.path.lstrip("/"),
-            Body=body,
-            ContentType="application/json",
-        )
-
-    def notify() -> None:
-        functions.invoke(FunctionName=function_name, InvocationType="Event", Payload=b"{}")
 
     return Publisher(count, put, notify)

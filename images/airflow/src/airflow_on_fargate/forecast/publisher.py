@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
 
+from airflow_on_fargate.celery import scaler
 from airflow_on_fargate.celery.wakeup import WakeUp
 from airflow_on_fargate.contracts.forecast import RENEWAL_SECONDS, ForecastRun, PublishedForecast
 from airflow_on_fargate.forecast import history
@@ -110,12 +110,10 @@ def install(environment: Mapping[str, str] = os.environ) -> None:
     function_name = environment.get("WORKER_SCALER_FUNCTION_NAME")
     if not url or not function_name:
         return
-    from airflow.jobs.job import Job
     from airflow.utils.session import create_session
-    from sqlalchemy import event
 
     try:
-        put, notify = _calls(url, function_name)
+        put, notify = scaler.calls(url, function_name)
     except Exception:
         log.exception("Could not create AWS clients; forecasting is disabled")
         return
@@ -132,32 +130,8 @@ def install(environment: Mapping[str, str] = os.environ) -> None:
         trouble="The forecast could not be published; workers start when tasks are queued",
     )
 
-    def on_heartbeat(_mapper: Any, _connection: Any, job: Job) -> None:
-        if job.job_type == "SchedulerJob":
-            job_ids[:] = [job.id]
-            thread.signal()
+    def on_heartbeat(job_id: int) -> None:
+        job_ids[:] = [job_id]
+        thread.signal()
 
-    event.listen(Job, "after_update", on_heartbeat)
-
-
-def _calls(url: str, function_name: str) -> tuple[Callable[[bytes], None], Callable[[], None]]:
-    """Write the object; invoke the scaler with an empty event, which makes it read the object."""
-    import boto3
-    from botocore.config import Config
-
-    config = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
-    s3, functions = boto3.client("s3", config=config), boto3.client("lambda", config=config)
-    place = urlsplit(url)
-
-    def put(body: bytes) -> None:
-        s3.put_object(
-            Bucket=place.netloc,
-            Key=place.path.lstrip("/"),
-            Body=body,
-            ContentType="application/json",
-        )
-
-    def notify() -> None:
-        functions.invoke(FunctionName=function_name, InvocationType="Event", Payload=b"{}")
-
-    return put, notify
+    scaler.with_each_heartbeat(on_heartbeat)
