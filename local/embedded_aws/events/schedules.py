@@ -1,6 +1,8 @@
 """AWS::Scheduler::Schedule with all its properties, and a role that the scheduler may assume.
 
-ministack 1.5.33 drops half of the properties, and looks at no role.
+ministack 1.5.33 drops half of the properties, and looks at no role and no token. As on AWS, a
+repeated request to create a schedule, with the token of the first one, gets the same answer: SDKs
+repeat a request whose answer was lost.
 """
 
 import contextlib
@@ -23,6 +25,27 @@ def install(settings: Settings) -> None:
     _register_schedule(settings)
     for name in ("_create_schedule", "_update_schedule"):
         _check_role(name)
+    _answer_repeated_requests()
+
+
+# Tokens of the requests that created schedules, by ARN.
+_tokens: dict[str, str] = {}
+
+
+def _answer_repeated_requests() -> None:
+    create = stock._create_schedule
+
+    def create_once(schedule: str, body: dict[str, Any]) -> Any:
+        group, token = body.get("GroupName", "default"), body.get("ClientToken")
+        arn = stock._schedule_arn(group, schedule)
+        if token and _tokens.get(arn) == token and f"{group}/{schedule}" in stock._schedules:
+            return stock._json_resp(200, {"ScheduleArn": arn})
+        answer = create(schedule, body)
+        if token and answer[0] == 200:
+            _tokens[arn] = token
+        return answer
+
+    stock._create_schedule = create_once
 
 
 def _check_role(name: str) -> None:

@@ -86,6 +86,26 @@ def test_existing_schedule_is_not_replaced(stacks: StackDriver) -> None:
         scheduler.create_schedule(**schedule)
 
 
+def test_repeated_request_for_a_schedule_gets_the_first_answer(stacks: StackDriver) -> None:
+    """As SDKs send it when the answer was lost: with the same token."""
+    scheduler = stacks.aws.client("scheduler")
+    schedule = {
+        "Name": "repeated",
+        "ClientToken": "the-first-request",
+        "ScheduleExpression": "at(2099-01-01T00:00:00)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {
+            "Arn": "arn:aws:lambda:us-east-1:000000000000:function:x",
+            "RoleArn": create_role(stacks.aws, "scheduler.amazonaws.com"),
+        },
+    }
+    first = scheduler.create_schedule(**schedule)
+
+    assert scheduler.create_schedule(**schedule)["ScheduleArn"] == first["ScheduleArn"]
+    with pytest.raises(scheduler.exceptions.ConflictException):
+        scheduler.create_schedule(**{**schedule, "ClientToken": "another-request"})
+
+
 def test_schedule_of_a_template_keeps_all_properties(stacks: StackDriver) -> None:
     schedule = {
         "ScheduleExpression": "cron(0 7 * * ? *)",
