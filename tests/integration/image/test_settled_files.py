@@ -75,6 +75,15 @@ class Processor:
             found |= self.parsed(1)
         return found
 
+    def until_parsed(self, file: str) -> set[str]:
+        """Returns what was parsed until then, the file included."""
+        found: set[str] = set()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while file not in found:
+            assert time.monotonic() < deadline, "".join(self.output[-100:])
+            found |= self.parsed(1)
+        return found
+
     def until_quiet(self) -> set[str]:
         """Returns what was parsed until nothing was in several loops."""
         found: set[str] = set()
@@ -426,7 +435,7 @@ def test_parse_that_airflow_does_not_write_yet_is_repeated(start: Start) -> None
     processor.until(lambda it: set(it.dags) == {"a"})
     processor.until_quiet()
     processor.publish(a=STATIC.format("a") + "# changed\n")
-    processor.until(lambda it: "a.py" in it.parsed())
+    processor.until_parsed("a.py")
     assert processor.parsed() == {"a.py"}
     processor.sql("UPDATE serialized_dag SET last_updated = last_updated - interval '2 h'")
     processor.until_quiet()
@@ -461,7 +470,7 @@ def test_callbacks_run_at_once_in_the_release_of_their_run(
     assert processor.until_quiet() == {"callback a.py"}
     processor("callback", "a", "a.py", None)
     # Airflow forgets when it has parsed the file, and would not find stale DAGs of it.
-    assert processor.until(lambda it: "a.py" in it.parsed()) <= {"callback a.py", "a.py"}
+    assert processor.until_parsed("a.py") <= {"callback a.py", "a.py"}
     processor.until_quiet()
     assert called.read_text() == f"first of {first}\nsecond of None\n"
     assert set(processor.dags) == {"a"}
